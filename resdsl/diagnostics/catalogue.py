@@ -1,0 +1,96 @@
+"""Every kind of mistake that resdsl tells. A code, once released, keeps its meaning.
+
+E01 syntax · E02 names and arguments · E03 shapes · E04 use and files of the language · E05 claims ·
+E06 structure of a model · E07 weights and models · E08 files and environment · E09 limits; W likewise.
+"""
+
+from __future__ import annotations
+
+from resdsl.diagnostics.diagnostic import Code
+
+CODES: dict[str, Code] = {}
+
+
+def _code(identifier: str, title: str) -> Code:
+    if identifier in CODES:
+        raise ValueError(f"{identifier} is defined twice")
+    code = Code(identifier, title)
+    CODES[identifier] = code
+    return code
+
+
+# E01 syntax (parser)
+UNEXPECTED_TEXT = _code("E0101", "this text does not belong here")
+UNCLOSED = _code("E0102", "a bracket is never closed")
+UNKNOWN_CHARACTER = _code("E0103", "a character that the language does not use")
+BAD_NUMBER = _code("E0104", "not a number or size")
+UNTERMINATED_STRING = _code("E0105", "a string is never closed")
+MISSING_COMMA = _code("E0106", "a comma is missing")
+
+# E02 names and arguments
+UNKNOWN_NAME = _code("E0201", "unknown name")
+UNKNOWN_CALLEE = _code("E0202", "unknown op or block")
+UNKNOWN_ARGUMENT = _code("E0203", "unknown argument")
+MISSING_ARGUMENT = _code("E0204", "a required argument is missing")
+DUPLICATE_ARGUMENT = _code("E0205", "an argument is given twice")
+TOO_MANY_ARGUMENTS = _code("E0206", "too many arguments")
+ARGUMENT_TYPE = _code("E0207", "an argument of the wrong type")
+ARGUMENT_VALUE = _code("E0208", "an argument out of range")
+EXPRESSION = _code("E0209", "an expression cannot be computed")
+RECURSIVE_BLOCK = _code("E0210", "a block calls itself")
+DUPLICATE_DEFINITION = _code("E0211", "a name is defined twice")
+UNKNOWN_TYPE = _code("E0212", "unknown parameter type")
+MISPLACED_DEFAULT = _code("E0213", "a default after the first layer")
+REPEAT_COUNT = _code("E0214", "a repeat count or loop bound is not a whole number from 0")
+
+# E03 shapes
+RESIDUAL_SHAPES = _code("E0301", "the two paths of a residual have different shapes")
+JOIN_SHAPES = _code("E0302", "the branches of a join have shapes that do not fit")
+KERNEL_TOO_LARGE = _code("E0303", "a kernel is larger than its padded input")
+GROUPS = _code("E0304", "groups do not divide the channels")
+RANK = _code("E0305", "the input has the wrong number of dimensions")
+INPUT_SHAPE = _code("E0306", "a called model takes another input")
+STRIDED_IDENTITY = _code("E0307", "an identity shortcut past a stride")
+PAD_SHORTCUT = _code("E0308", "option A cannot reach this shape")
+SYMBOLIC_SIZE = _code("E0309", "a size must be known here")
+PADDING_TOO_LARGE = _code("E0310", "padding is larger than the kernel allows")
+
+# E04 use
+USE_NOT_FOUND = _code("E0401", "a used file cannot be read")
+USE_CYCLE = _code("E0402", "files use each other in a circle")
+USE_NAME = _code("E0403", "a used file does not define this name")
+USE_OUTSIDE = _code("E0404", "a used file lies outside the folder of the specification")
+LABELS_NOT_FOUND = _code("E0405", "a file of labels cannot be read")
+
+# E05 claims
+ANNOTATION = _code("E0501", "a shape annotation is not met")
+EXPECTATION = _code("E0502", "an expectation is not met")
+EXPECTATION_UNKNOWN = _code("E0503", "an expectation about something unknown")
+
+# E06 structure
+NO_INPUT = _code("E0601", "a model without an input")
+SEVERAL_INPUTS = _code("E0602", "a model with several inputs")
+NO_OUTPUT = _code("E0603", "a model without an output")
+DUPLICATE_OUTPUT = _code("E0604", "an output name is used twice")
+DUPLICATE_LABEL = _code("E0605", "a label is used twice")
+UNKNOWN_TAP = _code("E0606", "unknown tap")
+DUPLICATE_TAP = _code("E0607", "a tap is defined twice")
+NO_MODEL = _code("E0608", "no model to build")
+MISPLACED = _code("E0609", "a statement that cannot stand here")
+STAGE_ARGUMENTS = _code("E0610", "a stage's arguments have no block to go to")
+EMPTY_JOIN = _code("E0611", "a join without branches")
+NO_SHORTCUT_BODY = _code("E0612", "a projection shortcut without a body")
+UNKNOWN_LABELS = _code("E0613", "unknown set of labels")
+PREPROCESS = _code("E0614", "a preprocessing step that cannot be done")
+
+# E09 limits
+LIMIT = _code("E0901", "the specification is larger than the limit")
+
+# Warnings
+POSITIONAL_NAME = _code("W0501", "a tensor's name depends on its position")
+BIAS_BEFORE_NORM = _code("W0502", "a bias right before a batch norm")
+UNUSED_TAP = _code("W0503", "a tap is never used")
+UNUSED_BLOCK = _code("W0504", "a block is never used")
+UNUSED_PARAMETER = _code("W0505", "a parameter is never used")
+UNUSED_CONST = _code("W0506", "a const is never used")
+UNREACHABLE_OUTPUT = _code("W0507", "layers that no output needs")

@@ -1,0 +1,132 @@
+"""A user's mistake as data: what is wrong, where, how it came to be, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from resdsl.diagnostics.source import Span
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A kind of mistake: its stable identifier (``E0301``) and what every instance of it has in common."""
+
+    id: str
+    title: str
+
+    @property
+    def severity(self) -> Severity:
+        return Severity.WARNING if self.id.startswith("W") else Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A place that matters, and what is to be said of it."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the text of ``span`` (an insertion where it is empty)."""
+
+    span: Span
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change that a machine can apply, and what it does, as an imperative sentence."""
+
+    title: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One link of the chain that led to a mistake: the call, as written out in full, and where it stands."""
+
+    path: str
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake.
+
+    ``primary`` is the place to change, if there is one; ``secondary`` are other places that matter; ``chain`` the
+    calls from the innermost outwards; ``notes`` further facts; ``helps`` the ways out, each one sentence.
+    """
+
+    code: Code
+    message: str
+    primary: Label | None = None
+    secondary: tuple[Label, ...] = ()
+    chain: tuple[Call, ...] = ()
+    notes: tuple[str, ...] = ()
+    helps: tuple[str, ...] = ()
+    fix: Fix | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return self.code.severity
+
+
+@dataclass(slots=True)
+class Diagnostics:
+    """What has been found so far. The same mistake at the same place is told once, however many calls lead to it."""
+
+    _found: dict[tuple[str, Span | None, str], Diagnostic] = field(default_factory=dict)
+    _repeats: dict[tuple[str, Span | None, str], int] = field(default_factory=dict)
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        span = diagnostic.primary.span if diagnostic.primary else None
+        # Calls with other arguments give other numbers in the message: where there is a place, the place decides.
+        key = (diagnostic.code.id, span, "" if span else diagnostic.message)
+        if key in self._found:
+            self._repeats[key] = self._repeats.get(key, 0) + 1
+        else:
+            self._found[key] = diagnostic
+
+    def extend(self, diagnostics: Diagnostics) -> None:
+        for diagnostic in diagnostics:
+            self.report(diagnostic)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._found.values())
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def repeats(self, diagnostic: Diagnostic) -> int:
+        """How many further calls led to the same mistake at the same place."""
+        span = diagnostic.primary.span if diagnostic.primary else None
+        return self._repeats.get((diagnostic.code.id, span, "" if span else diagnostic.message), 0)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [found for found in self if found.severity is Severity.ERROR]
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        return [found for found in self if found.severity is Severity.WARNING]
+
+
+class CompileError(Exception):
+    """Raised by the Python API where a caller asked for a result that mistakes rule out; carries all of them."""
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
+        errors = diagnostics.errors
+        first = f"{errors[0].primary.span}: " if errors and errors[0].primary else ""
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(f"{first}{errors[0].message}{more}" if errors else "no errors")

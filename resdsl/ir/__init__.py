@@ -1,0 +1,1 @@
+"""The typed graph: sizes, types, operators' interface, nodes, scopes, parameters, verifier and printer."""

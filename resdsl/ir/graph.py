@@ -1,0 +1,202 @@
+"""The typed graph that a specification becomes.
+
+Every node makes one value, so a node and its value are the same thing here, named by the node's index. Node 0 is the
+input. Nodes are in the order of computation: a node's inputs have smaller indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from resdsl.diagnostics.source import Span
+from resdsl.ir.dims import Dim, symbols
+from resdsl.ir.operator import Operator
+from resdsl.ir.preprocess import Preprocess
+from resdsl.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operator applied to values. ``path`` is its name and the prefix of its tensors' names (``layer1.0.conv1``)."""
+
+    index: int
+    operator: Operator
+    inputs: tuple[int, ...]
+    type: TensorType
+    path: str
+    span: Span = field(compare=False)
+
+
+class ScopeKind(StrEnum):
+    MODEL = "model"
+    STAGE = "stage"
+    BLOCK = "block"
+    GROUP = "group"
+    JOIN = "join"
+
+
+@dataclass(slots=True)
+class Scope:
+    """A piece of the network as it was written: what the summary, the diff, a picture and ONNX metadata fold by.
+
+    ``label`` is its own part of the path (empty for one that adds nothing to names), ``path`` the whole, ``callee``
+    the block, model or join it is an instance of (``bottleneck``), ``arguments`` what that was called with, written
+    out in full (``stride = 2``), ``children`` its scopes and node indices in order. ``input`` is the node that flows
+    into it and ``output`` the one that flows out.
+    """
+
+    kind: ScopeKind
+    label: str
+    path: str
+    callee: str
+    arguments: Mapping[str, str]
+    span: Span
+    children: list[Scope | int]
+    input: int = 0
+    output: int = 0
+
+    def nodes(self) -> Iterator[int]:
+        """Every node below, in order."""
+        stack: list[Scope | int] = [self]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, int):
+                yield item
+            else:
+                stack.extend(reversed(item.children))
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A graph output: the name it has outside and the node that makes it."""
+
+    name: str
+    node: int
+    span: Span = field(compare=False)
+
+
+# --- parameters: lazy ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """A value to be generated. ``role`` as in ``ParameterSpec``; how a kernel is drawn is decided when it is made."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor in a checkpoint that is open: ``checkpoint.read(key)`` gives it."""
+
+    checkpoint: CheckpointReader
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A value computed from other parameters, one tensor at a time (what folding a batch norm makes)."""
+
+    function: DerivedFunction
+    operands: tuple[Parameter, ...]
+
+
+class CheckpointReader:
+    """An open file of tensors. ``resdsl.weights`` has one for each format."""
+
+    name: str
+
+    def read(self, key: str) -> np.ndarray:
+        raise NotImplementedError
+
+
+class DerivedFunction:
+    """A named function of arrays; the name is what the printer shows."""
+
+    name: str
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+
+ValueSource = Initializer | Stored | Derived
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A tensor of weights, not yet computed: its name in a state dict, its shape, and where its values come from."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    trainable: bool
+    source: ValueSource
+    node: int
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        product = 1
+        for size in self.shape:
+            product *= size
+        return product
+
+    @property
+    def bytes(self) -> int:
+        return self.count * self.dtype.size
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network: nodes in order, the tree of scopes, weights, outputs, and what travels with the model.
+
+    ``preprocess`` says how an image becomes the input, ``labels`` are the names of the classes.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    outputs: tuple[Output, ...]
+    root: Scope
+    parameters: Mapping[str, Parameter]
+    input_name: str
+    preprocess: Preprocess | None = None
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def input(self) -> Node:
+        return self.nodes[0]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols of the input's shape, in order."""
+        found: dict[str, None] = {}
+        for dim in self.input.type.shape:
+            found.update(dict.fromkeys(sorted(symbols(dim))))
+        return tuple(found)
+
+    def input_types(self, node: Node) -> tuple[TensorType, ...]:
+        return tuple(self.nodes[index].type for index in node.inputs)
+
+    def parameters_of(self, node: Node) -> tuple[Parameter, ...]:
+        """The node's own tensors, in the order of a state dict."""
+        specs = node.operator.parameters(*self.input_types(node))
+        return tuple(self.parameters[f"{node.path}.{spec.name}"] for spec in specs)
+
+    @property
+    def parameter_count(self) -> int:
+        """Trainable elements, as papers and frameworks count parameters."""
+        return sum(parameter.count for parameter in self.parameters.values() if parameter.trainable)
+
+    @property
+    def macs(self) -> Dim:
+        """Multiply-accumulates for one image."""
+        total: Dim = 0
+        for node in self.nodes:
+            total = total + node.operator.macs(self.input_types(node), node.type)
+        return total

@@ -1,0 +1,138 @@
+"""What an operator is. The operators themselves are in ``resdsl.ops``, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from resdsl.diagnostics.diagnostic import Code
+from resdsl.ir.dims import Dim
+from resdsl.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Refusal(Exception):
+    """An operator cannot take its input. The elaborator makes a diagnostic of it.
+
+    ``argument`` names the argument to point at (the whole call where it is ``None``); ``helps`` are ways out.
+    """
+
+    def __init__(self, code: Code, message: str, *, argument: str | None = None, helps: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.argument = argument
+        self.helps = tuple(helps)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """A tensor that an operator owns. ``name`` is the last part of the tensor's name (``weight``).
+
+    ``role`` decides the initial value: ``kernel`` (random, scaled by fan-in), ``ones`` or ``zeros``.
+    ``trainable`` tensors count as parameters, others (running statistics) as buffers.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    role: str
+    trainable: bool = True
+    dtype: DType = DType.F32
+
+
+class Example(NamedTuple):
+    """An operator at work: a statement of the language and the shape it is applied to. The contract tests run it."""
+
+    text: str
+    shape: tuple[int, ...]
+
+
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value inside a lowering: an input, a parameter, a constant or the result of an earlier primitive."""
+
+    kind: str  # "input" | "parameter" | "constant" | "prim"
+    index: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prim:
+    """One ONNX node as plain data. An empty place in ``inputs`` (``None``) is an optional input left out."""
+
+    type: str
+    inputs: tuple[Ref | None, ...]
+    attributes: Mapping[str, Attribute]
+
+
+class Lowering:
+    """Collects the ONNX nodes that an operator becomes; the last one makes the operator's result.
+
+    ``inputs`` and ``types`` are the values the operator is applied to and their types, ``result`` the type it gives.
+    Calling it adds a node: ``to("Relu", to.input)``.
+    """
+
+    def __init__(self, types: tuple[TensorType, ...], result: TensorType) -> None:
+        self.types = types
+        self.result = result
+        self.inputs = tuple(Ref("input", index) for index in range(len(types)))
+        self.prims: list[Prim] = []
+        self.constants: list[np.ndarray] = []
+
+    @property
+    def input(self) -> Ref:
+        """The only input."""
+        (only,) = self.inputs
+        return only
+
+    def parameter(self, name: str) -> Ref:
+        """The operator's own tensor of that name."""
+        return Ref("parameter", 0, name)
+
+    def constant(self, array: np.ndarray) -> Ref:
+        """A small tensor that is part of the graph, not of the weights (the pads of ``Pad``)."""
+        self.constants.append(array)
+        return Ref("constant", len(self.constants) - 1)
+
+    def __call__(self, type: str, /, *inputs: Ref | None, **attributes: Attribute) -> Ref:
+        """Add an ONNX node with these inputs and attributes; gives its (first) output."""
+        self.prims.append(Prim(type, inputs, attributes))
+        return Ref("prim", len(self.prims) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A function from tensors to one tensor. The fields of a subclass are its arguments in the language.
+
+    Subclasses are frozen, so an operator is equal to another of the same arguments and can be a key.
+    """
+
+    name: ClassVar[str] = ""
+    """As the language writes it; empty for operators that only the compiler makes."""
+
+    examples: ClassVar[tuple[Example, ...]] = ()
+
+    counts_as_layer: ClassVar[bool] = False
+    """Whether it is a layer where the depth of a network is counted (ResNet-152): convolutions and linear layers."""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The type of the result; raises ``Refusal`` where the operator cannot take these inputs."""
+        raise NotImplementedError
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        """The tensors that it owns when applied to these inputs, in the order of a state dict."""
+        return ()
+
+    def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
+        """Multiply-accumulates for one image, counted for convolutions and linear layers as papers do; others 0."""
+        return 0
+
+    def lower(self, to: Lowering) -> None:
+        """Describe the ONNX nodes that compute it; the last one added gives the result."""
+        raise NotImplementedError

@@ -1,0 +1,92 @@
+"""Convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.dims import Dim
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.types import Sides, Size, TensorType, Word
+from resdsl.ops.signature import arg
+from resdsl.ops.windows import PADDINGS, require_image, sides, windows
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Operator):
+    """Two-dimensional convolution (cross-correlation) over ``[N, C, H, W]``.
+
+    ``y[n, o, i, j] = bias[o] + sum_{c, u, v} weight[o, c, u, v] * x[n, g(o) + c, s*i + d*u - p, s*j + d*v - p]``, where
+    ``g(o)`` is the first channel of the group of ``o``. ``groups = channels`` is a depthwise convolution.
+    """
+
+    name: ClassVar[str] = "conv"
+    counts_as_layer: ClassVar[bool] = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("conv(8, 7x7, stride = 2)", (1, 3, 32, 30)),
+        Example("conv(6, 1x1, bias = true)", (2, 4, 5, 5)),
+        Example("conv(8, 3x3, groups = 4)", (1, 4, 9, 9)),
+        Example("conv(channels, 3x3, groups = channels, pad = valid)", (1, 4, 9, 9)),
+        Example("conv(4, 1x7, pad = 0x3)", (1, 4, 9, 9)),
+        Example("conv(4, 3x3, dilation = 2)", (1, 3, 11, 10)),
+        Example("conv(4, 3x3, stride = 2, pad = same)", (1, 3, 8, 9)),
+        Example("conv(4, 3x3, pad = [0, 1, 2, 0])", (1, 3, 8, 9)),
+        Example("conv(4, 4x4)", (1, 3, 8, 9)),
+    )
+
+    channels: int = arg(doc="channels of the result")
+    kernel: Size = arg(doc="height and width of the window")
+    stride: Size = arg(Size(1, 1), doc="step of the window")
+    pad: Sides | Word = arg(Word("half"), doc="zeros around the input", words=PADDINGS)
+    dilation: Size = arg(Size(1, 1), doc="distance between the window's points")
+    groups: int = arg(1, doc="the channels are convolved in this many separate groups")
+    bias: bool = arg(False, doc="add a learned constant to each channel")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(x, "a convolution")
+        channels = _known(x.channels)
+        for count, what in ((channels, "the input's"), (self.channels, "the result's")):
+            if count % self.groups:
+                raise Refusal(
+                    catalogue.GROUPS,
+                    f"{self.groups} groups do not divide {what} {count} channels",
+                    argument="groups",
+                )
+        rows, columns = windows(x, self.kernel, self.stride, self.dilation, self._sides(x))
+        return x.with_shape(x.shape[0], self.channels, rows, columns)
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        (x,) = inputs
+        shape = (self.channels, _known(x.channels) // self.groups, *self.kernel)
+        weight = ParameterSpec("weight", shape, "kernel")
+        return (weight, ParameterSpec("bias", (self.channels,), "zeros")) if self.bias else (weight,)
+
+    def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
+        _, channels, rows, columns = result.shape
+        each = _known(inputs[0].channels) // self.groups * self.kernel.height * self.kernel.width
+        return each * channels * rows * columns
+
+    def lower(self, to: Lowering) -> None:
+        weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])
+        to(
+            "Conv",
+            to.input,
+            *weights,
+            kernel_shape=tuple(self.kernel),
+            strides=tuple(self.stride),
+            pads=tuple(self._sides(to.types[0])),  # ONNX pads: all begins, then all ends.
+            dilations=tuple(self.dilation),
+            group=self.groups,
+        )
+
+    def _sides(self, x: TensorType) -> Sides:
+        return sides(self.pad, x, self.kernel, self.stride, self.dilation)
+
+
+def _known(channels: Dim) -> int:
+    if not isinstance(channels, int):
+        raise Refusal(catalogue.SYMBOLIC_SIZE, f"the number of channels must be known, and is {channels}")
+    return channels

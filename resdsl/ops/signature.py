@@ -1,0 +1,156 @@
+"""The arguments of an operator, read off the fields of its dataclass, and how values of the language become them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resdsl.ir.operator import Operator
+from resdsl.ir.types import Sides, Size, Word
+
+REQUIRED = dataclasses.MISSING
+
+
+class Mismatch(Exception):
+    """A value that an argument does not take; ``expected`` says what it does, as it goes into a message."""
+
+    def __init__(self, expected: str, *, out_of_range: bool = False) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.out_of_range = out_of_range
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: its name, what it takes (``kind``, in the words of the reference), and its default."""
+
+    name: str
+    kind: str
+    doc: str
+    coerce: Callable[[object], object]
+    default: object = REQUIRED
+    words: tuple[str, ...] = ()
+    """The bare words that it takes (``half``)."""
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+def _whole(value: object, at_least: int) -> int:
+    expected = f"a whole number from {at_least}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Mismatch(expected)
+    if value < at_least:
+        raise Mismatch(expected, out_of_range=True)
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Mismatch("a number")
+    return float(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Mismatch("true or false")
+    return value
+
+
+def _size(value: object, at_least: int) -> Size:
+    """An integer ``k`` stands for ``kxk``."""
+    expected = f"a size such as 3x3, or a whole number from {at_least}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = Size(value, value)
+    if not isinstance(value, Size):
+        raise Mismatch(expected)
+    if min(value) < at_least:
+        raise Mismatch(expected, out_of_range=True)
+    return value
+
+
+def arg(default: Any = REQUIRED, *, doc: str, at_least: int = 1, words: tuple[str, ...] = ()) -> Any:
+    """A field that is an argument.
+
+    ``at_least`` bounds whole numbers and sizes; ``words`` are the bare words taken besides (or, for a ``Word`` field,
+    instead of) values of the field's type.
+    """
+    metadata = {"doc": doc, "at_least": at_least, "words": words}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _coercion(kind: str, at_least: int, words: tuple[str, ...]) -> tuple[str, Callable[[object], object]]:
+    """The words for a kind of argument in the reference, and its check."""
+    if kind == "int":
+        return f"whole number from {at_least}", lambda value: _whole(value, at_least)
+    if kind == "float":
+        return "number", _number
+    if kind == "bool":
+        return "true or false", _flag
+    if kind == "Size":
+        return "size", lambda value: _size(value, at_least)
+    if kind == "Sides":
+        return "[top, left, bottom, right]", _sides
+    if kind == "Word":
+        return "", lambda value: value
+    raise TypeError(f"an argument of type {kind} is not known to the language")
+
+
+def _sides(value: object) -> Sides:
+    """A number (all sides), a size ``1x3`` (rows, columns), or a list ``[top, left, bottom, right]``."""
+    expected = "a whole number from 0, a size such as 1x3, or [top, left, bottom, right]"
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = Size(value, value)
+    if isinstance(value, Size):
+        value = (value.height, value.width, value.height, value.width)
+    elif not isinstance(value, tuple) or len(value) != 4:
+        raise Mismatch(expected)
+    if not all(isinstance(side, int) and not isinstance(side, bool) for side in value):
+        raise Mismatch(expected)
+    if min(value) < 0:
+        raise Mismatch(expected, out_of_range=True)
+    return Sides(*value)
+
+
+def _argument(field: dataclasses.Field[Any]) -> Argument:
+    words: tuple[str, ...] = field.metadata["words"]
+    kinds = [kind for kind in str(field.type).split(" | ") if kind not in ("None", "Word")] or ["Word"]
+    kind, coerce = _coercion(kinds[0], field.metadata["at_least"], words)
+    if words:
+        choices = " or ".join(", ".join(words).rsplit(", ", 1))
+        kind = f"{kind} or {choices}" if kind else choices
+        coerce = _with_words(coerce, words, kinds[0] == "Word", choices)
+    return Argument(field.name, kind, field.metadata["doc"], coerce, field.default, words)
+
+
+def _with_words(
+    coerce: Callable[[object], object], words: tuple[str, ...], words_only: bool, choices: str
+) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if isinstance(value, Word):
+            if value in words:
+                return value
+            raise Mismatch(choices)
+        if words_only:
+            raise Mismatch(choices)
+        try:
+            return coerce(value)
+        except Mismatch as mismatch:
+            raise Mismatch(f"{mismatch.expected}, or {choices}", out_of_range=mismatch.out_of_range) from None
+
+    return check
+
+
+_SIGNATURES: dict[type[Operator], Mapping[str, Argument]] = {}
+
+
+def signature(operator: type[Operator]) -> Mapping[str, Argument]:
+    """The arguments of an operator in the order of its fields."""
+    known = _SIGNATURES.get(operator)
+    if known is None:
+        known = {field.name: _argument(field) for field in dataclasses.fields(operator) if field.metadata}
+        _SIGNATURES[operator] = known
+    return known
