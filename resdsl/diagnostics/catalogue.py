@@ -83,6 +83,14 @@ NO_SHORTCUT_BODY = _code("E0612", "a projection shortcut without a body")
 UNKNOWN_LABELS = _code("E0613", "unknown set of labels")
 PREPROCESS = _code("E0614", "a preprocessing step that cannot be done")
 
+# E08 files and environment: E0801 to E0849 files, E0850 to E0899 the machine and what is installed
+FILE_NOT_FOUND = _code("E0801", "a file does not exist")
+NOT_A_FILE = _code("E0802", "a folder where a file is needed")
+UNREADABLE_FILE = _code("E0803", "a file cannot be read")
+NOT_TEXT = _code("E0804", "not a text in UTF-8")
+EMPTY_FILE = _code("E0805", "an empty file")
+UNWRITABLE = _code("E0806", "a result cannot be written")
+
 # E09 limits
 LIMIT = _code("E0901", "the specification is larger than the limit")
 
