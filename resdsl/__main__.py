@@ -1,0 +1,5 @@
+"""``python -m resdsl``."""
+
+from resdsl.cli.app import main
+
+main()

@@ -1,0 +1,129 @@
+"""The program itself: which commands there are, its help page, and how it ends."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from resdsl import __version__
+from resdsl.cli.exits import BROKEN_PIPE, INTERRUPTED, USAGE
+from resdsl.cli.terminal import colored
+
+EXAMPLE = """\
+  resdsl compile resnet50 -o model.onnx       a network that resdsl brings along, with random weights
+  resdsl predict model.onnx photo.jpg         what it makes of a picture
+  resdsl check my.res                         everything that is wrong with a file of yours"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command as the help page lists it; its module is imported when it is called."""
+
+    module: str
+    group: str
+    line: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "check": Entry("check", "Write", "say everything that is wrong with specifications"),
+    "fmt": Entry("fmt", "Write", "lay specifications out the one way"),
+    "summary": Entry("summary", "Write", "what a network is made of, stage by stage"),
+    "operators": Entry("operators", "Write", "the operators of the language and their arguments"),
+    "compile": Entry("compile", "Build", "a specification to an ONNX file"),
+    "weights": Entry("weights", "Build", "write the weights of a model to a file of their own"),
+    "predict": Entry("predict", "Run", "classify pictures with a compiled model"),
+}
+
+
+class App(click.Group):
+    """Imports a command's module when that command is called, so that ``check`` does not wait for ``predict``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"resdsl.cli.{COMMANDS[cmd_name].module}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise click.UsageError(_unknown_command(name), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write("\n".join(_help_lines(colored(sys.stdout))) + "\n")
+
+
+def _unknown_command(name: str) -> str:
+    near = get_close_matches(name, COMMANDS, n=1)
+    if near:
+        return f"there is no command '{name}'. Did you mean '{near[0]}'?"
+    if name.endswith(".res") or Path(name).is_file():
+        return f"there is no command '{name}'. Did you mean 'resdsl compile {name}'?"
+    return f"there is no command '{name}'. There are {', '.join(COMMANDS)}."
+
+
+def _help_lines(color: bool) -> Iterator[str]:
+    def strong(text: str) -> str:
+        return click.style(text, bold=True) if color else text
+
+    def name(text: str) -> str:
+        return click.style(text, fg="cyan") if color else text
+
+    yield f"{strong('resdsl')}: residual networks as text, checked for shapes, compiled to ONNX"
+    yield ""
+    yield EXAMPLE
+    yield ""
+    yield f"{strong('Usage:')} resdsl COMMAND [OPTIONS] ...   (`resdsl COMMAND --help` says more)"
+    for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
+        yield ""
+        yield strong(group)
+        for command, entry in COMMANDS.items():
+            if entry.group == group:
+                yield f"  {name(command)}{' ' * (12 - len(command))}{entry.line}"
+    yield ""
+    yield strong("Options")
+    yield f"  {name('--version')}   print the version"
+    yield f"  {name('-h, --help')}  print this page"
+
+
+@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="resdsl")
+def app() -> None:
+    """Residual networks as text, checked for shapes, compiled to ONNX."""
+
+
+def main() -> NoReturn:
+    """Run the program and leave it with its exit code."""
+    try:
+        status = app.main(prog_name="resdsl", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        # On a line of its own: the terminal shows ^C where the cursor is.
+        print(file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has had enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        print(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
+        sys.exit(USAGE)
+    sys.exit(status if isinstance(status, int) else 0)

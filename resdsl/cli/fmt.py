@@ -1,0 +1,76 @@
+"""``resdsl fmt``."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+
+import click
+
+from resdsl.cli.exits import FINE, INPUT, status_of
+from resdsl.cli.options import source_of, speaking, specification_files
+from resdsl.cli.terminal import Terminal, as_data, colored
+from resdsl.diagnostics import CompileError, Diagnostics, Source
+from resdsl.driver.reading import read_source
+from resdsl.driver.specification import load
+from resdsl.files import OutputError, whole_file
+
+
+@click.command("fmt", short_help="lay specifications out the one way")
+@click.argument("paths", metavar="SPEC...", nargs=-1, required=True)
+@click.option("--check", "check_only", is_flag=True, help="Change nothing; end with 1 where something would change.")
+@click.option("--diff", is_flag=True, help="Change nothing; show what would change.")
+@speaking
+def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: bool) -> int:
+    """Lay specifications out the one way; comments are kept.
+
+    SPEC is a file, a folder (all .res files in it), or - (standard input to standard output). Files are changed in
+    place, and only those that need it.
+    """
+    found = Diagnostics()
+    changed: list[str] = []
+    keep = check_only or diff
+    for path in specification_files(paths):
+        try:
+            given = source_of(path)
+            source = given if isinstance(given, Source) else read_source(given)
+            text = load(source).format()
+        except CompileError as error:
+            found.extend(error.diagnostics)
+            continue
+        if text != source.text:
+            changed.append(path)
+            if diff:
+                terminal.result(_diff(source, text, colored(sys.stdout, terminal.color)))
+            if not keep and source.path is not None:
+                _replace(source.path, text, found)
+        if path == "-" and not keep and not terminal.as_json:
+            terminal.result(text)
+    terminal.show(found)
+    if terminal.as_json:
+        terminal.data({"changed": changed, "diagnostics": as_data(found)})
+    else:
+        for path in changed:
+            terminal.say(f"{'would change' if keep else 'changed'} {path}")
+    return status_of(found) or (INPUT if changed and check_only else FINE)
+
+
+def _replace(path: Path, text: str, found: Diagnostics) -> None:
+    try:
+        with whole_file(path) as stream:
+            stream.write(text.encode())
+    except OutputError as error:
+        found.report(error.diagnostic)
+
+
+def _diff(source: Source, text: str, color: bool) -> str:
+    lines = difflib.unified_diff(
+        source.text.splitlines(keepends=True), text.splitlines(keepends=True), source.name, f"{source.name} (formatted)"
+    )
+    return "".join(_tinted(line if line.endswith("\n") else f"{line}\n", color) for line in lines)
+
+
+def _tinted(line: str, color: bool) -> str:
+    tint = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
+    return click.style(line, fg=tint) if color and tint else line

@@ -1,0 +1,130 @@
+"""What commands have in common: how they end on a mistake, and the options that several of them take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from resdsl.cli.exits import status_of
+from resdsl.cli.terminal import Terminal, as_data
+from resdsl.diagnostics import CompileError, Source
+from resdsl.driver.reading import decode
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
+    """A command that is given a ``Terminal`` first, returns its exit code, and tells the mistakes that end it."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Results and mistakes as JSON on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Nothing but results and errors.")
+    @click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colours: on a terminal (auto; NO_COLOR and FORCE_COLOR count), always or never.",
+    )
+    @click.pass_context
+    @wraps(function)
+    def command(ctx: click.Context, /, color: str, quiet: bool, as_json: bool, **arguments: Any) -> None:
+        terminal = Terminal(color, quiet, as_json)
+        try:
+            status = function(terminal, **arguments)
+        except CompileError as error:
+            terminal.show(error.diagnostics)
+            if as_json:
+                terminal.data({"diagnostics": as_data(error.diagnostics)})
+            status = status_of(error.diagnostics)
+        ctx.exit(status or 0)
+
+    return command
+
+
+def specification_options(function: Function) -> Function:
+    """``--model``, ``--set`` and ``--input``: which network a file stands for."""
+    decorators = (
+        click.option("--model", metavar="NAME", help="The model to take, where the file has several."),
+        click.option(
+            "--set",
+            "arguments",
+            metavar="NAME=VALUE",
+            multiple=True,
+            callback=_arguments,
+            help="An argument for the model: --set classes=10. Repeatable.",
+        ),
+        click.option(
+            "--input",
+            "input_shape",
+            metavar="SHAPE",
+            callback=_shape,
+            help="The input's shape in place of the file's: 'N,3,H,W', '1,3,320,320'.",
+        ),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def source_of(spec: str) -> str | Source:
+    """A file's name as it is; the text of standard input for ``-``."""
+    if spec != "-":
+        return spec
+    if sys.stdin.isatty():
+        print("reading a specification from the terminal; end it with Ctrl-D", file=sys.stderr)
+    return decode(sys.stdin.buffer.read(), name="<stdin>")
+
+
+def specification_files(paths: Iterable[str]) -> list[str]:
+    """Files as they are, folders as all ``.res`` files below them, in alphabetical order."""
+    found: list[str] = []
+    for path in paths:
+        if path == "-" or not Path(path).is_dir():
+            found.append(path)
+            continue
+        inside = sorted(str(file) for file in Path(path).rglob("*.res"))
+        if not inside:
+            raise click.UsageError(f"there is no .res file in the folder '{path}'")
+        found += inside
+    return found
+
+
+def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
+    from resdsl.elaborate import parse_value  # noqa: PLC0415  most runs set nothing
+
+    found: dict[str, object] = {}
+    for given in values:
+        name, equals, text = (part.strip() for part in given.partition("="))
+        if not equals or not name.isidentifier() or not text:
+            raise click.BadParameter(f"'{given}' is not of the form NAME=VALUE, such as classes=10", ctx, option)
+        if name in found:
+            raise click.BadParameter(f"'{name}' is set twice", ctx, option)
+        try:
+            found[name] = parse_value(text)
+        except ValueError as error:
+            raise click.BadParameter(f"'{text}' is not a value of the language: {error}", ctx, option) from None
+    return found
+
+
+def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int | str, ...] | None:
+    if value is None:
+        return None
+    dims: list[int | str] = []
+    for part in value.strip().removeprefix("[").removesuffix("]").split(","):
+        size = part.strip()
+        if size.isascii() and size.isdigit() and int(size) > 0:
+            dims.append(int(size))
+        elif size.isascii() and size.isidentifier() and size[0].isupper():
+            dims.append(size)
+        else:
+            raise click.BadParameter(
+                f"'{size}' is neither a whole number from 1 nor a name for a size, which begins with a capital letter; "
+                "write the shape as 'N,3,224,224' or 'N,3,H,W'",
+                ctx,
+                option,
+            )
+    return tuple(dims)

@@ -1,0 +1,69 @@
+"""What a command shows and where: results on stdout, everything else on stderr, colours where they are wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TextIO
+
+from resdsl.diagnostics import Diagnostic, Diagnostics
+
+
+def colored(stream: TextIO, choice: str = "auto") -> bool:
+    """Whether to write ANSI styles to ``stream``: what was asked for, then NO_COLOR, FORCE_COLOR, then its kind."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Columns of the terminal that ``stream`` is, or ``None`` where it is none."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """How one command was asked to speak."""
+
+    color: str = "auto"
+    quiet: bool = False
+    as_json: bool = False
+
+    def show(self, diagnostics: Diagnostics) -> None:
+        """Draw mistakes on stderr. With ``--json`` they are part of the result; ``--quiet`` leaves out warnings."""
+        shown: Diagnostics | list[Diagnostic] = diagnostics
+        if self.quiet and diagnostics.warnings:
+            shown = diagnostics.errors
+        if self.as_json or not len(shown):
+            return
+        from resdsl.diagnostics.render import render  # noqa: PLC0415  most runs have nothing to draw
+
+        text = render(shown, color=colored(sys.stderr, self.color), width=width_of(sys.stderr))
+        print(text, end="", file=sys.stderr)
+
+    def say(self, text: str) -> None:
+        """A word to the person at the terminal; not a result."""
+        if not self.quiet and not self.as_json:
+            print(text, file=sys.stderr)
+
+    def result(self, text: str) -> None:
+        print(text, end="" if text.endswith("\n") else "\n")
+
+    def data(self, data: object) -> None:
+        """A result for machines."""
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def as_data(diagnostics: Iterable[Diagnostic]) -> object:
+    """Mistakes as plain data for ``--json``."""
+    from resdsl.diagnostics.data import to_data  # noqa: PLC0415  only for --json
+
+    return to_data(diagnostics)

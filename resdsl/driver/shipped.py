@@ -1,0 +1,26 @@
+"""The specifications that resdsl brings along."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+@cache
+def folder() -> Path:
+    """Where they are: inside the package when installed, beside it in a checkout."""
+    installed = _PACKAGE / "specs"
+    return installed if installed.is_dir() else _PACKAGE.parent / "specs"
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """What they are called (``resnet50``), in alphabetical order."""
+    return tuple(sorted(file.stem for file in folder().glob("*.res")))
+
+
+def specification(name: str) -> Path | None:
+    """The file of the specification of that name, if there is one."""
+    return folder() / f"{name}.res" if name in names() else None

@@ -1,0 +1,147 @@
+"""A specification on its way from text to artefact. Each stage is done when somebody asks for it, and once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from resdsl.diagnostics import CompileError, Diagnostics, Source
+from resdsl.driver.reading import read_source
+from resdsl.elaborate import Limits, Program, elaborate, load_program
+from resdsl.ir.graph import Graph
+from resdsl.syntax import format_source
+from resdsl.syntax.tree import Module
+
+if TYPE_CHECKING:
+    from resdsl.analysis.summary import Summary
+    from resdsl.driver.compile import Compiled, Options
+
+
+def load(
+    path: str | os.PathLike[str] | Source,
+    *,
+    model: str | None = None,
+    set: Mapping[str, object] = MappingProxyType({}),  # noqa: A002  the word that the command line uses
+    input_shape: tuple[int | str, ...] | None = None,
+    limits: Limits | None = None,
+) -> Specification:
+    """The specification in the file ``path``, or the one that resdsl ships by that name (``resnet50``).
+
+    ``model`` chooses among several models of a file, ``set`` gives arguments to the model's parameters
+    (``{"classes": 10}``), ``input_shape`` replaces the shape that the file writes after ``input`` (an integer, or a
+    name for a symbolic size). ``limits`` bounds what the text may ask for.
+
+    Raises ``CompileError`` if the file cannot be read. Mistakes in it are found by the stages that meet them.
+    """
+    limits = limits or Limits()
+    source = path if isinstance(path, Source) else read_source(path, largest=limits.file_bytes)
+    return Specification(source, model=model, arguments=set, input_shape=input_shape, limits=limits)
+
+
+def loads(
+    text: str,
+    *,
+    name: str = "<text>",
+    model: str | None = None,
+    set: Mapping[str, object] = MappingProxyType({}),  # noqa: A002  the word that the command line uses
+    input_shape: tuple[int | str, ...] | None = None,
+    limits: Limits | None = None,
+) -> Specification:
+    """The specification that ``text`` is; ``name`` is what messages call it. The rest is as for ``load``."""
+    return load(Source(name, text), model=model, set=set, input_shape=input_shape, limits=limits)
+
+
+class Specification:
+    """A text of the language and what becomes of it.
+
+    Mistakes are collected in ``diagnostics`` by every stage that has been asked for; a stage that cannot give its
+    result because of them raises ``CompileError`` with all of them.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        model: str | None,
+        arguments: Mapping[str, object],
+        input_shape: tuple[int | str, ...] | None,
+        limits: Limits,
+    ) -> None:
+        self.source = source
+        self.model = model
+        self.arguments = dict(arguments)
+        self.input_shape = input_shape
+        self.limits = limits
+        self.diagnostics = Diagnostics()
+        """What has been found so far."""
+
+    @cached_property
+    def program(self) -> Program:
+        """The syntax tree of the text and of all that it uses, as far as it could be read."""
+        return load_program(self.source, self.diagnostics, limits=self.limits)
+
+    @property
+    def module(self) -> Module:
+        """The syntax tree of the text. Where the text has mistakes, ``Broken`` nodes stand in their places."""
+        return self.program.main.module
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models that the text defines, in order."""
+        return tuple(found.name for found in self.program.main.models)
+
+    @cached_property
+    def _graph(self) -> Graph | None:
+        return self._elaborate(self.model)
+
+    @property
+    def graph(self) -> Graph:
+        """The network, with every shape inferred and every claim of the text verified."""
+        graph = self._graph
+        if graph is None or self.diagnostics.errors:
+            raise CompileError(self.diagnostics)
+        return graph
+
+    def check(self) -> Diagnostics:
+        """Everything that is wrong with the text: every model in it, unless one was chosen.
+
+        A text without models is a library: its syntax and the names that it uses are checked.
+        """
+        if self.model is not None or len(self.models) == 1:
+            _ = self._graph
+        else:
+            for model in self.models:
+                self._elaborate(model)
+        return self.diagnostics
+
+    def format(self) -> str:
+        """The text laid out the one way, comments kept. Raises ``CompileError`` where it cannot be parsed."""
+        found = Diagnostics()
+        text = format_source(self.source, found)
+        if text is None:
+            raise CompileError(found)
+        return text
+
+    def summary(self) -> Summary:
+        """What the network is made of, stage by stage."""
+        from resdsl.analysis.summary import summarize  # noqa: PLC0415  not needed to compile
+
+        return summarize(self.graph)
+
+    def compile(self, output: str | os.PathLike[str], options: Options | None = None, **settings: object) -> Compiled:
+        """Write the network as an ONNX file. See ``resdsl.driver.compile.compile_specification``."""
+        raise NotImplementedError
+
+    def _elaborate(self, model: str | None) -> Graph | None:
+        # A broken program elaborates as well: whatever does not depend on the broken part is checked.
+        return elaborate(
+            self.program,
+            self.diagnostics,
+            model=model,
+            arguments=self.arguments,
+            input_shape=self.input_shape,
+            limits=self.limits,
+        )
