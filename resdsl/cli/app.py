@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +15,7 @@ import click
 from resdsl import __version__
 from resdsl.cli.exits import BROKEN_PIPE, INTERRUPTED, USAGE
 from resdsl.cli.terminal import colored
+from resdsl.diagnostics.suggest import closest
 
 EXAMPLE = """\
   resdsl compile resnet50 -o model.onnx       a network that resdsl brings along, with random weights
@@ -69,9 +69,9 @@ class App(click.Group):
 
 
 def _unknown_command(name: str) -> str:
-    near = get_close_matches(name, COMMANDS, n=1)
+    near = closest(name, COMMANDS)
     if near:
-        return f"there is no command '{name}'. Did you mean '{near[0]}'?"
+        return f"there is no command '{name}'. Did you mean '{near}'?"
     if name.endswith(".res") or Path(name).is_file():
         return f"there is no command '{name}'. Did you mean 'resdsl compile {name}'?"
     return f"there is no command '{name}'. There are {', '.join(COMMANDS)}."

@@ -6,9 +6,8 @@ import click
 
 from resdsl.cli.exits import status_of
 from resdsl.cli.options import source_of, speaking, specification_files, specification_options
-from resdsl.cli.terminal import Terminal, as_data
+from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics
-from resdsl.diagnostics.render import tally
 from resdsl.driver.specification import load
 
 
@@ -45,9 +44,7 @@ def command(
             found.extend(specification.check())
         except CompileError as error:
             found.extend(error.diagnostics)
-    terminal.show(found)
-    if terminal.as_json:
-        terminal.data({"diagnostics": as_data(found)})
-    elif not found.errors:
-        terminal.say(f"fine ({tally(found.warnings)})" if found.warnings else "fine")
+    terminal.report(found)
+    if not found.errors:
+        terminal.say("fine")
     return status_of(found)

@@ -10,7 +10,7 @@ import click
 
 from resdsl.cli.exits import FINE, INPUT, status_of
 from resdsl.cli.options import source_of, speaking, specification_files
-from resdsl.cli.terminal import Terminal, as_data, colored
+from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
 from resdsl.driver.specification import load
@@ -47,12 +47,9 @@ def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: 
                 _replace(source.path, text, found)
         if path == "-" and not keep and not terminal.as_json:
             terminal.result(text)
-    terminal.show(found)
-    if terminal.as_json:
-        terminal.data({"changed": changed, "diagnostics": as_data(found)})
-    else:
-        for path in changed:
-            terminal.say(f"{'would change' if keep else 'changed'} {path}")
+    terminal.report(found, changed=changed)
+    for path in changed:
+        terminal.say(f"{'would change' if keep else 'changed'} {path}")
     return status_of(found) or (INPUT if changed and check_only else FINE)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from resdsl.cli.exits import status_of
-from resdsl.cli.terminal import Terminal, as_data
+from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Source
 from resdsl.driver.reading import decode
 
@@ -36,9 +36,7 @@ def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
         try:
             status = function(terminal, **arguments)
         except CompileError as error:
-            terminal.show(error.diagnostics)
-            if as_json:
-                terminal.data({"diagnostics": as_data(error.diagnostics)})
+            terminal.report(error.diagnostics)
             status = status_of(error.diagnostics)
         ctx.exit(status or 0)
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -61,9 +60,10 @@ class Terminal:
         """A result for machines."""
         print(json.dumps(data, indent=2, ensure_ascii=False))
 
+    def report(self, diagnostics: Diagnostics, **results: object) -> None:
+        """Mistakes, and with ``--json`` the results, which stand beside them in one object."""
+        self.show(diagnostics)
+        if self.as_json:
+            from resdsl.diagnostics.machine import report_data  # noqa: PLC0415  only for --json
 
-def as_data(diagnostics: Iterable[Diagnostic]) -> object:
-    """Mistakes as plain data for ``--json``."""
-    from resdsl.diagnostics.data import to_data  # noqa: PLC0415  only for --json
-
-    return to_data(diagnostics)
+            self.data({**results, **report_data(diagnostics)})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
-from resdsl.diagnostics import Code, CompileError, Diagnostic, Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics.suggest import closest
 from resdsl.driver import shipped
 
 LARGEST_FILE = 10_000_000
@@ -122,19 +122,19 @@ def _missing(file: Path, written: str) -> Diagnostic:
         message = f"there is no file `{written}`, and no folder `{folder}`"
         return Diagnostic(catalogue.FILE_NOT_FOUND, message, helps=_shipped_help(file))
     try:
-        # Folders count as well: a person types `spec/x.res` for `specs/x.res` and `resnet` for a folder.
         names = [entry.name for entry in folder.iterdir() if entry.suffix == ".res"]
     except OSError:
         names = []
-    near = get_close_matches(file.name, names, n=1) or get_close_matches(f"{file.name}.res", names, n=1)
-    helps = (f"did you mean `{folder / near[0]}`?",) if near else _shipped_help(file)
+    wanted = file.name if file.suffix else f"{file.name}.res"
+    near = wanted if wanted in names else closest(wanted, names)
+    helps = (f"did you mean `{folder / near}`?",) if near else _shipped_help(file)
     return Diagnostic(catalogue.FILE_NOT_FOUND, f"there is no file `{written}`", helps=helps)
 
 
 def _shipped_help(file: Path) -> tuple[str, ...]:
-    near = get_close_matches(file.stem, shipped.names(), n=1, cutoff=0.75)
-    if near:
-        return (f"did you mean `{near[0]}`, which resdsl brings along?",)
+    near = closest(file.stem, shipped.names())
+    if near or file.stem in shipped.names():
+        return (f"did you mean `{near or file.stem}`, which resdsl brings along?",)
     return ("name a `.res` file, or a network that resdsl brings along, such as `resnet50`",)
 
 

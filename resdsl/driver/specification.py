@@ -24,7 +24,7 @@ def load(
     path: str | os.PathLike[str] | Source,
     *,
     model: str | None = None,
-    set: Mapping[str, object] = MappingProxyType({}),  # noqa: A002  the word that the command line uses
+    set: Mapping[str, object] = MappingProxyType({}),
     input_shape: tuple[int | str, ...] | None = None,
     limits: Limits | None = None,
 ) -> Specification:
@@ -46,7 +46,7 @@ def loads(
     *,
     name: str = "<text>",
     model: str | None = None,
-    set: Mapping[str, object] = MappingProxyType({}),  # noqa: A002  the word that the command line uses
+    set: Mapping[str, object] = MappingProxyType({}),
     input_shape: tuple[int | str, ...] | None = None,
     limits: Limits | None = None,
 ) -> Specification:
