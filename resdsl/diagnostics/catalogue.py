@@ -90,6 +90,11 @@ UNREADABLE_FILE = _code("E0803", "a file cannot be read")
 NOT_TEXT = _code("E0804", "not a text in UTF-8")
 EMPTY_FILE = _code("E0805", "an empty file")
 UNWRITABLE = _code("E0806", "a result cannot be written")
+OUTPUT_FOLDER = _code("E0810", "the folder of a result does not exist")
+OUTPUT_DENIED = _code("E0811", "no permission to write a result")
+DISK_FULL = _code("E0812", "the disk is full")
+MODEL_TOO_LARGE = _code("E0813", "a model too large for one ONNX file")
+SIDE_FILE = _code("E0814", "a model with a side file cannot be written to a stream")
 
 # E09 limits
 LIMIT = _code("E0901", "the specification is larger than the limit")

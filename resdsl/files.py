@@ -1,0 +1,213 @@
+"""Files that appear whole or not at all.
+
+A file is written under a temporary name in the folder of its target and renamed over it once everything is on the
+disk, so that a reader, a crash, a full disk or Ctrl-C never meets half a file, and what stood there before stays until
+then. What is not a file (``/dev/stdout``, ``/dev/null``, a pipe) is written to directly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import signal
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, NoReturn
+
+from resdsl.diagnostics import Code, Diagnostic, catalogue
+
+
+class OutputError(Exception):
+    """A result could not be written; ``diagnostic`` says why and what to do."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+class PendingFile:
+    """A file being written. ``stream`` takes its bytes; ``commit`` gives it its name, at once and whole."""
+
+    def __init__(self, stream: BinaryIO, temporary: Path) -> None:
+        self.stream = stream
+        self._temporary = temporary
+        self.committed = False
+
+    def commit(self, target: Path) -> None:
+        """Make the bytes durable, then rename to ``target``, which is in the same folder as was asked for."""
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+        self.stream.close()
+        self._temporary.replace(target)
+        self.committed = True
+        _sync_folder(target.parent)
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self.stream.close()  # flushes, which fails again on a full disk
+        with contextlib.suppress(FileNotFoundError):
+            self._temporary.unlink()
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` is something to write into rather than a file to replace: a device, a pipe, ``/dev/stdout``."""
+    # /dev/stdout leads to a regular file where the shell redirects it; that file is the shell's, not ours to replace.
+    if str(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def real_target(path: Path) -> Path:
+    """The file that writing to ``path`` replaces: where it is a symbolic link, what that leads to."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose bytes become the file ``path`` when the block ends without an exception.
+
+    Raises ``OutputError`` where the file cannot be written. An existing file keeps its permissions; a new one gets
+    what the umask allows.
+    """
+    if is_stream(path):
+        with explained(path), path.open("wb", buffering=1 << 16) as stream:
+            yield stream
+        return
+    with pending_file(path) as pending:
+        yield pending.stream
+        pending.commit(real_target(path))
+
+
+@contextmanager
+def pending_file(path: Path) -> Iterator[PendingFile]:
+    """A file to be written in the folder of ``path`` and with the permissions of ``path``.
+
+    It vanishes where the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
+    """
+    target = real_target(path)
+    with explained(path):
+        _check_target(path, target)
+        with _terminate_by_exception():
+            pending = _open_temporary(target)
+            try:
+                yield pending
+            finally:
+                if not pending.committed:
+                    pending.discard()
+
+
+def _open_temporary(target: Path) -> PendingFile:
+    # The target's own name may be as long as the file system allows.
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    # Not tempfile: that makes files which only their owner may read.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+    return PendingFile(os.fdopen(descriptor, "wb", buffering=1 << 16), temporary)
+
+
+def _check_target(path: Path, target: Path) -> None:
+    if target.is_dir():
+        raise _error(
+            catalogue.NOT_A_FILE,
+            f"`{path}` is a folder",
+            f"name a file in it: `{path / 'model.onnx'}`",
+        )
+    folder = target.parent
+    if not folder.exists():
+        raise _error(
+            catalogue.OUTPUT_FOLDER,
+            f"the folder `{folder}` does not exist",
+            f"make it with `mkdir -p {folder}`",
+        )
+    if not folder.is_dir():
+        raise _error(
+            catalogue.OUTPUT_FOLDER,
+            f"`{folder}` is a file, and `{target.name}` cannot be in it",
+            "name a file in a folder",
+        )
+    # A rename would replace a read-only file without asking.
+    if target.exists() and not os.access(target, os.W_OK):
+        raise _error(
+            catalogue.OUTPUT_DENIED,
+            f"`{path}` is read-only",
+            f"name another file, or allow it with `chmod u+w {path}`",
+        )
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the system's errors in writing ``path`` into an ``OutputError``."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever reads has had enough: not a mistake
+    except OSError as error:
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: OSError) -> OutputError:
+    folder = real_target(path).parent
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        cause = "the disk is full" if error.errno == errno.ENOSPC else "the disk quota is used up"
+        return _error(
+            catalogue.DISK_FULL,
+            f"`{path}` was not written: {cause}",
+            f"free some space in `{folder}`, or name a file on another disk",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return _error(
+            catalogue.OUTPUT_DENIED,
+            f"no permission to write in `{folder}`",
+            "name a file in a folder of yours",
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return _error(
+            catalogue.UNWRITABLE, f"the name `{path.name[:40]}...` is too long for this disk", "choose a shorter name"
+        )
+    reason = (error.strerror or str(error)).lower()
+    return _error(catalogue.UNWRITABLE, f"`{path}` was not written: {reason}", "name another file")
+
+
+def _error(code: Code, message: str, way_out: str) -> OutputError:
+    return OutputError(Diagnostic(code, message, helps=(way_out,)))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable. Not every system can (Windows cannot open folders)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _terminate_by_exception() -> Iterator[None]:
+    """Let SIGTERM end the program through ``SystemExit``, so that temporary files are removed.
+
+    Only where nobody else handles it, and in the main thread, which alone may set handlers.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
