@@ -1,0 +1,84 @@
+"""One line of a drawing: cells that text is put on at a column, each with the ink it is drawn in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import groupby
+
+from resdsl.diagnostics.cells import glyphs
+
+
+class Ink(StrEnum):
+    """What a piece of the drawing is; the value is its ANSI style (SGR parameters)."""
+
+    PLAIN = ""
+    STRONG = "1"
+    ERROR = "1;31"
+    WARNING = "1;33"
+    SECONDARY = "1;34"
+    FRAME = "34"
+    HELP = "1;32"
+
+
+class Row:
+    """A line that is still being drawn. A glyph of two cells leaves its second cell empty."""
+
+    def __init__(self) -> None:
+        self._cells: list[str] = []
+        self._inks: list[Ink] = []
+
+    @property
+    def width(self) -> int:
+        return len(self._cells)
+
+    def put(self, column: int, text: str, ink: Ink = Ink.PLAIN) -> Row:
+        """Draw ``text``, made safe for a terminal, from ``column`` on, over what stands there."""
+        for glyph in glyphs(text):
+            self._extend(column + glyph.width)
+            if glyph.width == 0:
+                self._join(column, glyph.text)
+                continue
+            # A tab or an escape is one glyph of several characters, each with a cell of its own.
+            pieces = list(glyph.text) if len(glyph.text) == glyph.width else [glyph.text] + [""] * (glyph.width - 1)
+            self._cells[column : column + glyph.width] = pieces
+            self._inks[column : column + glyph.width] = [ink] * glyph.width
+            column += glyph.width
+        return self
+
+    def put_if_blank(self, column: int, text: str, ink: Ink) -> None:
+        """Draw one narrow character unless something stands there."""
+        self._extend(column + 1)
+        if self._cells[column] == " ":
+            self.put(column, text, ink)
+
+    def end(self, text: str, ink: Ink = Ink.PLAIN) -> Row:
+        """Draw ``text`` after what was drawn so far."""
+        return self.put(self.width, text, ink)
+
+    def to_text(self, *, color: bool) -> str:
+        """The line without blanks at its end; with ANSI styles if ``color``."""
+        length = self.width
+        while length and self._cells[length - 1] == " ":
+            length -= 1
+        if not color:
+            return "".join(self._cells[:length])
+        runs = groupby(zip(self._cells[:length], self._inks[:length], strict=True), key=lambda cell: cell[1])
+        return "".join(_styled("".join(text for text, _ in run), ink) for ink, run in runs)
+
+    def _extend(self, length: int) -> None:
+        missing = length - self.width
+        if missing > 0:
+            self._cells.extend(" " * missing)
+            self._inks.extend([Ink.PLAIN] * missing)
+
+    def _join(self, column: int, combining: str) -> None:
+        if column == 0:
+            return
+        at = column - 1
+        while at > 0 and not self._cells[at]:
+            at -= 1
+        self._cells[at] += combining
+
+
+def _styled(text: str, ink: Ink) -> str:
+    return f"\x1b[{ink.value}m{text}\x1b[0m" if ink is not Ink.PLAIN else text

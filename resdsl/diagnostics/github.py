@@ -1,0 +1,37 @@
+"""Diagnostics as workflow commands, which GitHub Actions shows beside the changed lines of a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from resdsl.diagnostics.diagnostic import Diagnostic
+
+
+def to_github(diagnostics: Iterable[Diagnostic]) -> str:
+    """One ``::error file=..,line=..::message`` a line; empty if there are none."""
+    return "".join(f"{_command(diagnostic)}\n" for diagnostic in diagnostics)
+
+
+def _command(diagnostic: Diagnostic) -> str:
+    properties: dict[str, str | int] = {}
+    said = [diagnostic.message]
+    if diagnostic.primary:
+        span = diagnostic.primary.span
+        first, last = span.source.position(span.start), span.source.position(span.end)
+        properties |= {"file": span.source.name, "line": first.line, "endLine": last.line}
+        # GitHub drops columns where the lines differ.
+        if first.line == last.line:
+            properties |= {"col": first.column, "endColumn": last.column}
+        said += [diagnostic.primary.text] if diagnostic.primary.text else []
+    properties["title"] = f"resdsl {diagnostic.code.id}"
+    said += [*diagnostic.notes, *(f"help: {way_out}" for way_out in diagnostic.helps)]
+    written = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
+    return f"::{diagnostic.severity.value} {written}::{_text(chr(10).join(said))}"
+
+
+def _text(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _text(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,153 @@
+"""Diagnostics as text for people, in the manner of rustc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from resdsl.diagnostics.canvas import Ink, Row
+from resdsl.diagnostics.diagnostic import Call, Diagnostic, Diagnostics, Fix, Label, Severity
+from resdsl.diagnostics.excerpt import Extent, Mark, excerpt, frame, gutter_digits
+from resdsl.diagnostics.patch import patched
+from resdsl.diagnostics.source import Source, Span
+
+# A longer chain of calls keeps its ends: where the mistake is, and what the reader wrote.
+_LONGEST_CHAIN = 6
+_KEPT_AT_EACH_END = 3
+
+
+def render(diagnostics: Diagnostics | Iterable[Diagnostic], *, color: bool = False, width: int | None = None) -> str:
+    """All of ``diagnostics`` as a text that ends with a tally; empty if there are none.
+
+    ``color`` adds ANSI styles. ``width`` is the terminal's, in cells: longer lines of source are cut around what is
+    underlined; ``None`` cuts nothing. Whatever the sources and messages hold, no control character but those styles
+    and line ends is in the result.
+    """
+    found = list(diagnostics)
+    if not found:
+        return ""
+    lines: list[str] = []
+    for diagnostic in found:
+        repeats = diagnostics.repeats(diagnostic) if isinstance(diagnostics, Diagnostics) else 0
+        lines += [row.to_text(color=color) for row in _drawn(diagnostic, repeats, width)]
+        lines.append("")
+    lines.append(_tally(found).to_text(color=color))
+    return "\n".join(lines) + "\n"
+
+
+def place(span: Span) -> str:
+    """``specs/resnet50.res:9:3``: a place as editors and terminals link it, columns in characters."""
+    extent = Extent.of(span)
+    return f"{span.source.name}:{extent.first_line}:{extent.first + 1}"
+
+
+def tally(found: Sequence[Diagnostic]) -> str:
+    """``2 errors, 1 warning``."""
+    counts = [sum(diagnostic.severity is severity for diagnostic in found) for severity in Severity]
+    return ", ".join(
+        f"{count} {severity.value}{'' if count == 1 else 's'}"
+        for count, severity in zip(counts, Severity, strict=True)
+        if count
+    )
+
+
+def _tally(found: Sequence[Diagnostic]) -> Row:
+    worst = Severity.ERROR if any(one.severity is Severity.ERROR for one in found) else Severity.WARNING
+    return Row().put(0, worst.value, _ink(worst)).end(f": {tally(found)}", Ink.STRONG)
+
+
+def _ink(severity: Severity) -> Ink:
+    return Ink.ERROR if severity is Severity.ERROR else Ink.WARNING
+
+
+def _drawn(diagnostic: Diagnostic, repeats: int, columns: int | None) -> Iterator[Row]:
+    ink = _ink(diagnostic.severity)
+    first, *more = diagnostic.message.split("\n")
+    yield Row().put(0, f"{diagnostic.severity.value}[{diagnostic.code.id}]", ink).end(f": {first}", Ink.STRONG)
+    for line in more:
+        yield Row().put(2, line, Ink.STRONG)
+
+    fix = diagnostic.fix
+    spans = [label.span for label in _labels(diagnostic)] + [edit.span for edit in (fix.edits if fix else ())]
+    digits = gutter_digits(spans)
+    remarks = list(_remarks(diagnostic, repeats, digits, columns))
+    drawn_any = False
+    for number, (source, labels) in enumerate(_by_source(diagnostic)):
+        if number > 0:
+            yield frame(digits)
+        arrow = "-->" if number == 0 else ":::"
+        yield Row().put(digits, arrow, Ink.FRAME).end(f" {place(labels[0].span)}")
+        yield frame(digits)
+        marks = [_mark(label, label is diagnostic.primary, ink) for label in labels]
+        yield from excerpt(source, marks, digits, columns)
+        drawn_any = True
+    if drawn_any and remarks:
+        yield frame(digits)
+    yield from remarks
+
+
+def _labels(diagnostic: Diagnostic) -> list[Label]:
+    return [*([diagnostic.primary] if diagnostic.primary else []), *diagnostic.secondary]
+
+
+def _by_source(diagnostic: Diagnostic) -> list[tuple[Source, list[Label]]]:
+    """The labels by the text they point into, that of the primary label first."""
+    found: dict[int, tuple[Source, list[Label]]] = {}
+    for label in _labels(diagnostic):
+        found.setdefault(id(label.span.source), (label.span.source, []))[1].append(label)
+    return list(found.values())
+
+
+def _mark(label: Label, is_primary: bool, ink: Ink) -> Mark:
+    return Mark(label.span, label.text, "^" if is_primary else "-", ink if is_primary else Ink.SECONDARY)
+
+
+def _remarks(diagnostic: Diagnostic, repeats: int, digits: int, columns: int | None) -> Iterator[Row]:
+    """What stands below the excerpts: how it came to be, further facts, the ways out."""
+    for line in _chain(diagnostic.chain):
+        yield from _remark(digits, "", line)
+    if repeats:
+        yield from _remark(digits, "", f"... and in {repeats} more call{'' if repeats == 1 else 's'}")
+    for note in diagnostic.notes:
+        yield from _remark(digits, "note", note)
+    for help_text in diagnostic.helps:
+        yield from _remark(digits, "help", help_text)
+    if diagnostic.fix:
+        if diagnostic.fix.title not in diagnostic.helps:
+            yield from _remark(digits, "help", diagnostic.fix.title)
+        yield from _fix(diagnostic, diagnostic.fix, digits, columns)
+
+
+def _chain(chain: Sequence[Call]) -> Iterator[str]:
+    lines = [f"in {call.path}: {call.text}, {place(call.span)}" if call.path else f"in {call.text}, {place(call.span)}"
+             for call in chain]  # fmt: skip
+    if len(lines) <= _LONGEST_CHAIN:
+        yield from lines
+        return
+    yield from lines[:_KEPT_AT_EACH_END]
+    hidden = len(lines) - 2 * _KEPT_AT_EACH_END
+    yield f"... {hidden} more call{'' if hidden == 1 else 's'} ..."
+    yield from lines[-_KEPT_AT_EACH_END:]
+
+
+def _remark(digits: int, kind: str, text: str) -> Iterator[Row]:
+    first, *more = text.split("\n")
+    row = frame(digits, "=")
+    row.put(digits + 3, f"{kind}: " if kind else "", Ink.HELP if kind == "help" else Ink.STRONG)
+    indent = row.width + (0 if kind else 1)
+    yield row.put(indent, first)
+    for line in more:
+        yield Row().put(indent, line)
+
+
+def _fix(diagnostic: Diagnostic, fix: Fix, digits: int, columns: int | None) -> Iterator[Row]:
+    """The lines as the fix makes them, with the file's name where it is not the one that was shown."""
+    sources = {id(edit.span.source): edit.span.source for edit in fix.edits}
+    for source in sources.values():
+        edits = [edit for edit in fix.edits if edit.span.source is source]
+        rows = list(patched(source, edits, digits, columns))
+        if not rows:
+            continue
+        yield frame(digits)
+        if diagnostic.primary is None or diagnostic.primary.span.source is not source:
+            yield Row().put(digits, ":::", Ink.FRAME).end(f" {place(edits[0].span)}")
+        yield from rows

@@ -1,0 +1,71 @@
+"""Golden files: what people read is kept as plain text beside its test, and compared as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Golden = Callable[[str], None]
+
+_COLLECTED = pytest.StashKey[list[pytest.Item]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Before -k and -m take tests away: a golden file is no orphan because its test was not asked for.
+    config.stash[_COLLECTED] = list(items)
+
+
+def golden_path(item: pytest.Item) -> Path:
+    """``tests/diagnostics/test_render.py::test_wide[kanji]`` has ``tests/diagnostics/golden/render/wide-kanji.txt``."""
+    name = re.sub(r"[^\w.=+-]+", "-", item.name.removeprefix("test_")).strip("-")
+    return item.path.parent / "golden" / item.path.stem.removeprefix("test_") / f"{name}.txt"
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """``golden(text)`` compares ``text`` with this test's golden file; ``--update-golden`` writes it."""
+    path = golden_path(request.node)
+
+    def compare(text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+            return
+        assert path.exists(), f"{path} is missing: run with --update-golden and read what it wrote"
+        assert text == path.read_bytes().decode(), f"differs from {path}: --update-golden if that is meant"
+
+    return compare
+
+
+@pytest.fixture
+def golden_files_with_a_test(request: pytest.FixtureRequest) -> Callable[[Path], set[Path]]:
+    """The golden files that the collected tests of one test file compare with."""
+
+    def of(module: Path) -> set[Path]:
+        items = request.config.stash[_COLLECTED]
+        return {golden_path(item) for item in items if item.path == module and "golden" in _fixtures(item)}
+
+    return of
+
+
+@pytest.fixture
+def was_collected_whole(request: pytest.FixtureRequest) -> Callable[[Path], bool]:
+    """Whether all tests of a test file were collected, rather than some by their names."""
+
+    def whole(module: Path) -> bool:
+        in_part = any("::" in argument for argument in request.config.args)
+        return not in_part and any(item.path == module for item in request.config.stash[_COLLECTED])
+
+    return whole
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
