@@ -1,0 +1,36 @@
+"""What the digits of a number say."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+MAX_DIGITS = 40
+"""A longer number is nobody's layer, and Python itself refuses to read 5,000 digits."""
+
+_SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9}
+
+
+def number_value(text: str) -> int | float | None:
+    """The value of ``1_000``, ``0.17``, ``1e-3`` or ``11.51G``; ``None`` where it is too long or too large.
+
+    It is an ``int`` where no point and no exponent is written, or where a suffix makes it whole.
+    """
+    if len(text) > MAX_DIGITS:
+        return None
+    digits = text.replace("_", "")
+    if scale := _SUFFIXES.get(digits[-1]):
+        scaled = Fraction(digits[:-1]) * scale
+        return scaled.numerator if scaled.denominator == 1 else float(scaled)
+    if digits.isdigit():
+        return int(digits)
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
+def size_value(text: str) -> tuple[int, int] | None:
+    """Height and width of ``3x3``; ``None`` where it is too long to be one."""
+    if len(text) > MAX_DIGITS:
+        return None
+    height, width = text.split("x")
+    return int(height), int(width)
