@@ -1,3 +1,68 @@
-"""resdsl: a small language for residual networks."""
+"""resdsl: a small language for residual networks, reviewable as text, checked for shapes, compiled to ONNX.
+
+::
+
+    import resdsl
+
+    spec = resdsl.load("resnet50", set={"classes": 10})     # a file, or a network that resdsl brings along
+    print(spec.graph.parameter_count, spec.graph.macs)
+    compiled = spec.compile("model.onnx", seed=1)
+
+Whoever imports this package waits for nothing: what a name needs is imported when the name is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source
+    from resdsl.driver.compile import Compiled
+    from resdsl.driver.predict import predict
+    from resdsl.driver.specification import Specification, load, loads
+    from resdsl.driver.weights import read_weights
+    from resdsl.elaborate import Limits
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "CompileError": "resdsl.diagnostics",
+    "Compiled": "resdsl.driver.compile",
+    "Diagnostic": "resdsl.diagnostics",
+    "Diagnostics": "resdsl.diagnostics",
+    "Limits": "resdsl.elaborate",
+    "Source": "resdsl.diagnostics",
+    "Specification": "resdsl.driver.specification",
+    "load": "resdsl.driver.specification",
+    "loads": "resdsl.driver.specification",
+    "predict": "resdsl.driver.predict",
+    "read_weights": "resdsl.driver.weights",
+}
+
+__all__ = [
+    "CompileError",
+    "Compiled",
+    "Diagnostic",
+    "Diagnostics",
+    "Limits",
+    "Source",
+    "Specification",
+    "__version__",
+    "load",
+    "loads",
+    "predict",
+    "read_weights",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'resdsl' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,13 +11,23 @@ from resdsl.ops.signature import Argument, signature
 
 
 @dataclass(frozen=True, slots=True)
+class ArgumentEntry:
+    """One argument: what it takes, in words, and its default as the language writes it (``None``: it is required)."""
+
+    name: str
+    kind: str
+    doc: str
+    default: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One operator: its name, its call with all defaults, what it does, and its arguments."""
 
     name: str
     call: str
     doc: str
-    arguments: tuple[Argument, ...]
+    arguments: tuple[ArgumentEntry, ...]
 
 
 def table() -> tuple[Entry, ...]:
@@ -34,9 +44,7 @@ def _lines() -> Iterator[str]:
     yield "| operator | what it does | arguments |"
     yield "|---|---|---|"
     for entry in table():
-        arguments = "<br>".join(
-            f"`{argument.name}`: {argument.kind}; {argument.doc}" for argument in entry.arguments
-        )
+        arguments = "<br>".join(f"`{argument.name}`: {argument.kind}; {argument.doc}" for argument in entry.arguments)
         yield f"| `{entry.call}` | {_cell(entry.doc)} | {_cell(arguments)} |"
 
 
@@ -45,19 +53,22 @@ def _cell(text: str) -> str:
 
 
 def _entry(name: str, operator: type[Operator]) -> Entry:
-    arguments = tuple(signature(operator).values())
-    written = ", ".join(_written(argument) for argument in arguments)
-    return Entry(name, f"{name}({written})" if written else name, _first_sentence(operator.__doc__ or ""), arguments)
+    arguments = tuple(_argument(argument) for argument in signature(operator).values())
+    written = ", ".join(
+        argument.name if argument.default is None else f"{argument.name} = {argument.default}" for argument in arguments
+    )
+    return Entry(name, f"{name}({written})" if written else name, _summary(operator.__doc__ or ""), arguments)
 
 
-def _written(argument: Argument) -> str:
-    if argument.required:
-        return argument.name
-    if isinstance(argument.default, bool):
-        return f"{argument.name} = {str(argument.default).lower()}"
-    return f"{argument.name} = {argument.default}"
+def _argument(argument: Argument) -> ArgumentEntry:
+    default = None if argument.required else _written(argument.default)
+    return ArgumentEntry(argument.name, argument.kind, argument.doc, default)
 
 
-def _first_sentence(doc: str) -> str:
-    """The summary line of a docstring, in Markdown."""
+def _written(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _summary(doc: str) -> str:
+    """The first line of a docstring, in Markdown."""
     return doc.strip().partition("\n")[0].replace("``", "`")

@@ -34,9 +34,8 @@ def read_source(path: str | os.PathLike[str], *, largest: int = LARGEST_FILE) ->
     """
     file = Path(path)
     written = os.fspath(path)
-    if not file.exists() and (known := shipped.specification(written)) is not None:
-        file = known
-        written = known.name
+    if (known := shipped.specification(written)) is not None and not file.exists():
+        file, written = known, known.name
     try:
         with file.open("rb") as stream:
             data = stream.read(largest + 1)
