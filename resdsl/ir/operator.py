@@ -14,17 +14,38 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+OPSET = 18
+"""The ONNX operator set that lowerings are written in.
+
+The newest one for which ONNX Runtime has a kernel of every operator used here *on every device*, in all releases from
+1.24. A kernel without an upper bound serves the exact version of an operator that it names, no later one: of set 19
+(``Pad``), 21 (``Flatten``, ``Identity``) and 22 (``MaxPool``, ``GlobalAveragePool``) the CUDA provider had none, so
+those layers ran on the CPU with copies either way (microsoft/onnxruntime#26393, #27728, #27729). The CPU provider of
+1.31 runs the same lowerings as set 26 too.
+"""
+
+
 class Refusal(Exception):
     """An operator cannot take its input. The elaborator makes a diagnostic of it.
 
-    ``argument`` names the argument to point at (the whole call where it is ``None``); ``helps`` are ways out.
+    ``argument`` names the argument to point at (the whole call where it is ``None``), ``branch`` the branch of a join
+    that is at fault, counted from 0; ``helps`` are ways out.
     """
 
-    def __init__(self, code: Code, message: str, *, argument: str | None = None, helps: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        argument: str | None = None,
+        branch: int | None = None,
+        helps: Sequence[str] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.argument = argument
+        self.branch = branch
         self.helps = tuple(helps)
 
 
@@ -99,6 +120,29 @@ class Lowering:
         """A small tensor that is part of the graph, not of the weights (the pads of ``Pad``)."""
         self.constants.append(array)
         return Ref("constant", len(self.constants) - 1)
+
+    def number(self, value: float) -> Ref:
+        """A constant scalar of the first input's element type."""
+        # Numpy is loaded here and not above: checking and formatting a specification start without it.
+        import numpy as np  # noqa: PLC0415
+
+        if self.types[0].dtype is DType.BF16:
+            from ml_dtypes import bfloat16  # noqa: PLC0415
+
+            return self.constant(np.array(value, dtype=bfloat16))
+        return self.constant(np.array(value, dtype=np.float16 if self.types[0].dtype is DType.F16 else np.float32))
+
+    def integers(self, values: Sequence[int]) -> Ref:
+        """A constant vector of 64-bit integers, as ONNX takes shapes, pads and indices."""
+        import numpy as np  # noqa: PLC0415
+
+        return self.constant(np.array(values, dtype=np.int64))
+
+    def floats(self, values: Sequence[float]) -> Ref:
+        """A constant vector of 32-bit floats, as ONNX takes scales, whatever the element type."""
+        import numpy as np  # noqa: PLC0415
+
+        return self.constant(np.array(values, dtype=np.float32))
 
     def __call__(self, type: str, /, *inputs: Ref | None, **attributes: Attribute) -> Ref:
         """Add an ONNX node with these inputs and attributes; gives its (first) output."""

@@ -10,8 +10,9 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.types import Sides, Size, TensorType, Word
+from resdsl.ops.demands import known_channels, require_image
 from resdsl.ops.signature import arg
-from resdsl.ops.windows import PADDINGS, require_image, sides, windows
+from resdsl.ops.windows import PADDINGS, sides, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +48,27 @@ class Conv(Operator):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require_image(x, "a convolution")
-        channels = _known(x.channels)
+        channels = known_channels(x)
         for count, what in ((channels, "the input's"), (self.channels, "the result's")):
             if count % self.groups:
                 raise Refusal(
                     catalogue.GROUPS,
                     f"{self.groups} groups do not divide {what} {count} channels",
                     argument="groups",
+                    helps=(f"a number that divides {count}: {_divisors(count)}",),
                 )
         rows, columns = windows(x, self.kernel, self.stride, self.dilation, self._sides(x))
         return x.with_shape(x.shape[0], self.channels, rows, columns)
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
-        shape = (self.channels, _known(x.channels) // self.groups, *self.kernel)
+        shape = (self.channels, known_channels(x) // self.groups, *self.kernel)
         weight = ParameterSpec("weight", shape, "kernel")
         return (weight, ParameterSpec("bias", (self.channels,), "zeros")) if self.bias else (weight,)
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         _, channels, rows, columns = result.shape
-        each = _known(inputs[0].channels) // self.groups * self.kernel.height * self.kernel.width
+        each = known_channels(inputs[0]) // self.groups * self.kernel.height * self.kernel.width
         return each * channels * rows * columns
 
     def lower(self, to: Lowering) -> None:
@@ -86,7 +88,7 @@ class Conv(Operator):
         return sides(self.pad, x, self.kernel, self.stride, self.dilation)
 
 
-def _known(channels: Dim) -> int:
-    if not isinstance(channels, int):
-        raise Refusal(catalogue.SYMBOLIC_SIZE, f"the number of channels must be known, and is {channels}")
-    return channels
+def _divisors(count: int) -> str:
+    """The whole numbers that divide ``count``, the largest few of them for a large one."""
+    found = [number for number in range(1, min(count, 4096) + 1) if count % number == 0]
+    return ", ".join(str(number) for number in found[-8:])

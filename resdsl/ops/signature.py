@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,10 +50,21 @@ def _whole(value: object, at_least: int) -> int:
     return value
 
 
-def _number(value: object) -> float:
+def _number(value: object, within: tuple[float, float]) -> float:
+    low, high = within
+    expected = _range(within)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Mismatch("a number")
+        raise Mismatch(f"a {expected}")
+    # Infinity is no number here, and comparing comes before converting: a whole number may be too large for a float.
+    if not low <= value <= high or not abs(value) <= sys.float_info.max:
+        raise Mismatch(f"a {expected}", out_of_range=True)
     return float(value)
+
+
+def _range(within: tuple[float, float]) -> str:
+    low, high = within
+    words = "number" if low == -math.inf else f"number from {low:g}"
+    return words if high == math.inf else f"{words} to {high:g}"
 
 
 def _flag(value: object) -> bool:
@@ -72,28 +85,35 @@ def _size(value: object, at_least: int) -> Size:
     return value
 
 
-def arg(default: Any = REQUIRED, *, doc: str, at_least: int = 1, words: tuple[str, ...] = ()) -> Any:
+def arg(
+    default: Any = REQUIRED,
+    *,
+    doc: str,
+    at_least: int = 1,
+    within: tuple[float, float] = (-math.inf, math.inf),
+    words: tuple[str, ...] = (),
+) -> Any:
     """A field that is an argument.
 
-    ``at_least`` bounds whole numbers and sizes; ``words`` are the bare words taken besides (or, for a ``Word`` field,
-    instead of) values of the field's type.
+    ``at_least`` bounds whole numbers and sizes, ``within`` numbers (both ends included); ``words`` are the bare words
+    taken besides (or, for a ``Word`` field, instead of) values of the field's type.
     """
-    metadata = {"doc": doc, "at_least": at_least, "words": words}
+    metadata = {"doc": doc, "at_least": at_least, "within": within, "words": words}
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _coercion(kind: str, at_least: int, words: tuple[str, ...]) -> tuple[str, Callable[[object], object]]:
+def _coercion(kind: str, at_least: int, within: tuple[float, float]) -> tuple[str, Callable[[object], object]]:
     """The words for a kind of argument in the reference, and its check."""
     if kind == "int":
         return f"whole number from {at_least}", lambda value: _whole(value, at_least)
     if kind == "float":
-        return "number", _number
+        return _range(within), lambda value: _number(value, within)
     if kind == "bool":
         return "true or false", _flag
     if kind == "Size":
         return "size", lambda value: _size(value, at_least)
     if kind == "Sides":
-        return "[top, left, bottom, right]", _sides
+        return "number, size or [top, left, bottom, right]", _sides
     if kind == "Word":
         return "", lambda value: value
     raise TypeError(f"an argument of type {kind} is not known to the language")
@@ -118,7 +138,7 @@ def _sides(value: object) -> Sides:
 def _argument(field: dataclasses.Field[Any]) -> Argument:
     words: tuple[str, ...] = field.metadata["words"]
     kinds = [kind for kind in str(field.type).split(" | ") if kind not in ("None", "Word")] or ["Word"]
-    kind, coerce = _coercion(kinds[0], field.metadata["at_least"], words)
+    kind, coerce = _coercion(kinds[0], field.metadata["at_least"], field.metadata["within"])
     if words:
         choices = " or ".join(", ".join(words).rsplit(", ", 1))
         kind = f"{kind} or {choices}" if kind else choices

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.dims import Dim, ceil_div
+from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import Sides, Size, TensorType, Word
 
 PADDINGS = ("half", "valid", "same")
 """``half``: ``dilation * (k - 1) // 2`` on both sides; ``valid``: none; ``same``: TensorFlow's SAME."""
-
-
-def require_image(x: TensorType, what: str) -> None:
-    """Refuse everything but ``[N, C, H, W]``."""
-    if x.rank != 4:
-        raise Refusal(catalogue.RANK, f"{what} works on images [N, C, H, W], and gets {x}")
 
 
 def sides(pad: Sides | Word, x: TensorType, kernel: Size, stride: Size, dilation: Size) -> Sides:
@@ -34,12 +28,12 @@ def sides(pad: Sides | Word, x: TensorType, kernel: Size, stride: Size, dilation
 
 def _same(dim: Dim, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
     """TensorFlow's SAME: as much as ``ceil(size / stride)`` windows need, the odd pixel after."""
-    extent = dilation * (kernel - 1) + 1
+    reach = extent(kernel, dilation)
     if stride == 1:
-        total = extent - 1
+        total = reach - 1
     elif isinstance(dim, int):
-        total = max((-(-dim // stride) - 1) * stride + extent - dim, 0)
-    elif extent <= 1:
+        total = max((-(-dim // stride) - 1) * stride + reach - dim, 0)
+    elif reach <= 1:
         total = 0
     else:
         raise Refusal(
@@ -51,39 +45,44 @@ def _same(dim: Dim, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def windows(
-    x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides, *, ceil: bool = False
-) -> tuple[Dim, Dim]:
+def extent(kernel: int, dilation: int) -> int:
+    """How many pixels a window reaches over, from its first point to its last."""
+    return dilation * (kernel - 1) + 1
+
+
+def ceil_sides(pad: Sides, kernel: Size, stride: Size, dilation: Size) -> Sides:
+    """The padding under which whole windows are those of ``ceil = true``, where the last may reach out of the input.
+
+    PyTorch rounds the number of windows up and leaves the last out if it would begin after the input and its first
+    padding. With ``p`` before and ``q`` after, ``e`` the extent and ``s`` the stride that is
+    ``min(ceil((size + p + q - e) / s) + 1, ceil((size + p) / s))`` windows, and as many fit whole where ``q`` is
+    ``min(q + s - 1, e - 1)``, whatever the size.
+    """
+    bottom = _ceil_end(pad.bottom, kernel.height, stride.height, dilation.height)
+    right = _ceil_end(pad.right, kernel.width, stride.width, dilation.width)
+    return Sides(pad.top, pad.left, bottom, right)
+
+
+def _ceil_end(end: int, kernel: int, stride: int, dilation: int) -> int:
+    return min(end + stride - 1, extent(kernel, dilation) - 1)
+
+
+def windows(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides) -> tuple[Dim, Dim]:
     """How many places the window takes down and across: ``(size + pad - extent) // stride + 1``."""
-    rows = _places(x.shape[2], kernel.height, stride.height, dilation.height, (pad.top, pad.bottom), ceil, "rows")
-    columns = _places(x.shape[3], kernel.width, stride.width, dilation.width, (pad.left, pad.right), ceil, "columns")
+    rows = _places(x.shape[2], kernel.height, stride.height, dilation.height, pad.top + pad.bottom, "rows")
+    columns = _places(x.shape[3], kernel.width, stride.width, dilation.width, pad.left + pad.right, "columns")
     return rows, columns
 
 
-def _places(
-    dim: Dim, kernel: int, stride: int, dilation: int, pad: tuple[int, int], ceil: bool, axis: str
-) -> Dim:
-    extent = dilation * (kernel - 1) + 1
-    room = dim + sum(pad) - extent
+def _places(dim: Dim, kernel: int, stride: int, dilation: int, padding: int, axis: str) -> Dim:
+    reach = extent(kernel, dilation)
+    room = dim + padding - reach
     if isinstance(room, int) and room < 0:
         raise Refusal(
             catalogue.KERNEL_TOO_LARGE,
-            f"the window covers {extent} {axis}, and the input has {dim}"
-            + (f" and {sum(pad)} of padding" if any(pad) else ""),
+            f"the window covers {reach} {axis}, and the input has {dim}"
+            + (f" and {padding} of padding" if padding else ""),
             argument="kernel",
             helps=("a smaller kernel, more padding, or a larger input",),
         )
-    if not ceil:
-        return room // stride + 1
-    places = ceil_div(room, stride) + 1
-    # A last window that would begin in the padding after the end is left out (as PyTorch and ONNX do).
-    if isinstance(places, int) and isinstance(dim, int):
-        return places - 1 if (places - 1) * stride >= dim + pad[0] else places
-    if pad[1] + stride - 1 >= extent:
-        raise Refusal(
-            catalogue.SYMBOLIC_SIZE,
-            f"whether the last window of `ceil = true` begins inside the input depends on {dim}, which is not known",
-            argument="ceil",
-            helps=("pad less than the kernel leaves over, or give the input a fixed size",),
-        )
-    return places
+    return room // stride + 1

@@ -1,0 +1,86 @@
+"""Average pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.types import Sides, Size, TensorType, Word
+from resdsl.ops.demands import require_image
+from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
+from resdsl.ops.signature import arg
+from resdsl.ops.windows import PADDINGS, ceil_sides, sides, windows
+
+_NO_DILATION = Size(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class AvgPool(Operator):
+    """The mean of each window: ``y[n, c, i, j] = sum_{u, v} x[n, c, s*i + u - p, s*j + v - p] / count``.
+
+    ``count`` is the number of pixels of the window in the padded input, or in the input alone without ``count_pad``
+    (TensorFlow counts so). What ``ceil`` lets a window cover beyond the padding never counts: ``ceil`` and
+    ``count_pad`` are PyTorch's ``ceil_mode`` and ``count_include_pad``. ``avgpool(global)`` gives ``[N, C, 1, 1]``.
+    """
+
+    name: ClassVar[str] = "avgpool"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("avgpool(3x3)", (2, 3, 6, 5)),
+        Example("avgpool(3x3, count_pad = false)", (2, 3, 6, 5)),
+        Example("avgpool(2x2, stride = 2)", (1, 3, 8, 9)),
+        Example("avgpool(2x2, stride = 2, ceil = true)", (1, 3, 7, 9)),
+        Example("avgpool(3x3, stride = 2, pad = 1, ceil = true)", (1, 2, 8, 6)),
+        Example("avgpool(3x3, stride = 2, pad = 1, ceil = true, count_pad = false)", (1, 2, 8, 6)),
+        Example("avgpool(2x2, stride = 3, pad = 1, ceil = true)", (1, 2, 6, 7)),
+        Example("avgpool(3x2, stride = 1x2, pad = [2, 0, 1, 1])", (1, 2, 5, 6)),
+        Example("avgpool(3x3, pad = [0, 1, 2, 0], count_pad = false)", (1, 2, 8, 9)),
+        Example("avgpool(3x3, stride = 2, pad = same, count_pad = false)", (1, 2, 8, 9)),
+        Example("avgpool(7x7, pad = valid)", (2, 4, 7, 7)),
+        Example("avgpool(global)", (2, 3, 5, 4)),
+    )
+
+    kernel: Size | Word = arg(doc="height and width of the window, or the whole image", words=GLOBAL)
+    stride: Size = arg(Size(1, 1), doc="step of the window")
+    pad: Sides | Word = arg(Word("half"), doc="zeros around the input", words=PADDINGS)
+    ceil: bool = arg(False, doc="the last window may reach out of the padded input")
+    count_pad: bool = arg(True, doc="the zeros of the padding count in the mean")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(x, "an average pool")
+        if not isinstance(self.kernel, Size):
+            return whole_image(self, x)
+        pad = self._sides(x, self.kernel)
+        rows, columns = windows(x, self.kernel, self.stride, _NO_DILATION, self._reach(pad, self.kernel))
+        require_pixels(x, self.kernel, self.stride, _NO_DILATION, pad)
+        return x.with_shape(x.shape[0], x.channels, rows, columns)
+
+    def lower(self, to: Lowering) -> None:
+        if not isinstance(self.kernel, Size):
+            to("GlobalAveragePool", to.input)
+            return
+        x = to.input
+        pad = self._sides(to.types[0], self.kernel)
+        # Not ONNX's ceil_mode: with wider padding after the input, whole windows are exactly PyTorch's, for any size.
+        reach = self._reach(pad, self.kernel)
+        count_pad = self.count_pad and any(pad)
+        if count_pad and reach != pad:
+            # The declared padding counts and what is beyond does not: the one becomes part of the image.
+            x = to("Pad", x, to.integers((0, 0, *pad[:2], 0, 0, *pad[2:])), to.number(0.0), mode="constant")
+            reach = Sides(*(far - near for far, near in zip(reach, pad, strict=True)))
+            count_pad = False
+        to(
+            "AveragePool",
+            x,
+            kernel_shape=tuple(self.kernel),
+            strides=tuple(self.stride),
+            pads=tuple(reach),
+            count_include_pad=int(count_pad),
+        )
+
+    def _sides(self, x: TensorType, kernel: Size) -> Sides:
+        return sides(self.pad, x, kernel, self.stride, _NO_DILATION)
+
+    def _reach(self, pad: Sides, kernel: Size) -> Sides:
+        return ceil_sides(pad, kernel, self.stride, _NO_DILATION) if self.ceil else pad

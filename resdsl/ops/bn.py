@@ -1,0 +1,54 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
+from resdsl.ir.types import TensorType
+from resdsl.ops.demands import known_channels, require_channels
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm(Operator):
+    """Batch normalisation with the statistics that training gathered, over ``[N, C]`` or ``[N, C, H, W]``.
+
+    ``y = weight[c] * (x - running_mean[c]) / sqrt(running_var[c] + eps) + bias[c]`` (Ioffe & Szegedy 2015,
+    arXiv:1502.03167, algorithm 2). The statistics are buffers: they are stored with the weights and not trained.
+    """
+
+    name: ClassVar[str] = "bn"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("bn", (2, 3, 5, 4)),
+        Example("bn(eps = 1e-3)", (2, 3, 5, 4)),
+        Example("bn(affine = false)", (2, 3, 5, 4)),
+        Example("bn", (3, 7)),
+    )
+
+    eps: float = arg(1e-5, doc="added to the variance before its root is taken", within=(0, 1))
+    affine: bool = arg(True, doc="a learned weight and bias for each channel after normalising")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_channels(x, "a batch norm")
+        known_channels(x)
+        return x
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        (x,) = inputs
+        shape = (known_channels(x),)
+        learned = (ParameterSpec("weight", shape, "ones"), ParameterSpec("bias", shape, "zeros"))
+        statistics = (
+            ParameterSpec("running_mean", shape, "zeros", trainable=False),
+            ParameterSpec("running_var", shape, "ones", trainable=False),
+        )
+        return learned + statistics if self.affine else statistics
+
+    def lower(self, to: Lowering) -> None:
+        channels = known_channels(to.types[0])
+        names = ("weight", "bias") if self.affine else ()
+        learned = [to.parameter(name) for name in names] or [to.floats([1] * channels), to.floats([0] * channels)]
+        statistics = (to.parameter("running_mean"), to.parameter("running_var"))
+        to("BatchNormalization", to.input, *learned, *statistics, epsilon=self.eps)

@@ -1,0 +1,46 @@
+"""Shuffling channels between groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.types import TensorType
+from resdsl.ops.demands import known_channels, require_channels
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShuffle(Operator):
+    """The channels dealt out anew, so that each group of the next layer sees all groups of the last.
+
+    ``y[j * groups + g] = x[g * (C / groups) + j]`` (ShuffleNet, arXiv:1707.01083, section 3.1).
+    """
+
+    name: ClassVar[str] = "channel_shuffle"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("channel_shuffle(2)", (1, 6, 3, 2)),
+        Example("channel_shuffle(groups = 3)", (2, 12, 2, 2)),
+        Example("channel_shuffle(1)", (1, 4, 2, 2)),
+        Example("channel_shuffle(2)", (3, 8)),
+    )
+
+    groups: int = arg(doc="how many groups of channels there were")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_channels(x, "a channel shuffle")
+        channels = known_channels(x)
+        if channels % self.groups:
+            raise Refusal(
+                catalogue.GROUPS, f"{self.groups} groups do not divide {channels} channels", argument="groups"
+            )
+        return x
+
+    def lower(self, to: Lowering) -> None:
+        # A gather instead of reshape, transpose and reshape: it needs no sizes, so they may stay symbolic.
+        each = known_channels(to.types[0]) // self.groups
+        order = [group * each + place for place in range(each) for group in range(self.groups)]
+        to("Gather", to.input, to.integers(order), axis=1)

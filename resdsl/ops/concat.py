@@ -1,0 +1,38 @@
+"""Branches side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.dims import Dim
+from resdsl.ir.operator import Example, Lowering, Refusal
+from resdsl.ir.types import TensorType
+from resdsl.ops.joining import Join, require_fit
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Join):
+    """The channels of all branches, in the order of the branches (DenseNet, Inception); all else is equal."""
+
+    join: ClassVar[str] = "concat"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("concat { identity; relu }", (1, 4, 3, 3)),
+        Example("concat { conv(2, 1x1); maxpool(3x3); identity }", (2, 3, 4, 5)),
+        Example("concat { sigmoid; identity }", (3, 7)),
+        Example("concat { relu }", (1, 2, 3, 3)),
+    )
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        require_fit(type(self), inputs, free=1)
+        first = inputs[0]
+        if first.rank < 2:
+            raise Refusal(catalogue.RANK, f"`concat` joins channels, and {first} has none")
+        channels: Dim = 0
+        for x in inputs:
+            channels = channels + x.channels
+        return first.with_shape(first.shape[0], channels, *first.shape[2:])
+
+    def lower(self, to: Lowering) -> None:
+        to("Concat", *to.inputs, axis=1)

@@ -1,0 +1,43 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.operator import Example, Lowering, Refusal
+from resdsl.ir.types import TensorType
+from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout(Elementwise):
+    """``y = x``: at inference nothing is dropped (Srivastava et al. 2014, in the form that scales while training).
+
+    It stays in the ONNX file as a ``Dropout`` that a training tool finds; ONNX Runtime takes it out.
+    """
+
+    name: ClassVar[str] = "dropout"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("dropout", (2, 3, 5, 4)),
+        Example("dropout(rate = 0.2)", (3, 7)),
+        Example("dropout(0)", (3, 7)),
+    )
+
+    rate: float = arg(0.5, doc="the part of the elements that training drops", within=(0, 1))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if self.rate == 1:
+            raise Refusal(
+                catalogue.ARGUMENT_VALUE,
+                "a rate of 1 drops everything, so nothing could be trained",
+                argument="rate",
+                helps=("a rate below 1",),
+            )
+        return x
+
+    def lower(self, to: Lowering) -> None:
+        to("Dropout", to.input, to.number(self.rate))

@@ -1,0 +1,26 @@
+"""The exponential linear unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class Elu(Elementwise):
+    """``y = x`` where ``x >= 0``, else ``alpha * (exp(x) - 1)`` (Clevert et al. 2015, arXiv:1511.07289)."""
+
+    name: ClassVar[str] = "elu"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("elu", (2, 3, 5, 4)),
+        Example("elu(alpha = 0.5)", (3, 7)),
+    )
+
+    alpha: float = arg(1.0, doc="the value approached far below zero is `-alpha`")
+
+    def lower(self, to: Lowering) -> None:
+        to("Elu", to.input, alpha=self.alpha)

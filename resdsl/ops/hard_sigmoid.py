@@ -1,0 +1,24 @@
+"""The logistic function in three straight pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+
+
+@dataclass(frozen=True, slots=True)
+class HardSigmoid(Elementwise):
+    """``y = min(max(x + 3, 0), 6) / 6`` (MobileNet v3, arXiv:1905.02244, section 5.2)."""
+
+    name: ClassVar[str] = "hard_sigmoid"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("hard_sigmoid", (2, 3, 5, 4)),
+        Example("hard_sigmoid", (3, 7)),
+    )
+
+    def lower(self, to: Lowering) -> None:
+        # ONNX: max(0, min(1, alpha * x + beta)), by default with the 0.2 of Keras, not this sixth.
+        to("HardSigmoid", to.input, alpha=1 / 6, beta=0.5)

@@ -1,0 +1,23 @@
+"""The value itself: the plain branch of a join."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Elementwise):
+    """``y = x``."""
+
+    name: ClassVar[str] = "identity"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("identity", (2, 3, 5, 4)),
+        Example("identity", (3, 7)),
+    )
+
+    def lower(self, to: Lowering) -> None:
+        to("Identity", to.input)

@@ -1,0 +1,27 @@
+"""The rectified linear unit with a small slope below zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyRelu(Elementwise):
+    """``y = x`` where ``x >= 0``, else ``slope * x`` (Maas et al. 2013)."""
+
+    name: ClassVar[str] = "leaky_relu"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("leaky_relu", (2, 3, 5, 4)),
+        Example("leaky_relu(slope = 0.2)", (3, 7)),
+        Example("leaky_relu(0)", (3, 7)),
+    )
+
+    slope: float = arg(0.01, doc="slope below zero")
+
+    def lower(self, to: Lowering) -> None:
+        to("LeakyRelu", to.input, alpha=self.slope)

@@ -1,0 +1,65 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.dims import Dim
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.types import TensorType
+from resdsl.ops.demands import known
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Operator):
+    """A fully connected layer, from ``[N, F]`` to ``[N, features]``.
+
+    ``y[n, o] = bias[o] + sum_f weight[o, f] * x[n, f]``.
+    """
+
+    name: ClassVar[str] = "linear"
+    counts_as_layer: ClassVar[bool] = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("linear(10)", (3, 7)),
+        Example("linear(1, bias = false)", (2, 5)),
+        Example("linear(features = channels // 4)", (1, 16)),
+    )
+
+    features: int = arg(doc="features of the result")
+    bias: bool = arg(True, doc="add a learned constant to each feature")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if x.rank != 2:
+            helps = ("write `flatten` before it, and for one number per channel `avgpool(global)` before that",)
+            raise Refusal(
+                catalogue.RANK,
+                f"a linear layer works on features [N, F], and gets {x}",
+                helps=helps if x.rank == 4 else (),
+            )
+        _features(x)
+        return x.with_shape(x.shape[0], self.features)
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        (x,) = inputs
+        weight = ParameterSpec("weight", (self.features, _features(x)), "kernel")
+        return (weight, ParameterSpec("bias", (self.features,), "zeros")) if self.bias else (weight,)
+
+    def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
+        return _features(inputs[0]) * self.features
+
+    def lower(self, to: Lowering) -> None:
+        weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])
+        to("Gemm", to.input, *weights, transB=1)
+
+
+def _features(x: TensorType) -> int:
+    return known(
+        x.shape[1],
+        "the number of features",
+        helps=("write `avgpool(global)` before `flatten`: it leaves one number per channel for images of any size",),
+    )

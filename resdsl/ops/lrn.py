@@ -1,0 +1,50 @@
+"""Local response normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.types import TensorType
+from resdsl.ops.demands import require_image
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResponseNorm(Operator):
+    """Each channel divided by the strength of its neighbours at the same pixel.
+
+    ``y[c] = x[c] / (k + alpha / size * sum_j x[j]^2) ^ beta`` over the ``size`` channels ``j`` around ``c`` that there
+    are (Krizhevsky et al. 2012, section 3.3). As in Caffe, PyTorch and ONNX, ``alpha`` is divided by ``size``; the
+    paper's formula does not do that, so its ``alpha = 1e-4`` is ``alpha = 5e-4`` here.
+    """
+
+    name: ClassVar[str] = "lrn"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("lrn", (2, 8, 3, 2)),
+        Example("lrn(size = 3, alpha = 0.5, beta = 0.6, k = 2)", (1, 6, 2, 3)),
+        Example("lrn(7, alpha = 1)", (1, 4, 2, 2)),
+        Example("lrn(1, alpha = 2)", (1, 4, 2, 2)),
+    )
+
+    size: int = arg(5, doc="how many channels count as neighbours, itself among them; odd")
+    alpha: float = arg(1e-4, doc="weight of the mean square of the neighbours")
+    beta: float = arg(0.75, doc="exponent")
+    k: float = arg(1.0, doc="what the divisor is where all neighbours are zero")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(x, "a local response norm")
+        if self.size % 2 == 0:
+            raise Refusal(
+                catalogue.ARGUMENT_VALUE,
+                f"{self.size} channels have no middle one",
+                argument="size",
+                helps=(f"an odd number: {self.size - 1} or {self.size + 1}",),
+            )
+        return x
+
+    def lower(self, to: Lowering) -> None:
+        to("LRN", to.input, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)

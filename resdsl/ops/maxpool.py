@@ -1,0 +1,80 @@
+"""Max pooling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.types import Sides, Size, TensorType, Word
+from resdsl.ops.demands import require_image
+from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
+from resdsl.ops.signature import arg
+from resdsl.ops.windows import PADDINGS, ceil_sides, sides, windows
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool(Operator):
+    """The largest value in each window: ``y[n, c, i, j] = max_{u, v} x[n, c, s*i + d*u - p, s*j + d*v - p]``.
+
+    Padding never wins. ``maxpool(global)`` gives ``[N, C, 1, 1]``. ``ceil`` is PyTorch's ``ceil_mode``.
+    """
+
+    name: ClassVar[str] = "maxpool"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("maxpool(3x3, stride = 2)", (2, 3, 9, 8)),
+        Example("maxpool(3x3, stride = 2, pad = 0, ceil = true)", (1, 3, 8, 10)),
+        Example("maxpool(3x3, stride = 2, pad = 1, ceil = true)", (1, 3, 8, 7)),
+        Example("maxpool(2x2, stride = 3, pad = 1, ceil = true)", (1, 2, 6, 7)),
+        Example("maxpool(3x3, stride = 2, pad = valid, ceil = true)", (1, 2, 2, 2)),
+        Example("maxpool(2x3, stride = 2x1)", (1, 2, 6, 5)),
+        Example("maxpool(1x1, stride = 2)", (1, 4, 7, 8)),
+        Example("maxpool(1x1, stride = 2, ceil = true)", (1, 4, 7, 8)),
+        Example("maxpool(3x3, dilation = 2, pad = valid)", (1, 2, 9, 8)),
+        Example("maxpool(3x3, dilation = 3)", (1, 2, 9, 8)),
+        Example("maxpool(2x2, stride = 3, dilation = 3, ceil = true)", (1, 2, 9, 8)),
+        Example("maxpool(3x3, stride = 2, pad = same)", (1, 2, 8, 9)),
+        Example("maxpool(3x3, pad = [0, 1, 2, 0])", (1, 2, 8, 9)),
+        Example("maxpool(global)", (2, 3, 5, 4)),
+    )
+
+    kernel: Size | Word = arg(doc="height and width of the window, or the whole image", words=GLOBAL)
+    stride: Size = arg(Size(1, 1), doc="step of the window")
+    pad: Sides | Word = arg(Word("half"), doc="room around the input that a window may cover", words=PADDINGS)
+    dilation: Size = arg(Size(1, 1), doc="distance between the window's points")
+    ceil: bool = arg(False, doc="the last window may reach out of the padded input")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(x, "a max pool")
+        if not isinstance(self.kernel, Size):
+            return whole_image(self, x)
+        pad = sides(self.pad, x, self.kernel, self.stride, self.dilation)
+        rows, columns = windows(x, self.kernel, self.stride, self.dilation, self._reach(x, self.kernel))
+        require_pixels(x, self.kernel, self.stride, self.dilation, pad)
+        return x.with_shape(x.shape[0], x.channels, rows, columns)
+
+    def lower(self, to: Lowering) -> None:
+        if not isinstance(self.kernel, Size):
+            to("GlobalMaxPool", to.input)
+            return
+        x = to.input
+        # Not ONNX's ceil_mode: with wider padding after the input, whole windows are exactly PyTorch's, for any size.
+        pad = self._reach(to.types[0], self.kernel)
+        if any(side >= points for side, points in zip(pad, (*self.kernel, *self.kernel), strict=True)):
+            # ONNX Runtime takes no padding as large as the kernel, dilated though that may be.
+            x = to("Pad", x, to.integers((0, 0, *pad[:2], 0, 0, *pad[2:])), to.number(-math.inf), mode="constant")
+            pad = Sides(0, 0, 0, 0)
+        to(
+            "MaxPool",
+            x,
+            kernel_shape=tuple(self.kernel),
+            strides=tuple(self.stride),
+            pads=tuple(pad),
+            dilations=tuple(self.dilation),
+        )
+
+    def _reach(self, x: TensorType, kernel: Size) -> Sides:
+        pad = sides(self.pad, x, kernel, self.stride, self.dilation)
+        return ceil_sides(pad, kernel, self.stride, self.dilation) if self.ceil else pad

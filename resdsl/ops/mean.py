@@ -1,0 +1,33 @@
+"""The mean of branches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.types import TensorType
+from resdsl.ops.joining import Join, require_fit
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Join):
+    """``y = (x_1 + .. + x_n) / n``, of equal shapes: an ensemble of networks."""
+
+    join: ClassVar[str] = "mean"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("mean { identity; relu }", (1, 4, 3, 3)),
+        Example("mean { relu; sigmoid; tanh }", (3, 7)),
+        Example("mean { relu }", (1, 2, 3, 3)),
+    )
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        require_fit(type(self), inputs)
+        return inputs[0]
+
+    def lower(self, to: Lowering) -> None:
+        # Not ONNX's Mean: it has no kernel on CUDA.
+        total, *rest = to.inputs
+        for branch in rest:
+            total = to("Add", total, branch)
+        to("Div", total, to.number(len(to.inputs)))

@@ -1,0 +1,42 @@
+"""The product of branches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.types import TensorType
+from resdsl.ops.joining import Join, require_fit
+
+
+@dataclass(frozen=True, slots=True)
+class Mul(Join):
+    """``y = x_1 * x_2 * ..``. A size of 1 is repeated: ``[N, C, 1, 1]`` gates channels, ``[N, 1, H, W]`` pixels.
+
+    The gate of squeeze-and-excitation (arXiv:1709.01507, equation 4) is ``mul { identity; { .. sigmoid } }``.
+    """
+
+    join: ClassVar[str] = "mul"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("mul { identity; sigmoid }", (1, 4, 3, 3)),
+        Example("mul { identity; avgpool(global) }", (2, 3, 4, 5)),
+        Example("mul { avgpool(global); relu }", (2, 3, 4, 5)),
+        Example("mul { identity; conv(1, 1x1) }", (2, 3, 4, 5)),
+        Example("mul { avgpool(global); conv(1, 1x1); tanh }", (2, 3, 4, 5)),
+        Example("mul { identity; sigmoid }", (3, 7)),
+        Example("mul { relu }", (1, 2, 3, 3)),
+    )
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        require_fit(type(self), inputs, broadcast=True)
+        first = inputs[0]
+        sizes = (next((size for size in axis if size != 1), 1) for axis in zip(*(x.shape for x in inputs), strict=True))
+        return first.with_shape(*sizes)
+
+    def lower(self, to: Lowering) -> None:
+        product, *rest = to.inputs
+        if not rest:
+            to("Identity", product)
+        for branch in rest:
+            product = to("Mul", product, branch)

@@ -1,0 +1,49 @@
+"""Padding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.types import Sides, TensorType
+from resdsl.ops.demands import require_image
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(Operator):
+    """Pixels around an image, and whole channels before and after its own, all of one value.
+
+    The channels are what a shortcut of option A needs (He et al. 2015, section 3.3): ``pad(after = 64)``.
+    """
+
+    name: ClassVar[str] = "pad"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("pad(1)", (2, 3, 5, 4)),
+        Example("pad(1x2, value = -0.5)", (1, 2, 3, 4)),
+        Example("pad([0, 1, 2, 3])", (1, 2, 3, 4)),
+        Example("pad(before = 2, after = 3)", (1, 4, 3, 2)),
+        Example("pad(sides = 1, after = 1, value = 2)", (1, 1, 2, 2)),
+        Example("pad", (1, 1, 2, 2)),
+    )
+
+    sides: Sides = arg(Sides(0, 0, 0, 0), doc="pixels at each side")
+    before: int = arg(0, doc="channels before the input's", at_least=0)
+    after: int = arg(0, doc="channels after the input's", at_least=0)
+    value: float = arg(0.0, doc="the value of what is added")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(x, "padding")
+        batch, channels, rows, columns = x.shape
+        top, left, bottom, right = self.sides
+        return x.with_shape(
+            batch, channels + (self.before + self.after), rows + (top + bottom), columns + (left + right)
+        )
+
+    def lower(self, to: Lowering) -> None:
+        top, left, bottom, right = self.sides
+        # ONNX pads: all begins, then all ends.
+        pads = (0, self.before, top, left, 0, self.after, bottom, right)
+        to("Pad", to.input, to.integers(pads), to.number(self.value), mode="constant")

@@ -1,0 +1,55 @@
+"""What the pools have in common. No operator of the language itself."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.types import Sides, Size, TensorType
+from resdsl.ops.windows import extent
+
+GLOBAL = ("global",)
+"""In place of a kernel: one window over the whole image, whatever its size."""
+
+
+def whole_image(pool: Operator, x: TensorType) -> TensorType:
+    """The type that a global pool gives; refuses arguments that say nothing then."""
+    for field in dataclasses.fields(pool):
+        if field.name != "kernel" and getattr(pool, field.name) != field.default:
+            raise Refusal(
+                catalogue.ARGUMENT_VALUE,
+                f"a global pool has one window, so `{field.name}` says nothing",
+                argument=field.name,
+                helps=(f"leave `{field.name}` out, or give the kernel a size",),
+            )
+    return x.with_shape(x.shape[0], x.channels, 1, 1)
+
+
+def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides) -> None:
+    """Refuse padding that leaves a window without a pixel of the input: it would have no maximum and no mean."""
+    rows = (x.shape[2], kernel.height, stride.height, dilation.height)
+    columns = (x.shape[3], kernel.width, stride.width, dilation.width)
+    for axis, (dim, points, step, spacing), before, after in (
+        ("rows", rows, pad.top, pad.bottom),
+        ("columns", columns, pad.left, pad.right),
+    ):
+        reach = extent(points, spacing)
+        if max(before, after) >= reach:
+            raise Refusal(
+                catalogue.PADDING_TOO_LARGE,
+                f"a window over {reach} {axis} would lie wholly in {max(before, after)} {axis} of padding",
+                argument="pad",
+                helps=(f"pad by at most {reach - 1}",),
+            )
+        if not isinstance(dim, int):
+            continue
+        # A window that begins inside has its first point there; a dilated one may step over a small input.
+        for start in range(-before, 0, step):
+            if not any(0 <= start + point * spacing < dim for point in range(points)):
+                raise Refusal(
+                    catalogue.PADDING_TOO_LARGE,
+                    f"a window of {points} points {spacing} apart steps over the input, which has {dim} {axis}",
+                    argument="pad",
+                    helps=("less padding, a smaller dilation, or a larger input",),
+                )

@@ -1,0 +1,23 @@
+"""The rectified linear unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+
+
+@dataclass(frozen=True, slots=True)
+class Relu(Elementwise):
+    """``y = max(x, 0)`` (Nair & Hinton 2010)."""
+
+    name: ClassVar[str] = "relu"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("relu", (2, 3, 5, 4)),
+        Example("relu", (3, 7)),
+    )
+
+    def lower(self, to: Lowering) -> None:
+        to("Relu", to.input)

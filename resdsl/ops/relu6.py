@@ -1,0 +1,23 @@
+"""The rectified linear unit that saturates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+
+
+@dataclass(frozen=True, slots=True)
+class Relu6(Elementwise):
+    """``y = min(max(x, 0), 6)`` (MobileNet v1 and v2, arXiv:1801.04381)."""
+
+    name: ClassVar[str] = "relu6"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("relu6", (2, 3, 5, 4)),
+        Example("relu6", (3, 7)),
+    )
+
+    def lower(self, to: Lowering) -> None:
+        to("Clip", to.input, to.number(0.0), to.number(6.0))

@@ -1,0 +1,26 @@
+"""Multiplication by a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(Elementwise):
+    """``y = factor * x`` (the residual scaling of Inception-ResNet, arXiv:1602.07261, section 3.3)."""
+
+    name: ClassVar[str] = "scale"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("scale(0.17)", (2, 3, 5, 4)),
+        Example("scale(factor = -2)", (3, 7)),
+    )
+
+    factor: float = arg(doc="what each element is multiplied by")
+
+    def lower(self, to: Lowering) -> None:
+        to("Mul", to.input, to.number(self.factor))

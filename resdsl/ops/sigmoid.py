@@ -1,0 +1,23 @@
+"""The logistic function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmoid(Elementwise):
+    """``y = 1 / (1 + exp(-x))``."""
+
+    name: ClassVar[str] = "sigmoid"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("sigmoid", (2, 3, 5, 4)),
+        Example("sigmoid", (3, 7)),
+    )
+
+    def lower(self, to: Lowering) -> None:
+        to("Sigmoid", to.input)

@@ -1,0 +1,24 @@
+"""The sigmoid-weighted linear unit, also called swish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+
+
+@dataclass(frozen=True, slots=True)
+class Silu(Elementwise):
+    """``y = x / (1 + exp(-x))`` (Elfwing et al. 2017, arXiv:1702.03118)."""
+
+    name: ClassVar[str] = "silu"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("silu", (2, 3, 5, 4)),
+        Example("silu", (3, 7)),
+    )
+
+    def lower(self, to: Lowering) -> None:
+        # The one operator that ONNX has for it (Swish) is of set 24 and has no kernel. ONNX Runtime fuses these two.
+        to("Mul", to.input, to("Sigmoid", to.input))

@@ -1,0 +1,29 @@
+"""Softmax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.types import TensorType
+from resdsl.ops.demands import require_channels
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(Operator):
+    """Scores to probabilities over the channels: ``y[n, c] = exp(x[n, c]) / sum_k exp(x[n, k])``, at each pixel."""
+
+    name: ClassVar[str] = "softmax"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("softmax", (3, 7)),
+        Example("softmax", (2, 3, 5, 4)),
+    )
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_channels(x, "softmax")
+        return x
+
+    def lower(self, to: Lowering) -> None:
+        to("Softmax", to.input, axis=1)

@@ -1,0 +1,23 @@
+"""The hyperbolic tangent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering
+from resdsl.ops.elementwise import Elementwise
+
+
+@dataclass(frozen=True, slots=True)
+class Tanh(Elementwise):
+    """``y = tanh(x)``."""
+
+    name: ClassVar[str] = "tanh"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("tanh", (2, 3, 5, 4)),
+        Example("tanh", (3, 7)),
+    )
+
+    def lower(self, to: Lowering) -> None:
+        to("Tanh", to.input)
