@@ -200,3 +200,12 @@ class Graph:
         for node in self.nodes:
             total = total + node.operator.macs(self.input_types(node), node.type)
         return total
+
+    @property
+    def depth(self) -> int:
+        """Weighted layers on the longest path from the input to any output, as ResNet-152 counts them."""
+        depths: list[int] = []
+        for node in self.nodes:
+            before = max((depths[index] for index in node.inputs), default=0)
+            depths.append(before + node.operator.counts_as_layer)
+        return max(depths[output.node] for output in self.outputs)

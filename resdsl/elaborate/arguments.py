@@ -1,0 +1,322 @@
+"""What a call passes, matched with what the callee takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from resdsl.diagnostics import Edit, Fix, Label, Span, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.program import Defined
+from resdsl.elaborate.state import Flow, Place, State, Variable
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
+from resdsl.ir.operator import Operator
+from resdsl.ir.types import Size, Word
+from resdsl.ops.signature import Argument, Mismatch, signature
+from resdsl.syntax import tree
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument that was passed: where, and its value if that was computed elsewhere (a stage's, the user's)."""
+
+    span: Span
+    expression: tree.Expression | None
+    value: object = None
+
+
+Slots = dict[str, Given]
+
+
+def match(
+    state: State,
+    arguments: Sequence[tree.Argument],
+    names: Sequence[str],
+    callee: str,
+    place: Place,
+) -> Slots | None:
+    """Put each argument of a call to the parameter it is for: by position, then by name. ``None`` after a mistake."""
+    slots: Slots = {}
+    fine = True
+    for position, argument in enumerate(arguments):
+        if argument.name is not None:
+            name = argument.name.name
+            if name not in names:
+                _unknown(state, argument.name, names, callee, place)
+                fine = False
+                continue
+        elif position >= len(names):
+            takes = f"takes {len(names)} arguments" if len(names) != 1 else "takes one argument"
+            message = f"`{callee}` {takes if names else 'takes no arguments'}, and this is number {position + 1}"
+            helps = (f"it takes {', '.join(f'`{one}`' for one in names)}",) if names else ()
+            state.report(catalogue.TOO_MANY_ARGUMENTS, message, argument.span, place, helps=helps)
+            return None
+        else:
+            name = names[position]
+        if name in slots:
+            state.report(
+                catalogue.DUPLICATE_ARGUMENT,
+                f"`{name}` is given twice",
+                Label(argument.span, "again here"),
+                place,
+                secondary=(Label(slots[name].span, "first here"),),
+            )
+            fine = False
+            continue
+        slots[name] = Given(argument.span, argument.value)
+    return slots if fine else None
+
+
+def _unknown(state: State, name: tree.Identifier, names: Sequence[str], callee: str, place: Place) -> None:
+    guess = closest(name.name, names)
+    if guess:
+        helps = (f"did you mean `{guess}`?",)
+    elif names:
+        helps = (f"it takes {', '.join(f'`{other}`' for other in names)}",)
+    else:
+        helps = ()
+    fix = Fix(f"rename it to `{guess}`", (Edit(name.span, guess),)) if guess else None
+    state.report(
+        catalogue.UNKNOWN_ARGUMENT, f"`{callee}` takes no `{name.name}`", name.span, place, helps=helps, fix=fix
+    )
+
+
+# --- operators -------------------------------------------------------------------------------------------------------
+
+
+def bind_operator(
+    state: State, operator: type[Operator], call: tree.Call, slots: Slots, place: Place, flow: Flow
+) -> Operator | None:
+    """The operator that a call makes, from its arguments, the model's ``default`` lines, and its own defaults."""
+    taken = signature(operator)
+    defaults = place.frame.defaults.get(operator.name, {})
+    values: dict[str, object] = {}
+    fine = True
+    for name, argument in taken.items():
+        given = slots.get(name)
+        if given is None:
+            if name in defaults:
+                values[name] = defaults[name]
+            elif argument.required:
+                _missing(state, name, argument.kind, operator.name, call, place)
+                fine = False
+            continue
+        value = coerce_argument(state, argument, given, place, flow, operator.name)
+        if value is UNKNOWN:
+            fine = False
+        values[name] = value
+    return operator(**values) if fine else None
+
+
+def coerce_argument(state: State, argument: Argument, given: Given, place: Place, flow: Flow, callee: str) -> object:
+    """The value of an operator's argument, checked; ``UNKNOWN`` after a mistake."""
+    value = given.value
+    if given.expression is not None:
+        value = evaluate(state, given.expression, place, flow, words=argument.words)
+    if value is UNKNOWN:
+        return UNKNOWN
+    try:
+        return argument.coerce(value)
+    except Mismatch as mismatch:
+        code = catalogue.ARGUMENT_VALUE if mismatch.out_of_range else catalogue.ARGUMENT_TYPE
+        state.report(
+            code,
+            f"`{argument.name}` of `{callee}` is {mismatch.expected}",
+            Label(given.span, f"this is {_told(value)}"),
+            place,
+        )
+        return UNKNOWN
+
+
+def _told(value: object) -> str:
+    kind = kind_of(value)
+    text = written(value)
+    return kind if len(text) > 40 or text in kind else f"{kind}, {text}"
+
+
+def _missing(state: State, name: str, kind: str, callee: str, call: tree.Call, place: Place) -> None:
+    helps = [f"`{name}` is {_article(kind)}"] if kind else []
+    state.report(
+        catalogue.MISSING_ARGUMENT,
+        f"`{callee}` needs `{name}`",
+        Label(call.span, f"`{name}` is not given"),
+        place,
+        helps=helps,
+    )
+
+
+def _article(kind: str) -> str:
+    if kind.startswith("["):
+        return kind
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+# --- blocks and models -----------------------------------------------------------------------------------------------
+
+
+def bind_definition(
+    state: State, defined: Defined, call: Span, slots: Slots, place: Place, flow: Flow, inner: Place
+) -> dict[str, Variable] | None:
+    """The parameters of a block for one call.
+
+    Arguments are computed where the call stands (``place``), defaults where the block is defined (``inner``), each
+    seeing the parameters before it.
+    """
+    variables = dict(inner.variables)
+    fine = True
+    for parameter in defined.tree.parameters:
+        name = parameter.name.name
+        given = slots.get(name)
+        coerce, words = parameter_kind(state, parameter, inner)
+        if given is None and parameter.default is None:
+            state.report(
+                catalogue.MISSING_ARGUMENT,
+                f"`{defined.name}` needs `{name}`",
+                Label(call, f"`{name}` is not given"),
+                place,
+                secondary=(Label(parameter.span, "a parameter without a default"),),
+            )
+            fine = False
+            continue
+        if given is None:
+            current = Place(inner.frame, inner.unit, variables, inner.naming, inner.scope, None, inner.depth)
+            assert parameter.default is not None
+            value = evaluate(state, parameter.default, current, flow, words=words)
+            span = parameter.default.span
+        else:
+            value = given.value
+            if given.expression is not None:
+                value = evaluate(state, given.expression, place, flow, words=words)
+            span = given.span
+        if value is not UNKNOWN:
+            value = _checked(state, parameter, coerce, value, span, place, defined)
+        fine = fine and value is not UNKNOWN
+        variables[name] = Variable(value, words)
+    return variables if fine else None
+
+
+def _checked(
+    state: State,
+    parameter: tree.Parameter,
+    coerce: Callable[[object], object],
+    value: object,
+    span: Span,
+    place: Place,
+    defined: Defined,
+) -> object:
+    try:
+        return coerce(value)
+    except Mismatch as mismatch:
+        state.report(
+            catalogue.ARGUMENT_TYPE,
+            f"`{parameter.name.name}` of `{defined.name}` is {mismatch.expected}",
+            Label(span, f"this is {_told(value)}"),
+            place,
+            secondary=(Label(parameter.span, "declared here"),),
+        )
+        return UNKNOWN
+
+
+def parameter_kind(
+    state: State, parameter: tree.Parameter, inner: Place
+) -> tuple[Callable[[object], object], tuple[str, ...]]:
+    """How the values of a parameter are checked, and the bare words that they may be."""
+    annotation = parameter.annotation
+    if annotation is None:
+        return _anything, ()
+    if annotation.members:
+        words = tuple(member.name for member in annotation.members)
+        return _one_of(words), words
+    if annotation.name not in KINDS:
+        guess = closest(annotation.name, KINDS)
+        state.report(
+            catalogue.UNKNOWN_TYPE,
+            f"there is no parameter type `{annotation.name}`",
+            annotation.span,
+            inner,
+            helps=(f"did you mean `{guess}`?" if guess else f"the types are {', '.join(KINDS)}, or {{one, other}}",),
+        )
+        return _anything, ()
+    return KINDS[annotation.name], SHORTCUT_KINDS if annotation.name == "shortcut" else ()
+
+
+def _anything(value: object) -> object:
+    return value
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[object], object]:
+    expected = " or ".join(", ".join(f"`{word}`" for word in words).rsplit(", ", 1))
+
+    def check(value: object) -> object:
+        if isinstance(value, Word) and value in words:
+            return value
+        raise Mismatch(expected)
+
+    return check
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Mismatch("a whole number")
+    return value
+
+
+def _float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Mismatch("a number")
+    return float(value)
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Mismatch("true or false")
+    return value
+
+
+def _size(value: object) -> Size:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Size(value, value)
+    if not isinstance(value, Size):
+        raise Mismatch("a size such as 3x3")
+    return value
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str) or isinstance(value, Word):
+        raise Mismatch("a string")
+    return value
+
+
+def _list(value: object) -> tuple[object, ...]:
+    if not isinstance(value, tuple) or isinstance(value, Size):
+        raise Mismatch("a list")
+    return value
+
+
+def _block(value: object) -> object:
+    if isinstance(value, Defined) or (isinstance(value, type) and issubclass(value, Operator)):
+        return value
+    raise Mismatch("a block or an op")
+
+
+def shortcut_kind(value: object) -> ShortcutKind:
+    """A kind of shortcut, from a value or a bare word."""
+    if isinstance(value, ShortcutKind):
+        return value
+    if isinstance(value, Word) and value in SHORTCUT_KINDS:
+        return ShortcutKind(str(value))
+    raise Mismatch(f"a kind of shortcut: {', '.join(f'`{kind}`' for kind in SHORTCUT_KINDS)}")
+
+
+KINDS: Mapping[str, Callable[[object], object]] = {
+    "int": _integer,
+    "float": _float,
+    "bool": _bool,
+    "size": _size,
+    "string": _string,
+    "list": _list,
+    "block": _block,
+    "shortcut": shortcut_kind,
+}
+"""The annotations of parameters."""

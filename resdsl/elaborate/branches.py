@@ -1,0 +1,291 @@
+"""Where the flow parts and meets again: joins and residuals."""
+
+from __future__ import annotations
+
+from resdsl.diagnostics import Label, Span, catalogue
+from resdsl.elaborate.arguments import match, shortcut_kind
+from resdsl.elaborate.control import unroll
+from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.state import Flow, Place, State
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
+from resdsl.ir.dims import Dim
+from resdsl.ir.graph import Node, Scope, ScopeKind
+from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.types import Sides, Size, TensorType
+from resdsl.ops import joins
+from resdsl.ops.maxpool import MaxPool
+from resdsl.ops.pad import Pad
+from resdsl.ops.scale import Scale
+from resdsl.ops.signature import Mismatch
+from resdsl.syntax import tree
+
+LARGEST_SUBSAMPLING = 64
+"""Strides tried for option A's subsampling."""
+
+
+def join(state: State, step: tree.Join, flow: Flow, place: Place) -> Flow:
+    """``concat { .. }`` and the like: every statement is a branch from the same value."""
+    scope = _scope(step.kind, step.keyword_span, flow, place)
+    inner = place.inside(scope=scope)
+    ends: list[tuple[tree.Statement, Flow]] = []
+    _branches(state, step.body, flow, inner, ends)
+    if not ends:
+        state.report(
+            catalogue.EMPTY_JOIN,
+            f"this `{step.kind}` has no branches",
+            step.keyword_span,
+            place,
+            helps=("every statement in its braces is a branch; `identity` is the value itself",),
+        )
+        state.poisoned = True
+        return None
+    values = [value for _, value in ends if value is not None]
+    if flow is None or len(values) < len(ends):
+        return None
+    operator: Operator = joins()[step.kind]()
+    path = place.naming.named(step.kind)
+    node = state.add(operator, tuple(values), path, step, inner)
+    if isinstance(node, Refusal):
+        state.poisoned = True
+        marks = [
+            Label(branch.span, f"branch {number} gives {state.nodes[value].type}")
+            for number, (branch, value) in enumerate(ends, start=1)
+            if value is not None
+        ]
+        blamed = node.branch if node.branch is not None else len(marks) - 1
+        others = [mark for number, mark in enumerate(marks) if number != blamed][:3]
+        state.report(node.code, node.message, marks[blamed], place, secondary=others, helps=node.helps)
+        return None
+    scope.output = node.index
+    return node.index
+
+
+def _branches(state: State, body: tree.Body, flow: Flow, place: Place, ends: list[tuple[tree.Statement, Flow]]) -> None:
+    for statement in body.statements:
+        if isinstance(statement, tree.Broken):
+            ends.append((statement, None))
+        elif not isinstance(statement, tree.Step):
+            state.report(
+                catalogue.MISPLACED,
+                "only branches can stand directly in a join",
+                statement.span,
+                place,
+                helps=("put it into the braces of one branch, or before the join",),
+            )
+        elif isinstance(statement.flow, tree.For | tree.If) and statement.label is None:
+            # A loop or a condition around branches gives branches.
+            for unrolled, inside in unroll(state, statement.flow, flow, place):
+                _branches(state, unrolled, flow, inside, ends)
+        elif _is_identity(statement):
+            ends.append((statement, flow))
+        else:
+            ends.append((statement, state.run_body(state, _one(statement), flow, place)))
+
+
+def _one(statement: tree.Statement) -> tree.Body:
+    return tree.Body((statement,), span=statement.span)
+
+
+def _is_identity(step: tree.Step) -> bool:
+    return (
+        step.label is None
+        and step.shape is None
+        and isinstance(step.flow, tree.Call)
+        and step.flow.callee.name == "identity"
+        and not step.flow.arguments
+    )
+
+
+def _scope(callee: str, span: Span, flow: Flow, place: Place) -> Scope:
+    scope = Scope(ScopeKind.JOIN, "", place.naming.prefix.removesuffix("."), callee, {}, span, [], flow or 0)
+    place.scope.children.append(scope)
+    return scope
+
+
+# --- residual --------------------------------------------------------------------------------------------------------
+
+
+def residual(state: State, step: tree.Residual, flow: Flow, place: Place) -> Flow:
+    """``residual(scale = 1) { main } shortcut KIND { body }``: He et al. 2015, eq. 1 and 2."""
+    scale = _scale(state, step, flow, place)
+    kind = _kind(state, step, flow, place)
+    scope = _scope("residual", step.keyword_span, flow, place)
+    inner = place.inside(scope=scope)
+    main = state.run_body(state, step.main, flow, inner)
+    if kind is None or scale is None:
+        state.poisoned = True
+        return None
+    scope.arguments = {"shortcut": str(kind)} if scale == 1 else {"scale": f"{scale:g}", "shortcut": str(kind)}
+    if flow is None:
+        return None
+    if kind.kind == "none":
+        scope.output = main if main is not None else 0
+        return main
+    shortcut = _shortcut(state, step, kind, flow, main, inner)
+    if main is None or shortcut is None:
+        return None
+    if scale != 1:
+        scaled = state.add(Scale(scale), (main,), place.naming.named("scale"), step, inner)
+        assert isinstance(scaled, Node)
+        main = scaled.index
+    main_type, shortcut_type = state.nodes[main].type, state.nodes[shortcut].type
+    if main_type != shortcut_type:
+        _different(state, step, kind, flow, main_type, shortcut_type, place)
+        return None
+    node = state.add(joins()["add"](), (main, shortcut), place.naming.named("add"), step, inner)
+    assert isinstance(node, Node)
+    scope.output = node.index
+    return node.index
+
+
+def _scale(state: State, step: tree.Residual, flow: Flow, place: Place) -> float | None:
+    slots = match(state, step.arguments, ("scale",), "residual", place)
+    if slots is None:
+        return None
+    if "scale" not in slots:
+        return 1.0
+    given = slots["scale"]
+    assert given.expression is not None
+    value = evaluate(state, given.expression, place, flow)
+    if value is UNKNOWN:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"`scale` of a residual is a number, and this is {kind_of(value)}"
+        state.report(catalogue.ARGUMENT_TYPE, message, given.span, place)
+        return None
+    return float(value)
+
+
+def _kind(state: State, step: tree.Residual, flow: Flow, place: Place) -> ShortcutKind | None:
+    """The kind of shortcut: as written; a body without a kind is taken always; nothing at all is the identity."""
+    if step.kind is None:
+        kind = ShortcutKind("identity" if step.shortcut is None else "projection_always")
+    else:
+        value = evaluate(state, step.kind, place, flow, words=SHORTCUT_KINDS)
+        if value is UNKNOWN:
+            return None
+        try:
+            kind = shortcut_kind(value)
+        except Mismatch as mismatch:
+            message = f"after `shortcut` stands {mismatch.expected}"
+            state.report(catalogue.ARGUMENT_TYPE, message, Label(step.kind.span, f"this is {kind_of(value)}"), place)
+            return None
+    if kind.kind.startswith("projection") and step.shortcut is None:
+        state.report(
+            catalogue.NO_SHORTCUT_BODY,
+            f"the shortcut `{kind}` has no body",
+            step.shortcut_span or step.keyword_span,
+            place,
+            helps=(f"write what it projects with: `shortcut {kind} {{ downsample: {{ conv(...); bn }} }}`",),
+        )
+        return None
+    return kind
+
+
+def _shortcut(state: State, step: tree.Residual, kind: ShortcutKind, flow: int, main: Flow, place: Place) -> Flow:
+    if kind.kind == "projection_always":
+        assert step.shortcut is not None
+        return state.run_body(state, step.shortcut, flow, place)
+    if kind.kind == "identity" or main is None:
+        return flow
+    before, after = state.nodes[flow].type, state.nodes[main].type
+    if before == after:
+        return flow
+    if kind.kind == "pad":
+        return _pad(state, step, kind, flow, after, place)
+    assert step.shortcut is not None
+    return state.run_body(state, step.shortcut, flow, place)
+
+
+def _pad(state: State, step: tree.Residual, kind: ShortcutKind, flow: int, after: TensorType, place: Place) -> Flow:
+    """Option A (He et al. 2015, sec. 3.3): every s-th pixel, then zeros for the channels that are new."""
+    before = state.nodes[flow].type
+    stride = subsampling(before, after)
+    more = after.channels - before.channels if before.rank == after.rank == 4 else -1
+    if stride is None or not isinstance(more, int) or more < 0:
+        state.report(
+            catalogue.PAD_SHORTCUT,
+            f"the shortcut `pad` cannot make {after} of {before}",
+            Label(step.keyword_span, f"the main path gives {after}"),
+            place,
+            secondary=(Label(step.shortcut_span or step.keyword_span, f"the shortcut starts from {before}"),),
+            helps=(
+                "option A takes every s-th pixel and adds channels of zeros; `shortcut projection` can do the rest",
+            ),
+        )
+        state.poisoned = True
+        return None
+    value = flow
+    if stride != Size(1, 1):
+        pool = MaxPool(kernel=Size(1, 1), stride=stride, pad=Sides(0, 0, 0, 0))
+        value = _must(state.add(pool, (value,), place.naming.named("subsample"), step, place))
+    if more:
+        first = more // 2 if kind.zeros == "both" else 0
+        pad = Pad(Sides(0, 0, 0, 0), before=first, after=more - first)
+        value = _must(state.add(pad, (value,), place.naming.named("pad"), step, place))
+    return value
+
+
+def _must(node: Node | Refusal) -> int:
+    assert isinstance(node, Node), f"option A was built wrongly: {node}"
+    return node.index
+
+
+def subsampling(before: TensorType, after: TensorType) -> Size | None:
+    """The strides with which every s-th pixel of ``before`` is as many as ``after`` has, or ``None``."""
+    if before.rank != 4 or after.rank != 4:
+        return None
+    strides = [_stride(before.shape[axis], after.shape[axis]) for axis in (2, 3)]
+    if None in strides:
+        return None
+    return Size(*(stride for stride in strides if stride))
+
+
+def _stride(before: Dim, after: Dim) -> int | None:
+    candidates = range(1, LARGEST_SUBSAMPLING + 1)
+    return next((stride for stride in candidates if (before - 1) // stride + 1 == after), None)
+
+
+def _different(
+    state: State,
+    step: tree.Residual,
+    kind: ShortcutKind,
+    flow: int,
+    main: TensorType,
+    shortcut: TensorType,
+    place: Place,
+) -> None:
+    state.poisoned = True
+    at = step.shortcut_span
+    gives = f"the shortcut gives {shortcut}"
+    secondary = (Label(at, gives),) if at else ()
+    state.report(
+        catalogue.RESIDUAL_SHAPES,
+        "the two paths of this residual have different shapes",
+        Label(step.keyword_span, f"the main path gives {main}" + ("" if at else f", {gives}")),
+        place,
+        secondary=secondary,
+        helps=_ways_out(kind, state.nodes[flow].type, main, shortcut),
+    )
+
+
+def _ways_out(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut: TensorType) -> tuple[str, ...]:
+    if main.rank != 4 or shortcut.rank != 4:
+        return (f"the main path has {main.rank} dimensions, the shortcut {shortcut.rank}",)
+    facts: list[str] = []
+    if main.channels != shortcut.channels:
+        facts.append(f"channels {shortcut.channels} -> {main.channels}")
+    stride = subsampling(shortcut, main)
+    if stride is not None and stride != Size(1, 1):
+        facts.append(f"stride {stride.height if stride.height == stride.width else stride}")
+    elif main.shape[2:] != shortcut.shape[2:]:
+        sizes = [f"{type_.shape[2]} x {type_.shape[3]}" for type_ in (shortcut, main)]
+        facts.append(f"size {sizes[0]} -> {sizes[1]}")
+    told = ", ".join(facts)
+    if kind.kind == "identity" and stride is not None:
+        smaller = isinstance(main.channels, int) and isinstance(before.channels, int)
+        option_a = " or `shortcut pad` (option A)" if smaller and main.channels >= before.channels else ""
+        return (f"{told}: write `shortcut projection {{ ... }}` (option B){option_a}",)
+    if kind.kind == "identity":
+        return (f"{told}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",)
+    return (f"{told}: the shortcut's own layers must bridge this",)

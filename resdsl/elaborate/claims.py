@@ -1,0 +1,144 @@
+"""What a file claims about its network: shapes after ``->``, and ``expect`` lines."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from decimal import Decimal
+
+from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.state import Flow, Place, State
+from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.ir.dims import Dim, Expression
+from resdsl.ir.graph import Graph
+from resdsl.syntax import tree
+
+TOTALS = ("parameters", "macs", "depth")
+"""What can be expected of the whole network; ``shape`` is of the place where it is written."""
+
+RELATIONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "==": operator.eq,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+SUFFIXES = {"K": 3, "M": 6, "G": 9}
+
+
+def annotation(state: State, shape: tree.Shape, subject: tree.Tree, flow: Flow, place: Place) -> None:
+    """``-> [N, 512, 28, 28]``: verify what a reader may rely on."""
+    wanted = [_size(state, dim, flow, place) for dim in shape.dims]
+    if flow is None or not state.claims:
+        return
+    found = state.nodes[flow].type
+    if len(wanted) != found.rank:
+        differences = f"{len(wanted)} dimensions are claimed, and there are {found.rank}"
+    else:
+        pairs = zip(wanted, found.shape, strict=True)
+        wrong = [f"{one} is claimed, and it is {other}" for one, other in pairs if one is not None and one != other]
+        if not wrong:
+            return
+        differences = "; ".join(wrong)
+    state.report(
+        catalogue.ANNOTATION,
+        "the shape is not what the annotation says",
+        Label(shape.span, differences),
+        place,
+        secondary=(Label(subject.span, f"this gives {found}"),),
+        helps=(f"if the network is right, write `{found}`",),
+    )
+
+
+def _size(state: State, dim: tree.Expression, flow: Flow, place: Place) -> Dim | None:
+    """A size of an annotation; ``None`` where it is not checked or its mistake has been told."""
+    if isinstance(dim, tree.Wildcard):
+        return None
+    value = evaluate(state, dim, place, flow)
+    if value is UNKNOWN:
+        return None
+    if isinstance(value, int | Expression) and not isinstance(value, bool):
+        return value
+    message = f"a size is a whole number or an expression in the input's symbols, and this is {kind_of(value)}"
+    state.report(catalogue.ARGUMENT_TYPE, message, dim.span, place)
+    return None
+
+
+def expect(state: State, line: tree.Expect, flow: Flow, place: Place) -> None:
+    """Verify a claim about this place at once; keep one about the whole network for the end."""
+    subject = line.subject.name
+    if subject == "shape":
+        if not isinstance(line.value, tree.ListLiteral) or line.relation != "==":
+            message = "a shape is expected as `expect shape == [N, 64, 56, 56]`"
+            state.report(catalogue.EXPECTATION_UNKNOWN, message, line.span, place)
+            return
+        shape = tree.Shape(line.value.items, span=line.value.span)
+        annotation(state, shape, line.subject, flow, place)
+        return
+    if subject not in TOTALS:
+        known = [*TOTALS, "shape"]
+        guess = closest(subject, known)
+        state.report(
+            catalogue.EXPECTATION_UNKNOWN,
+            f"nothing is known of `{subject}`",
+            line.subject.span,
+            place,
+            helps=(f"did you mean `{guess}`?" if guess else f"{', '.join(known)} can be expected",),
+        )
+        return
+    value = evaluate(state, line.value, place, flow)
+    if value is UNKNOWN:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"`{subject}` is a number, and this is {kind_of(value)}"
+        state.report(catalogue.ARGUMENT_TYPE, message, line.value.span, place)
+        return
+    state.expectations.append((line, value))
+
+
+def verify_totals(state: State, graph: Graph) -> None:
+    """The claims about the whole network, once it stands."""
+    found: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
+    for line, value in state.expectations:
+        _verify(state, line, value, found[line.subject.name])
+
+
+def _verify(state: State, line: tree.Expect, value: object, found: Dim) -> None:
+    subject = line.subject.name
+    if isinstance(found, Expression):
+        state.report(
+            catalogue.EXPECTATION_UNKNOWN,
+            f"`{subject}` depends on the size of the input: {found}",
+            line.span,
+            helps=("give the input a fixed size, or leave the expectation out",),
+        )
+        return
+    claimed = Decimal(str(value))
+    actual = Decimal(found)
+    text = line.value.text if isinstance(line.value, tree.Number) else ""
+    rounded = _at_precision(actual, text)
+    if RELATIONS[line.relation](rounded, claimed):
+        return
+    exact = f"{found:,}".replace(",", "_")
+    short = f"{_shortened(rounded, text)}" if rounded != actual else ""
+    told = f"{short} ({exact})" if short else exact
+    state.report(
+        catalogue.EXPECTATION,
+        f"`{subject}` is {told}, and `{line.relation} {text or written(value)}` is expected",
+        Label(line.value.span, f"it is {told}"),
+        helps=(f"if the network is right, write `expect {subject} {line.relation} {short or exact}`",),
+    )
+
+
+def _at_precision(value: Decimal, text: str) -> Decimal:
+    """``value`` to as many digits as a claim is written with: against ``11.51G``, to ten millions."""
+    suffix = text[-1:]
+    if suffix not in SUFFIXES:
+        return value
+    decimals = len(text[:-1].partition(".")[2])
+    return value.quantize(Decimal(1).scaleb(SUFFIXES[suffix] - decimals)) + 0
+
+
+def _shortened(value: Decimal, text: str) -> str:
+    decimals = len(text[:-1].partition(".")[2])
+    return f"{value.scaleb(-SUFFIXES[text[-1]]):.{decimals}f}{text[-1]}"

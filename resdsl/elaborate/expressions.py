@@ -1,0 +1,319 @@
+"""Expressions of the language, computed while the network is built."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+
+from resdsl.diagnostics import Label, Span, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.limits import LARGEST_INTEGER
+from resdsl.elaborate.state import Flow, Place, State
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
+from resdsl.ir.dims import Expression as SymbolicDim
+from resdsl.ir.types import Size, Word
+from resdsl.ops import operators
+from resdsl.syntax import tree
+
+NUMERIC: dict[str, Callable[[object, object], object]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+ORDERING: dict[str, Callable[[object, object], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+CHANNELS = ("channels", "channels_in")
+
+
+class _Failed(Exception):
+    """The mistake has been reported; the value is unknown."""
+
+
+def evaluate(
+    state: State, expression: tree.Expression, place: Place, flow: Flow, *, words: tuple[str, ...] = ()
+) -> object:
+    """The value of an expression, or ``UNKNOWN`` after its mistake has been reported.
+
+    ``flow`` is the current value, whose channels ``channels`` gives. ``words`` are the bare words that may stand here.
+    """
+    # Most arguments are literals; they need no evaluator.
+    if isinstance(expression, tree.Number):
+        return expression.value
+    if isinstance(expression, tree.SizeLiteral):
+        return Size(expression.height, expression.width)
+    try:
+        return _Evaluator(state, place, flow).value(expression, words)
+    except _Failed:
+        return UNKNOWN
+
+
+class _Evaluator:
+    def __init__(self, state: State, place: Place, flow: Flow) -> None:
+        self.state = state
+        self.place = place
+        self.flow = flow
+
+    def fail(self, message: str, at: Span, *helps: str, code: catalogue.Code = catalogue.EXPRESSION) -> _Failed:
+        self.state.report(code, message, at, self.place, helps=helps)
+        return _Failed()
+
+    def value(self, expression: tree.Expression, words: tuple[str, ...]) -> object:
+        match expression:
+            case tree.Number() | tree.String() | tree.Boolean():
+                return self.literal(expression)
+            case tree.Name():
+                return self.name(expression, words)
+            case tree.SizeLiteral():
+                return Size(expression.height, expression.width)
+            case tree.Binary():
+                return self.binary(expression, words)
+            case tree.Unary():
+                return self.unary(expression)
+            case tree.Conditional():
+                chosen = self.truth(expression.condition)
+                return self.value(expression.value if chosen else expression.otherwise, words)
+            case tree.ListLiteral():
+                return tuple(self.value(item, words) for item in expression.items)
+            case tree.Index():
+                return self.index(expression)
+            case tree.FunctionCall():
+                return self.function(expression, words)
+            case tree.Wildcard():
+                raise self.fail(
+                    "`_` stands for a size that is not checked, in a shape after `->` only", expression.span
+                )
+
+    def literal(self, expression: tree.Number | tree.String | tree.Boolean) -> object:
+        value = expression.value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self.bounded(value, expression.span)
+        return value
+
+    def name(self, expression: tree.Name, words: tuple[str, ...]) -> object:
+        name = expression.name
+        variable = self.place.variables.get(name)
+        if variable is not None:
+            if variable.value is UNKNOWN:
+                raise _Failed
+            return variable.value
+        if name in words:
+            return Word(name)
+        if name == "channels":
+            return self.channels(self.flow, expression.span)
+        if name == "channels_in":
+            return self.channels(self.place.frame.value, expression.span)
+        symbolic = self.place.frame.symbols.get(name)
+        if symbolic is not None:
+            return symbolic
+        callee = self.place.unit.definitions.get(name) or operators().get(name)
+        if callee is not None:
+            return callee
+        raise self.unknown_name(expression, words)
+
+    def unknown_name(self, expression: tree.Name, words: tuple[str, ...]) -> _Failed:
+        known = [*self.place.variables, *words, *CHANNELS]
+        guess = closest(expression.name, known) or closest(expression.name, list(self.place.unit.definitions))
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        if words:
+            helps.append(f"possible here: {', '.join(f'`{word}`' for word in words)}")
+        elif not guess and self.place.variables:
+            helps.append(f"known here: {', '.join(f'`{other}`' for other in self.place.variables)}")
+        return self.fail(f"there is no `{expression.name}` here", expression.span, *helps, code=catalogue.UNKNOWN_NAME)
+
+    def channels(self, flow: Flow, span: Span) -> object:
+        if flow is None:
+            raise _Failed
+        type_ = self.state.nodes[flow].type
+        if type_.rank < 2:
+            raise self.fail(f"a value {type_} has no channels", span)
+        return type_.channels
+
+    def bounded(self, value: object, span: Span) -> object:
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            raise self.fail(f"the number is larger than {LARGEST_INTEGER:,}", span)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self.fail("the number is too large", span)
+        return value
+
+    def unary(self, expression: tree.Unary) -> object:
+        if expression.operator == "not":
+            return not self.truth(expression.operand)
+        value = self.value(expression.operand, ())
+        if isinstance(value, bool) or not isinstance(value, int | float | SymbolicDim):
+            raise self.fail(f"`-` needs a number, and gets {kind_of(value)}", expression.operand.span)
+        return -value
+
+    def truth(self, expression: tree.Expression) -> bool:
+        value = self.value(expression, ())
+        if not isinstance(value, bool):
+            raise self.fail(
+                f"a condition is true or false, and this is {kind_of(value)}",
+                expression.span,
+                "compare it: `x > 0`, `kind == pad`",
+            )
+        return value
+
+    def binary(self, expression: tree.Binary, words: tuple[str, ...]) -> object:
+        sign = expression.operator
+        if sign == "and":
+            return self.truth(expression.left) and self.truth(expression.right)
+        if sign == "or":
+            return self.truth(expression.left) or self.truth(expression.right)
+        if sign in ("==", "!="):
+            return self.equal(expression) == (sign == "==")
+        left, right = self.value(expression.left, words), self.value(expression.right, words)
+        if sign in ORDERING:
+            if not (_is_number(left) and _is_number(right)):
+                raise self.mismatch(expression, left, right)
+            return ORDERING[sign](left, right)
+        return self.arithmetic(expression, left, right)
+
+    def arithmetic(self, expression: tree.Binary, left: object, right: object) -> object:
+        sign = expression.operator
+        joinable = (isinstance(left, tuple) and isinstance(right, tuple) and not isinstance(left, Size)) or (
+            isinstance(left, str) and isinstance(right, str) and not isinstance(left, Word)
+        )
+        if sign == "+" and joinable:
+            if len(left) + len(right) > 1_000_000:  # type: ignore[arg-type]
+                raise self.fail("the result is longer than 1,000,000", expression.span)
+            return left + right  # type: ignore[operator]
+        symbolic = isinstance(left, SymbolicDim) or isinstance(right, SymbolicDim)
+        numbers = all(_is_number(side) or isinstance(side, SymbolicDim) for side in (left, right))
+        if not numbers or (symbolic and (sign in ("/", "%") or isinstance(left, float) or isinstance(right, float))):
+            raise self.mismatch(expression, left, right)
+        if sign in ("/", "//", "%") and right == 0:
+            raise self.fail("division by zero", expression.right.span)
+        if symbolic and sign == "//" and (not isinstance(right, int) or right < 1 or not isinstance(left, SymbolicDim)):
+            raise self.fail("a symbolic size is divided by whole numbers from 1 only", expression.right.span)
+        try:
+            return self.bounded(NUMERIC[sign](left, right), expression.span)
+        except OverflowError:
+            raise self.fail("the number is too large", expression.span) from None
+
+    def mismatch(self, expression: tree.Binary, left: object, right: object) -> _Failed:
+        self.state.report(
+            catalogue.EXPRESSION,
+            f"`{expression.operator}` needs two numbers, and gets {kind_of(left)} and {kind_of(right)}",
+            Label(expression.span),
+            self.place,
+            secondary=(
+                Label(expression.left.span, f"this is {written(left)}"),
+                Label(expression.right.span, f"this is {written(right)}"),
+            ),
+        )
+        return _Failed()
+
+    def equal(self, expression: tree.Binary) -> bool:
+        left = self.value(expression.left, self.words_of(expression.right))
+        right = self.value(expression.right, self.words_of(expression.left))
+        if isinstance(left, ShortcutKind) and isinstance(right, Word):
+            return left.kind == right
+        if isinstance(right, ShortcutKind) and isinstance(left, Word):
+            return right.kind == left
+        comparable = kind_of(left) == kind_of(right) or (_is_number(left) and _is_number(right))
+        if not comparable and not (isinstance(left, Word) and isinstance(right, Word)):
+            raise self.mismatch_kinds(expression, left, right)
+        return left == right
+
+    def mismatch_kinds(self, expression: tree.Binary, left: object, right: object) -> _Failed:
+        return self.fail(f"{kind_of(left)} is never equal to {kind_of(right)}", expression.span)
+
+    def words_of(self, expression: tree.Expression) -> tuple[str, ...]:
+        """The bare words that a comparison with this expression may name."""
+        if isinstance(expression, tree.Name):
+            variable = self.place.variables.get(expression.name)
+            return variable.words if variable else ()
+        return ()
+
+    def index(self, expression: tree.Index) -> object:
+        items = self.value(expression.operand, ())
+        index = self.value(expression.index, ())
+        if not isinstance(items, tuple):
+            raise self.fail(f"only a list or a size can be indexed, and this is {kind_of(items)}", expression.span)
+        if isinstance(index, bool) or not isinstance(index, int):
+            raise self.fail(f"an index is a whole number, and this is {kind_of(index)}", expression.index.span)
+        if not -len(items) <= index < len(items):
+            raise self.fail(
+                f"there is no item {index}: the list has {len(items)}",
+                expression.index.span,
+                *(("items are counted from 0",) if index == len(items) else ()),
+            )
+        return items[index]
+
+    def function(self, expression: tree.FunctionCall, words: tuple[str, ...]) -> object:
+        name = expression.function.name
+        if name in words and name in SHORTCUT_KINDS:
+            return self.shortcut(expression)
+        if name not in FUNCTIONS:
+            guess = closest(name, list(FUNCTIONS))
+            raise self.fail(
+                f"there is no function `{name}`",
+                expression.function.span,
+                f"did you mean `{guess}`?" if guess else f"there are {', '.join(f'`{one}`' for one in FUNCTIONS)}",
+                code=catalogue.UNKNOWN_NAME,
+            )
+        named = next((argument.name for argument in expression.arguments if argument.name), None)
+        if named is not None:
+            raise self.fail(f"`{name}` takes no named arguments", named.span)
+        values = [self.value(argument.value, ()) for argument in expression.arguments]
+        return self.bounded(FUNCTIONS[name](self, expression, values), expression.span)
+
+    def shortcut(self, expression: tree.FunctionCall) -> ShortcutKind:
+        kind = expression.function.name
+        zeros = "end"
+        for argument in expression.arguments:
+            if kind != "pad" or argument.name is None or argument.name.name != "zeros":
+                raise self.fail(
+                    f"the shortcut `{kind}` takes no such setting",
+                    argument.span,
+                    "`pad(zeros = both)` splits the zero channels before and after; the others take nothing",
+                    code=catalogue.UNKNOWN_ARGUMENT,
+                )
+            zeros = str(self.value(argument.value, ("end", "both")))
+            if zeros not in ("end", "both"):
+                raise self.fail("`zeros` is `end` or `both`", argument.value.span, code=catalogue.ARGUMENT_TYPE)
+        return ShortcutKind(kind, zeros)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _extreme(pick: Callable[[list[float]], object]) -> Callable[[_Evaluator, tree.FunctionCall, list[object]], object]:
+    def function(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]) -> object:
+        items = list(values[0]) if len(values) == 1 and isinstance(values[0], tuple) else values
+        if not items or not all(_is_number(item) for item in items):
+            raise evaluator.fail(f"`{call.function.name}` needs numbers, or a list of numbers", call.span)
+        return pick(items)
+
+    return function
+
+
+def _length(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]) -> object:
+    if len(values) != 1 or not isinstance(values[0], tuple):
+        raise evaluator.fail("`len` needs one list", call.span)
+    return len(values[0])
+
+
+def _round(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]) -> object:
+    """To the nearest whole number, halves up: ``round(2.5)`` is 3 (what channel counts are scaled with)."""
+    value = values[0] if len(values) == 1 else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise evaluator.fail("`round` needs one number", call.span)
+    return math.floor(value + 0.5)
+
+
+FUNCTIONS: dict[str, Callable[[_Evaluator, tree.FunctionCall, list[object]], object]] = {
+    "min": _extreme(min),
+    "max": _extreme(max),
+    "len": _length,
+    "round": _round,
+}

@@ -1,0 +1,265 @@
+"""From a program to the graph of one of its models."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from resdsl.diagnostics import Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate import claims, preprocessing
+from resdsl.elaborate.arguments import Given, Slots, bind_definition
+from resdsl.elaborate.calls import constants, input_symbols
+from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.flow import run_body
+from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.program import Defined, Program
+from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge, Variable
+from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.ir.dims import Dim, Expression, symbol
+from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
+from resdsl.ir.types import DType, TensorType
+from resdsl.ops.input import Input
+from resdsl.syntax import parse, tree
+
+
+def elaborate(
+    program: Program,
+    diagnostics: Diagnostics,
+    *,
+    model: str | None = None,
+    arguments: Mapping[str, object] | None = None,
+    input_shape: Sequence[int | str] | None = None,
+    limits: Limits | None = None,
+) -> Graph | None:
+    """The graph of a model, or ``None`` where it has mistakes; they are in ``diagnostics``.
+
+    ``model`` names one where the file holds several. ``arguments`` are values for its parameters; a ``str`` is read
+    as an expression of the language (``"3x3"``, ``"projection"``). ``input_shape`` replaces the declared shape, a
+    ``str`` in it being a symbol; the file's claims speak of the declared shape, and are verified with that first.
+    """
+    limits = limits or Limits()
+    defined = _choose(program, diagnostics, model)
+    if defined is None:
+        return None
+    with _deep_recursion():
+        declared = _build(defined, diagnostics, arguments or {}, None, limits)
+        if declared is None or input_shape is None or diagnostics.errors:
+            graph = declared
+        else:
+            shape = tuple(symbol(dim) if isinstance(dim, str) else dim for dim in input_shape)
+            graph = _build(defined, diagnostics, arguments or {}, shape, limits)
+    return None if diagnostics.errors else graph
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Room for bodies in bodies up to the limit of depth, at some ten Python calls each."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Defined | None:
+    models = program.main.models
+    source = program.main.module.source
+    state = _state(diagnostics, Limits(), claims=True)
+    if name is not None:
+        found = next((one for one in models if one.name == name), None)
+        if found is None:
+            guess = closest(name, [one.name for one in models])
+            known = ", ".join(f"`{one.name}`" for one in models)
+            helps = (f"did you mean `{guess}`?",) if guess else (f"it has {known}",) if known else ()
+            state.report(catalogue.NO_MODEL, f"`{source.name}` has no model `{name}`", None, helps=helps)
+        return found
+    if len(models) == 1:
+        return models[0]
+    if models:
+        # The last model of a file is the one that the others lead to, as a script's last line is its result.
+        return models[-1]
+    if not diagnostics.errors:
+        blocks = [one for one in program.main.definitions.values() if one.unit is program.main]
+        helps = ("a network is `model NAME { input image: f32[N, 3, 224, 224] ... output logits }`",)
+        if blocks:
+            helps = (f"it defines blocks alone (`{blocks[0].name}`): bring them into a model with `use`",)
+        state.report(catalogue.NO_MODEL, f"`{source.name}` has no model to build", None, helps=helps)
+    return None
+
+
+def _state(diagnostics: Diagnostics, limits: Limits, *, claims: bool) -> State:
+    return State(diagnostics, limits, claims, run_body)
+
+
+def _build(
+    defined: Defined,
+    diagnostics: Diagnostics,
+    arguments: Mapping[str, object],
+    shape: tuple[Dim, ...] | None,
+    limits: Limits,
+) -> Graph | None:
+    state = _state(diagnostics, limits, claims=shape is None)
+    try:
+        return _network(state, defined, arguments, shape)
+    except TooLarge:
+        return None
+
+
+def _network(
+    state: State, defined: Defined, arguments: Mapping[str, object], shape: tuple[Dim, ...] | None
+) -> Graph | None:
+    definition = defined.tree
+    root = Scope(ScopeKind.MODEL, "", "", defined.name, {}, definition.name.span, [])
+    frame = Frame(defined, None, "", {}, definition.name.span, None, {}, {})
+    place = Place(frame, defined.unit, {}, Naming("", False), root, None, 0)
+    place = place.inside(variables=constants(state, defined.unit, frame, root))
+    variables = _parameters(state, defined, arguments, place)
+    if variables is None:
+        return None
+    root.arguments = frame.arguments = {
+        parameter.name.name: written(variables[parameter.name.name].value) for parameter in definition.parameters
+    }
+    place = place.inside(variables=variables)
+    line = _input(state, definition, place)
+    if line is not None:
+        type_ = _input_type(state, line, shape, place)
+        if type_ is not None:
+            frame.symbols = input_symbols(type_.shape)
+            node = state.add(Input(type_), (), line.name.name, line, place)
+            assert isinstance(node, Node)
+            frame.value = 0
+            frame.flowing = False
+    flow = run_body(state, definition.body, frame.value, place)
+    if flow is not None:
+        root.output = flow
+    if not state.outputs and not state.poisoned and not state.diagnostics.errors:
+        state.report(
+            catalogue.NO_OUTPUT,
+            f"the model `{defined.name}` has no output",
+            definition.name.span,
+            helps=("write `output NAME` after the layer whose value is wanted",),
+        )
+    if state.poisoned or not state.nodes or not state.outputs:
+        return None
+    return _finish(state, defined, root, place)
+
+
+def _finish(state: State, defined: Defined, root: Scope, place: Place) -> Graph:
+    lines = defined.tree.body.statements
+    steps = next((line for line in lines if isinstance(line, tree.Preprocess)), None)
+    names = next((line for line in lines if isinstance(line, tree.Labels)), None)
+    graph = Graph(
+        name=defined.name,
+        nodes=tuple(state.nodes),
+        outputs=tuple(state.outputs),
+        root=root,
+        parameters=state.parameters,
+        input_name=state.nodes[0].path,
+        preprocess=None if steps is None else preprocessing.preprocess(state, steps, place),
+        labels=None if names is None else preprocessing.labels(state, names, place),
+    )
+    if state.claims:
+        claims.verify_totals(state, graph)
+    return graph
+
+
+def _input(state: State, definition: tree.Definition, place: Place) -> tree.Input | None:
+    lines = [line for line in definition.body.statements if isinstance(line, tree.Input)]
+    if not lines:
+        if not any(isinstance(line, tree.Broken) for line in definition.body.statements):
+            state.report(
+                catalogue.NO_INPUT,
+                f"the model `{definition.name.name}` has no input",
+                definition.name.span,
+                helps=("begin it with `input image: f32[N, 3, 224, 224]`",),
+            )
+        state.poisoned = True
+        return None
+    for line in lines[1:]:
+        state.report(
+            catalogue.SEVERAL_INPUTS,
+            "a model has one input",
+            Label(line.span, "another one here"),
+            place,
+            secondary=(Label(lines[0].span, "the input"),),
+        )
+    return lines[0]
+
+
+def _input_type(state: State, line: tree.Input, shape: tuple[Dim, ...] | None, place: Place) -> TensorType | None:
+    if line.dtype.name != DType.F32:
+        state.report(
+            catalogue.UNKNOWN_TYPE,
+            f"an input's elements are `f32`, and this is `{line.dtype.name}`",
+            line.dtype.span,
+            helps=("networks are described in 32-bit floats",),
+        )
+    dims = [_input_dim(state, dim, place) for dim in line.shape.dims]
+    known = [dim for dim in dims if dim is not None]
+    if len(known) < len(dims) or not dims:
+        state.poisoned = True
+        return None
+    return TensorType(DType.F32, tuple(known) if shape is None else shape)
+
+
+def _input_dim(state: State, dim: tree.Expression, place: Place) -> Dim | None:
+    """A size of the input: a number from 1, or a symbol (a name with a capital first letter)."""
+    if isinstance(dim, tree.Name) and dim.name not in place.variables and dim.name[:1].isupper():
+        return symbol(dim.name)
+    value = evaluate(state, dim, place, None)
+    if value is UNKNOWN:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    found = f"this is {written(value) if isinstance(value, int | float) else kind_of(value)}"
+    state.report(
+        catalogue.ARGUMENT_VALUE,
+        "a size of the input is a whole number from 1, or a symbol such as `N`",
+        Label(dim.span, found),
+    )
+    return None
+
+
+# --- the model's own parameters --------------------------------------------------------------------------------------
+
+
+def _parameters(
+    state: State, defined: Defined, arguments: Mapping[str, object], place: Place
+) -> dict[str, Variable] | None:
+    names = [parameter.name.name for parameter in defined.tree.parameters]
+    slots: Slots = {}
+    for name, value in arguments.items():
+        if name not in names:
+            guess = closest(name, names)
+            known = ", ".join(f"`{one}`" for one in names)
+            helps = (f"did you mean `{guess}`?" if guess else f"it has {known}" if known else "it has none",)
+            message = f"the model `{defined.name}` has no parameter `{name}`"
+            state.report(catalogue.UNKNOWN_ARGUMENT, message, defined.tree.name.span, helps=helps)
+            continue
+        slots[name] = _given(state, name, value, defined)
+    if state.diagnostics.errors and len(slots) < len(arguments):
+        return None
+    return bind_definition(state, defined, defined.tree.name.span, slots, place, None, place)
+
+
+def _given(state: State, name: str, value: object, defined: Defined) -> Given:
+    if not isinstance(value, str):
+        return Given(defined.tree.name.span, None, value)
+    expression = parse_value(value, state.diagnostics, name=f"--set {name}")
+    return Given(
+        expression.span if expression else defined.tree.name.span, expression, UNKNOWN if expression is None else None
+    )
+
+
+def parse_value(text: str, diagnostics: Diagnostics, *, name: str = "<value>") -> tree.Expression | None:
+    """Read one expression, as the user gives one for a parameter; ``None`` where it has mistakes."""
+    prefix = "const value = "
+    found = Diagnostics()
+    module = parse(Source(name, prefix + text), found)
+    diagnostics.extend(found)
+    if found.errors or len(module.items) != 1 or not isinstance(module.items[0], tree.Const):
+        return None
+    return module.items[0].value

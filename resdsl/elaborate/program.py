@@ -1,0 +1,244 @@
+"""A file together with all that it uses: which name means which definition, in each file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from resdsl.diagnostics import Diagnostic, Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.limits import Limits
+from resdsl.syntax import parse, tree
+
+Reader = Callable[[Path], str]
+"""Gives the text of a file; raises ``OSError`` or ``UnicodeDecodeError``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One file: its tree, and what each name in it refers to. Blocks and models that it ``use``s keep their own unit."""
+
+    module: tree.Module
+    definitions: dict[str, Defined] = field(default_factory=dict)
+    consts: dict[str, tree.Const] = field(default_factory=dict)
+
+    @property
+    def models(self) -> list[Defined]:
+        """The models that this file itself defines, in order."""
+        return [found for found in self.definitions.values() if found.unit is self and found.tree.kind == "model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Defined:
+    """A block or model and the file that defines it."""
+
+    tree: tree.Definition
+    unit: Unit
+
+    @property
+    def name(self) -> str:
+        return self.tree.name.name
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The file to build and everything below it. ``sources`` are all texts that were read, the main one first."""
+
+    main: Unit
+    sources: tuple[Source, ...]
+
+
+def read_file(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def load_program(
+    source: Source, diagnostics: Diagnostics, *, limits: Limits | None = None, read: Reader = read_file
+) -> Program:
+    """Parse a file and, following ``use``, all the files that it needs.
+
+    Mistakes are reported; what could not be read is missing from the units. ``read`` is how other files are read.
+    """
+    loader = _Loader(diagnostics, limits or Limits(), read, _root(source))
+    main = loader.load(source, ())
+    return Program(main, tuple(unit.module.source for unit in loader.units.values()))
+
+
+def standard_library() -> Path:
+    """The folder of the blocks that the package carries."""
+    return Path(str(resources.files("resdsl"))) / "std"
+
+
+def _root(source: Source) -> Path:
+    return (source.path.parent if source.path else Path()).resolve()
+
+
+@dataclass(slots=True)
+class _Loader:
+    diagnostics: Diagnostics
+    limits: Limits
+    read: Reader
+    root: Path
+    units: dict[object, Unit] = field(default_factory=dict)
+
+    def load(self, source: Source, users: tuple[tuple[Path, tree.Use], ...]) -> Unit:
+        unit = Unit(parse(source, self.diagnostics))
+        self.units[source.path.resolve() if source.path else source] = unit
+        self._define_own(unit)
+        for item in unit.module.items:
+            if isinstance(item, tree.Use):
+                self._use(unit, item, users)
+        return unit
+
+    def _define_own(self, unit: Unit) -> None:
+        first: dict[str, tree.Identifier] = {}
+        for item in unit.module.items:
+            if not isinstance(item, tree.Definition | tree.Const):
+                continue
+            if item.name.name in first:
+                self._defined_twice(item.name, first[item.name.name])
+                continue
+            first[item.name.name] = item.name
+            if isinstance(item, tree.Definition):
+                unit.definitions[item.name.name] = Defined(item, unit)
+            else:
+                unit.consts[item.name.name] = item
+
+    def _use(self, unit: Unit, use: tree.Use, users: tuple[tuple[Path, tree.Use], ...]) -> None:
+        used = self._used_unit(unit, use, users)
+        for name in use.names:
+            if name.name in unit.definitions or name.name in unit.consts:
+                known = unit.definitions.get(name.name)
+                if known is None or used is None or known.unit is not used:
+                    self._defined_twice(name, known.tree.name if known else unit.consts[name.name].name)
+                continue
+            if used is None:
+                continue
+            found = used.definitions.get(name.name)
+            if found is None or found.unit is not used:
+                self._not_in(use, name, used)
+                continue
+            unit.definitions[name.name] = found
+
+    def _used_unit(self, unit: Unit, use: tree.Use, users: tuple[tuple[Path, tree.Use], ...]) -> Unit | None:
+        source = unit.module.source
+        written = use.path.value
+        if written.startswith("std/"):
+            path, name = standard_library() / written.removeprefix("std/"), written
+            inside = _is_below(path, standard_library())
+        else:
+            base = source.path.parent if source.path else Path()
+            path, name = base / written, _shown(source.name, written)
+            inside = self.limits.outside or _is_below(path, self.root) or _is_below(path, standard_library())
+        if not inside:
+            self._report(
+                catalogue.USE_OUTSIDE,
+                f'"{written}" lies outside the folder of the specification',
+                use.path,
+                helps=("move the file below that folder, or allow it with `--allow-outside`",),
+            )
+            return None
+        key = path.resolve()
+        line = (*users, (source.path.resolve() if source.path else Path(source.name), use))
+        if any(user == key for user, _ in line):
+            self._cycle(key, line)
+            return None
+        if key in self.units:
+            return self.units[key]
+        if len(self.units) >= self.limits.files:
+            self._report(catalogue.LIMIT, f"more than {self.limits.files} files are used", use.path)
+            return None
+        text = self._text(path, use)
+        return None if text is None else self.load(Source(name, text, path), line)
+
+    def _text(self, path: Path, use: tree.Use) -> str | None:
+        try:
+            if self.read is read_file and path.is_file() and path.stat().st_size > self.limits.file_bytes:
+                size = f"{self.limits.file_bytes:,} bytes"
+                self._report(catalogue.LIMIT, f'"{use.path.value}" is larger than {size}', use.path)
+                return None
+            return self.read(path)
+        except UnicodeDecodeError:
+            reason = "is not text in UTF-8"
+        except IsADirectoryError:
+            reason = "is a folder"
+        except FileNotFoundError:
+            reason = "does not exist"
+        except (OSError, ValueError) as error:
+            reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        self._report(
+            catalogue.USE_NOT_FOUND,
+            f'the used file "{use.path.value}" {reason}',
+            use.path,
+            helps=_neighbour_help(path, use.path.value),
+        )
+        return None
+
+    def _cycle(self, key: Path, line: tuple[tuple[Path, tree.Use], ...]) -> None:
+        circle = line[next(index for index, (user, _) in enumerate(line) if user == key) :]
+        last = circle[-1][1]
+        self.diagnostics.report(
+            Diagnostic(
+                catalogue.USE_CYCLE,
+                "files use each other in a circle" if len(circle) > 1 else "a file uses itself",
+                Label(last.path.span, "this leads back to where it began"),
+                tuple(Label(use.path.span, "used from here") for _, use in circle[:-1]),
+                helps=("move what both need into a third file",),
+            )
+        )
+
+    def _not_in(self, use: tree.Use, name: tree.Identifier, used: Unit) -> None:
+        own = [found.name for found in used.definitions.values() if found.unit is used]
+        guess = closest(name.name, own)
+        helps = (f"did you mean `{guess}`?",) if guess else ()
+        notes = (f"it defines {', '.join(f'`{other}`' for other in own[:8])}",) if own and not guess else ()
+        self._report(catalogue.USE_NAME, f'"{use.path.value}" defines no `{name.name}`', name, helps=helps, notes=notes)
+
+    def _defined_twice(self, second: tree.Identifier, first: tree.Identifier) -> None:
+        self.diagnostics.report(
+            Diagnostic(
+                catalogue.DUPLICATE_DEFINITION,
+                f"`{second.name}` is defined twice",
+                Label(second.span, "again here"),
+                (Label(first.span, "first here"),),
+                helps=("give one of them another name",),
+            )
+        )
+
+    def _report(
+        self,
+        code: catalogue.Code,
+        message: str,
+        at: tree.Tree,
+        *,
+        helps: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.diagnostics.report(Diagnostic(code, message, Label(at.span), helps=helps, notes=notes))
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _shown(user: str, written: str) -> str:
+    """The name of a used file as messages give it: beside the name of the file that uses it."""
+    folder = user.rpartition("/")[0]
+    return f"{folder}/{written}" if folder and not user.startswith("<") else written
+
+
+def _neighbour_help(path: Path, written: str) -> tuple[str, ...]:
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".res"]
+    except (OSError, ValueError):
+        return ()
+    guess = closest(path.name, names)
+    folder = written.rpartition("/")[0]
+    return (f'did you mean "{folder + "/" if folder else ""}{guess}"?',) if guess else ()
+
+
+def sources_by_name(program: Program) -> Mapping[str, Source]:
+    """Every text of a program by the name that messages call it by."""
+    return {source.name: source for source in program.sources}
