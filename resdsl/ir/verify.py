@@ -1,0 +1,103 @@
+"""What holds for every graph. A graph that breaks it is a mistake of the compiler's, never of a user's."""
+
+from __future__ import annotations
+
+from resdsl.ir.graph import Graph, Node, Scope
+from resdsl.ir.operator import Refusal
+
+
+class InvalidGraph(Exception):
+    """A pass, or the elaborator, made a graph that is none."""
+
+
+def verify(graph: Graph) -> None:
+    """Raise ``InvalidGraph`` unless nodes, types, weights, outputs, scopes and names are consistent."""
+    if not graph.nodes:
+        raise InvalidGraph("there is no input")
+    for place, node in enumerate(graph.nodes):
+        _verify_node(graph, place, node)
+    _verify_parameters(graph)
+    _verify_outputs(graph)
+    _verify_scopes(graph)
+    _verify_names(graph)
+
+
+def _verify_node(graph: Graph, place: int, node: Node) -> None:
+    if node.index != place:
+        raise InvalidGraph(f"{node.path} stands at {place} and has index {node.index}")
+    if place == 0:
+        if node.inputs:
+            raise InvalidGraph("node 0 is the input and reads other values")
+        return
+    late = [index for index in node.inputs if not 0 <= index < place]
+    if late:
+        raise InvalidGraph(f"{node.path} (node {place}) reads node {late[0]}, which is not computed before it")
+    try:
+        inferred = node.operator.infer(*graph.input_types(node))
+    except Refusal as refusal:
+        raise InvalidGraph(f"{node.path} does not take its inputs: {refusal.message}") from refusal
+    if inferred != node.type:
+        raise InvalidGraph(f"{node.path} has type {node.type}, and gives {inferred}")
+
+
+def _verify_parameters(graph: Graph) -> None:
+    expected: dict[str, tuple[object, ...]] = {}
+    for node in graph.nodes[1:]:
+        for spec in node.operator.parameters(*graph.input_types(node)):
+            expected[f"{node.path}.{spec.name}"] = (spec.shape, spec.dtype, spec.trainable, node.index)
+    for name, parameter in graph.parameters.items():
+        if parameter.name != name:
+            raise InvalidGraph(f"the parameter {parameter.name} is filed as {name}")
+        if name not in expected:
+            raise InvalidGraph(f"no operator owns the parameter {name}")
+        found = (parameter.shape, parameter.dtype, parameter.trainable, parameter.node)
+        if found != expected[name]:
+            raise InvalidGraph(f"{name}: shape, type, trainable and node should be {expected[name]}, and are {found}")
+    missing = expected.keys() - graph.parameters.keys()
+    if missing:
+        raise InvalidGraph(f"the parameter {min(missing)} is missing")
+
+
+def _verify_outputs(graph: Graph) -> None:
+    if not graph.outputs:
+        raise InvalidGraph("there is no output")
+    names: set[str] = {graph.input_name}
+    for output in graph.outputs:
+        if not 0 <= output.node < len(graph.nodes):
+            raise InvalidGraph(f"the output {output.name} is node {output.node}, which does not exist")
+        if output.name in names:
+            raise InvalidGraph(f"two inputs or outputs are called {output.name}")
+        names.add(output.name)
+
+
+def _verify_scopes(graph: Graph) -> None:
+    covered = list(graph.root.nodes())
+    once = set(covered)
+    if len(once) != len(covered):
+        twice = next(index for index in covered if covered.count(index) > 1)
+        raise InvalidGraph(f"node {twice} is in two scopes")
+    # The input may stand in a scope, and need not.
+    astray = (once ^ set(range(len(graph.nodes)))) - {0}
+    if astray:
+        index = min(astray)
+        where = "in no scope" if index < len(graph.nodes) else "in a scope, and does not exist"
+        raise InvalidGraph(f"node {index} is {where}")
+    stack: list[Scope] = [graph.root]
+    while stack:
+        scope = stack.pop()
+        for end in (scope.input, scope.output):
+            if not 0 <= end < len(graph.nodes):
+                raise InvalidGraph(
+                    f"an end of the scope {scope.path or scope.callee} is node {end}, which does not exist"
+                )
+        stack.extend(child for child in scope.children if isinstance(child, Scope))
+
+
+def _verify_names(graph: Graph) -> None:
+    seen: set[str] = set()
+    for node in graph.nodes[1:]:
+        if node.path in seen:
+            raise InvalidGraph(f"two nodes are called {node.path}")
+        if ":" in node.path or not node.path:
+            raise InvalidGraph(f"node {node.index} is called {node.path!r}")
+        seen.add(node.path)
