@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import signal
@@ -18,9 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from resdsl.diagnostics import Code, Diagnostic, catalogue
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 
 class OutputError(Exception):
@@ -31,25 +35,44 @@ class OutputError(Exception):
         self.diagnostic = diagnostic
 
 
+class OutputStream(io.BufferedWriter):
+    """A file open for writing, whose own failures, and no others, are raised as ``OutputError``."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        super().__init__(io.FileIO(descriptor, "wb"), 1 << 16)
+        self._path = path
+
+    def write(self, data: Buffer, /) -> int:
+        with explained(self._path):
+            return super().write(data)
+
+    def flush(self) -> None:
+        with explained(self._path):
+            super().flush()
+
+
 class PendingFile:
     """A file being written. ``stream`` takes its bytes; ``commit`` gives it its name, at once and whole."""
 
-    def __init__(self, stream: BinaryIO, temporary: Path) -> None:
+    def __init__(self, stream: OutputStream, path: Path, temporary: Path) -> None:
         self.stream = stream
-        self._temporary = temporary
         self.committed = False
+        self._path = path
+        self._temporary = temporary
 
     def commit(self, target: Path) -> None:
-        """Make the bytes durable, then rename to ``target``, which is in the same folder as was asked for."""
+        """Make the bytes durable, then rename to ``target``, a name in the folder that was asked for."""
         self.stream.flush()
-        os.fsync(self.stream.fileno())
-        self.stream.close()
-        self._temporary.replace(target)
+        with explained(self._path):
+            os.fsync(self.stream.fileno())
+            self.stream.close()
+            self._temporary.replace(target)
         self.committed = True
         _sync_folder(target.parent)
 
     def discard(self) -> None:
-        with contextlib.suppress(OSError):
+        """Leave no trace."""
+        with contextlib.suppress(OSError, OutputError):
             self.stream.close()  # flushes, which fails again on a full disk
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
@@ -73,14 +96,16 @@ def real_target(path: Path) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path) -> Iterator[OutputStream]:
     """A stream whose bytes become the file ``path`` when the block ends without an exception.
 
     Raises ``OutputError`` where the file cannot be written. An existing file keeps its permissions; a new one gets
     what the umask allows.
     """
     if is_stream(path):
-        with explained(path), path.open("wb", buffering=1 << 16) as stream:
+        with explained(path):
+            stream = OutputStream(os.open(path, os.O_WRONLY), path)
+        with stream:
             yield stream
         return
     with pending_file(path) as pending:
@@ -95,25 +120,25 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
     It vanishes where the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
     """
     target = real_target(path)
-    with explained(path):
-        _check_target(path, target)
-        with _terminate_by_exception():
-            pending = _open_temporary(target)
-            try:
-                yield pending
-            finally:
-                if not pending.committed:
-                    pending.discard()
+    with _terminate_by_exception():
+        with explained(path):
+            _check_target(path, target)
+            pending = _open_temporary(path, target)
+        try:
+            yield pending
+        finally:
+            if not pending.committed:
+                pending.discard()
 
 
-def _open_temporary(target: Path) -> PendingFile:
+def _open_temporary(path: Path, target: Path) -> PendingFile:
     # The target's own name may be as long as the file system allows.
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
     # Not tempfile: that makes files which only their owner may read.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     with contextlib.suppress(FileNotFoundError, PermissionError):
         temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-    return PendingFile(os.fdopen(descriptor, "wb", buffering=1 << 16), temporary)
+    return PendingFile(OutputStream(descriptor, path), path, temporary)
 
 
 def _check_target(path: Path, target: Path) -> None:

@@ -1,6 +1,6 @@
 """Writing a graph as ONNX.
 
-The model is never built as a whole: its weights are asked for one at a time and written straight from their arrays, so
+The model is never built as a whole: its weights come one at a time and are written straight from their arrays, so
 emitting needs memory for the largest tensor, not for the model. The order of the bytes is decided by the graph alone,
 so the same graph and weights give the same file.
 """
@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from resdsl.backends.onnx import protobuf
 from resdsl.backends.onnx.model import build_graph, build_model, model_metadata
-from resdsl.backends.onnx.tensors import Values, place_tensors, tensor_head, write_inline, write_side_file
+from resdsl.backends.onnx.tensors import Piece, Values, Write, place_tensors, tensor_head, write_inline, write_side_file
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.files import OutputError, PendingFile, explained, is_stream, pending_file, real_target, whole_file
 from resdsl.ir.graph import Graph
@@ -45,9 +45,10 @@ def emit(
 ) -> Emitted:
     """Write ``graph`` as ONNX to ``path``, whole or not at all.
 
-    ``values`` gives the tensor of a parameter. ``metadata`` joins what the model says of itself, and wins. With
-    ``external_data`` the weights go to a file beside the model, ``NAME.<hash>.data``; ``None`` does that where the
-    model would be larger than protobuf's 2 GB. Raises ``OutputError`` where the file cannot be written.
+    ``values`` are the graph's parameters with their tensors, in order. ``metadata`` joins what the model says of
+    itself, and wins. With ``external_data`` the weights go to a file beside the model, ``NAME.<hash>.data``; ``None``
+    does that where the model would be larger than protobuf's 2 GB. Raises ``OutputError`` where the file cannot be
+    written.
     """
     skeleton = _Skeleton(graph, metadata)
     if external_data is None:
@@ -56,7 +57,7 @@ def emit(
         return _emit_with_side_file(skeleton, path, values)
     skeleton.require_small()
     with whole_file(path) as stream:
-        skeleton.write_inline(stream, values)
+        skeleton.write_inline(stream.write, values)
     return Emitted(path, skeleton.inline_length)
 
 
@@ -64,8 +65,13 @@ def emit_to_stream(graph: Graph, stream: BinaryIO, values: Values, *, metadata: 
     """Write ``graph`` as ONNX to an open stream; gives the number of bytes. Raises ``OutputError`` as ``emit`` does."""
     skeleton = _Skeleton(graph, metadata)
     skeleton.require_small()
+
+    def write(piece: Piece) -> None:
+        with explained(Path("-")):
+            stream.write(piece)
+
+    skeleton.write_inline(write, values)
     with explained(Path("-")):
-        skeleton.write_inline(stream, values)
         stream.flush()
     return skeleton.inline_length
 
@@ -102,18 +108,17 @@ class _Skeleton:
             )
         )
 
-    def write_inline(self, stream: BinaryIO, values: Values) -> None:
-        stream.write(self._model_bytes)
-        stream.write(self._graph_prefix)
-        stream.write(self._graph_bytes)
-        write_inline(self._heads, values, stream)
+    def write_inline(self, write: Write, values: Values) -> None:
+        for piece in (self._model_bytes, self._graph_prefix, self._graph_bytes):
+            write(piece)
+        write_inline(self._heads, values, write)
 
-    def write_referring(self, stream: BinaryIO, graph: onnx.GraphProto) -> int:
+    def write_referring(self, write: Write, graph: onnx.GraphProto) -> int:
         """Write the model around ``graph``, which has its initializers already; gives the number of bytes."""
         graph_bytes = graph.SerializeToString(deterministic=True)
         prefix = protobuf.prefix(protobuf.MODEL_GRAPH, len(graph_bytes))
         for piece in (self._model_bytes, prefix, graph_bytes):
-            stream.write(piece)
+            write(piece)
         return len(self._model_bytes) + len(prefix) + len(graph_bytes)
 
 
@@ -135,7 +140,7 @@ def _emit_with_side_file(skeleton: _Skeleton, path: Path, values: Values) -> Emi
     with pending_file(path) as data:
         digest = hashlib.blake2b(digest_size=4)
 
-        def write(piece: memoryview) -> None:
+        def write(piece: Piece) -> None:
             digest.update(piece)
             data.stream.write(piece)
 
@@ -143,7 +148,7 @@ def _emit_with_side_file(skeleton: _Skeleton, path: Path, values: Values) -> Emi
         data_path = target.with_name(f"{target.stem}.{digest.hexdigest()}.data")
         place_tensors(skeleton.parameters, side, data_path.name, skeleton.graph)
         with pending_file(path) as model:
-            length = skeleton.write_referring(model.stream, skeleton.graph)
+            length = skeleton.write_referring(model.stream.write, skeleton.graph)
             superseded = _side_files_of(target) - {data_path}
             _commit_pair(data if side.length else None, data_path, model, target)
     for old in superseded:

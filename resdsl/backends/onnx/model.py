@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import PurePath
 
 import onnx
 from onnx import numpy_helper
 
 import resdsl
 from resdsl.backends.onnx.names import ValueNames, name_values
+from resdsl.diagnostics import Span
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import OPSET, Attribute, Lowering, Prim, Ref
 from resdsl.ir.types import DType, TensorType
@@ -113,7 +116,7 @@ class _NodeBuilder:
         self._metadata = {
             "namespace": f"{namespace}/{node.path.rpartition('.')[2]}: {type(node.operator).__name__.lower()}",
             "resdsl.path": node.path,
-            "resdsl.source": str(node.span),
+            "resdsl.source": _place(node.span),
         }
         self._lowering = Lowering(graph.input_types(node), node.type)
 
@@ -156,6 +159,17 @@ class _NodeBuilder:
 
     def _constant_name(self, index: int) -> str:
         return f"{self._node.path}:const{index}"
+
+
+def _place(span: Span) -> str:
+    """``resnet50.res:31:29``. Where the file lay on the disk is left out: the bytes of a model don't depend on it."""
+    line, column = span.position
+    return f"{_file_name(span.source.name)}:{line}:{column}"
+
+
+@cache
+def _file_name(source: str) -> str:
+    return source if source.startswith(("std/", "<")) else PurePath(source).name
 
 
 def _set(attribute: onnx.AttributeProto, value: Attribute) -> None:

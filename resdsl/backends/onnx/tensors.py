@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -17,8 +17,12 @@ from resdsl.ir.types import DType
 if TYPE_CHECKING:
     import numpy as np
 
-Values = Callable[[Parameter], "np.ndarray"]
-"""Computes or reads the tensor of a parameter. It is asked for each once, in the order of the graph."""
+Values = Iterable[tuple[Parameter, "np.ndarray"]]
+"""Every parameter of a graph with its tensor, in the order of the graph. Nothing holds on to one that is written."""
+
+Piece = bytes | memoryview
+Write = Callable[[Piece], object]
+"""Takes the next bytes of a file."""
 
 INLINE_BELOW = 1024
 """Tensors of fewer bytes stay in the model even where the others have a file of their own."""
@@ -55,11 +59,10 @@ def tensor_head(parameter: Parameter) -> TensorHead:
     return TensorHead(parameter, field + body)
 
 
-def raw_bytes(parameter: Parameter, values: Values) -> memoryview:
-    """The bytes of a parameter as ONNX stores them: C order, little endian. No copy where the array is so already."""
+def raw_bytes(parameter: Parameter, array: np.ndarray) -> memoryview:
+    """The bytes of a tensor as ONNX stores them: C order, little endian. No copy where the array is so already."""
     import numpy as np  # noqa: PLC0415
 
-    array = np.asarray(values(parameter))
     if array.shape != parameter.shape or array.dtype.name != _NUMPY_NAMES[parameter.dtype]:
         raise AssertionError(
             f"{parameter.name} should be {parameter.dtype}{list(parameter.shape)},"
@@ -71,6 +74,21 @@ def raw_bytes(parameter: Parameter, values: Values) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
+def _hand_over(
+    parameters: Iterable[Parameter], values: Values, take: Callable[[Parameter, memoryview], object]
+) -> None:
+    """Call ``take`` with each parameter and its bytes. No array is held while the next is made."""
+    source = iter(values)
+    for parameter in parameters:
+        given, array = next(source, (None, None))
+        if given is None or array is None or given.name != parameter.name:
+            raise AssertionError(f"the tensor of {parameter.name} is due, and {given.name if given else 'none'} comes")
+        take(parameter, raw_bytes(parameter, array))
+        del array
+    if next(source, None) is not None:
+        raise AssertionError("there are more tensors than parameters")
+
+
 @dataclass(frozen=True, slots=True)
 class SideFile:
     """What went into a side file: its length, and for each parameter its offset, or its bytes where it stays inside."""
@@ -79,21 +97,24 @@ class SideFile:
     places: tuple[int | bytes, ...]
 
 
-def write_side_file(parameters: Sequence[Parameter], values: Values, write: Callable[[memoryview], object]) -> SideFile:
+def write_side_file(parameters: Sequence[Parameter], values: Values, write: Write) -> SideFile:
     """Hand the bytes of every large parameter to ``write``, aligned, in order."""
     padding = memoryview(bytes(ALIGNMENT))
     position = 0
     places: list[int | bytes] = []
-    for parameter in parameters:
-        data = raw_bytes(parameter, values)
+
+    def take(parameter: Parameter, data: memoryview) -> None:
+        nonlocal position
         if parameter.bytes < INLINE_BELOW:
             places.append(bytes(data))
-            continue
+            return
         if gap := -position % ALIGNMENT:
             write(padding[:gap])
         places.append(position + gap)
         write(data)
         position += gap + parameter.bytes
+
+    _hand_over(parameters, values, take)
     return SideFile(position, tuple(places))
 
 
@@ -110,12 +131,15 @@ def place_tensors(parameters: Sequence[Parameter], side: SideFile, location: str
         proto.initializer.append(tensor)
 
 
-def write_inline(heads: Sequence[TensorHead], values: Values, stream: BinaryIO) -> None:
+def write_inline(heads: Sequence[TensorHead], values: Values, write: Write) -> None:
     """Write the initializer fields, each array straight from where it lies."""
-    for head in heads:
-        data = raw_bytes(head.parameter, values)
-        stream.write(head.encoded)
-        stream.write(data)
+    encoded = {head.parameter.name: head.encoded for head in heads}
+
+    def take(parameter: Parameter, data: memoryview) -> None:
+        write(encoded[parameter.name])
+        write(data)
+
+    _hand_over([head.parameter for head in heads], values, take)
 
 
 def _describe(parameter: Parameter) -> onnx.TensorProto:
