@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from resdsl.diagnostics import Edit, Fix, Label, Span, catalogue
+from resdsl.diagnostics import Label, Span, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.state import Flow, Place, State, Variable
+from resdsl.elaborate.state import Flow, Place, State, Variable, renamed
 from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size, Word
@@ -70,16 +70,11 @@ def match(
 
 def _unknown(state: State, name: tree.Identifier, names: Sequence[str], callee: str, place: Place) -> None:
     guess = closest(name.name, names)
-    if guess:
-        helps = (f"did you mean `{guess}`?",)
-    elif names:
-        helps = (f"it takes {', '.join(f'`{other}`' for other in names)}",)
-    else:
-        helps = ()
-    fix = Fix(f"rename it to `{guess}`", (Edit(name.span, guess),)) if guess else None
-    state.report(
-        catalogue.UNKNOWN_ARGUMENT, f"`{callee}` takes no `{name.name}`", name.span, place, helps=helps, fix=fix
-    )
+    helps: tuple[str, ...] = ()
+    if not guess:
+        helps = (f"it takes {', '.join(f'`{other}`' for other in names)}" if names else "it takes no arguments at all",)
+    message = f"`{callee}` takes no `{name.name}`"
+    state.report(catalogue.UNKNOWN_ARGUMENT, message, name.span, place, helps=helps, fix=renamed(name.span, guess))
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -132,6 +127,8 @@ def coerce_argument(state: State, argument: Argument, given: Given, place: Place
 def _told(value: object) -> str:
     kind = kind_of(value)
     text = written(value)
+    if isinstance(value, int | float | Size):
+        return text
     return kind if len(text) > 40 or text in kind else f"{kind}, {text}"
 
 
@@ -230,12 +227,14 @@ def parameter_kind(
         return _one_of(words), words
     if annotation.name not in KINDS:
         guess = closest(annotation.name, KINDS)
+        known = ", ".join(f"`{kind}`" for kind in KINDS)
         state.report(
             catalogue.UNKNOWN_TYPE,
             f"there is no parameter type `{annotation.name}`",
             annotation.span,
             inner,
-            helps=(f"did you mean `{guess}`?" if guess else f"the types are {', '.join(KINDS)}, or {{one, other}}",),
+            helps=() if guess else (f"the types are {known}, and enumerations such as `{{conv1, conv2}}`",),
+            fix=renamed(annotation.span, guess),
         )
         return _anything, ()
     return KINDS[annotation.name], SHORTCUT_KINDS if annotation.name == "shortcut" else ()

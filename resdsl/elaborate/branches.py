@@ -6,7 +6,7 @@ from resdsl.diagnostics import Label, Span, catalogue
 from resdsl.elaborate.arguments import match, shortcut_kind
 from resdsl.elaborate.control import unroll
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.state import Flow, Place, State
+from resdsl.elaborate.state import Flow, Place, State, TapPoint
 from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Node, Scope, ScopeKind
@@ -65,6 +65,10 @@ def _branches(state: State, body: tree.Body, flow: Flow, place: Place, ends: lis
         if isinstance(statement, tree.Broken):
             ends.append((statement, None))
         elif not isinstance(statement, tree.Step):
+            if isinstance(statement, tree.Tap):
+                # So that a "from" of it is no second mistake.
+                place.frame.taps.setdefault(statement.name.name, TapPoint(None, statement.name.span))
+            state.poisoned = True
             state.report(
                 catalogue.MISPLACED,
                 "only branches can stand directly in a join",
@@ -271,7 +275,7 @@ def _different(
 
 def _ways_out(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut: TensorType) -> tuple[str, ...]:
     if main.rank != 4 or shortcut.rank != 4:
-        return (f"the main path has {main.rank} dimensions, the shortcut {shortcut.rank}",)
+        return (f"the main path has {main.rank} dimensions, the shortcut {shortcut.rank}: a residual keeps them",)
     facts: list[str] = []
     if main.channels != shortcut.channels:
         facts.append(f"channels {shortcut.channels} -> {main.channels}")
@@ -283,8 +287,9 @@ def _ways_out(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut
         facts.append(f"size {sizes[0]} -> {sizes[1]}")
     told = ", ".join(facts)
     if kind.kind == "identity" and stride is not None:
-        smaller = isinstance(main.channels, int) and isinstance(before.channels, int)
-        option_a = " or `shortcut pad` (option A)" if smaller and main.channels >= before.channels else ""
+        channels = (before.channels, main.channels)
+        widens = isinstance(channels[0], int) and isinstance(channels[1], int) and channels[0] <= channels[1]
+        option_a = " or `shortcut pad` (option A)" if widens else ""
         return (f"{told}: write `shortcut projection {{ ... }}` (option B){option_a}",)
     if kind.kind == "identity":
         return (f"{told}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",)

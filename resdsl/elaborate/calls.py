@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from resdsl.diagnostics import Label, Span, catalogue
+from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import Given, Slots, bind_definition, bind_operator, match
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined, Unit
-from resdsl.elaborate.state import Flow, Frame, Naming, Place, State, Variable
+from resdsl.elaborate.state import Flow, Frame, Naming, Place, State, Variable, renamed
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.dims import Dim, Expression, symbol
 from resdsl.ir.graph import Scope, ScopeKind
@@ -19,6 +19,24 @@ from resdsl.ops.signature import signature
 from resdsl.syntax import tree
 
 BATCH_NORM = "bn"
+
+FOREIGN_NAMES = {
+    "adaptiveavgpool2d": "avgpool",
+    "avg_pool": "avgpool",
+    "avgpool2d": "avgpool",
+    "batch_norm": "bn",
+    "batchnorm": "bn",
+    "batchnorm2d": "bn",
+    "conv2d": "conv",
+    "convolution": "conv",
+    "dense": "linear",
+    "fc": "linear",
+    "inner_product": "linear",
+    "max_pool": "maxpool",
+    "maxpool2d": "maxpool",
+    "swish": "silu",
+}
+"""What other libraries call our operators, as far as it is too far away for a typing mistake."""
 
 
 def call(state: State, step: tree.Call, flow: Flow, place: Place, label: str | None) -> Flow:
@@ -45,6 +63,8 @@ def repeat(state: State, step: tree.Repeat, flow: Flow, place: Place) -> Flow:
         state.report(catalogue.REPEAT_COUNT, message, Label(step.count.span, found), place)
         state.poisoned = True
         return None
+    if count > state.limits.nodes:
+        state.too_large(f"{count:,} repetitions are more than the limit of operators", step.count.span, place, "nodes")
     for _ in range(count):
         state.step(step.span, place)
         flow = call(state, step.call, flow, place, None)
@@ -71,24 +91,24 @@ def resolve(state: State, name: tree.Identifier, place: Place) -> Defined | type
             )
         return None
     found = place.unit.definitions.get(name.name) or operators().get(name.name)
-    if found is None:
+    if found is None and name.name not in place.unit.missing:
         _unknown_callee(state, name, place)
     return found
 
 
 def _unknown_callee(state: State, name: tree.Identifier, place: Place) -> None:
     known = [*operators(), *place.unit.definitions, *joins(), "residual"]
-    guess = closest(name.name, known)
-    helps = []
+    guess = FOREIGN_NAMES.get(name.name.lower()) or closest(name.name, known)
+    helps: list[str] = []
     if name.name in joins() or name.name == "residual":
         helps.append(f"`{name.name}` is a join: write its branches in braces, `{name.name} {{ ... }}`")
-    elif guess:
-        helps.append(f"did you mean `{guess}`?")
-    else:
+    elif not guess:
         helps.append(
             f'define it with `block {name.name}(...) {{ ... }}`, or bring it in with `use "file.res" ({name.name})`'
         )
-    state.report(catalogue.UNKNOWN_CALLEE, f"there is no op or block `{name.name}`", name.span, place, helps=helps)
+    fix = None if helps else renamed(name.span, guess)
+    message = f"there is no op or block `{name.name}`"
+    state.report(catalogue.UNKNOWN_CALLEE, message, name.span, place, helps=helps, fix=fix)
 
 
 def _evaluate_anyway(state: State, step: tree.Call, flow: Flow, place: Place) -> None:
@@ -222,9 +242,7 @@ def _take_stage_arguments(
                 Label(argument.span, "passed here"),
                 place,
                 secondary=(Label(step.span, "the first block of the stage"),),
-                helps=(
-                    f"did you mean `{guess}`?" if guess else f"`{defined.name}` takes {', '.join(names) or 'nothing'}",
-                ),
+                helps=(f"did you mean `{guess}`?" if guess else f"`{defined.name}` takes {_listed(names)}",),
             )
         elif name in slots:
             state.report(
@@ -236,6 +254,10 @@ def _take_stage_arguments(
             )
         else:
             slots[name] = Given(argument.span, None, value)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "no arguments"
 
 
 def _enter(state: State, defined: Defined, step: tree.Call, flow: Flow, place: Place, path: str, slots: Slots) -> Flow:

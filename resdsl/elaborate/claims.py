@@ -26,28 +26,39 @@ RELATIONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
 SUFFIXES = {"K": 3, "M": 6, "G": 9}
 
 
-def annotation(state: State, shape: tree.Shape, subject: tree.Tree, flow: Flow, place: Place) -> None:
-    """``-> [N, 512, 28, 28]``: verify what a reader may rely on."""
+def annotation(
+    state: State, shape: tree.Shape, subject: tree.Tree, flow: Flow, place: Place, *, verb: str = "gives"
+) -> None:
+    """``-> [N, 512, 28, 28]``: verify what a reader may rely on. ``verb`` tells what ``subject`` has to do with it."""
     wanted = [_size(state, dim, flow, place) for dim in shape.dims]
     if flow is None or not state.claims:
         return
     found = state.nodes[flow].type
     if len(wanted) != found.rank:
-        differences = f"{len(wanted)} dimensions are claimed, and there are {found.rank}"
+        differences = f"there are {found.rank} dimensions, not {len(wanted)}"
     else:
         pairs = zip(wanted, found.shape, strict=True)
-        wrong = [f"{one} is claimed, and it is {other}" for one, other in pairs if one is not None and one != other]
+        wrong = [
+            f"{_axis(axis, found.rank)} is {other}, not {one}"
+            for axis, (one, other) in enumerate(pairs)
+            if one is not None and one != other
+        ]
         if not wrong:
             return
-        differences = "; ".join(wrong)
+        differences = ", ".join(wrong)
     state.report(
         catalogue.ANNOTATION,
-        "the shape is not what the annotation says",
+        "the shape is not what is written here",
         Label(shape.span, differences),
         place,
-        secondary=(Label(subject.span, f"this gives {found}"),),
+        secondary=(Label(subject.span, f"this {verb} {found}"),),
         helps=(f"if the network is right, write `{found}`",),
     )
+
+
+def _axis(axis: int, rank: int) -> str:
+    names = ("batch", "channels", "height", "width") if rank == 4 else ("batch", "features")
+    return f"the {names[axis]}" if axis < len(names) else f"axis {axis}"
 
 
 def _size(state: State, dim: tree.Expression, flow: Flow, place: Place) -> Dim | None:
@@ -73,7 +84,7 @@ def expect(state: State, line: tree.Expect, flow: Flow, place: Place) -> None:
             state.report(catalogue.EXPECTATION_UNKNOWN, message, line.span, place)
             return
         shape = tree.Shape(line.value.items, span=line.value.span)
-        annotation(state, shape, line.subject, flow, place)
+        annotation(state, shape, line.subject, flow, place, verb="is")
         return
     if subject not in TOTALS:
         known = [*TOTALS, "shape"]
@@ -85,6 +96,9 @@ def expect(state: State, line: tree.Expect, flow: Flow, place: Place) -> None:
             place,
             helps=(f"did you mean `{guess}`?" if guess else f"{', '.join(known)} can be expected",),
         )
+        return
+    if state.altered and isinstance(line.value, tree.Number):
+        # A plain number is of the network as it is written; an expression in the parameters holds for all of them.
         return
     value = evaluate(state, line.value, place, flow)
     if value is UNKNOWN:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
-from resdsl.diagnostics import Label, Span, catalogue
+from resdsl.diagnostics import Code, Label, Span, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import LARGEST_INTEGER
-from resdsl.elaborate.state import Flow, Place, State
+from resdsl.elaborate.state import Flow, Place, State, renamed
 from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
 from resdsl.ir.dims import Expression as SymbolicDim
 from resdsl.ir.types import Size, Word
 from resdsl.ops import operators
 from resdsl.syntax import tree
 
-NUMERIC: dict[str, Callable[[object, object], object]] = {
+NUMERIC: dict[str, Callable[[Any, Any], object]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -24,7 +25,7 @@ NUMERIC: dict[str, Callable[[object, object], object]] = {
     "//": operator.floordiv,
     "%": operator.mod,
 }
-ORDERING: dict[str, Callable[[object, object], bool]] = {
+ORDERING: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -61,7 +62,7 @@ class _Evaluator:
         self.place = place
         self.flow = flow
 
-    def fail(self, message: str, at: Span, *helps: str, code: catalogue.Code = catalogue.EXPRESSION) -> _Failed:
+    def fail(self, message: str, at: Span, *helps: str, code: Code = catalogue.EXPRESSION) -> _Failed:
         self.state.report(code, message, at, self.place, helps=helps)
         return _Failed()
 
@@ -116,17 +117,22 @@ class _Evaluator:
         callee = self.place.unit.definitions.get(name) or operators().get(name)
         if callee is not None:
             return callee
+        if name in self.place.unit.missing:
+            raise _Failed
         raise self.unknown_name(expression, words)
 
     def unknown_name(self, expression: tree.Name, words: tuple[str, ...]) -> _Failed:
         known = [*self.place.variables, *words, *CHANNELS]
         guess = closest(expression.name, known) or closest(expression.name, list(self.place.unit.definitions))
-        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps: list[str] = []
         if words:
             helps.append(f"possible here: {', '.join(f'`{word}`' for word in words)}")
         elif not guess and self.place.variables:
             helps.append(f"known here: {', '.join(f'`{other}`' for other in self.place.variables)}")
-        return self.fail(f"there is no `{expression.name}` here", expression.span, *helps, code=catalogue.UNKNOWN_NAME)
+        message = f"there is no `{expression.name}` here"
+        fix = renamed(expression.span, guess)
+        self.state.report(catalogue.UNKNOWN_NAME, message, expression.span, self.place, helps=helps, fix=fix)
+        return _Failed()
 
     def channels(self, flow: Flow, span: Span) -> object:
         if flow is None:
@@ -242,9 +248,9 @@ class _Evaluator:
             raise self.fail(f"an index is a whole number, and this is {kind_of(index)}", expression.index.span)
         if not -len(items) <= index < len(items):
             raise self.fail(
-                f"there is no item {index}: the list has {len(items)}",
+                f"there is no item {index}: the list has {len(items)} item{'' if len(items) == 1 else 's'}",
                 expression.index.span,
-                *(("items are counted from 0",) if index == len(items) else ()),
+                *((f"items are counted from 0, so the last is {len(items) - 1}",) if index == len(items) > 0 else ()),
             )
         return items[index]
 
@@ -271,8 +277,9 @@ class _Evaluator:
         zeros = "end"
         for argument in expression.arguments:
             if kind != "pad" or argument.name is None or argument.name.name != "zeros":
+                what = f"`{argument.name.name}`" if argument.name else "argument without a name"
                 raise self.fail(
-                    f"the shortcut `{kind}` takes no such setting",
+                    f"the shortcut `{kind}` takes no {what}",
                     argument.span,
                     "`pad(zeros = both)` splits the zero channels before and after; the others take nothing",
                     code=catalogue.UNKNOWN_ARGUMENT,
@@ -289,8 +296,9 @@ def _is_number(value: object) -> bool:
 
 def _extreme(pick: Callable[[list[float]], object]) -> Callable[[_Evaluator, tree.FunctionCall, list[object]], object]:
     def function(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]) -> object:
-        items = list(values[0]) if len(values) == 1 and isinstance(values[0], tuple) else values
-        if not items or not all(_is_number(item) for item in items):
+        given = list(values[0]) if len(values) == 1 and isinstance(values[0], tuple) else values
+        items = [item for item in given if isinstance(item, int | float) and not isinstance(item, bool)]
+        if not items or len(items) < len(given):
             raise evaluator.fail(f"`{call.function.name}` needs numbers, or a list of numbers", call.span)
         return pick(items)
 

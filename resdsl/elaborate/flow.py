@@ -11,7 +11,7 @@ from resdsl.elaborate import branches, calls, claims
 from resdsl.elaborate.arguments import Given, coerce_argument, match
 from resdsl.elaborate.control import unroll
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.state import Flow, Naming, Place, StageArguments, State, TapPoint, Variable
+from resdsl.elaborate.state import Flow, Naming, Place, StageArguments, State, TapPoint, Variable, renamed
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.graph import Output, Scope, ScopeKind
 from resdsl.ops import operators
@@ -173,6 +173,7 @@ def _tap(state: State, tap: tree.Tap, flow: Flow, place: Place) -> None:
             Label(tap.name.span, "again here" if first.span != tap.name.span else "in each pass of a loop"),
             place,
             secondary=(Label(first.span, "first here"),) if first.span != tap.name.span else (),
+            helps=("a tap names one value: give each its own name, or set it after the loop",),
         )
         return
     place.frame.taps[tap.name.name] = TapPoint(flow, tap.name.span)
@@ -183,13 +184,14 @@ def _from(state: State, step: tree.From, place: Place) -> Flow:
     if tap is None:
         guess = closest(step.tap.name, list(place.frame.taps))
         if guess:
-            helps = (f"did you mean `{guess}`?",)
+            helps: tuple[str, ...] = ()
         elif place.frame.taps:
             helps = (f"set here: {', '.join(f'`{name}`' for name in place.frame.taps)}",)
         else:
             helps = (f"set it where the value is: `tap {step.tap.name}`, above, in the same block or model",)
         message = f"there is no tap `{step.tap.name}` in this {place.frame.definition.tree.kind}"
-        state.report(catalogue.UNKNOWN_TAP, message, step.tap.span, place, helps=helps)
+        fix = renamed(step.tap.span, guess)
+        state.report(catalogue.UNKNOWN_TAP, message, step.tap.span, place, helps=helps, fix=fix)
         state.poisoned = True
         run_body(state, step.body, None, place)
         return None
@@ -251,10 +253,12 @@ def _default(state: State, line: tree.Statement, flow: Flow, place: Place) -> No
         return
     operator = operators().get(line.callee.name)
     if operator is None:
-        guess = closest(line.callee.name, list(operators()))
-        helps = (f"did you mean `{guess}`?",) if guess else ("defaults are for ops; a block has its own",)
-        message = f"there is no op `{line.callee.name}`"
-        state.report(catalogue.UNKNOWN_CALLEE, message, line.callee.span, place, helps=helps)
+        name = line.callee.name
+        guess = calls.FOREIGN_NAMES.get(name.lower()) or closest(name, list(operators()))
+        helps = () if guess else ("defaults are for ops; those of a block stand where it is defined",)
+        message = f"there is no op `{name}`"
+        fix = renamed(line.callee.span, guess)
+        state.report(catalogue.UNKNOWN_CALLEE, message, line.callee.span, place, helps=helps, fix=fix)
         return
     arguments = signature(operator)
     slots = match(state, line.arguments, tuple(arguments), operator.name, place)
@@ -268,10 +272,12 @@ def _default(state: State, line: tree.Statement, flow: Flow, place: Place) -> No
     frame.defaults = {**frame.defaults, operator.name: {**frame.defaults.get(operator.name, {}), **known}}
 
 
-def _nothing(state: State, line: tree.Statement, flow: Flow, place: Place) -> None:
+def _nothing(state: State, line: tree.Statement, _flow: Flow, place: Place) -> None:
     """``input``, ``preprocess`` and ``labels`` are read before the flow begins."""
     if place.naming.prefix and place.frame.root:
-        state.report(catalogue.MISPLACED, "this line stands directly in a model", line.span, place)
+        message = f"`{line.span.text.split()[0]}` belongs to the model itself, not to a part of it"
+        helps = ("move it out of these braces, to the top of the model",)
+        state.report(catalogue.MISPLACED, message, line.span, place, helps=helps)
 
 
 DECLARATIONS: dict[type, Callable[[State, tree.Statement, Flow, Place], None]] = {

@@ -17,7 +17,7 @@ from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.program import Defined, Program
 from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge, Variable
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
-from resdsl.ir.dims import Dim, Expression, symbol
+from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.types import DType, TensorType
 from resdsl.ops.input import Input
@@ -37,7 +37,8 @@ def elaborate(
 
     ``model`` names one where the file holds several. ``arguments`` are values for its parameters; a ``str`` is read
     as an expression of the language (``"3x3"``, ``"projection"``). ``input_shape`` replaces the declared shape, a
-    ``str`` in it being a symbol; the file's claims speak of the declared shape, and are verified with that first.
+    ``str`` in it being a symbol; the file's claims speak of the declared shape, and are verified with that first. An
+    ``expect`` with a plain number speaks of the parameters' defaults, and is passed over where ``arguments`` are given.
     """
     limits = limits or Limits()
     defined = _choose(program, diagnostics, model)
@@ -79,8 +80,15 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
     if len(models) == 1:
         return models[0]
     if models:
-        # The last model of a file is the one that the others lead to, as a script's last line is its result.
-        return models[-1]
+        known = ", ".join(f"`{one.name}`" for one in models)
+        state.report(
+            catalogue.NO_MODEL,
+            f"`{source.name}` has {len(models)} models: {known}",
+            Label(models[1].tree.name.span, "another one"),
+            secondary=(Label(models[0].tree.name.span, "one"),),
+            helps=(f"choose one with `--model {models[0].name}`",),
+        )
+        return None
     if not diagnostics.errors:
         blocks = [one for one in program.main.definitions.values() if one.unit is program.main]
         helps = ("a network is `model NAME { input image: f32[N, 3, 224, 224] ... output logits }`",)
@@ -90,8 +98,8 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
     return None
 
 
-def _state(diagnostics: Diagnostics, limits: Limits, *, claims: bool) -> State:
-    return State(diagnostics, limits, claims, run_body)
+def _state(diagnostics: Diagnostics, limits: Limits, *, claims: bool, altered: bool = False) -> State:
+    return State(diagnostics, limits, claims, altered, run_body)
 
 
 def _build(
@@ -101,7 +109,7 @@ def _build(
     shape: tuple[Dim, ...] | None,
     limits: Limits,
 ) -> Graph | None:
-    state = _state(diagnostics, limits, claims=shape is None)
+    state = _state(diagnostics, limits, claims=shape is None, altered=bool(arguments))
     try:
         return _network(state, defined, arguments, shape)
     except TooLarge:

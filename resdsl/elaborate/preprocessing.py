@@ -9,8 +9,8 @@ from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import match
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.state import Place, State
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.state import Place, State, renamed
+from resdsl.elaborate.values import UNKNOWN, written
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.labels import label_sets, read_labels
 from resdsl.syntax import tree
@@ -60,23 +60,25 @@ def _one_of(*words: str) -> Callable[[object], str]:
 
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+FITS = ("short", "exact")
+ORDERS = ("rgb", "bgr")
 
 STEPS: Mapping[str, tuple[Callable[..., Step], Mapping[str, Callable[[object], object]], tuple[str, ...]]] = {
     "resize": (
         Resize,
-        {"size": _pixels, "interpolation": _one_of(*INTERPOLATIONS), "fit": _one_of("short", "exact")},
+        {"size": _pixels, "interpolation": _one_of(*INTERPOLATIONS), "fit": _one_of(*FITS)},
         ("size",),
     ),
     "crop": (Crop, {"size": _pixels}, ("size",)),
     "normalize": (
         Normalize,
-        {"mean": _channels, "std": _deviations, "scale": _number, "order": _one_of("rgb", "bgr")},
+        {"mean": _channels, "std": _deviations, "scale": _number, "order": _one_of(*ORDERS)},
         ("mean", "std"),
     ),
 }
 """What each step makes, its arguments in order, and which of them are required."""
 
-WORDS = (*INTERPOLATIONS, "short", "exact", "rgb", "bgr")
+WORDS = {"interpolation": INTERPOLATIONS, "fit": FITS, "order": ORDERS}
 
 
 def preprocess(state: State, block: tree.Preprocess, place: Place) -> Preprocess:
@@ -89,9 +91,10 @@ def _step(state: State, call: tree.Call, place: Place) -> Step | None:
     name = call.callee.name
     if name not in STEPS:
         guess = closest(name, list(STEPS))
-        helps = (f"did you mean `{guess}`?" if guess else f"the steps are {', '.join(STEPS)}",)
+        helps = () if guess else (f"the steps are {', '.join(f'`{step}`' for step in STEPS)}",)
         message = f"there is no preprocessing step `{name}`"
-        state.report(catalogue.PREPROCESS, message, call.callee.span, place, helps=helps)
+        fix = renamed(call.callee.span, guess)
+        state.report(catalogue.PREPROCESS, message, call.callee.span, place, helps=helps, fix=fix)
         return None
     make, arguments, required = STEPS[name]
     slots = match(state, call.arguments, tuple(arguments), name, place)
@@ -104,13 +107,13 @@ def _step(state: State, call: tree.Call, place: Place) -> Step | None:
     values: dict[str, object] = {}
     for argument, given in slots.items():
         assert given.expression is not None
-        value = evaluate(state, given.expression, place, None, words=WORDS)
+        value = evaluate(state, given.expression, place, None, words=WORDS.get(argument, ()))
         if value is UNKNOWN:
             return None
         try:
             values[argument] = arguments[argument](value)
         except _Wrong as wrong:
-            found = f"this is {kind_of(value)}, {written(value)}"
+            found = f"this is {written(value)}"
             message = f"`{argument}` of `{name}` is {wrong}"
             state.report(catalogue.ARGUMENT_TYPE, message, Label(given.span, found), place)
             return None
@@ -150,7 +153,8 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
             raise OSError(None, "it is too large for a list of labels")
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        reason = "it does not exist" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None)
+        reason = reason or "it is not text in UTF-8"
         message = f'the labels "{name}" cannot be read: {reason}'
         state.report(catalogue.LABELS_NOT_FOUND, message, line.value.span, place)
         return None

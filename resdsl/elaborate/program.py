@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import Limits
 from resdsl.syntax import parse, tree
+
+_BROKEN_DEFINITION = re.compile(r"\b(?:block|model|const)\s+(\w+)")
 
 Reader = Callable[[Path], str]
 """Gives the text of a file; raises ``OSError`` or ``UnicodeDecodeError``."""
@@ -18,11 +21,13 @@ Reader = Callable[[Path], str]
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """One file: its tree, and what each name in it refers to. Blocks and models that it ``use``s keep their own unit."""
+    """One file: its tree, and what each name in it refers to. What it takes from others keeps its own unit."""
 
     module: tree.Module
     definitions: dict[str, Defined] = field(default_factory=dict)
     consts: dict[str, tree.Const] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    """Names that would be known but for a mistake that has been told: no second one is made of them."""
 
     @property
     def models(self) -> list[Defined]:
@@ -95,6 +100,8 @@ class _Loader:
     def _define_own(self, unit: Unit) -> None:
         first: dict[str, tree.Identifier] = {}
         for item in unit.module.items:
+            if isinstance(item, tree.Broken):
+                unit.missing.update(_BROKEN_DEFINITION.findall(item.span.text))
             if not isinstance(item, tree.Definition | tree.Const):
                 continue
             if item.name.name in first:
@@ -112,13 +119,17 @@ class _Loader:
             if name.name in unit.definitions or name.name in unit.consts:
                 known = unit.definitions.get(name.name)
                 if known is None or used is None or known.unit is not used:
-                    self._defined_twice(name, known.tree.name if known else unit.consts[name.name].name)
+                    own = known.tree.name if known else unit.consts[name.name].name
+                    self._defined_twice(own, name)
                 continue
             if used is None:
+                unit.missing.add(name.name)
                 continue
             found = used.definitions.get(name.name)
             if found is None or found.unit is not used:
-                self._not_in(use, name, used)
+                unit.missing.add(name.name)
+                if name.name not in used.missing:
+                    self._not_in(use, name, used)
                 continue
             unit.definitions[name.name] = found
 
@@ -209,7 +220,7 @@ class _Loader:
 
     def _report(
         self,
-        code: catalogue.Code,
+        code: Code,
         message: str,
         at: tree.Tree,
         *,

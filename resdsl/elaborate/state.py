@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Fix, Label, Span, catalogue
+from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Edit, Fix, Label, Span, catalogue
 from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.program import Defined, Unit
 from resdsl.ir.dims import Dim
@@ -16,6 +17,11 @@ from resdsl.syntax import tree
 
 Flow = int | None
 """The current value: the index of its node, or ``None`` where a mistake that has been told makes it unknown."""
+
+
+def renamed(at: Span, guess: str | None) -> Fix | None:
+    """The change of a mistyped name to the known one that it most likely means, if there is one."""
+    return Fix(f"did you mean `{guess}`?", (Edit(at, guess),)) if guess else None
 
 
 class TooLarge(Exception):
@@ -152,6 +158,8 @@ class State:
     limits: Limits
     claims: bool
     """Whether shape annotations and expectations are verified (not when the input was replaced)."""
+    altered: bool
+    """Whether arguments were given for the model's parameters, so that it is not the network the file speaks of."""
     run_body: Callable[[State, tree.Body, Flow, Place], Flow]
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
@@ -185,11 +193,12 @@ class State:
         """Count one statement, and stop where the specification has become too large."""
         self.steps += 1
         if self.steps > self.limits.steps:
-            self._too_large(f"more than {self.limits.steps:,} statements are carried out", at, place, "steps")
+            self.too_large(f"more than {self.limits.steps:,} statements are carried out", at, place, "steps")
         if place.depth > self.limits.depth:
-            self._too_large(f"calls and braces are nested more than {self.limits.depth} deep", at, place, "depth")
+            self.too_large(f"calls and braces are nested more than {self.limits.depth} deep", at, place, "depth")
 
-    def _too_large(self, message: str, at: Span, place: Place, limit: str) -> None:
+    def too_large(self, message: str, at: Span, place: Place, limit: str) -> NoReturn:
+        """Tell that a limit is reached, and stop."""
         helps = (f"where that is meant, raise the limit: `--limit {limit}=NUMBER`",)
         self.report(catalogue.LIMIT, message, at, place, helps=helps)
         raise TooLarge
@@ -208,12 +217,13 @@ class State:
                 return refusal
             self.types[key] = result
         if len(self.nodes) > self.limits.nodes:
-            self._too_large(f"more than {self.limits.nodes:,} operators", call.span, place, "nodes")
+            self.too_large(f"the network has more than {self.limits.nodes:,} operators", call.span, place, "nodes")
         node = Node(len(self.nodes), operator, inputs, result, path, call.span)
-        self.claim_name(path, call.span, place)
+        is_new = self.claim_name(path, call.span, place)
         for spec in operator.parameters(*types):
             name = f"{path}.{spec.name}"
-            self.claim_name(name, call.span, place)
+            if is_new:
+                self.claim_name(name, call.span, place)
             self.parameters[name] = Parameter(
                 name, spec.shape, spec.dtype, spec.trainable, Initializer(spec.role), node.index
             )
@@ -222,11 +232,12 @@ class State:
         place.frame.flowing = True
         return node
 
-    def claim_name(self, path: str, span: Span, place: Place) -> None:
-        """Register the name of a scope, node or tensor; two of the same are a mistake."""
-        first = self.names.setdefault(path, span)
-        if first is span:
-            return
+    def claim_name(self, path: str, span: Span, place: Place) -> bool:
+        """Register the name of a scope, node or tensor; gives whether it is new. Two of the same are a mistake."""
+        first = self.names.get(path)
+        if first is None:
+            self.names[path] = span
+            return True
         label = path.rpartition(".")[2]
         same = first == span
         self.report(
@@ -241,3 +252,4 @@ class State:
                 else "give one of them another label: it is the name of its weights",
             ),
         )
+        return False
