@@ -44,13 +44,17 @@ def elaborate(
     defined = _choose(program, diagnostics, model)
     if defined is None:
         return None
+    state = _state(program, diagnostics, limits, altered=bool(arguments))
     with _deep_recursion():
-        declared = _build(defined, diagnostics, arguments or {}, None, limits)
-        if declared is None or input_shape is None or diagnostics.errors:
-            graph = declared
-        else:
+        graph = _build(state, defined, arguments or {}, None)
+        if graph is not None and input_shape is not None and not diagnostics.errors:
+            # The warnings are those of the first time.
+            found = Diagnostics()
             shape = tuple(symbol(dim) if isinstance(dim, str) else dim for dim in input_shape)
-            graph = _build(defined, diagnostics, arguments or {}, shape, limits)
+            state = _state(program, found, limits, claims=False, altered=bool(arguments))
+            graph = _build(state, defined, arguments or {}, shape)
+            for error in found.errors:
+                diagnostics.report(error)
     return None if diagnostics.errors else graph
 
 
@@ -68,7 +72,7 @@ def _deep_recursion() -> Iterator[None]:
 def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Defined | None:
     models = program.main.models
     source = program.main.module.source
-    state = _state(diagnostics, Limits(), claims=True)
+    state = _state(program, diagnostics, Limits())
     if name is not None:
         found = next((one for one in models if one.name == name), None)
         if found is None:
@@ -98,18 +102,15 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
     return None
 
 
-def _state(diagnostics: Diagnostics, limits: Limits, *, claims: bool, altered: bool = False) -> State:
-    return State(diagnostics, limits, claims, altered, run_body)
+def _state(
+    program: Program, diagnostics: Diagnostics, limits: Limits, *, claims: bool = True, altered: bool = False
+) -> State:
+    return State(diagnostics, limits, program.allowances, claims, altered, run_body)
 
 
 def _build(
-    defined: Defined,
-    diagnostics: Diagnostics,
-    arguments: Mapping[str, object],
-    shape: tuple[Dim, ...] | None,
-    limits: Limits,
+    state: State, defined: Defined, arguments: Mapping[str, object], shape: tuple[Dim, ...] | None
 ) -> Graph | None:
-    state = _state(diagnostics, limits, claims=shape is None, altered=bool(arguments))
     try:
         return _network(state, defined, arguments, shape)
     except TooLarge:
@@ -171,7 +172,30 @@ def _finish(state: State, defined: Defined, root: Scope, place: Place) -> Graph:
     )
     if state.claims:
         claims.verify_totals(state, graph)
+    _warn_unneeded(state, graph)
     return graph
+
+
+def _warn_unneeded(state: State, graph: Graph) -> None:
+    """Warn of layers whose value reaches no output: of the last of each such path, where an output may be missing."""
+    needed: set[int] = set()
+    stack = [output.node for output in graph.outputs]
+    while stack:
+        index = stack.pop()
+        if index not in needed:
+            needed.add(index)
+            stack.extend(graph.nodes[index].inputs)
+    if len(needed) == len(graph.nodes):
+        return
+    feeding = {index for node in graph.nodes for index in node.inputs}
+    for node in graph.nodes:
+        if node.index not in needed and node.index not in feeding:
+            state.report(
+                catalogue.UNREACHABLE_OUTPUT,
+                "no output needs this layer",
+                Label(node.span, "its value goes nowhere"),
+                helps=("write `output NAME` after it, or leave it out",),
+            )
 
 
 def _input(state: State, definition: tree.Definition, place: Place) -> tree.Input | None:

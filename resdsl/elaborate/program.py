@@ -10,7 +10,9 @@ from pathlib import Path
 
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.lint import lint
 from resdsl.syntax import parse, tree
 
 _BROKEN_DEFINITION = re.compile(r"\b(?:block|model|const)\s+(\w+)")
@@ -49,10 +51,14 @@ class Defined:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """The file to build and everything below it. ``sources`` are all texts that were read, the main one first."""
+    """The file to build and everything below it.
+
+    ``sources`` are all texts that were read, the main one first; ``allowances`` tell which warnings comments silence.
+    """
 
     main: Unit
     sources: tuple[Source, ...]
+    allowances: Allowances
 
 
 def read_file(path: Path) -> str:
@@ -68,7 +74,12 @@ def load_program(
     """
     loader = _Loader(diagnostics, limits or Limits(), read, _root(source))
     main = loader.load(source, ())
-    return Program(main, tuple(unit.module.source for unit in loader.units.values()))
+    modules = [unit.module for unit in loader.units.values()]
+    allowances = Allowances()
+    for module in modules:
+        allowances.add(module)
+    lint(main.module, diagnostics, allowances)
+    return Program(main, tuple(module.source for module in modules), allowances)
 
 
 def standard_library() -> Path:

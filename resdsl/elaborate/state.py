@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Edit, Fix, Label, Span, catalogue
+from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.program import Defined, Unit
 from resdsl.ir.dims import Dim
@@ -156,6 +157,7 @@ class State:
 
     diagnostics: Diagnostics
     limits: Limits
+    allowances: Allowances
     claims: bool
     """Whether shape annotations and expectations are verified (not when the input was replaced)."""
     altered: bool
@@ -184,6 +186,8 @@ class State:
         fix: Fix | None = None,
     ) -> None:
         primary = Label(at) if isinstance(at, Span) else at
+        if self.allowances.silence(code, primary.span if primary else None):
+            return
         chain = place.frame.chain() if place else ()
         self.diagnostics.report(
             Diagnostic(code, message, primary, tuple(secondary), chain, tuple(notes), tuple(helps), fix)

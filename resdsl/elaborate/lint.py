@@ -1,0 +1,104 @@
+"""Warnings about a file that need no elaboration: what it defines and never uses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, catalogue
+from resdsl.elaborate.allowances import Allowances
+from resdsl.syntax import tree
+
+
+def lint(module: tree.Module, diagnostics: Diagnostics, allowances: Allowances) -> None:
+    """Warn of taps, parameters, consts and blocks that nothing uses.
+
+    Of a file with syntax errors nothing is said: what uses a name may be in the part that could not be read.
+    """
+    if any(isinstance(node, tree.Broken) for node in _below(module.items)):
+        return
+    for warning in sorted(_unused(module), key=lambda found: found.primary.span.start if found.primary else 0):
+        if not allowances.silence(warning.code, warning.primary.span if warning.primary else None):
+            diagnostics.report(warning)
+
+
+def _unused(module: tree.Module) -> Iterator[Diagnostic]:
+    definitions = [item for item in module.items if isinstance(item, tree.Definition)]
+    used = set(_names(_below(module.items)))
+    for item in module.items:
+        if isinstance(item, tree.Const) and item.name.name not in used:
+            yield _warning(
+                catalogue.UNUSED_CONST, f"the const `{item.name.name}` is never used", item.name, "leave it out"
+            )
+    # A file without a model is a library: its blocks are for others.
+    if any(definition.kind == "model" for definition in definitions):
+        for definition in definitions:
+            if definition.kind == "block" and not _is_used(definition, definitions):
+                yield _warning(
+                    catalogue.UNUSED_BLOCK,
+                    f"the block `{definition.name.name}` is never used",
+                    definition.name,
+                    "leave it out, or move it into a file of its own that others can `use`",
+                )
+    for definition in definitions:
+        yield from _unused_in(definition)
+
+
+def _is_used(definition: tree.Definition, definitions: Iterable[tree.Definition]) -> bool:
+    """Whether anything but the definition itself names it."""
+    name = definition.name.name
+    return any(name in _names(_below([other])) for other in definitions if other is not definition)
+
+
+def _unused_in(definition: tree.Definition) -> Iterator[Diagnostic]:
+    nodes = list(_below([definition]))
+    used = set(_names(nodes))
+    for parameter in definition.parameters:
+        if parameter.name.name not in used:
+            yield _warning(
+                catalogue.UNUSED_PARAMETER,
+                f"`{definition.name.name}` never uses its parameter `{parameter.name.name}`",
+                parameter.name,
+                "leave it out, here and where it is passed",
+            )
+    for node in nodes:
+        if isinstance(node, tree.Const) and node.name.name not in used:
+            yield _warning(
+                catalogue.UNUSED_CONST, f"the const `{node.name.name}` is never used", node.name, "leave it out"
+            )
+    read = {node.tap.name for node in nodes if isinstance(node, tree.From)}
+    for node in nodes:
+        if isinstance(node, tree.Tap) and node.name.name not in read:
+            yield _warning(
+                catalogue.UNUSED_TAP,
+                f"the tap `{node.name.name}` is never used",
+                node.name,
+                f"start from it with `from {node.name.name} {{ ... }}`, or leave it out",
+            )
+
+
+def _warning(code: Code, message: str, at: tree.Identifier, way_out: str) -> Diagnostic:
+    return Diagnostic(code, message, Label(at.span), helps=(way_out,))
+
+
+def _names(nodes: Iterable[object]) -> Iterator[str]:
+    """What is referred to: variables, and the blocks and functions that are called."""
+    for node in nodes:
+        if isinstance(node, tree.Name):
+            yield node.name
+        elif isinstance(node, tree.Call):
+            yield node.callee.name
+        elif isinstance(node, tree.FunctionCall):
+            yield node.function.name
+
+
+def _below(roots: Iterable[object]) -> Iterator[tree.Tree]:
+    """Every node of some trees, in no particular order but a parent before its children."""
+    stack: list[object] = list(roots)
+    while stack:
+        item = stack.pop()
+        if isinstance(item, tuple):
+            stack.extend(item)
+        elif isinstance(item, tree.Tree):
+            yield item
+            stack.extend(getattr(item, field.name) for field in dataclasses.fields(item))
