@@ -15,6 +15,13 @@ _COLLECTED = pytest.StashKey[list[pytest.Item]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
+    parser.addoption("--parity", action="store_true", help="run the slower networks against their references too")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    parity = item.get_closest_marker("parity")
+    if parity is not None and parity.kwargs.get("heavy") and not item.config.getoption("--parity"):
+        pytest.skip("a slower network: run it with --parity")
 
 
 @pytest.hookimpl(tryfirst=True)
