@@ -117,7 +117,7 @@ def coerce_argument(state: State, argument: Argument, given: Given, place: Place
         code = catalogue.ARGUMENT_VALUE if mismatch.out_of_range else catalogue.ARGUMENT_TYPE
         state.report(
             code,
-            f"`{argument.name}` of `{callee}` is {mismatch.expected}",
+            f"`{argument.name}` of `{callee}` must be {mismatch.expected}",
             Label(given.span, f"this is {_told(value)}"),
             place,
         )
@@ -207,7 +207,7 @@ def _checked(
     except Mismatch as mismatch:
         state.report(
             catalogue.ARGUMENT_TYPE,
-            f"`{parameter.name.name}` of `{defined.name}` is {mismatch.expected}",
+            f"`{parameter.name.name}` of `{defined.name}` must be {mismatch.expected}",
             Label(span, f"this is {_told(value)}"),
             place,
             secondary=(Label(parameter.span, "declared here"),),

@@ -64,7 +64,8 @@ def repeat(state: State, step: tree.Repeat, flow: Flow, place: Place) -> Flow:
         state.poisoned = True
         return None
     if count > state.limits.nodes:
-        state.too_large(f"{count:,} repetitions are more than the limit of operators", step.count.span, place, "nodes")
+        message = f"{count:,} repetitions, and a network may have {state.limits.nodes:,} operators"
+        state.too_large(message, step.count.span, place, "nodes")
     for _ in range(count):
         state.step(step.span, place)
         flow = call(state, step.call, flow, place, None)

@@ -39,13 +39,13 @@ def annotation(
     else:
         pairs = zip(wanted, found.shape, strict=True)
         wrong = [
-            f"{_axis(axis, found.rank)} is {other}, not {one}"
+            f"{_axis(axis, found.rank)} {other}, not {one}"
             for axis, (one, other) in enumerate(pairs)
             if one is not None and one != other
         ]
         if not wrong:
             return
-        differences = ", ".join(wrong)
+        differences = "; ".join(wrong)
     state.report(
         catalogue.ANNOTATION,
         "the shape is not what is written here",
@@ -57,8 +57,10 @@ def annotation(
 
 
 def _axis(axis: int, rank: int) -> str:
-    names = ("batch", "channels", "height", "width") if rank == 4 else ("batch", "features")
-    return f"the {names[axis]}" if axis < len(names) else f"axis {axis}"
+    """The beginning of a sentence about the size of an axis."""
+    image = ("the batch size is", "the channels are", "the height is", "the width is")
+    names = image if rank == 4 else ("the batch size is", "the features are")
+    return names[axis] if axis < len(names) else f"axis {axis} is"
 
 
 def _size(state: State, dim: tree.Expression, flow: Flow, place: Place) -> Dim | None:

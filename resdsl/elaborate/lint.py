@@ -11,14 +11,15 @@ from resdsl.syntax import tree
 
 
 def lint(module: tree.Module, diagnostics: Diagnostics, allowances: Allowances) -> None:
-    """Warn of taps, parameters, consts and blocks that nothing uses.
+    """Warn of taps, parameters, consts and blocks that nothing uses; each once, however often a file is looked at.
 
-    Of a file with syntax errors nothing is said: what uses a name may be in the part that could not be read.
+    Where there are errors nothing is said: a name may be used in a part that could not be read, or be mistyped there.
     """
-    if any(isinstance(node, tree.Broken) for node in _below(module.items)):
+    if diagnostics.errors:
         return
     for warning in sorted(_unused(module), key=lambda found: found.primary.span.start if found.primary else 0):
-        if not allowances.silence(warning.code, warning.primary.span if warning.primary else None):
+        silent = allowances.silence(warning.code, warning.primary.span if warning.primary else None)
+        if not silent and warning not in diagnostics:
             diagnostics.report(warning)
 
 

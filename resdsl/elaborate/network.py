@@ -14,6 +14,7 @@ from resdsl.elaborate.calls import constants, input_symbols
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.flow import run_body
 from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.lint import lint
 from resdsl.elaborate.program import Defined, Program
 from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge, Variable
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
@@ -55,6 +56,7 @@ def elaborate(
             graph = _build(state, defined, arguments or {}, shape)
             for error in found.errors:
                 diagnostics.report(error)
+    lint(program.main.module, diagnostics, program.allowances)
     return None if diagnostics.errors else graph
 
 
@@ -239,8 +241,14 @@ def _input_type(state: State, line: tree.Input, shape: tuple[Dim, ...] | None, p
 
 def _input_dim(state: State, dim: tree.Expression, place: Place) -> Dim | None:
     """A size of the input: a number from 1, or a symbol (a name with a capital first letter)."""
-    if isinstance(dim, tree.Name) and dim.name not in place.variables and dim.name[:1].isupper():
-        return symbol(dim.name)
+    if isinstance(dim, tree.Name) and dim.name not in place.variables:
+        if dim.name[:1].isupper():
+            return symbol(dim.name)
+        if dim.name not in place.unit.missing:
+            message = f"there is no `{dim.name}` here"
+            helps = (f"a size that is known when the network runs is a symbol, with a capital: `{dim.name.title()}`",)
+            state.report(catalogue.UNKNOWN_NAME, message, dim.span, helps=helps)
+        return None
     value = evaluate(state, dim, place, None)
     if value is UNKNOWN:
         return None

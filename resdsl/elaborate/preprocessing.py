@@ -114,10 +114,18 @@ def _step(state: State, call: tree.Call, place: Place) -> Step | None:
             values[argument] = arguments[argument](value)
         except _Wrong as wrong:
             found = f"this is {written(value)}"
-            message = f"`{argument}` of `{name}` is {wrong}"
+            message = f"`{argument}` of `{name}` must be {wrong}"
             state.report(catalogue.ARGUMENT_TYPE, message, Label(given.span, found), place)
             return None
     return make(**values)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, UnicodeDecodeError):
+        return "is not text in UTF-8"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | None:
@@ -150,12 +158,10 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
         return None
     try:
         if path.stat().st_size > LARGEST_LABELS:
-            raise OSError(None, "it is too large for a list of labels")
+            raise OSError(None, f"it has more than {LARGEST_LABELS:,} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = "it does not exist" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None)
-        reason = reason or "it is not text in UTF-8"
-        message = f'the labels "{name}" cannot be read: {reason}'
+        message = f'the file of labels "{name}" {_reason(error)}'
         state.report(catalogue.LABELS_NOT_FOUND, message, line.value.span, place)
         return None
     return tuple(text.splitlines())

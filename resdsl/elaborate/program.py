@@ -12,7 +12,6 @@ from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, Source, cat
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import Limits
-from resdsl.elaborate.lint import lint
 from resdsl.syntax import parse, tree
 
 _BROKEN_DEFINITION = re.compile(r"\b(?:block|model|const)\s+(\w+)")
@@ -78,7 +77,6 @@ def load_program(
     allowances = Allowances()
     for module in modules:
         allowances.add(module)
-    lint(main.module, diagnostics, allowances)
     return Program(main, tuple(module.source for module in modules), allowances)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -55,7 +56,7 @@ class Conv(Operator):
                     catalogue.GROUPS,
                     f"{self.groups} groups do not divide {what} {count} channels",
                     argument="groups",
-                    helps=(f"a number that divides {count}: {_divisors(count)}",),
+                    helps=(f"what divides both {channels} and {self.channels}: {_common(channels, self.channels)}",),
                 )
         rows, columns = windows(x, self.kernel, self.stride, self.dilation, self._sides(x))
         return x.with_shape(x.shape[0], self.channels, rows, columns)
@@ -88,7 +89,8 @@ class Conv(Operator):
         return sides(self.pad, x, self.kernel, self.stride, self.dilation)
 
 
-def _divisors(count: int) -> str:
-    """The whole numbers that divide ``count``, the largest few of them for a large one."""
-    found = [number for number in range(1, min(count, 4096) + 1) if count % number == 0]
+def _common(channels: int, others: int) -> str:
+    """The whole numbers that divide both, the largest few of many."""
+    shared = math.gcd(channels, others)
+    found = [number for number in range(1, min(shared, 4096) + 1) if shared % number == 0]
     return ", ".join(str(number) for number in found[-8:])

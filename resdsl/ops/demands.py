@@ -24,7 +24,8 @@ def require_channels(x: TensorType, what: str) -> None:
 
 def known_channels(x: TensorType) -> int:
     """The channels as a number; refuses a symbol."""
-    return known(x.channels, "the number of channels")
+    helps = ("give the input a number of channels: `f32[N, 3, H, W]`",)
+    return known(x.channels, "the number of channels", helps=helps)
 
 
 def known(dim: Dim, what: str, *, helps: tuple[str, ...] = ()) -> int:

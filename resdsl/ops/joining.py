@@ -61,8 +61,7 @@ def _refusal(join: type[Join], inputs: Sequence[TensorType], at_fault: int, othe
         fact = f"{of(at_fault)} has {what} {sizes[0]} and {of(other)} has {what} {sizes[1]}"
     return Refusal(
         catalogue.JOIN_SHAPES,
-        f"the branches of this `{join.join}` do not fit: {fact} "
-        f"({of(at_fault)} gives {inputs[at_fault]}, {of(other)} gives {inputs[other]})",
+        f"the branches of this `{join.join}` do not fit: {fact}",
         branch=at_fault,
         helps=_ways_out(axis, inputs[other]),
     )
