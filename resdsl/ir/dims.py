@@ -107,7 +107,9 @@ class Expression:
         for monomial, coefficient in sorted(self.terms, key=lambda term: (not term[0], _order(term[0]))):
             sign = "-" if coefficient < 0 else "+"
             magnitude = abs(coefficient)
-            factors = [_parenthesised(atom) if len(monomial) > 1 or magnitude > 1 else str(atom) for atom in monomial]
+            # Also after a leading minus, which binds more tightly: -(H//2) is not -H//2.
+            bare = len(monomial) == 1 and magnitude == 1 and (pieces or coefficient > 0)
+            factors = [str(atom) if bare else _parenthesised(atom) for atom in monomial]
             if magnitude != 1 or not monomial:
                 factors.insert(0, str(magnitude))
             pieces.append(f" {sign} " + "*".join(factors))

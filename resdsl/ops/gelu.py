@@ -16,7 +16,8 @@ from resdsl.ops.signature import arg
 class Gelu(Elementwise):
     """``y = x * P(X <= x)`` for a standard normal ``X`` (arXiv:1606.08415, section 2).
 
-    That is ``x / 2 * (1 + erf(x / sqrt(2)))``; ``approximate = tanh`` is ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))``, from the same place.
+    That is ``x / 2 * (1 + erf(x / sqrt(2)))``. With ``approximate = tanh`` it is the approximation from the same place,
+    ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))``.
     """
 
     name: ClassVar[str] = "gelu"

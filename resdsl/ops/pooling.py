@@ -7,7 +7,7 @@ import dataclasses
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.types import Sides, Size, TensorType
-from resdsl.ops.windows import extent
+from resdsl.ops.windows import counted, extent
 
 GLOBAL = ("global",)
 """In place of a kernel: one window over the whole image, whatever its size."""
@@ -31,14 +31,15 @@ def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pa
     rows = (x.shape[2], kernel.height, stride.height, dilation.height)
     columns = (x.shape[3], kernel.width, stride.width, dilation.width)
     for axis, (dim, points, step, spacing), before, after in (
-        ("rows", rows, pad.top, pad.bottom),
-        ("columns", columns, pad.left, pad.right),
+        ("row", rows, pad.top, pad.bottom),
+        ("column", columns, pad.left, pad.right),
     ):
         reach = extent(points, spacing)
-        if max(before, after) >= reach:
+        padding = max(before, after)
+        if padding >= reach:
             raise Refusal(
                 catalogue.PADDING_TOO_LARGE,
-                f"a window over {reach} {axis} would lie wholly in {max(before, after)} {axis} of padding",
+                f"a window over {counted(reach, axis)} would lie wholly in {counted(padding, axis)} of padding",
                 argument="pad",
                 helps=(f"pad by at most {reach - 1}",),
             )
@@ -49,7 +50,7 @@ def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pa
             if not any(0 <= start + point * spacing < dim for point in range(points)):
                 raise Refusal(
                     catalogue.PADDING_TOO_LARGE,
-                    f"a window of {points} points {spacing} apart steps over the input, which has {dim} {axis}",
+                    f"a window of {points} points {spacing} apart steps over the input, which has {counted(dim, axis)}",
                     argument="pad",
                     helps=("less padding, a smaller dilation, or a larger input",),
                 )

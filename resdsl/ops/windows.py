@@ -69,8 +69,8 @@ def _ceil_end(end: int, kernel: int, stride: int, dilation: int) -> int:
 
 def windows(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides) -> tuple[Dim, Dim]:
     """How many places the window takes down and across: ``(size + pad - extent) // stride + 1``."""
-    rows = _places(x.shape[2], kernel.height, stride.height, dilation.height, pad.top + pad.bottom, "rows")
-    columns = _places(x.shape[3], kernel.width, stride.width, dilation.width, pad.left + pad.right, "columns")
+    rows = _places(x.shape[2], kernel.height, stride.height, dilation.height, pad.top + pad.bottom, "row")
+    columns = _places(x.shape[3], kernel.width, stride.width, dilation.width, pad.left + pad.right, "column")
     return rows, columns
 
 
@@ -80,9 +80,14 @@ def _places(dim: Dim, kernel: int, stride: int, dilation: int, padding: int, axi
     if isinstance(room, int) and room < 0:
         raise Refusal(
             catalogue.KERNEL_TOO_LARGE,
-            f"the window covers {reach} {axis}, and the input has {dim}"
+            f"the window covers {counted(reach, axis)}, and the input has {dim}"
             + (f" and {padding} of padding" if padding else ""),
             argument="kernel",
             helps=("a smaller kernel, more padding, or a larger input",),
         )
     return room // stride + 1
+
+
+def counted(number: int, what: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
