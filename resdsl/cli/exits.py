@@ -13,7 +13,6 @@ ENVIRONMENT = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-# These are about files, but what is wrong is what is in them.
 _WRONG_CONTENTS = frozenset({catalogue.NOT_TEXT.id, catalogue.EMPTY_FILE.id})
 
 
@@ -26,6 +25,9 @@ def _status(diagnostic: Diagnostic) -> int:
     code = diagnostic.code.id
     if diagnostic.severity is Severity.WARNING:
         return FINE
-    if not code.startswith("E08") or code in _WRONG_CONTENTS:
-        return INPUT
-    return ENVIRONMENT if code >= "E0850" else USAGE
+    if "E0850" <= code < "E0900":
+        return ENVIRONMENT
+    # Up to E0819 a file is not where it should be; from there on it is, and what is in it is wrong.
+    if "E0800" < code < "E0820" and code not in _WRONG_CONTENTS:
+        return USAGE
+    return INPUT

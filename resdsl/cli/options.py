@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
-from resdsl.cli.exits import status_of
+from resdsl.cli.exits import ENVIRONMENT, status_of
 from resdsl.cli.terminal import Terminal
-from resdsl.diagnostics import CompileError, Source
+from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import decode
+from resdsl.elaborate import parse_value
+from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,6 +40,11 @@ def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
         except CompileError as error:
             terminal.report(error.diagnostics)
             status = status_of(error.diagnostics)
+        except RunProblem as problem:
+            found = Diagnostics()
+            found.report(problem.diagnostic)
+            terminal.report(found)
+            status = ENVIRONMENT if isinstance(problem, EnvironmentProblem) else status_of(found)
         ctx.exit(status or 0)
 
     return command
@@ -92,8 +99,6 @@ def specification_files(paths: Iterable[str]) -> list[str]:
 
 
 def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
-    from resdsl.elaborate import parse_value  # noqa: PLC0415  most runs set nothing
-
     found: dict[str, object] = {}
     for given in values:
         name, equals, text = (part.strip() for part in given.partition("="))
@@ -101,11 +106,15 @@ def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, .
             raise click.BadParameter(f"'{given}' is not of the form NAME=VALUE, such as classes=10", ctx, option)
         if name in found:
             raise click.BadParameter(f"'{name}' is set twice", ctx, option)
-        try:
-            found[name] = parse_value(text)
-        except ValueError as error:
-            raise click.BadParameter(f"'{text}' is not a value of the language: {error}", ctx, option) from None
+        mistakes = Diagnostics()
+        if parse_value(text, mistakes) is None:
+            raise click.BadParameter(f"'{text}' is not a value of the language: {_first(mistakes)}", ctx, option)
+        found[name] = text
     return found
+
+
+def _first(mistakes: Diagnostics) -> str:
+    return mistakes.errors[0].message if mistakes.errors else "it is more than one"
 
 
 def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int | str, ...] | None:

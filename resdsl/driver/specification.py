@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
@@ -17,7 +17,7 @@ from resdsl.syntax.tree import Module
 
 if TYPE_CHECKING:
     from resdsl.analysis.summary import Summary
-    from resdsl.driver.compile import Compiled, Options
+    from resdsl.driver.compile import AfterPass, Compiled, Progress
 
 
 def load(
@@ -125,15 +125,40 @@ class Specification:
             raise CompileError(found)
         return text
 
-    def summary(self) -> Summary:
-        """What the network is made of, stage by stage."""
+    def summary(self, *, explicit: bool = False) -> Summary:
+        """What the network is made of, stage by stage; ``explicit`` writes out every argument."""
         from resdsl.analysis.summary import summarize  # noqa: PLC0415  not needed to compile
 
-        return summarize(self.graph)
+        return summarize(self.graph, explicit=explicit)
 
-    def compile(self, output: str | os.PathLike[str], options: Options | None = None, **settings: object) -> Compiled:
-        """Write the network as an ONNX file. See ``resdsl.driver.compile.compile_specification``."""
-        raise NotImplementedError
+    def compile(
+        self,
+        output: str | os.PathLike[str] | BinaryIO,
+        *,
+        init: str = "he_normal",
+        seed: int = 0,
+        zero_init_residual: bool = False,
+        optimize: int = 0,
+        external_data: bool | None = None,
+        progress: Progress | None = None,
+        after_pass: AfterPass | None = None,
+    ) -> Compiled:
+        """Write the network as an ONNX file, whole or not at all; an existing file stays until the new one is done.
+
+        ``init`` is how kernels are drawn (see ``resdsl.weights.initial.Scheme``), from ``seed`` and each tensor's own
+        name; with ``zero_init_residual`` every residual block starts as the identity. ``optimize`` is the level: 0 is
+        the graph as written, 1 drops what computes nothing, 2 folds batch norms as well. With ``external_data`` the
+        weights go to a file beside the model; ``None`` does that for models of more than 2 GB.
+
+        ``progress`` is told how many bytes of weights are done, of how many; ``after_pass`` the name and the result
+        of each pass. Raises ``CompileError`` where the text or the weights have mistakes, or the file cannot be
+        written, ``ValueError`` for an ``init`` that is not known.
+        """
+        from resdsl.driver.compile import Options, compile_specification  # noqa: PLC0415  onnx is not needed to check
+        from resdsl.weights.initial import Scheme  # noqa: PLC0415
+
+        options = Options(Scheme(init), seed, zero_init_residual, optimize, external_data)
+        return compile_specification(self, output, options, progress=progress, after_pass=after_pass)
 
     def _elaborate(self, model: str | None) -> Graph | None:
         # A broken program elaborates as well: whatever does not depend on the broken part is checked.

@@ -1,0 +1,166 @@
+"""``resdsl compile``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.progress import bar
+from resdsl.cli.quantities import short, size
+from resdsl.cli.terminal import Terminal
+from resdsl.diagnostics import CompileError
+from resdsl.driver.compile import Compiled
+from resdsl.driver.specification import Specification, load
+from resdsl.driver.tree_text import tree_text
+from resdsl.files import OutputError, whole_file
+from resdsl.ir.graph import Graph
+from resdsl.ir.print import print_graph
+from resdsl.passes import PASSES, optimize
+from resdsl.weights.initial import Scheme
+
+
+@click.command("compile", short_help="a specification to an ONNX file")
+@click.argument("spec")
+@click.option("-o", "--output", metavar="FILE", help="Where to; - is standard output. If not said: SPEC's name, .onnx.")
+@click.option(
+    "--emit",
+    type=click.Choice(["onnx", "ir", "ast"]),
+    default="onnx",
+    help="What to write: the ONNX file, or the graph or syntax tree as text (to standard output, if not said).",
+)
+@specification_options
+@click.option(
+    "--init",
+    type=click.Choice([str(scheme) for scheme in Scheme]),
+    default="he_normal",
+    help="How kernels are drawn (he_normal).",
+)
+@click.option("--seed", type=int, default=0, help="What they are drawn from (0). The same seed gives the same bytes.")
+@click.option("--zero-init-residual", is_flag=True, help="Start every residual block as the identity.")
+@click.option(
+    "-O",
+    "level",
+    metavar="LEVEL",
+    type=click.IntRange(0, 2),
+    default=0,
+    help="0: the graph as written (if not said); 1: drop what computes nothing; 2: fold batch norms as well.",
+)
+@click.option(
+    "--print-ir-after", metavar="PASS", type=click.Choice(list(PASSES)), help="Show the graph after a pass, on stderr."
+)
+@click.option("--external-data", is_flag=True, help="Weights to a file beside the model (done anyway above 2 GB).")
+@speaking
+def command(
+    terminal: Terminal,
+    spec: str,
+    output: str | None,
+    emit: str,
+    model: str | None,
+    arguments: dict[str, object],
+    input_shape: tuple[int | str, ...] | None,
+    init: str,
+    seed: int,
+    zero_init_residual: bool,
+    level: int,
+    print_ir_after: str | None,
+    external_data: bool,
+) -> None:
+    """A specification to an ONNX file, for ONNX Runtime on CUDA and on CPU.
+
+    SPEC is a file, a network that resdsl brings along (resnet50), or - for standard input. The file is written whole or
+    not at all: where something is wrong, one that stands there already stays.
+    """
+    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape)
+    if emit != "onnx":
+        _write_text(terminal, specification, emit, output, level)
+        return
+    target = output or _default_output(spec)
+    if target == "-" and terminal.as_json:
+        raise click.UsageError("--json and the ONNX file cannot both go to standard output: name a file with -o")
+    if target == "-" and sys.stdout.isatty():
+        raise click.UsageError("an ONNX file is not for a terminal: name a file with -o, or pipe it on")
+
+    seen: set[str] = set()
+
+    def after_pass(name: str, graph: Graph) -> None:
+        seen.add(name)
+        if name == print_ir_after:
+            print(print_graph(graph), end="", file=sys.stderr)
+
+    with bar(f"writing {target}", wanted=not terminal.quiet and not terminal.as_json) as progress:
+        compiled = specification.compile(
+            sys.stdout.buffer if target == "-" else target,
+            init=init,
+            seed=seed,
+            zero_init_residual=zero_init_residual,
+            optimize=level,
+            external_data=external_data or None,
+            progress=progress,
+            after_pass=after_pass,
+        )
+    terminal.report(compiled.diagnostics, **_data(compiled))
+    if print_ir_after is not None and print_ir_after not in seen:
+        terminal.say(f"the pass {print_ir_after} does not run at -O{level}")
+    terminal.say(_line(target, compiled, init, seed))
+
+
+def _default_output(spec: str) -> str:
+    return "model.onnx" if spec == "-" else f"{Path(spec).stem}.onnx"
+
+
+def _write_text(terminal: Terminal, specification: Specification, emit: str, output: str | None, level: int) -> None:
+    if emit == "ast":
+        text = tree_text(specification.module)
+        if specification.diagnostics.errors:
+            raise CompileError(specification.diagnostics)
+    else:
+        text = print_graph(optimize(specification.graph, level))
+    if output in (None, "-"):
+        terminal.result(text)
+    else:
+        try:
+            with whole_file(Path(output)) as stream:
+                stream.write(text.encode())
+        except OutputError as error:
+            specification.diagnostics.report(error.diagnostic)
+            raise CompileError(specification.diagnostics) from None
+    terminal.show(specification.diagnostics)
+
+
+def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:
+    """All that a person wants to know, and what to try next."""
+    varies = not isinstance(compiled.macs, int)
+    symbols = ", ".join(symbol for symbol in compiled.graph.symbols[1:])
+    macs = f"MACs vary with {symbols}" if varies else f"{short(compiled.macs)} MACs"
+    facts = f"{short(compiled.parameters)} parameters, {macs}, {size(compiled.bytes)}, {compiled.seconds:.1f} s"
+    beside = f" (weights in {compiled.data_path.name})" if compiled.data_path else ""
+    return f"{target}{beside}: {facts}; {_weights(compiled, init, seed)}. Next: {_next(target, compiled)}"
+
+
+def _weights(compiled: Compiled, init: str, seed: int) -> str:
+    drawn = "all zero" if init == "zeros" else f"{init.replace('he_', 'He ').replace('_', ' ')}, seed {seed}"
+    return f"random weights ({drawn})"
+
+
+def _next(target: str, compiled: Compiled) -> str:
+    if compiled.graph.preprocess is None:
+        return f"resdsl weights {target} -o weights.safetensors"
+    return f"resdsl predict {target} photo.jpg"
+
+
+def _data(compiled: Compiled) -> dict[str, object]:
+    return {
+        "output": os.fspath(compiled.path) if compiled.path else None,
+        "data": os.fspath(compiled.data_path) if compiled.data_path else None,
+        "parameters": compiled.parameters,
+        "macs": compiled.macs if isinstance(compiled.macs, int) else str(compiled.macs),
+        "bytes": compiled.bytes,
+        "seconds": round(compiled.seconds, 3),
+        "tensors": compiled.tensors,
+        "random": compiled.random,
+        "checkpoint": compiled.checkpoint,
+    }
