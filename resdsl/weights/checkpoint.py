@@ -1,0 +1,181 @@
+"""An open file of named tensors, whatever its format."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from resdsl.diagnostics import Code, Diagnostic, catalogue
+from resdsl.ir.graph import CheckpointReader
+
+MAX_ELEMENTS = 1 << 33
+"""Elements of one tensor: far more than any layer has, far less than an allocation that takes the machine down."""
+
+MAX_RANK = 32
+"""Axes of one tensor; a longer shape is no weight, and its product alone could be costly."""
+
+
+class CheckpointError(Exception):
+    """A file of weights cannot be read, or must not be; ``diagnostic`` says why, and the way out."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+    @classmethod
+    def of(cls, code: Code, message: str, *helps: str, notes: tuple[str, ...] = ()) -> CheckpointError:
+        return cls(Diagnostic(code, message, notes=notes, helps=helps))
+
+    @classmethod
+    def damaged(cls, name: str, fact: str) -> CheckpointError:
+        """The file called ``name`` contradicts itself or ends early."""
+        return cls.of(
+            catalogue.CHECKPOINT_DAMAGED,
+            f"`{name}` is damaged or cut off: {fact}",
+            "fetch or save the file again and compare its size with the original's",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """What a file says of a tensor. ``dtype`` is NumPy's name for the elements in the file, or ``bfloat16``."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def count(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether ``read`` gives float32, as weights are."""
+        return self.dtype in FLOATS
+
+
+class Checkpoint(CheckpointReader):
+    """An open file of tensors. Close it, or use it in a ``with`` block.
+
+    ``name`` is what messages call it, ``path`` the file. ``tensors`` are in the file's order. ``wrapper`` is where in
+    the file they were found, where that is not the top (``state_dict`` of a training checkpoint).
+    """
+
+    path: Path
+    metadata: Mapping[str, str]
+    tensors: Mapping[str, TensorInfo]
+    wrapper: str = ""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+
+    def read(self, key: str) -> np.ndarray:
+        """A copy of one tensor: float32 where it has floats of any size, otherwise as it is stored.
+
+        Safe to call from several threads. Raises ``CheckpointError`` where the file is damaged there or the elements
+        are of a type that cannot be weights, ``KeyError`` for a key that is not in ``tensors``.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of the file. Reading after it is a mistake."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+FLOATS = {"float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2"}
+"""The element types that weights come in, and as what NumPy, which has no bfloat16, takes their bytes."""
+
+_OTHERS = {
+    "int64": "i8",
+    "int32": "i4",
+    "int16": "i2",
+    "int8": "i1",
+    "uint64": "u8",
+    "uint32": "u4",
+    "uint16": "u2",
+    "uint8": "u1",
+    "bool": "?",
+}
+
+
+def stored_dtype(info: TensorInfo, *, name: str, key: str, big_endian: bool = False) -> np.dtype:
+    """NumPy's type for the bytes of a tensor in a file; raises ``CheckpointError`` where it has none."""
+    code = FLOATS.get(info.dtype) or _OTHERS.get(info.dtype)
+    if code is None:
+        raise CheckpointError.of(
+            catalogue.CHECKPOINT_DTYPE,
+            f"`{key}` in `{name}` has elements of type {info.dtype}, which cannot be weights",
+            "save the weights as float32, float16 or bfloat16",
+        )
+    return np.dtype(code).newbyteorder(">" if big_endian else "<")
+
+
+def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
+    """A C-ordered copy of what lies in a file, as float32 where ``dtype`` is a kind of float."""
+    if dtype == "bfloat16":
+        # bfloat16 is the upper half of float32.
+        return (stored.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
+    if dtype not in FLOATS:
+        return stored.astype(stored.dtype.newbyteorder("="), order="C", copy=True)
+    with np.errstate(over="ignore"):  # a float64 beyond float32's range is infinite, as everywhere
+        return stored.astype(np.float32, order="C", copy=True)
+
+
+def check_shape(shape: tuple[int, ...], *, name: str, key: str) -> int:
+    """The number of elements; raises ``CheckpointError`` where the shape is none or beyond the limit."""
+    if len(shape) > MAX_RANK or any(size < 0 for size in shape):
+        raise CheckpointError.damaged(name, f"`{key}` has the impossible shape {list(shape[:MAX_RANK])}")
+    # NumPy refuses an empty array too where its other sizes multiply to more than memory could hold.
+    if prod(size for size in shape if size) > MAX_ELEMENTS:
+        raise CheckpointError.of(
+            catalogue.CHECKPOINT_TOO_LARGE,
+            f"`{key}` in `{name}` claims the shape {list(shape)}; {MAX_ELEMENTS:,} elements is the limit",
+            "a file that claims so much is damaged or made to do harm: fetch it again from a source you trust",
+        )
+    return prod(shape)
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """The bytes of a file that is not empty, without reading them yet."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def neighbour(folder: Path, reference: str, *, name: str, links: bool) -> Path:
+    """The file in ``folder`` that the file called ``name`` refers to; never one outside.
+
+    With ``links`` a symbolic link may lead out of the folder (the caches of model hubs are made of such).
+    """
+    relative = Path(reference)
+    # A backslash separates folders on Windows, and in no honest file name.
+    inside = not relative.is_absolute() and ".." not in relative.parts and not set("\\\0:") & set(reference)
+    path = folder / relative
+    if inside and not links:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    if not inside or not reference:
+        raise CheckpointError.of(
+            catalogue.CHECKPOINT_OUTSIDE,
+            f"`{name}` refers to weights in `{reference}`, which is outside its folder",
+            "put all files of the model into one folder; a file that points elsewhere is not followed",
+        )
+    if not path.is_file():
+        raise CheckpointError.of(
+            catalogue.FILE_NOT_FOUND,
+            f"`{name}` refers to weights in `{reference}`, which is not beside it",
+            f"fetch `{reference}` too and put it into `{folder}`",
+        )
+    return path

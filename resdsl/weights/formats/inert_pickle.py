@@ -1,0 +1,333 @@
+"""A pickle read as data: nothing is imported, nothing is called.
+
+Unpickling runs what the file asks for. Python's unpicklers can be held back with ``find_class``, and still call what
+they are given, set attributes (``BUILD``), hash what the file nested (tuples of tuples take exponential time) and grow
+their memo to any index that the file names (``LONG_BINPUT`` 2^31 takes gigabytes in C). This reader does none of that:
+it walks over the opcodes (``pickletools.genops`` parses them and does no more) and builds plain values. A *global* is a
+name in a list of those allowed; what is made from one is decided by ``Rebuild``, that is, by us. Time and memory are
+bounded by the length of the pickle and the number of its opcodes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import pickletools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import CheckpointError
+
+MAX_BYTES = 64 << 20
+"""Of one pickle. The tensors are not in it: that of ResNet-152 with the state of its optimizer takes 0.5 MB."""
+
+MAX_OPCODES = 2_000_000
+"""Of one pickle: some 70,000 tensors. An object takes at least one opcode, so this bounds memory as well as time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A class or function that the file names. Never looked up."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+class Opaque:
+    """Something that holds no weights (a date, the arguments of a training script). What was in it is forgotten."""
+
+    __slots__ = ()
+
+
+OPAQUE = Opaque()
+
+Allow = Callable[[Global], None]
+"""Raises ``CheckpointError`` for a global that a file of weights has no use for."""
+
+Rebuild = Callable[[Global, tuple[object, ...]], object]
+"""Our stand-in for what the file would make by calling a global. Raises ``ValueError`` for senseless arguments."""
+
+Persistent = Callable[[object], object]
+"""Our stand-in for what the file refers to by an identifier. Raises ``ValueError`` for a senseless one."""
+
+
+class Window:
+    """The bytes of a pickle inside a larger buffer, as the stream that ``genops`` reads. Ends after ``MAX_BYTES``."""
+
+    def __init__(self, data: bytes | mmap.mmap, start: int, name: str) -> None:
+        self._data = data
+        self._position = start
+        self._limit = start + MAX_BYTES
+        self._name = name
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, count: int) -> bytes:
+        return self._take(self._position + count)
+
+    def readline(self) -> bytes:
+        # Lines hold numbers and names; a longer one is an attempt to make us copy.
+        longest = self._data[self._position : self._position + 65_536]
+        end = longest.find(b"\n")
+        return self._take(self._position + (end + 1 if end >= 0 else len(longest)))
+
+    def _take(self, end: int) -> bytes:
+        if end > self._limit and len(self._data) > self._limit:
+            raise CheckpointError.of(
+                catalogue.CHECKPOINT_TOO_LARGE,
+                f"the index of `{self._name}` takes more than {MAX_BYTES >> 20} MB",
+                "save the tensors alone: `torch.save(model.state_dict(), ...)`",
+            )
+        taken = self._data[self._position : end]
+        self._position += len(taken)
+        return taken
+
+
+def read_pickle(window: Window, name: str, allow: Allow, rebuild: Rebuild, persistent: Persistent) -> object:
+    """The value of one pickle; the window then stands after it.
+
+    Made of ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, lists, tuples, dicts with such scalars as keys,
+    ``Global``, ``Opaque`` and what ``rebuild`` and ``persistent`` give. Raises ``CheckpointError`` for anything else.
+    """
+    machine = _Machine(name, allow, rebuild, persistent)
+    start = window.tell()
+    try:
+        for count, (opcode, argument, position) in enumerate(_opcodes(window)):
+            if count > MAX_OPCODES:
+                raise CheckpointError.of(
+                    catalogue.CHECKPOINT_TOO_LARGE,
+                    f"`{name}` has more than {MAX_OPCODES:,} objects in it",
+                    "save the tensors alone: `torch.save(model.state_dict(), ...)`",
+                )
+            start = position
+            machine.step(opcode, argument)
+        return machine.result()
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        raise CheckpointError.damaged(name, f"its index makes no sense at byte {start:,}") from error
+
+
+def _opcodes(window: Window) -> Iterator[tuple[str, Any, int]]:
+    for opcode, argument, position in pickletools.genops(window):  # type: ignore[arg-type]  # reads as a file does
+        yield opcode.name, argument, position or 0
+
+
+_SCALARS = (str, int, float, bytes, type(None))
+
+_PUSHED = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+}
+"""Opcodes that push their argument."""
+
+_FIXED: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "EMPTY_SET": OPAQUE}
+_IGNORED = {"PROTO", "FRAME", "STOP"}
+
+
+class _Machine:
+    """The stack machine of the pickle format; ``pickletools`` documents each opcode.
+
+    A mark sets the stack aside and begins a new one, so that nothing below a mark can be reached.
+    """
+
+    def __init__(self, name: str, allow: Allow, rebuild: Rebuild, persistent: Persistent) -> None:
+        self._name = name
+        self._allow = allow
+        self._rebuild = rebuild
+        self._persistent = persistent
+        self._stack: list[Any] = []
+        self._marked: list[list[Any]] = []
+        self._memo: dict[int, object] = {}
+
+    def result(self) -> object:
+        (value,) = self._stack
+        return value
+
+    def step(self, opcode: str, argument: Any) -> None:
+        if opcode in _PUSHED:
+            self._stack.append(argument)
+        elif opcode in _FIXED:
+            self._stack.append(_FIXED[opcode])
+        elif opcode in _ACTIONS:
+            _ACTIONS[opcode](self, argument)
+        elif opcode not in _IGNORED:
+            # INST and OBJ call, EXT1 and so on look up a registry; torch writes none of them.
+            raise CheckpointError.of(
+                catalogue.REFUSED_GLOBAL,
+                f"`{self._name}` uses the pickle operation {opcode}, which files of weights do not need",
+                "fetch the weights from a source that you trust, best as `.safetensors`",
+                notes=("nothing in the file was run",),
+            )
+
+    def _pop(self, count: int) -> list[Any]:
+        if len(self._stack) < count:
+            raise IndexError("nothing left on the stack")
+        taken = self._stack[-count:]
+        del self._stack[-count:]
+        return taken
+
+    def _pop_to_mark(self) -> list[Any]:
+        items = self._stack
+        self._stack = self._marked.pop()
+        return items
+
+    def put(self, index: int) -> None:
+        self._memo[index] = self._stack[-1]
+
+    def memoize(self, _: None) -> None:
+        self._memo[len(self._memo)] = self._stack[-1]
+
+    def get(self, index: int) -> None:
+        self._stack.append(self._memo[index])
+
+    def mark(self, _: None) -> None:
+        self._marked.append(self._stack)
+        self._stack = []
+
+    def pop(self, _: None) -> None:
+        # With nothing on a mark, this takes the mark.
+        if self._stack:
+            self._stack.pop()
+        else:
+            self._pop_to_mark()
+
+    def pop_mark(self, _: None) -> None:
+        self._pop_to_mark()
+
+    def dup(self, _: None) -> None:
+        self._stack.append(self._stack[-1])
+
+    def make_tuple(self, _: None) -> None:
+        items = tuple(self._pop_to_mark())
+        self._stack.append(items)
+
+    def tuple1(self, _: None) -> None:
+        self._stack.append(tuple(self._pop(1)))
+
+    def tuple2(self, _: None) -> None:
+        self._stack.append(tuple(self._pop(2)))
+
+    def tuple3(self, _: None) -> None:
+        self._stack.append(tuple(self._pop(3)))
+
+    def empty_list(self, _: None) -> None:
+        self._stack.append([])
+
+    def make_list(self, _: None) -> None:
+        items = self._pop_to_mark()
+        self._stack.append(items)
+
+    def empty_dict(self, _: None) -> None:
+        self._stack.append({})
+
+    def make_dict(self, _: None) -> None:
+        items = self._pop_to_mark()
+        self._stack.append({})
+        self._set_items(items)
+
+    def append(self, _: None) -> None:
+        self._extend(self._pop(1))
+
+    def appends(self, _: None) -> None:
+        self._extend(self._pop_to_mark())
+
+    def set_item(self, _: None) -> None:
+        self._set_items(self._pop(2))
+
+    def set_items(self, _: None) -> None:
+        self._set_items(self._pop_to_mark())
+
+    def add_items(self, _: None) -> None:
+        self._pop_to_mark()
+
+    def make_frozenset(self, _: None) -> None:
+        self._pop_to_mark()
+        self._stack.append(OPAQUE)
+
+    def name_global(self, names: str) -> None:
+        module, name = names.split(" ", 1)
+        self._push_global(module, name)
+
+    def stack_global(self, _: None) -> None:
+        module, name = self._pop(2)
+        self._push_global(module, name)
+
+    def call(self, _: None) -> None:
+        function, arguments = self._pop(2)
+        if not isinstance(function, Global) or not isinstance(arguments, tuple):
+            raise ValueError("only globals are called")
+        self._stack.append(self._rebuild(function, arguments))
+
+    def build(self, _: None) -> None:
+        # The state of an object: of an OrderedDict `_metadata`, of all others nothing that is kept.
+        self._pop(1)
+
+    def refer(self, _: None) -> None:
+        (identifier,) = self._pop(1)
+        self._stack.append(self._persistent(identifier))
+
+    def _push_global(self, module: object, name: object) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ValueError("the name of a global is no text")
+        found = Global(module, name)
+        self._allow(found)
+        self._stack.append(found)
+
+    def _extend(self, items: Sequence[object]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, list):
+            target.extend(items)
+        elif target is not OPAQUE:
+            raise ValueError("items for something that is no list")
+
+    def _set_items(self, items: Sequence[object]) -> None:
+        target = self._stack[-1]
+        if target is OPAQUE:
+            return
+        if not isinstance(target, dict) or len(items) % 2:
+            raise ValueError("items for something that is no dictionary")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            # No name of a tensor is anything else, and hashing what a file nested may take forever.
+            if isinstance(key, _SCALARS):
+                target[key] = value
+
+
+_ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    "PUT": _Machine.put,
+    "BINPUT": _Machine.put,
+    "LONG_BINPUT": _Machine.put,
+    "MEMOIZE": _Machine.memoize,
+    "GET": _Machine.get,
+    "BINGET": _Machine.get,
+    "LONG_BINGET": _Machine.get,
+    "MARK": _Machine.mark,
+    "POP": _Machine.pop,
+    "POP_MARK": _Machine.pop_mark,
+    "DUP": _Machine.dup,
+    "TUPLE": _Machine.make_tuple,
+    "TUPLE1": _Machine.tuple1,
+    "TUPLE2": _Machine.tuple2,
+    "TUPLE3": _Machine.tuple3,
+    "EMPTY_LIST": _Machine.empty_list,
+    "LIST": _Machine.make_list,
+    "APPEND": _Machine.append,
+    "APPENDS": _Machine.appends,
+    "EMPTY_DICT": _Machine.empty_dict,
+    "DICT": _Machine.make_dict,
+    "SETITEM": _Machine.set_item,
+    "SETITEMS": _Machine.set_items,
+    "ADDITEMS": _Machine.add_items,
+    "FROZENSET": _Machine.make_frozenset,
+    "GLOBAL": _Machine.name_global,
+    "STACK_GLOBAL": _Machine.stack_global,
+    "REDUCE": _Machine.call,
+    "NEWOBJ": _Machine.call,
+    "BUILD": _Machine.build,
+    "BINPERSID": _Machine.refer,
+}
+"""Opcodes that do something. None of them imports, calls, sets an attribute or hashes a nested value."""

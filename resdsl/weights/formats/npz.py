@@ -1,0 +1,106 @@
+"""NumPy's archive of arrays: a zip of ``.npy`` files, compressed or not. Pickled objects in it are never loaded."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, as_weights, check_shape, stored_dtype
+
+MAX_TENSORS = 100_000
+"""Arrays in one archive; each has a header to be read when it is opened."""
+
+_BROKEN = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError, EOFError, struct.error)
+_BROKEN_MEMBER = (*_BROKEN, zlib.error, RuntimeError, KeyError, SyntaxError, TypeError, RecursionError)
+
+
+class NpzCheckpoint(Checkpoint):
+    """An ``.npz`` file; an array is decompressed when it is read.
+
+    An array whose header claims another size than the archive's directory is refused before any memory is taken for
+    it, so a small file cannot make a large array that nobody asked for by its true shape.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.metadata = {}
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except _BROKEN as error:
+            raise CheckpointError.damaged(self.name, "its zip directory, at the end, cannot be read") from error
+        self._fortran: set[str] = set()
+        try:
+            self.tensors = self._list()
+        except BaseException:
+            self.close()
+            raise
+
+    def _list(self) -> dict[str, TensorInfo]:
+        members = [member for member in self._archive.infolist() if member.filename.endswith(".npy")]
+        if len(members) > MAX_TENSORS:
+            raise CheckpointError.of(
+                catalogue.CHECKPOINT_TOO_LARGE,
+                f"`{self.name}` has {len(members):,} arrays in it; {MAX_TENSORS:,} is the limit",
+                "save the weights of one network in a file of its own",
+            )
+        found: dict[str, TensorInfo] = {}
+        for member in members:
+            key = member.filename.removesuffix(".npy")
+            if key in found:
+                raise CheckpointError.damaged(self.name, f"it has two arrays `{key:.80}`")
+            found[key] = self._head(key, member)
+        return found
+
+    def _head(self, key: str, member: zipfile.ZipInfo) -> TensorInfo:
+        try:
+            with self._archive.open(member) as file:
+                shape, fortran, dtype = _read_head(file)
+                length = file.tell()
+        except _BROKEN_MEMBER as error:
+            raise CheckpointError.damaged(self.name, f"the head of the array `{key:.80}` cannot be read") from error
+        check_shape(shape, name=self.name, key=key)
+        if not dtype.hasobject and length + prod(shape) * dtype.itemsize != member.file_size:
+            raise CheckpointError.damaged(
+                self.name,
+                f"the array `{key:.80}` claims the shape {list(shape)} of {dtype} and has {member.file_size:,} bytes",
+            )
+        if fortran:
+            self._fortran.add(key)
+        # Endianness is told apart in reading; `V2` and the like are names of types that NumPy does not know.
+        return TensorInfo(shape, dtype.name if dtype.fields is None else "record")
+
+    def read(self, key: str) -> np.ndarray:
+        info = self.tensors[key]
+        dtype = stored_dtype(info, name=self.name, key=key)
+        try:
+            # One at a time behind a lock: zipfile shares the file between those that read.
+            with self._archive.open(f"{key}.npy") as file:
+                _, _, written = _read_head(file)
+                data = file.read(info.count * dtype.itemsize)
+                file.read()  # to the end, where the checksum is verified
+        except _BROKEN_MEMBER as error:
+            raise CheckpointError.damaged(self.name, f"the array `{key:.80}` cannot be read: {error!s:.80}") from error
+        if len(data) != info.count * dtype.itemsize:
+            raise CheckpointError.damaged(self.name, f"the array `{key:.80}` ends early")
+        flat = np.frombuffer(data, written)
+        return as_weights(flat.reshape(info.shape, order="F" if key in self._fortran else "C"), info.dtype)
+
+    def close(self) -> None:
+        self._archive.close()
+
+
+def _read_head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran's order, and element type; the file then stands at the elements."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f"version {version}")

@@ -1,0 +1,114 @@
+"""The weights in an ONNX model: its initialisers, inside the file or in files beside it.
+
+Only floats with a name that an exporter did not make up are weights here. Ours have the names of a state dict; what
+carries a ``:`` (``stem:pads``, ``onnx::Conv_497``) is a constant or has lost its name.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    TensorInfo,
+    as_weights,
+    check_shape,
+    neighbour,
+    stored_dtype,
+)
+
+_DTYPES: dict[int, str] = {
+    onnx.TensorProto.DOUBLE: "float64",
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.FLOAT16: "float16",
+    onnx.TensorProto.BFLOAT16: "bfloat16",
+}
+
+
+class OnnxCheckpoint(Checkpoint):
+    """A parsed model; its weights are turned into arrays, or read from the files beside it, one at a time."""
+
+    def __init__(self, path: Path, mapped: mmap.mmap) -> None:
+        super().__init__(path)
+        model = onnx.ModelProto()
+        try:
+            model.ParseFromString(mapped[:])
+        except DecodeError as error:
+            raise CheckpointError.damaged(self.name, "it cannot be read as an ONNX model") from error
+        if not model.ir_version or not model.HasField("graph"):
+            raise CheckpointError.of(
+                catalogue.NOT_A_CHECKPOINT,
+                f"`{self.name}` is neither an ONNX model nor another file of weights that is known",
+                "name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",
+            )
+        self.metadata = {entry.key: entry.value for entry in model.metadata_props}
+        self._protos = {proto.name: proto for proto in model.graph.initializer if _is_weight(proto)}
+        if not self._protos:
+            raise CheckpointError.of(
+                catalogue.NOT_A_CHECKPOINT,
+                f"none of the {len(model.graph.initializer)} initialisers of `{self.name}` has the name of a weight",
+                "exporters rename and fold weights: export without optimisation, or use the original checkpoint",
+            )
+        self.tensors = {name: self._checked(proto) for name, proto in self._protos.items()}
+
+    def read(self, key: str) -> np.ndarray:
+        info, proto = self.tensors[key], self._protos[key]
+        dtype = stored_dtype(info, name=self.name, key=key)
+        if proto.data_location == onnx.TensorProto.EXTERNAL:
+            flat = self._external(proto, dtype, info.count)
+        elif proto.HasField("raw_data"):
+            flat = np.frombuffer(proto.raw_data, dtype)
+        else:
+            flat = _typed(proto, dtype)
+        if flat.size != info.count:
+            raise CheckpointError.damaged(
+                self.name, f"`{key}` has {flat.size:,} elements, and its shape {list(info.shape)} takes {info.count:,}"
+            )
+        return as_weights(flat.reshape(info.shape), info.dtype)
+
+    def close(self) -> None:
+        self._protos = {}
+
+    def _checked(self, proto: onnx.TensorProto) -> TensorInfo:
+        shape = tuple(proto.dims)
+        check_shape(shape, name=self.name, key=proto.name)
+        return TensorInfo(shape, _DTYPES[proto.data_type])
+
+    def _external(self, proto: onnx.TensorProto, dtype: np.dtype, count: int) -> np.ndarray:
+        entries = {entry.key: entry.value for entry in proto.external_data}
+        # No links: the bytes of whatever they led to would end up in the weights.
+        path = neighbour(self.path.parent, entries.get("location", ""), name=self.name, links=False)
+        try:
+            offset = int(entries.get("offset", "0"))
+            length = int(entries.get("length", str(count * dtype.itemsize)))
+        except ValueError:
+            raise CheckpointError.damaged(self.name, f"`{proto.name}` has an offset that is no number") from None
+        size = path.stat().st_size
+        if length != count * dtype.itemsize or offset < 0 or offset + length > size:
+            raise CheckpointError.damaged(
+                self.name,
+                f"`{proto.name}` should be {count * dtype.itemsize:,} bytes from byte {offset:,} of"
+                f" `{path.name}`, which has {size:,}",
+            )
+        return np.fromfile(path, dtype, count, offset=offset)
+
+
+def _is_weight(proto: onnx.TensorProto) -> bool:
+    return ":" not in proto.name and proto.data_type in _DTYPES
+
+
+def _typed(proto: onnx.TensorProto, dtype: np.dtype) -> np.ndarray:
+    """Elements that are not raw bytes but numbers in the message; 16-bit floats are there as the bits of integers."""
+    match proto.data_type:
+        case onnx.TensorProto.FLOAT:
+            return np.array(proto.float_data, dtype)
+        case onnx.TensorProto.DOUBLE:
+            return np.array(proto.double_data, dtype)
+    return np.array(proto.int32_data, np.int32).astype(np.uint16).view(dtype)

@@ -1,0 +1,138 @@
+"""Opening a file of weights: which format it is, by what is in it."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, map_file
+
+_FORMATS = "`.safetensors`, `.pth`, `.pt`, `.npz` or `.onnx`"
+
+_FOREIGN = (
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", "save its arrays by name with `numpy.savez`"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the weights themselves", "run `git lfs pull` beside it"),
+    (b"\x1f\x8b", "compressed with gzip", "unpack it with `gunzip`"),
+    (b"\xfd7zXZ\x00", "compressed with xz", "unpack it with `unxz`"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"\x93NUMPY", "a single array without a name", "save all arrays by name with `numpy.savez`"),
+    (b"GGUF", "a GGUF file, a format of language models", "fetch the weights as `.safetensors`"),
+)
+"""Files that people take for weights: how they begin, what they are, the way out."""
+
+_MARKUP = (b"<!doctype html", b"<html", b"<?xml", b"<!doc")
+
+
+def open_checkpoint(path: str | Path) -> Checkpoint:
+    """The tensors of a file: safetensors (or an index of its shards), PyTorch's containers, ``.npz`` or ONNX.
+
+    The content decides, not the name. Close it, or use it in a ``with`` block. Raises ``CheckpointError`` for a file
+    that is not there, not one of these, damaged, or not to be trusted.
+    """
+    path = Path(path)
+    mapped = _map(path)
+    try:
+        return _open(path, mapped)
+    finally:
+        # Those that keep the map have one of their own.
+        mapped.close()
+
+
+def _open(path: Path, mapped: mmap.mmap) -> Checkpoint:
+    """Each reader is imported where it is needed: the others bring libraries that this file has no use for."""
+    head = mapped[:512]
+    if head.startswith(b"PK\3\4"):
+        return _open_zip(path)
+    if head.startswith(b"\x80"):
+        from resdsl.weights.formats.torch_legacy import open_torch_legacy  # noqa: PLC0415
+
+        return open_torch_legacy(path)
+    if _is_safetensors(head, len(mapped)):
+        from resdsl.weights.formats.safetensors import SafetensorsCheckpoint  # noqa: PLC0415
+
+        return SafetensorsCheckpoint(path)
+    if head.lstrip()[:1] == b"{":
+        from resdsl.weights.formats.safetensors import ShardedCheckpoint  # noqa: PLC0415
+
+        return ShardedCheckpoint(path)
+    _refuse_foreign(path, head)
+    # A protobuf has no magic number; an ONNX model begins with field 1, its version.
+    if head[0] == 0x08 or path.suffix == ".onnx":
+        from resdsl.weights.formats.onnx import OnnxCheckpoint  # noqa: PLC0415
+
+        return OnnxCheckpoint(path, mapped)
+    raise CheckpointError.of(
+        catalogue.NOT_A_CHECKPOINT,
+        f"`{path}` is no file of weights that is known",
+        f"name a {_FORMATS} file",
+    )
+
+
+def _open_zip(path: Path) -> Checkpoint:
+    from resdsl.weights.formats.torch_zip import list_members, open_torch_zip  # noqa: PLC0415
+
+    members = list_members(path)
+    if any(name.endswith("data.pkl") for name in members):
+        return open_torch_zip(path, members)
+    if any(name.endswith(".npy") for name in members):
+        from resdsl.weights.formats.npz import NpzCheckpoint  # noqa: PLC0415
+
+        return NpzCheckpoint(path)
+    some = ", ".join(f"`{name:.40}`" for name in list(members)[:3]) or "nothing"
+    raise CheckpointError.of(
+        catalogue.NOT_A_CHECKPOINT,
+        f"`{path}` is a zip archive of {some}, with neither PyTorch's `data.pkl` nor NumPy's arrays in it",
+        f"unpack it and name a {_FORMATS} file",
+    )
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    """A length, then a header in JSON of that length."""
+    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size
+
+
+def _refuse_foreign(path: Path, head: bytes) -> None:
+    for beginning, what, way_out in _FOREIGN:
+        if head.startswith(beginning):
+            raise CheckpointError.of(catalogue.CHECKPOINT_FORMAT, f"`{path}` is {what}", way_out)
+    if head.lstrip().lower().startswith(_MARKUP):
+        raise CheckpointError.of(
+            catalogue.NOT_A_CHECKPOINT,
+            f"`{path}` is a web page: the download of the weights went wrong",
+            "open the address in a browser to see what it says",
+        )
+    if head[257:262] == b"ustar":
+        raise CheckpointError.of(
+            catalogue.CHECKPOINT_FORMAT,
+            f"`{path}` is a tar archive, as PyTorch wrote before version 0.1.10",
+            "load it with an old PyTorch and save it again, or unpack it where weights are in it",
+        )
+
+
+def _map(path: Path) -> mmap.mmap:
+    try:
+        if path.is_dir():
+            raise CheckpointError.of(
+                catalogue.NOT_A_FILE, f"`{path}` is a folder, not a file of weights", f"name a {_FORMATS} file in it"
+            )
+        if path.is_file() and not path.stat().st_size:
+            raise CheckpointError.of(
+                catalogue.EMPTY_FILE, f"`{path}` is empty", "fetch it again: whatever wrote it was cut off"
+            )
+        return map_file(path)
+    except FileNotFoundError:
+        near = closest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else None
+        raise CheckpointError.of(
+            catalogue.FILE_NOT_FOUND,
+            f"there is no file of weights `{path}`",
+            f"there is `{path.parent / near}`" if near else "check the path",
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError.of(
+            catalogue.UNREADABLE_FILE,
+            f"`{path}` cannot be read: {reason.lower()}",
+            "name a file of this machine that may be read",
+        ) from None

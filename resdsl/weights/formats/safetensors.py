@@ -1,0 +1,134 @@
+"""safetensors: a JSON header of names, types and offsets, then the bytes. One file, or shards listed by an index.
+
+The library checks the header (names, overlaps, sizes); the bytes are read from a map of the file, because its NumPy
+side cannot give bfloat16.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    TensorInfo,
+    as_weights,
+    check_shape,
+    map_file,
+    neighbour,
+    stored_dtype,
+)
+
+INDEX_LIMIT = 64 << 20
+"""Bytes of the index of a sharded checkpoint; those of the largest published models take some 0.5 MB."""
+
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+class SafetensorsCheckpoint(Checkpoint):
+    """One ``.safetensors`` file, memory-mapped."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            with safetensors.safe_open(path, framework="numpy") as file:
+                self.metadata = dict(file.metadata() or {})
+        except (safetensors.SafetensorError, OSError) as error:
+            raise CheckpointError.damaged(self.name, f"{error!s:.200}") from error
+        self._mapped = map_file(path)
+        length = int.from_bytes(self._mapped[:8], "little")
+        header = json.loads(self._mapped[8 : 8 + length])
+        header.pop("__metadata__", None)
+        # In the order of the bytes, which is the order of the model where it was written by layers.
+        entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+        self._starts = {key: 8 + length + entry["data_offsets"][0] for key, entry in entries}
+        self.tensors = {
+            key: TensorInfo(tuple(entry["shape"]), _DTYPES.get(entry["dtype"], entry["dtype"]))
+            for key, entry in entries
+        }
+        for key, info in self.tensors.items():
+            check_shape(info.shape, name=self.name, key=key)
+
+    def read(self, key: str) -> np.ndarray:
+        info = self.tensors[key]
+        dtype = stored_dtype(info, name=self.name, key=key)
+        flat = np.frombuffer(self._mapped, dtype, info.count, self._starts[key]) if info.count else np.empty(0, dtype)
+        return as_weights(flat.reshape(info.shape), info.dtype)
+
+    def close(self) -> None:
+        self._mapped.close()
+
+
+class ShardedCheckpoint(Checkpoint):
+    """An index (``model.safetensors.index.json``) and the files that it names, as one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        names = _read_index(path)
+        self._shards: dict[str, SafetensorsCheckpoint] = {}
+        try:
+            for file in sorted(set(names.values())):
+                # A link may lead out of the folder: only a whole safetensors file is ever read through it.
+                self._shards[file] = SafetensorsCheckpoint(neighbour(path.parent, file, name=self.name, links=True))
+            for key, file in names.items():
+                if key not in self._shards[file].tensors:
+                    raise CheckpointError.damaged(self.name, f"it says that `{key:.80}` is in `{file}`, which lacks it")
+        except BaseException:
+            self.close()
+            raise
+        self._files = names
+        self.tensors = {key: self._shards[file].tensors[key] for key, file in names.items()}
+        self.metadata = {key: text for shard in self._shards.values() for key, text in shard.metadata.items()}
+
+    def read(self, key: str) -> np.ndarray:
+        return self._shards[self._files[key]].read(key)
+
+    def close(self) -> None:
+        for shard in self._shards.values():
+            shard.close()
+
+
+def _read_index(path: Path) -> Mapping[str, str]:
+    """The file of each tensor."""
+    if path.stat().st_size > INDEX_LIMIT:
+        raise CheckpointError.of(
+            catalogue.CHECKPOINT_TOO_LARGE,
+            f"`{path.name}` looks like the index of a sharded checkpoint and is larger than {INDEX_LIMIT >> 20} MB",
+            "name the `.safetensors.index.json` file itself",
+        )
+    try:
+        index = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError.of(
+            catalogue.NOT_A_CHECKPOINT,
+            f"`{path.name}` is neither a file of weights nor JSON: {error!s:.120}",
+            "name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",
+        ) from error
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(names, dict) or not names or not all(isinstance(file, str) for file in names.values()):
+        raise CheckpointError.of(
+            catalogue.NOT_A_CHECKPOINT,
+            f"`{path.name}` is JSON without a `weight_map` of tensors to files",
+            "name the `.safetensors.index.json` file, or a `.safetensors`, `.pth`, `.npz` or `.onnx` file",
+        )
+    return names

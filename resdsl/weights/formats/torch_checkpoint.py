@@ -1,0 +1,144 @@
+"""The tensors of a PyTorch checkpoint, once a container has said where its storages are."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, as_weights, check_shape, stored_dtype
+from resdsl.weights.formats.torch_objects import ITEM_SIZES, StoredTensor
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "ema", "state_dict_ema", "model_ema")
+"""Keys under which training scripts keep the weights, in order of preference."""
+
+_DEPTH = 4
+_REPEATS = 1 << 20
+
+
+class Place(NamedTuple):
+    """Where a storage's bytes are in the file."""
+
+    start: int
+    length: int
+
+
+class TorchCheckpoint(Checkpoint):
+    """A memory-mapped PyTorch file. Only the tensors that are asked for are read."""
+
+    def __init__(
+        self, path: Path, mapped: mmap.mmap, content: object, places: Mapping[str, Place], *, big_endian: bool
+    ) -> None:
+        super().__init__(path)
+        self._mapped = mapped
+        self._places = places
+        self._big_endian = big_endian
+        self.metadata = {}
+        self.wrapper, self._stored = _find_tensors(content, self.name)
+        self.tensors = {key: self._checked(key, tensor) for key, tensor in self._stored.items()}
+
+    def read(self, key: str) -> np.ndarray:
+        info, tensor = self.tensors[key], self._stored[key]
+        dtype = stored_dtype(info, name=self.name, key=key, big_endian=self._big_endian)
+        count = _reach(tensor)
+        if not count:
+            return as_weights(np.empty(info.shape, dtype), info.dtype)
+        start = self._places[tensor.storage.key].start + (tensor.storage.base + tensor.offset) * dtype.itemsize
+        flat = np.frombuffer(self._mapped, dtype, count, start)
+        # The strides were checked when the file was opened; that of a single element does not matter and may be wild.
+        strides = [
+            stride * dtype.itemsize if size > 1 else dtype.itemsize
+            for size, stride in zip(info.shape, tensor.strides, strict=True)
+        ]
+        return as_weights(np.lib.stride_tricks.as_strided(flat, info.shape, strides, writeable=False), info.dtype)
+
+    def close(self) -> None:
+        self._mapped.close()
+
+    def _checked(self, key: str, tensor: StoredTensor) -> TensorInfo:
+        """What is known of the tensor, once it is certain that reading it stays inside its storage."""
+        count = check_shape(tensor.shape, name=self.name, key=key)
+        info = TensorInfo(tensor.shape, tensor.dtype)
+        size = ITEM_SIZES.get(tensor.dtype)
+        if size is None:
+            return info  # reading it is refused
+        storage = tensor.storage
+        if len(tensor.strides) != len(tensor.shape) or min((tensor.offset, *tensor.strides)) < 0:
+            raise CheckpointError.damaged(self.name, f"`{key}` has impossible strides")
+        available = storage.count // (size if storage.dtype == "untyped" else 1)
+        if tensor.offset + _reach(tensor) > available:
+            raise CheckpointError.damaged(
+                self.name,
+                f"`{key}` reaches to element {tensor.offset + _reach(tensor):,} of a storage of {available:,}",
+            )
+        if count > max(available, _REPEATS):
+            raise CheckpointError.of(
+                catalogue.CHECKPOINT_TOO_LARGE,
+                f"`{key}` in `{self.name}` repeats {available:,} stored elements to make {count:,}",
+                "save a copy of the tensor, not an expanded view: `tensor.contiguous().clone()`",
+            )
+        place = self._places.get(storage.key)
+        needed = (storage.base + tensor.offset + _reach(tensor)) * size
+        if count and (place is None or needed > place.length):
+            raise CheckpointError.damaged(
+                self.name,
+                f"`{key}` needs {needed:,} bytes of storage `{storage.key:.40}`, and"
+                f" {f'{place.length:,} are there' if place else 'that is not in the file'}",
+            )
+        return info
+
+
+def _reach(tensor: StoredTensor) -> int:
+    """Elements from the first of the tensor to its last, both included."""
+    if 0 in tensor.shape:
+        return 0
+    return 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=False))
+
+
+def _find_tensors(content: object, name: str) -> tuple[str, dict[str, StoredTensor]]:
+    """Where in a checkpoint the weights are (empty for the top), and the weights."""
+    if not isinstance(content, dict):
+        raise CheckpointError.of(
+            catalogue.NOT_A_CHECKPOINT,
+            f"`{name}` holds {_kind(content)}, not a dictionary of named tensors",
+            "save the weights by name: `torch.save(model.state_dict(), ...)`",
+        )
+    found = _search(content, (), _DEPTH)
+    if found is None:
+        keys = ", ".join(f"`{key!s:.40}`" for key in list(content)[:8])
+        raise CheckpointError.of(
+            catalogue.NOT_A_CHECKPOINT,
+            f"`{name}` holds no dictionary of named tensors, only {keys}" if keys else f"`{name}` holds nothing",
+            "save the weights by name: `torch.save(model.state_dict(), ...)`",
+        )
+    return found
+
+
+def _search(
+    content: dict[object, object], path: tuple[str, ...], depth: int
+) -> tuple[str, dict[str, StoredTensor]] | None:
+    inner = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, dict)}
+    if depth:
+        for key in WRAPPERS:
+            if key in inner and (found := _search(inner[key], (*path, key), depth - 1)):
+                return found
+    tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, StoredTensor)}
+    if tensors:
+        return ".".join(path), tensors
+    # A wrapper of a name that we don't know is still clear where there is only one thing in the file.
+    if depth and len(inner) == 1:
+        ((key, only),) = inner.items()
+        return _search(only, (*path, f"{key:.40}"), depth - 1)
+    return None
+
+
+def _kind(content: object) -> str:
+    if isinstance(content, StoredTensor):
+        return "a single tensor"
+    if isinstance(content, list | tuple):
+        return "a list"
+    return "a single value"

@@ -1,0 +1,84 @@
+"""PyTorch's container before 1.6, still written on request and still what many published weights are in.
+
+Five pickles one after another: a magic number, the protocol, the writer's machine, the object, and the keys of its
+storages. Then for each key the number of elements (8 bytes) and the elements, little endian whatever the machine.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import CheckpointError, map_file
+from resdsl.weights.formats.inert_pickle import Window
+from resdsl.weights.formats.torch_checkpoint import Place, TorchCheckpoint
+from resdsl.weights.formats.torch_objects import ITEM_SIZES, read_object
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+
+
+def open_torch_legacy(path: Path) -> TorchCheckpoint:
+    """A checkpoint in PyTorch's old container."""
+    mapped = map_file(path)
+    try:
+        return _open(path, mapped)
+    except BaseException:
+        mapped.close()
+        raise
+
+
+def _open(path: Path, mapped: mmap.mmap) -> TorchCheckpoint:
+    pickles = _Pickles(path.name, mapped)
+    if pickles.next() != MAGIC:
+        raise CheckpointError.of(
+            catalogue.NOT_A_CHECKPOINT,
+            f"`{path.name}` is a pickle that PyTorch did not write",
+            "save the weights as `.safetensors`, `.npz` or with `torch.save(model.state_dict(), ...)`",
+        )
+    if pickles.next() != PROTOCOL:
+        raise CheckpointError.damaged(path.name, f"its protocol is not {PROTOCOL}, the only one there is")
+    pickles.next()  # the machine that wrote it
+    content = pickles.next()
+    keys = pickles.next()
+    if not isinstance(keys, list):
+        raise CheckpointError.damaged(path.name, "its list of storages is none")
+    places = _places(path.name, mapped, pickles.position, keys, pickles.storages)
+    return TorchCheckpoint(path, mapped, content, places, big_endian=False)
+
+
+class _Pickles:
+    """The pickles at the beginning of the file, one after another, each with limits of its own."""
+
+    def __init__(self, name: str, mapped: mmap.mmap) -> None:
+        self._name = name
+        self._mapped = mapped
+        self.position = 0
+        self.storages: dict[str, str] = {}
+
+    def next(self) -> object:
+        window = Window(self._mapped, self.position, self._name)
+        value = read_object(window, self._name, self.storages)
+        self.position = window.tell()
+        return value
+
+
+def _places(
+    name: str, mapped: mmap.mmap, position: int, keys: list[object], storages: dict[str, str]
+) -> dict[str, Place]:
+    places: dict[str, Place] = {}
+    for key in keys:
+        dtype = storages.get(key) if isinstance(key, str) else None
+        if dtype is None:
+            raise CheckpointError.damaged(name, "it lists a storage that no tensor is in")
+        header = mapped[position : position + 8]
+        length = int.from_bytes(header, "little", signed=True) * ITEM_SIZES[dtype]
+        position += 8
+        if len(header) < 8 or not 0 <= length <= len(mapped) - position:
+            raise CheckpointError.damaged(
+                name, f"storage `{key!s:.40}` at byte {position:,} claims {length:,} bytes of {len(mapped):,}"
+            )
+        places[str(key)] = Place(position, length)
+        position += length
+    return places

@@ -1,0 +1,210 @@
+"""What a PyTorch checkpoint may mention, and our inert stand-ins for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import CheckpointError
+from resdsl.weights.formats.inert_pickle import OPAQUE, Global, Window, read_pickle
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A run of elements in the file. ``dtype`` is ``untyped`` for bytes whose type each tensor says itself.
+
+    ``base`` is where in it a view of it begins (very old files have such), ``count`` how many elements that has.
+    """
+
+    key: str
+    dtype: str
+    base: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """A tensor as the file describes it; not yet checked. ``offset`` and ``strides`` count elements."""
+
+    storage: Storage
+    dtype: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexDoubleStorage": "complex128",
+    "ComplexFloatStorage": "complex64",
+    "UntypedStorage": "untyped",
+}
+
+ITEM_SIZES = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint64": 8,
+    "uint32": 4,
+    "uint16": 2,
+    "uint8": 1,
+    "bool": 1,
+    "complex128": 16,
+    "complex64": 8,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+    "untyped": 1,
+}
+
+_DTYPE_ALIASES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
+
+_TENSORS = {"_rebuild_tensor": 4, "_rebuild_tensor_v2": 4, "_rebuild_tensor_v3": 7}
+"""torch's functions that make tensors, and how many of their arguments say where the elements are."""
+
+_WRAPPED = {"_rebuild_parameter", "_rebuild_parameter_with_state"}
+"""torch's functions that make a parameter; the tensor is their first argument."""
+
+_INERT = {
+    "argparse": {"Namespace"},
+    "builtins": {"set", "frozenset", "list", "dict", "tuple", "int", "float", "bool", "str", "bytes", "slice", "range"},
+    "collections": {"OrderedDict", "defaultdict", "Counter", "deque"},
+    "_codecs": {"encode"},  # how old protocols write bytes
+    "datetime": {"datetime", "date", "timedelta"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "pathlib": {"PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"},
+    "torch": {"Size", "device", "Generator", "Tensor", *STORAGES, *ITEM_SIZES, *_DTYPE_ALIASES, "strided"},
+    "torch._utils": {*_TENSORS, *_WRAPPED},
+    "torch.cuda": set(STORAGES),
+    "torch.nn.parameter": {"Parameter", "Buffer"},
+    "torch.serialization": {"_get_layout"},
+    "torch.storage": {*STORAGES, "TypedStorage"},
+}
+_INERT["__builtin__"] = _INERT["builtins"] | {"unicode", "long"}  # Python 2
+
+_DANGEROUS = {
+    *("os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "pty", "runpy", "importlib", "imp", "code"),
+    *("commands", "ctypes", "webbrowser", "pickle", "_pickle", "marshal", "types", "functools", "operator", "inspect"),
+    *("builtins", "__builtin__", "pip", "pdb", "bdb", "timeit", "cProfile", "profile", "trace", "multiprocessing"),
+    *("urllib", "http", "requests", "asyncio", "signal", "threading", "tempfile", "codeop", "site", "venv"),
+}
+
+
+def read_object(window: Window, name: str, storages: dict[str, str]) -> object:
+    """The next pickle of a PyTorch checkpoint, made of plain values and ``StoredTensor``.
+
+    The keys of the storages that it mentions are added to ``storages``, with the types of their elements.
+    """
+
+    def refer(identifier: object) -> Storage:
+        storage = _storage(identifier)
+        storages[storage.key] = storage.dtype
+        return storage
+
+    return read_pickle(window, name, lambda found: _allow(found, name), _rebuild, refer)
+
+
+def _allow(found: Global, name: str) -> None:
+    if found.name in _INERT.get(found.module, ()):
+        return
+    shown = f"{found!s:.120}"
+    if found.module.split(".")[0] in _DANGEROUS:
+        raise CheckpointError.of(
+            catalogue.REFUSED_GLOBAL,
+            f"`{name}` asks for `{shown}`, which no file of weights needs: loading it elsewhere could run code",
+            "do not load this file with `torch.load` either; fetch the weights from a source that you trust",
+            notes=("nothing in the file was run",),
+        )
+    raise CheckpointError.of(
+        catalogue.REFUSED_GLOBAL,
+        f"`{name}` holds an object of `{shown}`, which only that code could rebuild",
+        "save the tensors alone, where that code is at hand: `torch.save(model.state_dict(), ...)`",
+        notes=("nothing in the file was run",),
+    )
+
+
+def _rebuild(function: Global, arguments: tuple[object, ...]) -> object:
+    match function.module, function.name:
+        case "collections", "OrderedDict":
+            return _ordered(arguments)
+        case "collections", "defaultdict":
+            return {}
+        case "torch._utils", name if name in _WRAPPED:
+            tensor = arguments[0]
+            if not isinstance(tensor, StoredTensor):
+                raise ValueError("a parameter that is no tensor")
+            return tensor
+        case "torch._utils", name:
+            return _tensor(name, arguments)
+        case "torch", "Size":
+            return _sizes(arguments[0])
+    return OPAQUE
+
+
+def _ordered(arguments: tuple[object, ...]) -> dict[str, object]:
+    if not arguments:
+        return {}
+    # Python 2 writes the items as a list of pairs.
+    (items,) = arguments
+    if not isinstance(items, list):
+        raise ValueError("items that are no list")
+    found: dict[str, object] = {}
+    for item in items:
+        key, value = item
+        if isinstance(key, str):
+            found[key] = value
+    return found
+
+
+def _tensor(function: str, arguments: tuple[object, ...]) -> StoredTensor:
+    if len(arguments) < _TENSORS[function]:
+        raise ValueError("too few arguments for a tensor")
+    storage, offset, shape, strides = arguments[:4]
+    if not isinstance(storage, Storage) or not isinstance(offset, int):
+        raise ValueError("a tensor without a storage")
+    dtype = storage.dtype
+    if function == "_rebuild_tensor_v3":
+        # The storage is untyped; the seventh argument is the type.
+        said = arguments[6]
+        if not isinstance(said, Global):
+            raise ValueError("a tensor without a type")
+        dtype = _DTYPE_ALIASES.get(said.name, said.name)
+    return StoredTensor(storage, dtype, offset, _sizes(shape), _sizes(strides))
+
+
+def _sizes(value: object) -> tuple[int, ...]:
+    if not isinstance(value, tuple | list):
+        raise ValueError("a shape that is none")
+    for size in value:
+        if not isinstance(size, int):
+            raise ValueError("a size that is no whole number")
+    return tuple(value)
+
+
+def _storage(identifier: object) -> Storage:
+    if not isinstance(identifier, tuple) or len(identifier) not in (5, 6) or identifier[0] != "storage":
+        raise ValueError("a reference to something that is no storage")
+    _, kind, key, _device, count = identifier[:5]
+    if not isinstance(kind, Global) or kind.name not in STORAGES or not isinstance(key, str):
+        raise ValueError("a storage without a type or a name")
+    base: object = 0
+    if len(identifier) == 6 and identifier[5] is not None:
+        _view, base, count = identifier[5]
+    if not isinstance(count, int) or not isinstance(base, int) or count < 0 or base < 0:
+        raise ValueError("a storage of no size")
+    return Storage(key, STORAGES[kind.name], base, count)

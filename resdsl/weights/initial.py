@@ -1,0 +1,134 @@
+"""Initial values: what a tensor holds that no checkpoint gives.
+
+A tensor depends on the seed and its own name alone, so adding a layer changes no other tensor, and threads change
+nothing. NumPy promises the bits of PCG64 for good and those of its normal distribution until a release says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from hashlib import blake2b
+from math import prod, sqrt
+
+import numpy as np
+
+from resdsl.ir.graph import Graph, Initializer, Node, Scope, ScopeKind
+from resdsl.ops.add import Add
+from resdsl.ops.bn import BatchNorm
+from resdsl.ops.mul import Mul
+from resdsl.ops.scale import Scale
+
+
+class Scheme(StrEnum):
+    """How a kernel of shape ``[out, in, height, width]`` or ``[out, in]`` is drawn.
+
+    ``fan_in = prod(shape[1:])``, ``fan_out = shape[0] * prod(shape[2:])``; ``U(b)`` is uniform over ``[-b, b)``.
+
+    - ``he_normal``: ``N(0, 2 / fan_in)`` (He et al. 2015, arXiv:1502.01852, eq. 10); what the ResNet paper uses
+    - ``he_normal_fan_out``: ``N(0, 2 / fan_out)`` (same, eq. 14); torchvision's for ResNets
+    - ``he_uniform``: ``U(sqrt(6 / fan_in))``, which has the variance of ``he_normal``
+    - ``xavier_uniform``: ``U(sqrt(6 / (fan_in + fan_out)))`` (Glorot & Bengio 2010, eq. 16)
+    - ``lecun_normal``: ``N(0, 1 / fan_in)`` (LeCun et al. 1998, "Efficient BackProp", eq. 16)
+    - ``zeros``: 0, for files whose values do not matter: they compress to almost nothing
+    """
+
+    HE_NORMAL = "he_normal"
+    HE_NORMAL_FAN_OUT = "he_normal_fan_out"
+    HE_UNIFORM = "he_uniform"
+    XAVIER_UNIFORM = "xavier_uniform"
+    LECUN_NORMAL = "lecun_normal"
+    ZEROS = "zeros"
+
+
+def initial_value(
+    name: str, shape: tuple[int, ...], role: str, seed: int, scheme: Scheme = Scheme.HE_NORMAL
+) -> np.ndarray:
+    """The float32 tensor called ``name``; ``role`` is ``kernel``, ``ones`` or ``zeros`` (see ``ParameterSpec``)."""
+    if role == "ones":
+        return np.ones(shape, np.float32)
+    if role == "zeros":
+        return np.zeros(shape, np.float32)
+    if role != "kernel":
+        raise ValueError(f"{name} has the unknown role {role!r}")
+
+    fan_in = max(1, prod(shape[1:]))
+    fan_out = max(1, prod((*shape[:1], *shape[2:])))
+    match scheme:
+        case Scheme.HE_NORMAL:
+            return _normal(name, shape, seed, sqrt(2 / fan_in))
+        case Scheme.HE_NORMAL_FAN_OUT:
+            return _normal(name, shape, seed, sqrt(2 / fan_out))
+        case Scheme.LECUN_NORMAL:
+            return _normal(name, shape, seed, sqrt(1 / fan_in))
+        case Scheme.HE_UNIFORM:
+            return _uniform(name, shape, seed, sqrt(6 / fan_in))
+        case Scheme.XAVIER_UNIFORM:
+            return _uniform(name, shape, seed, sqrt(6 / (fan_in + fan_out)))
+        case Scheme.ZEROS:
+            return np.zeros(shape, np.float32)
+
+
+def _generator(name: str, seed: int) -> np.random.Generator:
+    # Not hash(): Python salts that anew in every process.
+    digest = blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
+
+
+def _normal(name: str, shape: tuple[int, ...], seed: int, deviation: float) -> np.ndarray:
+    values = np.empty(shape, np.float32)
+    # Straight into its place: no float64 on the way. NumPy lets go of the interpreter's lock meanwhile.
+    _generator(name, seed).standard_normal(dtype=np.float32, out=values)
+    values *= np.float32(deviation)
+    return values
+
+
+def _uniform(name: str, shape: tuple[int, ...], seed: int, bound: float) -> np.ndarray:
+    values = np.empty(shape, np.float32)
+    _generator(name, seed).random(dtype=np.float32, out=values)
+    values -= np.float32(0.5)
+    values *= np.float32(2 * bound)
+    return values
+
+
+def zero_init_residual(graph: Graph) -> Graph:
+    """The graph with the last batch norm's weight of every residual's main path starting at zero.
+
+    Each block is then the identity at first (Goyal et al. 2017, arXiv:1706.02677, section 5.1). The norm is found
+    through a ``scale`` and through a gate (squeeze and excitation); a main path that ends otherwise is left alone, and
+    so are weights from a checkpoint.
+    """
+    parameters = dict(graph.parameters)
+    for join in residual_joins(graph):
+        norm = _last_norm(graph, join.inputs[0])
+        if norm is None:
+            continue
+        for parameter in graph.parameters_of(norm):
+            if parameter.name == f"{norm.path}.weight" and isinstance(parameter.source, Initializer):
+                parameters[parameter.name] = replace(parameter, source=Initializer("zeros"))
+    return replace(graph, parameters=parameters)
+
+
+def residual_joins(graph: Graph) -> list[Node]:
+    """The sums that residuals end with, in order. ``inputs[0]`` of each is its main path."""
+    found: list[Node] = []
+    scopes = [graph.root]
+    while scopes:
+        scope = scopes.pop()
+        scopes.extend(child for child in scope.children if isinstance(child, Scope))
+        node = graph.nodes[scope.output]
+        # A residual with `shortcut none` ends with its main path, not with a sum.
+        if scope.kind is ScopeKind.JOIN and scope.callee == "residual" and isinstance(node.operator, Add):
+            found.append(node)
+    return sorted(found, key=lambda node: node.index)
+
+
+def _last_norm(graph: Graph, index: int) -> Node | None:
+    node = graph.nodes[index]
+    match node.operator:
+        case BatchNorm():
+            return node
+        # A product is zero where its first factor is.
+        case Scale() | Mul():
+            return _last_norm(graph, node.inputs[0])
+    return None
