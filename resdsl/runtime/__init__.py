@@ -1,1 +1,1 @@
-"""TODO"""
+"""Running models with ONNX Runtime: images in, classes out. The one place that imports ``onnxruntime``."""

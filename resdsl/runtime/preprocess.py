@@ -1,0 +1,139 @@
+"""From an image to the input of a network, to the bit as torchvision's transforms do it."""
+
+from __future__ import annotations
+
+import math
+from typing import assert_never
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
+from resdsl.runtime.images import MAX_PIXELS, check_pixels
+from resdsl.runtime.problem import RunProblem
+
+_INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_LARGEST_SIZE = 16_384
+
+
+def prepare(
+    image: Image.Image, preprocess: Preprocess, *, channels: int = 3, max_pixels: int = MAX_PIXELS
+) -> npt.NDArray[np.float32]:
+    """``image`` as a float32 array ``[channels, H, W]``; ``channels`` is 3, or 1 for grey (ITU-R BT.601 luma).
+
+    Resize, crop, ``/ 255`` and normalisation are those of torchvision's ``Resize``, ``CenterCrop``, ``ToTensor`` and
+    ``Normalize`` on a Pillow image, and of timm's evaluation transforms. With ``order = bgr`` the channels are
+    turned around first: ``mean`` and ``std`` stand in the order that the network sees. Without a ``normalize`` step
+    white is 1. Raises ``RunProblem`` for steps that cannot be done and for images that a step makes too large.
+    """
+    why_not = refusal(preprocess, channels)
+    if why_not:
+        raise RunProblem.of(
+            catalogue.PREPROCESS,
+            f"the image cannot be prepared: {why_not}",
+            helps=("change the `preprocess` of the model and compile it again",),
+        )
+    image = image.convert("RGB" if channels == 3 else "L")
+    normalize = Normalize((0.0,), (1.0,))
+    for step in preprocess.steps:
+        match step:
+            case Resize():
+                image = _resized(image, step, max_pixels)
+            case Crop():
+                image = _cropped(image, step.size)
+            case Normalize():
+                normalize = step
+            case _:
+                assert_never(step)
+    return _normalized(image, normalize)
+
+
+def output_size(preprocess: Preprocess) -> tuple[int, int] | None:
+    """Height and width of what ``prepare`` makes, or ``None`` where that depends on the image."""
+    size: tuple[int, int] | None = None
+    for step in preprocess.steps:
+        if isinstance(step, Crop) or (isinstance(step, Resize) and step.fit == "exact"):
+            size = (step.size, step.size)
+        elif isinstance(step, Resize):
+            # The short side of a square is both of its sides.
+            size = (step.size, step.size) if size else None
+    return size
+
+
+def refusal(preprocess: Preprocess, channels: int = 3) -> str | None:
+    """Why ``preprocess`` cannot be done, if so. It may come from a model's metadata: nothing is taken on trust."""
+    for number, step in enumerate(preprocess.steps):
+        if isinstance(step, Normalize):
+            if number != len(preprocess.steps) - 1:
+                return "`normalize` is not the last step"
+            return _normalize_refusal(step, channels)
+        if not _is_whole(step.size) or not 1 <= step.size <= _LARGEST_SIZE:
+            return f"a size is {step.size!r}, and must be from 1 to {_LARGEST_SIZE}"
+        if isinstance(step, Resize) and step.interpolation not in _INTERPOLATIONS:
+            return f"the interpolation {step.interpolation!r} is none of {', '.join(_INTERPOLATIONS)}"
+        if isinstance(step, Resize) and step.fit not in ("short", "exact"):
+            return f"the fit {step.fit!r} is neither `short` nor `exact`"
+    return None
+
+
+def _normalize_refusal(step: Normalize, channels: int) -> str | None:
+    for name, values in (("mean", step.mean), ("std", step.std)):
+        if len(values) not in (1, channels):
+            return f"`{name}` has {len(values)} values for {channels} channels"
+        if not all(_is_finite(value) for value in values):
+            return f"`{name}` holds a value that is not a finite number"
+    if any(value <= 0 for value in step.std):
+        return "`std` holds a value that is not positive"
+    if not _is_finite(step.scale) or step.scale <= 0:
+        return f"`scale` is {step.scale!r}, and must be a positive number"
+    if step.order not in ("rgb", "bgr"):
+        return f"the order {step.order!r} is neither `rgb` nor `bgr`"
+    return None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _resized(image: Image.Image, step: Resize, max_pixels: int) -> Image.Image:
+    width, height = image.size
+    size = (step.size, step.size)
+    if step.fit == "short":
+        # torchvision truncates the long side: int(size * long / short).
+        short, long = min(width, height), max(width, height)
+        long = int(step.size * long / short)
+        size = (step.size, long) if width <= height else (long, step.size)
+    check_pixels(size, f"an image of {width} x {height}, resized so that its short side is {step.size},", max_pixels)
+    return image if size == image.size else image.resize(size, _INTERPOLATIONS[step.interpolation])
+
+
+def _cropped(image: Image.Image, size: int) -> Image.Image:
+    left, top = _crop_start(image.width, size), _crop_start(image.height, size)
+    # Pillow fills what lies outside of the image with black.
+    return image.crop((left, top, left + size, top + size))
+
+
+def _crop_start(length: int, size: int) -> int:
+    # As torchvision: a half pixel is rounded to even, or, where the image is padded, left to its end.
+    return round((length - size) / 2) if length >= size else -((size - length) // 2)
+
+
+def _normalized(image: Image.Image, step: Normalize) -> npt.NDArray[np.float32]:
+    pixels = np.asarray(image, np.float32).reshape(image.height, image.width, -1)
+    pixels = pixels[..., ::-1] if step.order == "bgr" else pixels
+    mean, std = np.array(step.mean, np.float32), np.array(step.std, np.float32)
+    # One division, so that `scale = 1` is ToTensor's and `scale = 255` leaves the bytes as they are.
+    scaled = pixels / np.float32(255 / step.scale)
+    normalized: npt.NDArray[np.float32] = np.divide(np.subtract(scaled, mean), std, dtype=np.float32)
+    return np.ascontiguousarray(normalized.transpose(2, 0, 1))
