@@ -7,7 +7,8 @@ same object in value: ``((H - 1) // 2 + 1 - 1) // 2 + 1`` and ``(H + 3) // 4`` c
 The rules of normalisation, for whole ``a, b > 0``:
 
 - like terms are collected, zero terms dropped, terms sorted;
-- ``(b * q + r) // b = q + r // b``: whatever the divisor divides is taken out, the constant's remainder stays in ``[0, b)``;
+- ``(b * q + r) // b = q + r // b``: whatever the divisor divides is taken out, and the constant's remainder stays in
+  ``[0, b)``;
 - ``(x // a + c) // b = (x + a * c) // (a * b)`` (nested floors);
 - a common factor of divisor and all terms is cancelled.
 """
@@ -86,7 +87,7 @@ class Expression:
         return frozenset(found)
 
     def substitute(self, values: Mapping[str, Dim]) -> Dim:
-        """This size with symbols replaced; those that ``values`` does not name stay."""
+        """The size with symbols replaced; those that ``values`` does not name stay."""
 
         def value(atom: Atom) -> Dim:
             if isinstance(atom, Symbol):
