@@ -174,7 +174,8 @@ def _finish(state: State, defined: Defined, root: Scope, place: Place) -> Graph:
     )
     if state.claims:
         claims.verify_totals(state, graph)
-    _warn_unneeded(state, graph)
+    if not state.diagnostics.errors:
+        _warn_unneeded(state, graph)
     return graph
 
 
