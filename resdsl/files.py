@@ -119,9 +119,9 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
 
     It vanishes where the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
     """
-    target = real_target(path)
     with _terminate_by_exception():
         with explained(path):
+            target = real_target(path)
             _check_target(path, target)
             pending = _open_temporary(path, target)
         try:
@@ -182,7 +182,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _explain(path: Path, error: OSError) -> OutputError:
-    folder = real_target(path).parent
+    folder = path.parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         cause = "the disk is full" if error.errno == errno.ENOSPC else "the disk quota is used up"
         return _error(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from resdsl.ir.graph import Graph, Node, Scope
-from resdsl.ir.operator import Refusal
+from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.types import TensorType
 
 
 class InvalidGraph(Exception):
@@ -14,15 +15,20 @@ def verify(graph: Graph) -> None:
     """Raise ``InvalidGraph`` unless nodes, types, weights, outputs, scopes and names are consistent."""
     if not graph.nodes:
         raise InvalidGraph("there is no input")
+    inferred: _Inferred = {}
     for place, node in enumerate(graph.nodes):
-        _verify_node(graph, place, node)
+        _verify_node(graph, place, node, inferred)
     _verify_parameters(graph)
     _verify_outputs(graph)
     _verify_scopes(graph)
     _verify_names(graph)
 
 
-def _verify_node(graph: Graph, place: int, node: Node) -> None:
+_Inferred = dict[tuple[Operator, tuple[TensorType, ...]], TensorType]
+"""What has been inferred already: a large network applies few operators to few types, many times."""
+
+
+def _verify_node(graph: Graph, place: int, node: Node, inferred: _Inferred) -> None:
     if node.index != place:
         raise InvalidGraph(f"{node.path} stands at {place} and has index {node.index}")
     if place == 0:
@@ -32,12 +38,15 @@ def _verify_node(graph: Graph, place: int, node: Node) -> None:
     late = [index for index in node.inputs if not 0 <= index < place]
     if late:
         raise InvalidGraph(f"{node.path} (node {place}) reads node {late[0]}, which is not computed before it")
-    try:
-        inferred = node.operator.infer(*graph.input_types(node))
-    except Refusal as refusal:
-        raise InvalidGraph(f"{node.path} does not take its inputs: {refusal.message}") from refusal
-    if inferred != node.type:
-        raise InvalidGraph(f"{node.path} has type {node.type}, and gives {inferred}")
+    types = graph.input_types(node)
+    result = inferred.get((node.operator, types))
+    if result is None:
+        try:
+            result = inferred[node.operator, types] = node.operator.infer(*types)
+        except Refusal as refusal:
+            raise InvalidGraph(f"{node.path} does not take its inputs: {refusal.message}") from refusal
+    if result != node.type:
+        raise InvalidGraph(f"{node.path} has type {node.type}, and gives {result}")
 
 
 def _verify_parameters(graph: Graph) -> None:

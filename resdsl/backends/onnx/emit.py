@@ -7,6 +7,7 @@ so the same graph and weights give the same file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -58,6 +59,8 @@ def emit(
     skeleton.require_small()
     with whole_file(path) as stream:
         skeleton.write_inline(stream.write, values)
+        superseded = _side_files_of(real_target(path))
+    _remove(superseded)
     return Emitted(path, skeleton.inline_length)
 
 
@@ -151,8 +154,7 @@ def _emit_with_side_file(skeleton: _Skeleton, path: Path, values: Values) -> Emi
             length = skeleton.write_referring(model.stream.write, skeleton.graph)
             superseded = _side_files_of(target) - {data_path}
             _commit_pair(data if side.length else None, data_path, model, target)
-    for old in superseded:
-        old.unlink(missing_ok=True)
+    _remove(superseded)
     return Emitted(path, length, data_path if side.length else None, side.length)
 
 
@@ -167,6 +169,12 @@ def _commit_pair(data: PendingFile | None, data_path: Path, model: PendingFile, 
         if not model.committed and not existed:
             data_path.unlink(missing_ok=True)
         raise
+
+
+def _remove(files: set[Path]) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):  # the model is written; what is left over does no harm
+            file.unlink()
 
 
 def _side_files_of(model_path: Path) -> set[Path]:

@@ -1,0 +1,204 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from resdsl.diagnostics import catalogue
+from resdsl.files import OutputError, is_stream, pending_file, whole_file
+
+
+def write(path: Path, content: bytes = b"new") -> None:
+    with whole_file(path) as stream:
+        stream.write(content)
+
+
+def files(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
+def test_a_file_is_written(tmp_path: Path) -> None:
+    write(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert files(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("mistake", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path, mistake: type[BaseException]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(mistake), whole_file(path) as stream:
+        stream.write(b"half" * 100_000)
+        raise mistake
+    assert path.read_bytes() == b"old"
+    assert files(tmp_path) == ["file"]
+
+
+def test_the_target_is_old_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with whole_file(path) as stream:
+        stream.write(b"new")
+        stream.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_sigterm_leaves_no_temporary_file(tmp_path: Path) -> None:
+    program = f"""
+        import time
+        from pathlib import Path
+        from resdsl.files import whole_file
+        with whole_file(Path({str(tmp_path / "file")!r})) as stream:
+            stream.write(b"half")
+            print("ready", flush=True)
+            time.sleep(60)
+    """
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    with child.stdout:
+        assert child.stdout.readline() == b"ready\n"
+        assert len(files(tmp_path)) == 1
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=30) == 128 + signal.SIGTERM
+    assert files(tmp_path) == []
+
+
+def test_the_callers_handler_of_sigterm_is_back_afterwards(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    write(tmp_path / "file")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_new_file_has_the_permissions_that_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "file")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o604)
+    write(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    real = tmp_path / "folder" / "real"
+    real.write_bytes(b"old")
+    link = tmp_path / "link"
+    link.symlink_to(real)
+    write(link)
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+    assert files(tmp_path / "folder") == ["real"]
+
+
+def test_devices_are_written_to_and_not_replaced() -> None:
+    write(Path("/dev/null"))
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/dev/null"])
+def test_standard_output_is_a_stream_wherever_it_leads(path: str) -> None:
+    assert is_stream(Path(path))
+
+
+def test_dev_stdout_goes_to_the_file_that_the_shell_opened(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    program = "from pathlib import Path\nfrom resdsl.files import whole_file\n"
+    program += "with whole_file(Path('/dev/stdout')) as stream:\n    stream.write(b'new')\n"
+    with path.open("wb") as out:
+        before = os.fstat(out.fileno()).st_ino
+        subprocess.run([sys.executable, "-c", program], stdout=out, check=True)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_ino == before
+
+
+def test_a_name_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 255)
+    write(path)
+    assert path.read_bytes() == b"new"
+
+
+def refusal(path: Path) -> OutputError:
+    with pytest.raises(OutputError) as caught:
+        write(path)
+    assert caught.value.diagnostic.helps
+    return caught.value
+
+
+def test_a_missing_folder_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    diagnostic = refusal(tmp_path / "out" / "file").diagnostic
+    assert diagnostic.code == catalogue.OUTPUT_FOLDER
+    assert diagnostic.message == f"the folder `{tmp_path / 'out'}` does not exist"
+    assert diagnostic.helps == (f"make it with `mkdir -p {tmp_path / 'out'}`",)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    assert refusal(tmp_path).diagnostic.code == catalogue.NOT_A_FILE
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert refusal(tmp_path / "file" / "inner").diagnostic.code == catalogue.OUTPUT_FOLDER
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    assert refusal(tmp_path / ("x" * 300)).diagnostic.code == catalogue.UNWRITABLE
+    assert files(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+    assert refusal(path).diagnostic.code == catalogue.OUTPUT_DENIED
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
+def test_a_full_disk_is_told() -> None:
+    diagnostic = refusal(Path("/dev/full")).diagnostic
+    assert diagnostic.code == catalogue.DISK_FULL
+    assert "the disk is full" in diagnostic.message
+
+
+def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert refusal(path).diagnostic.code == catalogue.DISK_FULL
+    assert path.read_bytes() == b"old"
+    assert files(tmp_path) == ["file"]
+
+
+def test_an_error_in_reading_something_else_is_not_one_in_writing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "file"):
+        (tmp_path / "missing").read_bytes()
+
+
+def test_a_pending_file_can_choose_its_name_at_the_end(tmp_path: Path) -> None:
+    with pending_file(tmp_path / "file") as pending:
+        pending.stream.write(b"new")
+        pending.commit(tmp_path / "file.1234")
+    assert files(tmp_path) == ["file.1234"]
