@@ -13,7 +13,8 @@ from typing import Any
 from lark import Token
 
 from resdsl.diagnostics import Span
-from resdsl.syntax import mistakes, tree
+from resdsl.syntax import tree
+from resdsl.syntax.mistakes import meaning
 from resdsl.syntax.nodes import Nodes
 
 MAX_EXPRESSION_DEPTH = 100
@@ -65,7 +66,7 @@ class Builder:
                 values.append(None)
                 continue
             if isinstance(child, Token):
-                first, last = child.start_pos, child.end_pos
+                first, last = child.start_pos or 0, child.end_pos or 0
                 if child.type == "NAME":
                     values.append(tree.Identifier(str(child), span=nodes.span(first, last)))
                 elif child.type in _TELLING:
@@ -83,7 +84,7 @@ class Builder:
             if rule in _DEEPENING:
                 depth += 1
                 if depth > MAX_EXPRESSION_DEPTH:
-                    nodes.diagnostics.report(mistakes.nested_too_deep(span, MAX_EXPRESSION_DEPTH))
+                    nodes.findings.report(meaning.nested_too_deep(span, MAX_EXPRESSION_DEPTH))
                     return Piece(tree.Broken(span=span), span, 0)
         else:
             depth = 0

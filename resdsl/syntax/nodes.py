@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 
 from lark import Token
 
-from resdsl.diagnostics import Diagnostics, Source, Span
-from resdsl.syntax import mistakes, tree
+from resdsl.diagnostics import Source, Span
+from resdsl.syntax import tree
+from resdsl.syntax.findings import Findings
+from resdsl.syntax.mistakes import meaning
 from resdsl.syntax.numbers import number_value, size_value
 
 ParseHole = Callable[[int, int], tree.Expression | tree.Broken]
@@ -33,7 +35,7 @@ class Nodes:
     """Makes the nodes of one text."""
 
     source: Source
-    diagnostics: Diagnostics
+    findings: Findings
     parse_hole: ParseHole
 
     def span(self, start: int, end: int) -> Span:
@@ -128,7 +130,7 @@ class Nodes:
                 case tree.Step(None, tree.Call() as call, None):
                     calls.append(call)
                 case _:
-                    self.diagnostics.report(mistakes.not_a_preprocessing_step(statement.span))
+                    self.findings.report(meaning.not_a_preprocessing_step(statement.span))
         return tree.Preprocess(tuple(calls), span=span)
 
     def labels(self, span: Span, value: Token) -> tree.Labels:
@@ -211,9 +213,7 @@ class Nodes:
     ) -> tree.For:
         return tree.For(variable, first, last, body, span=span)
 
-    def choice(
-        self, span: Span, condition: tree.Expression, then: tree.Body, otherwise: tree.Body | None
-    ) -> tree.If:
+    def choice(self, span: Span, condition: tree.Expression, then: tree.Body, otherwise: tree.Body | None) -> tree.If:
         return tree.If(condition, then, otherwise, span=span)
 
     def else_if(self, _span: Span, choice: tree.If) -> tree.Body:
@@ -241,10 +241,10 @@ class Nodes:
         # A comparison in parentheses is a value like any other; its span begins at the parenthesis.
         if (
             isinstance(left, tree.Binary)
-            and left.operator in mistakes.COMPARISONS
+            and left.operator in meaning.COMPARISONS
             and left.span.start == left.left.span.start
         ):
-            self.diagnostics.report(mistakes.chained_comparison(left, self._token_span(operator), right))
+            self.findings.report(meaning.chained_comparison(left, self._token_span(operator), right))
             return tree.Broken(span=span)
         return tree.Binary(str(operator), left, right, span=span)
 
@@ -271,14 +271,14 @@ class Nodes:
     def number(self, span: Span, text: Token) -> tree.Number | tree.Broken:
         value = number_value(text)
         if value is None:
-            self.diagnostics.report(mistakes.number_too_large(span))
+            self.findings.report(meaning.number_too_large(span))
             return tree.Broken(span=span)
         return tree.Number(value, str(text), span=span)
 
     def size(self, span: Span, text: Token) -> tree.SizeLiteral | tree.Broken:
         value = size_value(text)
         if value is None:
-            self.diagnostics.report(mistakes.number_too_large(span))
+            self.findings.report(meaning.number_too_large(span))
             return tree.Broken(span=span)
         return tree.SizeLiteral(*value, span=span)
 

@@ -59,7 +59,8 @@ class Tables:
 
     def lex(self, text: str) -> Iterator[Token]:
         """All tokens of a text but blanks. Never fails: text that is nothing makes tokens too."""
-        return LexerThread.from_text(self._lexer, text).lex(None)
+        stream: Iterator[Token] = LexerThread.from_text(self._lexer, text).lex(None)  # type: ignore[no-untyped-call]
+        return stream
 
 
 @cache

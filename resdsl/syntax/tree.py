@@ -29,7 +29,8 @@ class Identifier(Tree):
 class Number(Tree):
     """``1_000``, ``1e-3``, ``11.51G``. ``text`` is as written (a claim is compared at its written precision);
     ``value`` is an ``int`` where it is a whole number written without point or exponent or with a suffix that makes
-    it whole (``11.51G`` is ``11_510_000_000``)."""
+    it whole (``11.51G`` is ``11_510_000_000``).
+    """
 
     value: int | float
     text: str = field(compare=False)

@@ -1,4 +1,4 @@
-"""What is said of mistakes in the text: one function per kind of mistake."""
+"""What follows the grammar and still means nothing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,339 @@
+"""Brackets that do not match: told, and mended, so that the parser always sees them in pairs.
+
+What a missing bracket belongs to is read off the layout, as people do: a bracket that is closed on a line indented less
+than the one it was opened on was forgotten; so was one still open where the next definition begins in the first column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise, takewhile
+
+from lark import Token
+
+from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catalogue
+from resdsl.syntax.findings import Findings
+from resdsl.syntax.lexing import CLOSING, OPENING, VALUE_STARTS, make_token
+
+MAX_BRACE_DEPTH = 50
+MAX_BRACKET_DEPTH = 100
+
+_TEXT = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+_STARTS_A_DEFINITION = frozenset({"MODEL", "BLOCK", "USE"})
+_STARTS_A_STATEMENT = frozenset({
+    "LABEL", "STAGE", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "TAP", "FROM", "OUTPUT", "CONST", "EXPECT", "FOR",
+    "ARROW", "SHORTCUT", "RBRACE", "LBRACE", "INPUT", "DEFAULT", "LABELS", "PREPROCESS",
+})  # fmt: skip
+_ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "LABEL"})
+
+
+@dataclass(slots=True)
+class _Open:
+    """A bracket that is open. ``forgotten_at`` is the first place where the layout says that it should be closed."""
+
+    token: Token
+    indent: int
+    is_enumeration: bool = False
+    forgotten_at: int | None = None
+
+    @property
+    def is_body(self) -> bool:
+        return self.token.type == "LBRACE" and not self.is_enumeration
+
+
+def balance(tokens: list[Token], source: Source, findings: Findings) -> list[Token] | None:
+    """The tokens with brackets in pairs; ``None`` where they nest too deep."""
+    too_deep = _too_deep(tokens)
+    if too_deep is not None:
+        findings.report(too_deep_error(too_deep, source))
+        return None
+    if _is_balanced(tokens):
+        return tokens
+    mended: list[Token] = []
+    for segment in _definitions(tokens):
+        mended += segment if _is_balanced(segment) else _Mender(segment, source, findings).mend()
+    return mended
+
+
+def too_deep_error(token: Token, source: Source) -> Diagnostic:
+    """A bracket beyond the limit of nesting."""
+    limit = MAX_BRACE_DEPTH if token.type == "LBRACE" else MAX_BRACKET_DEPTH
+    way_out = "move the inner part into a `block`" if token.type == "LBRACE" else "name parts of it with `const`"
+    return Diagnostic(
+        catalogue.LIMIT,
+        f"brackets nest deeper than {limit} levels here",
+        Label(_span(token, source)),
+        helps=(way_out,),
+    )
+
+
+def _span(token: Token, source: Source) -> Span:
+    return source.span(token.start_pos or 0, token.end_pos or 0)
+
+
+def _too_deep(tokens: list[Token]) -> Token | None:
+    braces = brackets = 0
+    for token in tokens:
+        if token.type == "LBRACE":
+            braces += 1
+        elif token.type == "RBRACE":
+            braces = max(0, braces - 1)
+        elif token.type in OPENING:
+            brackets += 1
+        elif token.type in CLOSING:
+            brackets = max(0, brackets - 1)
+        else:
+            continue
+        if braces > MAX_BRACE_DEPTH or brackets > MAX_BRACKET_DEPTH:
+            return token
+    return None
+
+
+def _is_balanced(tokens: list[Token]) -> bool:
+    """Whether all brackets match, and no definition begins in the first column inside of one."""
+    expected: list[str] = []
+    for position, token in enumerate(tokens):
+        if token.type in OPENING:
+            expected.append(OPENING[token.type])
+        elif token.type in CLOSING:
+            if not expected or expected.pop() != token.type:
+                return False
+        elif expected and _begins_definition(tokens, position):
+            return False
+    return not expected
+
+
+def _begins_definition(tokens: list[Token], position: int) -> bool:
+    return (
+        tokens[position].type in _STARTS_A_DEFINITION
+        and tokens[position].column == 1
+        and position + 1 < len(tokens)
+        and tokens[position + 1].type in {"NAME", "STRING"}
+    )
+
+
+def _definitions(tokens: list[Token]) -> list[list[Token]]:
+    """The tokens in pieces that each begin with a definition in the first column."""
+    starts = [position for position in range(len(tokens)) if _begins_definition(tokens, position)]
+    bounds = [0, *[start for start in starts if start], len(tokens)]
+    return [tokens[start:end] for start, end in pairwise(bounds)]
+
+
+@dataclass
+class _Mender:
+    """Mends the brackets of one definition."""
+
+    tokens: list[Token]
+    source: Source
+    findings: Findings
+    kept: list[Token] = field(default_factory=list)
+    stack: list[_Open] = field(default_factory=list)
+    insertions: list[tuple[int, int, Token]] = field(default_factory=list)
+    # Braces without a partner: how many more are opened than closed.
+    missing: int = 0
+    indent: int = 1
+
+    def mend(self) -> list[Token]:
+        kinds = [token.type for token in self.tokens]
+        self.missing = kinds.count("LBRACE") - kinds.count("RBRACE")
+        line_begins = True
+        for position, token in enumerate(self.tokens):
+            if token.type == "NEWLINE":
+                self._end_line(position)
+                line_begins = True
+            else:
+                if line_begins:
+                    self.indent = token.column or 1
+                self._leave_enumeration(token)
+                if token.type in OPENING:
+                    self._open(token, position)
+                elif token.type in CLOSING and not self._close(token, first_on_line=line_begins):
+                    continue
+                line_begins = False
+            self.kept.append(token)
+        while self.stack:
+            self._forget_top(None)
+        # From the end, so that places stay right; at the same place, what was forgotten first is further in.
+        for position, _, token in sorted(self.insertions, key=lambda insertion: insertion[:2], reverse=True):
+            self.kept.insert(position, token)
+        return self.kept
+
+    def _end_line(self, position: int) -> None:
+        """Note what the layout says of the brackets that are open at the end of a line."""
+        after = position + 1
+        if after == len(self.tokens) or self.tokens[after].type == "NEWLINE" or not self.stack or not self.kept:
+            return
+        following = self.tokens[after]
+        here = len(self.kept)
+        if self.stack[-1].token.type != "LBRACE":
+            if self._may_go_on(following):
+                return
+            for opened in reversed(self.stack):
+                if opened.token.type == "LBRACE":
+                    break
+                opened.forgotten_at = here if opened.forgotten_at is None else opened.forgotten_at
+            return
+        if following.type == "RBRACE":
+            return
+        for opened in reversed(self.stack):
+            if opened.token.type != "LBRACE":
+                break
+            if opened.forgotten_at is None and (following.column or 1) <= opened.indent:
+                opened.forgotten_at = here
+
+    def _leave_enumeration(self, token: Token) -> None:
+        """Note where an enumeration ends by what is in it: ``(kind: {a, b = a)``."""
+        top = self.stack[-1] if self.stack else None
+        if not top or not top.is_enumeration or top.forgotten_at is not None:
+            return
+        if not token.isidentifier() and token.type not in {"COMMA", "RBRACE"}:
+            top.forgotten_at = len(self.kept)
+
+    def _may_go_on(self, following: Token) -> bool:
+        """Whether a list of arguments may go on in the next line."""
+        if following.type in _STARTS_A_STATEMENT:
+            return False
+        return self.kept[-1].type not in _ENDS_A_VALUE or following.type not in VALUE_STARTS
+
+    def _open(self, token: Token, position: int) -> None:
+        enumerates = position > 0 and self.tokens[position - 1].type == "COLON"
+        if token.type == "LBRACE" and not enumerates:
+            while self.stack and self.stack[-1].token.type != "LBRACE":
+                self._forget_top(token)
+        self.stack.append(_Open(token, self.indent, is_enumeration=token.type == "LBRACE" and enumerates))
+
+    def _close(self, token: Token, *, first_on_line: bool) -> bool:
+        """Match a closing bracket; False where it is to be dropped."""
+        if token.type == "RBRACE":
+            return self._close_brace(token, first_on_line=first_on_line)
+        inner = takewhile(lambda opened: not opened.is_body, reversed(self.stack))
+        opener = next((opened for opened in inner if OPENING[opened.token.type] == token.type), None)
+        if opener is not None:
+            while self.stack[-1] is not opener:
+                self._forget_top(token)
+            self.stack.pop()
+            return True
+        if self.stack and self.stack[-1].token.type != "LBRACE":
+            self._mismatch(self.stack.pop().token, token)
+            return True
+        if self.stack and self._is_meant_as_argument_list(self.stack[-1].token, token):
+            self._wrong_opening(self.stack.pop().token, token)
+            return True
+        self._closes_nothing(token)
+        return False
+
+    def _is_meant_as_argument_list(self, opening: Token, closing: Token) -> bool:
+        """Whether a brace was meant as a parenthesis: ``conv{64, 3x3)``."""
+        start = opening.start_pos or 0
+        return start > 0 and self.source.text[start - 1].isalnum() and opening.line == closing.line
+
+    def _close_brace(self, token: Token, *, first_on_line: bool) -> bool:
+        column = token.column or 1
+        braces = [opened for opened in self.stack if opened.token.type == "LBRACE"]
+        on_top = self.stack[-1] if self.stack else None
+        if on_top is not None and on_top.token.type != "LBRACE" and (self.missing < 0 or not braces):
+            self.missing += 1
+            self._mismatch(self.stack.pop().token, token)
+            return True
+        if not braces or (first_on_line and self.missing < 0 and column > braces[-1].indent):
+            self.missing += 1
+            self._closes_nothing(token)
+            return False
+        while self.stack[-1].token.type != "LBRACE":
+            self._forget_top(token)
+        while self.missing > 0 and first_on_line and len(braces) > 1 and column < braces[-1].indent:
+            self.missing -= 1
+            while self.stack and self.stack[-1] is not braces[-2]:
+                self._forget_top(token)
+            braces.pop()
+        self.stack.pop()
+        return True
+
+    def _forget_top(self, noticed: Token | None) -> None:
+        """Close the innermost open bracket, and tell of it."""
+        opened = self.stack.pop()
+        position = len(self.kept) if opened.forgotten_at is None else opened.forgotten_at
+        if opened.forgotten_at is None and noticed is None:
+            while position and self.kept[position - 1].type == "NEWLINE":
+                position -= 1
+        previous = self.kept[position - 1]
+        closing = OPENING[opened.token.type]
+        end = previous.end_pos or 0
+        self.insertions.append((position, len(self.insertions), make_token(closing, "", end, previous)))
+        self.findings.report(self._unclosed(opened, noticed, end))
+
+    def _unclosed(self, opened: _Open, noticed: Token | None, end: int) -> Diagnostic:
+        text, closing = _TEXT[opened.token.type], _TEXT[OPENING[opened.token.type]]
+        fix = None
+        if opened.forgotten_at is not None or noticed is not None:
+            new_text = "\n" + " " * (opened.indent - 1) + closing if opened.is_body else closing
+            fix = Fix(f"close it with `{closing}`", (Edit(self.source.span(end, end), new_text),))
+        if not opened.is_body:
+            seen = Label(self.source.span(end, end), f"expected `{closing}` by here")
+        elif noticed is not None:
+            seen = Label(_span(noticed, self.source), "this closes a bracket further out, by its indentation")
+        else:
+            stop = self.source.span(end, end)
+            after = self._next_definition()
+            seen = (
+                Label(stop, "the file ends here")
+                if after is None
+                else Label(after, "the next definition begins while it is open")
+            )
+        helps = (f"write `{closing}` where it ends",)
+        return Diagnostic(
+            catalogue.UNCLOSED, f"this `{text}` is never closed", Label(_span(opened.token, self.source)), (seen,),
+            helps=helps, fix=fix,
+        )  # fmt: skip
+
+    def _next_definition(self) -> Span | None:
+        """Where the definition behind these tokens begins."""
+        end = self.tokens[-1].end_pos or 0
+        rest = self.source.text[end:]
+        if not rest.strip():
+            return None
+        word = rest.split(maxsplit=1)[0]
+        start = end + rest.index(word)
+        return self.source.span(start, start + len(word))
+
+    def _mismatch(self, opening: Token, closing: Token) -> None:
+        right = OPENING[opening.type]
+        wrong, place = str(closing), _span(closing, self.source)
+        closing.type = right
+        self.findings.report(
+            Diagnostic(
+                catalogue.UNEXPECTED_TEXT,
+                f"`{opening}` is closed by `{wrong}`",
+                Label(place, f"expected `{_TEXT[right]}`"),
+                (Label(_span(opening, self.source), "opened here"),),
+                helps=(f"write `{_TEXT[right]}`",),
+                fix=Fix(f"close it with `{_TEXT[right]}`", (Edit(place, _TEXT[right]),)),
+            )
+        )
+
+    def _wrong_opening(self, opening: Token, closing: Token) -> None:
+        place, right = _span(opening, self.source), "(" if closing.type == "RPAR" else "["
+        opening.type = "LPAR" if closing.type == "RPAR" else "LSQB"
+        self.missing -= 1
+        self.findings.report(
+            Diagnostic(
+                catalogue.UNEXPECTED_TEXT,
+                f"`{opening}` is closed by `{closing}`",
+                Label(place, f"expected `{right}`"),
+                (Label(_span(closing, self.source), "closed here"),),
+                helps=(f"write `{right}`",),
+                fix=Fix(f"open it with `{right}`", (Edit(place, right),)),
+            )
+        )
+
+    def _closes_nothing(self, token: Token) -> None:
+        place = _span(token, self.source)
+        self.findings.report(
+            Diagnostic(
+                catalogue.UNEXPECTED_TEXT,
+                f"this `{token}` closes nothing",
+                Label(place, "no bracket is open here" if not self.stack else ""),
+                helps=("remove it, or open the bracket that it should close",),
+                fix=Fix("remove it", (Edit(place, ""),)),
+            )
+        )

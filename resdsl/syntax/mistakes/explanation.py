@@ -1,0 +1,60 @@
+"""What is said of a syntax error, and how parsing goes on as if it were mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from lark import Token
+
+from resdsl.diagnostics import Code, Diagnostic, Edit, Fix, Label, Span, catalogue
+from resdsl.syntax.lexing import retyped
+from resdsl.syntax.place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Tokens ``[start, end)`` replaced by others.
+
+    Parsing goes on at ``start``; where that lies before the error, the statement is read anew.
+    """
+
+    start: int
+    end: int
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is said, and how to go on; without a repair the statement is skipped."""
+
+    diagnostic: Diagnostic
+    repair: Repair | None = None
+
+
+Recognizer = Callable[[Place], Explanation | None]
+"""Knows one mistake by the tokens around it."""
+
+
+def error(
+    message: str,
+    span: Span,
+    label: str = "",
+    *,
+    code: Code = catalogue.UNEXPECTED_TEXT,
+    secondary: Iterable[tuple[Span, str]] = (),
+    helps: Iterable[str] = (),
+    fix: tuple[str, Iterable[tuple[Span, str]]] | None = None,
+) -> Diagnostic:
+    return Diagnostic(
+        code,
+        message,
+        Label(span, label),
+        secondary=tuple(Label(*other) for other in secondary),
+        helps=tuple(helps),
+        fix=Fix(fix[0], tuple(Edit(*edit) for edit in fix[1])) if fix else None,
+    )
+
+
+def replace_token(place: Place, kind: str) -> Repair:
+    return Repair(place.position, place.position + 1, (retyped(place.token, kind),))

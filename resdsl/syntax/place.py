@@ -1,0 +1,117 @@
+"""The place of a syntax error: what stands around it, and what could have come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lark import Token
+
+from resdsl.diagnostics import Source, Span
+from resdsl.syntax.automaton import Automaton
+from resdsl.syntax.lexing import CLOSING, END, OPENING
+from resdsl.syntax.tables import HOLE
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the token at ``position`` could not come."""
+
+    tokens: Sequence[Token]
+    position: int
+    automaton: Automaton
+    source: Source
+    keywords: Mapping[str, str] = field(repr=False)
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.position]
+
+    @property
+    def kind(self) -> str:
+        return self.token.type
+
+    @property
+    def previous(self) -> Token | None:
+        """The token before, in the same statement."""
+        return self.tokens[self.position - 1] if self.position > self.start else None
+
+    def after(self, distance: int = 1) -> Token:
+        """A token further on."""
+        return self.tokens[min(self.position + distance, len(self.tokens) - 1)]
+
+    @cached_property
+    def start(self) -> int:
+        """The position of the statement's first token."""
+        offset = self.automaton.unwound_from("ERROR")
+        position = self.position
+        if offset is None:
+            return position
+        while position > 0 and (self.tokens[position - 1].start_pos or 0) >= offset:
+            position -= 1
+        return position
+
+    @cached_property
+    def head(self) -> int:
+        """The position of the first token behind the statement's label."""
+        kinds = [token.type for token in self.tokens[self.start : self.start + 2]]
+        return self.start + 2 if kinds == ["LABEL", "COLON"] else self.start
+
+    @cached_property
+    def at_top(self) -> bool:
+        """Whether the statement stands outside of all bodies."""
+        return self.automaton.unwound_accepts("ERROR", "MODEL")
+
+    @property
+    def in_hole(self) -> bool:
+        """Whether this is the inside of a label's braces."""
+        return self.automaton.start == HOLE
+
+    @cached_property
+    def bracket(self) -> Token | None:
+        """The innermost bracket of the statement that is open here."""
+        stack: list[Token] = []
+        for token in self.tokens[self.start : self.position]:
+            if token.type in OPENING:
+                stack.append(token)
+            elif token.type in CLOSING and stack:
+                stack.pop()
+        return stack[-1] if stack else None
+
+    @cached_property
+    def end(self) -> int:
+        """The position behind the last token of the statement, as far as no body begins."""
+        depth = 0
+        for position in range(self.position, len(self.tokens)):
+            kind = self.tokens[position].type
+            if kind in {"NEWLINE", END} or (depth == 0 and kind in {"SEMICOLON", "LBRACE", "ARROW"}):
+                return position
+            if kind in OPENING:
+                depth += 1
+            elif kind in CLOSING:
+                depth -= 1
+                if depth < 0:
+                    return position
+        return len(self.tokens) - 1
+
+    def accepts(self, *kinds: str) -> bool:
+        return self.automaton.accepts(*kinds)
+
+    def span(self, token: Token) -> Span:
+        return self.source.span(token.start_pos or 0, token.end_pos or 0)
+
+    @property
+    def here(self) -> Span:
+        """What to underline: the token, or the end of the one before where the token cannot be seen."""
+        if self.kind in {"NEWLINE", END} or not self.token:
+            return self.behind
+        return self.span(self.token)
+
+    @property
+    def behind(self) -> Span:
+        """The empty place right behind the token before."""
+        if self.position == 0:
+            return self.source.span(self.token.start_pos or 0, self.token.start_pos or 0)
+        end = self.tokens[self.position - 1].end_pos or 0
+        return self.source.span(end, end)

@@ -1,0 +1,92 @@
+"""Tokens and what could have come, in the words of people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from lark import Token
+
+_OPERATORS = frozenset({
+    "PLUS", "MINUS", "STAR", "SLASH", "DOUBLE_SLASH", "PERCENT", "EQUALITY", "ORDER", "OTHER_ORDER", "AND", "OR",
+})  # fmt: skip
+_VALUE = frozenset({
+    "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "NAME", "LPAR", "LSQB", "MINUS", "NOT", "BAD_VALUE",
+})  # fmt: skip
+_STATEMENT = frozenset({
+    "LABEL", "STAGE", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "FROM", "FOR", "IF", "INPUT", "TAP", "OUTPUT",
+    "CONST", "DEFAULT", "PREPROCESS", "LABELS", "EXPECT", "INT", "NAME", "LPAR", "LBRACE",
+})  # fmt: skip
+_DEFINITION = frozenset({"MODEL", "BLOCK", "USE", "CONST"})
+_ENDS = frozenset({"NEWLINE", "SEMICOLON", "$END"})
+_SILENT = frozenset({"ERROR", "BAD_VALUE"})
+
+_WORDS = {
+    "NAME": "a name",
+    "LABEL": "a label",
+    "LABEL_NAME": "a name",
+    "INT": "a whole number",
+    "STRING": "a string in double quotes",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "COMMA": "`,`",
+    "COLON": "`:`",
+    "EQUAL": "`=`",
+    "ARROW": "`->`",
+    "DOTDOT": "`..`",
+    "EQUALITY": "`==`",
+    "ORDER": "`<=` or `>=`",
+}
+
+
+def shown(text: str) -> str:
+    """Text of the author's, cut where it is long."""
+    return text if len(text) <= 30 else f"{text[:27]}..."
+
+
+def found(token: Token) -> str:
+    """What a token is called where it was not expected."""
+    if token.type == "NEWLINE":
+        return "the end of the line"
+    if token.type == "$END":
+        return "the end of the file"
+    if not token:
+        return "nothing"
+    return f"`{shown(token)}`"
+
+
+def expected(kinds: Iterable[str], keyword: Callable[[str], str | None]) -> str:
+    """What could have come: ``a value, `)` or `,```; empty where that is too much to tell."""
+    kinds = set(kinds) - _SILENT
+    words: list[str] = []
+    if kinds >= _DEFINITION:
+        words.append("`model`, `block`, `use` or `const`")
+        kinds -= _DEFINITION
+    if {"STAGE", "RESIDUAL"} <= kinds:
+        words.append("a statement")
+        kinds -= _STATEMENT | _ENDS
+    if {"INT", "STRING", "LSQB"} <= kinds:
+        words.append("a value")
+        kinds -= _VALUE
+    if kinds & _OPERATORS - {"EQUALITY", "ORDER", "MINUS"} and not kinds <= _OPERATORS:
+        # Behind a value, anything that goes on with it could come; what ends it says more.
+        kinds -= _OPERATORS | {"LSQB", "LPAR", "IF", "X"}
+    if "NEWLINE" in kinds:
+        kinds -= _ENDS | {"ARROW", "X", "RBRACE", "SHORTCUT", "ELSE", "LPAR"}
+        words.append("the end of the statement")
+    if "NAME" in kinds and "LABEL_NAME" in kinds:
+        kinds.discard("LABEL_NAME")
+    words += [_WORDS.get(kind) or f"`{keyword(kind) or kind.lower()}`" for kind in sorted(kinds - {"$END"})]
+    if "$END" in kinds:
+        words.append("the end of the file")
+    return either(words)
+
+
+def either(words: list[str]) -> str:
+    """``a, b or c``."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} or {words[-1]}"
