@@ -46,7 +46,7 @@ class SizeLiteral(Tree):
 
 @dataclass(frozen=True, slots=True)
 class String(Tree):
-    """``"..."``. No escapes but ``\\"`` and ``\\\\``."""
+    r"""``"..."``. No escapes but ``\"`` and ``\\``."""
 
     value: str
 
@@ -243,7 +243,7 @@ class For(Tree):
 
 @dataclass(frozen=True, slots=True)
 class If(Tree):
-    """``if c { .. } else if d { .. } else { .. }``; ``otherwise`` is a body that holds an ``If`` alone for ``else if``."""
+    """``if c { .. } else if d { .. } else { .. }``; for ``else if``, ``otherwise`` is a body of one ``If``."""
 
     condition: Expression
     then: Body
