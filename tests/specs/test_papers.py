@@ -1,4 +1,4 @@
-"""What the papers' tables and the libraries' documentation say of the networks, at the precision they say it with."""
+"""What the papers' tables say of the networks, at the precision they say it with."""
 
 from __future__ import annotations
 
@@ -31,14 +31,6 @@ PARAMETERS = [
     ("densenet_cifar", {"depth": 100, "growth": 12}, "0.8M", f"{DENSENET}, table 2"),
     ("densenet_cifar", {"depth": 250, "growth": 24}, "15.3M", f"{DENSENET}, table 2"),
     ("densenet_cifar", {"depth": 190, "growth": 40}, "25.6M", f"{DENSENET}, table 2"),
-    ("vgg19", {}, "143667240", "torchvision 0.29.1, VGG19_Weights"),
-    ("resnext101_32x8d", {}, "88791336", "torchvision 0.29.1, ResNeXt101_32X8D_Weights"),
-    ("resnext101_64x4d", {}, "83455272", "torchvision 0.29.1, ResNeXt101_64X4D_Weights"),
-    ("wide_resnet101_2", {}, "126886696", "torchvision 0.29.1, Wide_ResNet101_2_Weights"),
-    ("seresnet50", {}, "28088024", "timm 1.0.31"),
-    ("resnet50d", {}, "25576264", "timm 1.0.31"),
-    ("resnetv2_101", {}, "44541480", "timm 1.0.31"),
-    ("resnetv2_152", {}, "60185128", "timm 1.0.31"),
 ]
 
 MACS = [
@@ -69,10 +61,7 @@ SUFFIXES = {"M": 6, "G": 9}
 
 def written_as(value: int, figure: str) -> str:
     """``value`` as ``figure`` writes it: 269,722 beside ``0.27M`` is ``0.27M``."""
-    suffix = figure[-1]
-    if suffix not in SUFFIXES:
-        return str(value)
-    digits = Decimal(figure[:-1])
+    digits, suffix = Decimal(figure[:-1]), figure[-1]
     return f"{Decimal(value).scaleb(-SUFFIXES[suffix]).quantize(digits, ROUND_HALF_EVEN)}{suffix}"
 
 
