@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import Given, Slots, bind_definition, bind_operator, match
@@ -11,7 +9,7 @@ from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined, Unit
 from resdsl.elaborate.state import Flow, Frame, Naming, Place, State, Variable, renamed
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
-from resdsl.ir.dims import Dim, Expression, symbol
+from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Scope, ScopeKind
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ops import joins, operators
@@ -333,12 +331,3 @@ def _has_weights(state: State, first: int) -> bool:
     types = (tuple(state.nodes[index].type for index in node.inputs) for node in state.nodes[first:])
     pairs = zip(state.nodes[first:], types, strict=True)
     return any(node.operator.parameters(*inputs) for node, inputs in pairs)
-
-
-def input_symbols(shape: tuple[Dim, ...]) -> Mapping[str, Dim]:
-    """The symbols that the shape of an input introduces, each standing for itself."""
-    found: dict[str, Dim] = {}
-    for dim in shape:
-        if isinstance(dim, Expression):
-            found.update({name: symbol(name) for name in dim.symbols})
-    return found

@@ -10,7 +10,7 @@ from resdsl.diagnostics import Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate import claims, preprocessing
 from resdsl.elaborate.arguments import Given, Slots, bind_definition
-from resdsl.elaborate.calls import constants, input_symbols
+from resdsl.elaborate.calls import constants
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.flow import run_body
 from resdsl.elaborate.limits import Limits
@@ -138,7 +138,7 @@ def _network(
     if line is not None:
         type_ = _input_type(state, line, shape, place)
         if type_ is not None:
-            frame.symbols = input_symbols(type_.shape)
+            frame.symbols = _symbols(line, type_)
             node = state.add(Input(type_), (), line.name.name, line, place)
             assert isinstance(node, Node)
             frame.value = 0
@@ -238,6 +238,15 @@ def _input_type(state: State, line: tree.Input, shape: tuple[Dim, ...] | None, p
         state.poisoned = True
         return None
     return TensorType(DType.F32, tuple(known) if shape is None else shape)
+
+
+def _symbols(line: tree.Input, type_: TensorType) -> dict[str, Dim]:
+    """What the symbols of an input stand for: themselves, or the sizes in their places where the shape was replaced."""
+    found: dict[str, Dim] = {}
+    for place, declared in enumerate(line.shape.dims):
+        if isinstance(declared, tree.Name) and declared.name[:1].isupper():
+            found.setdefault(declared.name, type_.shape[place] if place < type_.rank else symbol(declared.name))
+    return found
 
 
 def _input_dim(state: State, dim: tree.Expression, place: Place) -> Dim | None:
