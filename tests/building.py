@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +18,14 @@ def build(text: str) -> Graph:
     diagnostics = Diagnostics()
     graph = elaborate(load_program(Source("test.res", text), diagnostics), diagnostics)
     assert graph is not None, [error.message for error in diagnostics.errors]
+    return graph
+
+
+def shipped(name: str) -> Graph:
+    """One of the networks that resdsl brings along."""
+    path = Path(__file__).parents[1] / "specs" / f"{name}.res"
+    graph = elaborate(load_program(Source(path.name, path.read_text(), path), Diagnostics()), Diagnostics())
+    assert graph is not None
     return graph
 
 
