@@ -99,8 +99,8 @@ def zero_init_residual(graph: Graph) -> Graph:
     so are weights from a checkpoint.
     """
     parameters = dict(graph.parameters)
-    for join in residual_joins(graph):
-        norm = _last_norm(graph, join.inputs[0])
+    for residual in residuals(graph):
+        norm = _last_norm(graph, graph.nodes[residual.output].inputs[0])
         if norm is None:
             continue
         for parameter in graph.parameters_of(norm):
@@ -109,18 +109,18 @@ def zero_init_residual(graph: Graph) -> Graph:
     return replace(graph, parameters=parameters)
 
 
-def residual_joins(graph: Graph) -> list[Node]:
-    """The sums that residuals end with, in order. ``inputs[0]`` of each is its main path."""
-    found: list[Node] = []
+def residuals(graph: Graph) -> list[Scope]:
+    """The residuals that end with a sum, in order. The first input of the node that flows out is the main path."""
+    found: list[Scope] = []
     scopes = [graph.root]
     while scopes:
         scope = scopes.pop()
         scopes.extend(child for child in scope.children if isinstance(child, Scope))
-        node = graph.nodes[scope.output]
         # A residual with `shortcut none` ends with its main path, not with a sum.
-        if scope.kind is ScopeKind.JOIN and scope.callee == "residual" and isinstance(node.operator, Add):
-            found.append(node)
-    return sorted(found, key=lambda node: node.index)
+        ends_with_sum = isinstance(graph.nodes[scope.output].operator, Add)
+        if scope.kind is ScopeKind.JOIN and scope.callee == "residual" and ends_with_sum:
+            found.append(scope)
+    return sorted(found, key=lambda scope: scope.output)
 
 
 def _last_norm(graph: Graph, index: int) -> Node | None:
