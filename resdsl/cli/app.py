@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("check", "Write", "say everything that is wrong with specifications"),
     "fmt": Entry("fmt", "Write", "lay specifications out the one way"),
     "summary": Entry("summary", "Write", "what a network is made of, stage by stage"),
+    "specs": Entry("specs", "Write", "the networks that resdsl brings along"),
     "operators": Entry("operators", "Write", "the operators of the language and their arguments"),
     "compile": Entry("compile", "Build", "a specification to an ONNX file"),
     "weights": Entry("weights", "Build", "write the weights of a model to a file of their own"),
@@ -63,6 +64,13 @@ class App(click.Group):
         if name not in COMMANDS and not name.startswith("-"):
             raise click.UsageError(_unknown_command(name), ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would end with 1, which is for wrong input.
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write("\n".join(_help_lines(colored(sys.stdout))) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -16,11 +17,23 @@ from resdsl.diagnostics import CompileError
 from resdsl.driver.compile import Compiled
 from resdsl.driver.specification import Specification, load
 from resdsl.driver.tree_text import tree_text
-from resdsl.files import OutputError, whole_file
+from resdsl.driver.weights import told_in
+from resdsl.files import whole_file
 from resdsl.ir.graph import Graph
 from resdsl.ir.print import print_graph
 from resdsl.passes import PASSES, optimize
 from resdsl.weights.initial import Scheme
+
+
+def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for given in values:
+        old, equals, new = given.partition("=")
+        if not equals or old in found:
+            reason = "is not of the form OLD=NEW, such as norm1=bn1" if not equals else "renames a part twice"
+            raise click.BadParameter(f"'{given}' {reason}", ctx, option)
+        found[old] = new
+    return found
 
 
 @click.command("compile", short_help="a specification to an ONNX file")
@@ -33,6 +46,20 @@ from resdsl.weights.initial import Scheme
     help="What to write: the ONNX file, or the graph or syntax tree as text (to standard output, if not said).",
 )
 @specification_options
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="A checkpoint: .safetensors, .pth, .pt, .npz or .onnx. Tensors are found by name. Nothing in it is run.",
+)
+@click.option("--partial", is_flag=True, help="Take what fits of the weights; the rest keeps initial values.")
+@click.option(
+    "--rename",
+    "renames",
+    metavar="OLD=NEW",
+    multiple=True,
+    callback=_renames,
+    help="A part of the checkpoint's names, and what the network calls it. Repeatable.",
+)
 @click.option(
     "--init",
     type=click.Choice([str(scheme) for scheme in Scheme]),
@@ -62,6 +89,9 @@ def command(
     model: str | None,
     arguments: dict[str, object],
     input_shape: tuple[int | str, ...] | None,
+    weights: str | None,
+    partial: bool,
+    renames: dict[str, str],
     init: str,
     seed: int,
     zero_init_residual: bool,
@@ -94,6 +124,9 @@ def command(
     with bar(f"writing {target}", wanted=not terminal.quiet and not terminal.as_json) as progress:
         compiled = specification.compile(
             sys.stdout.buffer if target == "-" else target,
+            weights=weights,
+            partial=partial,
+            renames=renames,
             init=init,
             seed=seed,
             zero_init_residual=zero_init_residual,
@@ -122,12 +155,8 @@ def _write_text(terminal: Terminal, specification: Specification, emit: str, out
     if output in (None, "-"):
         terminal.result(text)
     else:
-        try:
-            with whole_file(Path(output)) as stream:
-                stream.write(text.encode())
-        except OutputError as error:
-            specification.diagnostics.report(error.diagnostic)
-            raise CompileError(specification.diagnostics) from None
+        with told_in(specification.diagnostics), whole_file(Path(output)) as stream:
+            stream.write(text.encode())
     terminal.show(specification.diagnostics)
 
 
@@ -142,8 +171,12 @@ def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:
 
 
 def _weights(compiled: Compiled, init: str, seed: int) -> str:
+    """Where the weights are from."""
     drawn = "all zero" if init == "zeros" else f"{init.replace('he_', 'He ').replace('_', ' ')}, seed {seed}"
-    return f"random weights ({drawn})"
+    if compiled.match is None:
+        return f"random weights ({drawn})"
+    rest = f"; the other {compiled.random} tensors are random ({drawn})" if compiled.random else ""
+    return f"{compiled.match}{rest}"
 
 
 def _next(target: str, compiled: Compiled) -> str:
@@ -162,5 +195,5 @@ def _data(compiled: Compiled) -> dict[str, object]:
         "seconds": round(compiled.seconds, 3),
         "tensors": compiled.tensors,
         "random": compiled.random,
-        "checkpoint": compiled.checkpoint,
+        "match": dataclasses.asdict(compiled.match) if compiled.match else None,
     }

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from resdsl.backends.onnx import Emitted, emit, emit_to_stream
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.driver.metadata import provenance
-from resdsl.files import OutputError
+from resdsl.driver.weights import told_in
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Initializer, Parameter
 from resdsl.passes import optimize
+from resdsl.weights.checkpoint import Checkpoint
+from resdsl.weights.formats.open import open_checkpoint
 from resdsl.weights.initial import Scheme, zero_init_residual
+from resdsl.weights.match import MatchReport, match
 from resdsl.weights.values import stream
+from resdsl.weights.variant import check_variant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from resdsl.driver.specification import Specification
 
 Value = tuple[Parameter, "np.ndarray"]
+
+STREAM = Path("-")
 
 Progress = Callable[[int, int], None]
 """Told how many bytes of weights are done, of how many."""
@@ -37,12 +44,17 @@ AfterPass = Callable[[str, Graph], None]
 class Options:
     """How a specification is compiled.
 
-    ``scheme`` and ``seed`` decide what is drawn at random; with ``zero_init_residual`` every residual block starts as
+    ``weights`` are a file or an open checkpoint, whose tensors go to where their names say, after ``renames`` (parts of
+    names in the checkpoint, and what the network calls them). All must fit, unless ``partial``. ``scheme`` and
+    ``seed`` decide what is drawn at random for the rest; with ``zero_init_residual`` every residual block starts as
     the identity. ``optimize`` is the level: 0 is the graph as written, 1 drops what computes nothing, 2 also folds
     batch norms. With ``external_data`` the weights go to a file beside the model; ``None`` does that for models of
     more than 2 GB.
     """
 
+    weights: str | os.PathLike[str] | Checkpoint | None = None
+    partial: bool = False
+    renames: Mapping[str, str] = field(default_factory=dict)
     scheme: Scheme = Scheme.HE_NORMAL
     seed: int = 0
     zero_init_residual: bool = False
@@ -54,8 +66,8 @@ class Options:
 class Compiled:
     """What was made. ``bytes`` are those of the model and of its file of weights, ``macs`` are for one image.
 
-    ``random`` are the tensors that were drawn at random or start from a constant, of ``tensors`` in all.
-    ``diagnostics`` are warnings.
+    ``random`` are the tensors that were drawn at random or start from a constant, of ``tensors`` in all; ``match`` is
+    what became of a checkpoint's. ``diagnostics`` are warnings.
     """
 
     path: Path | None
@@ -67,7 +79,7 @@ class Compiled:
     seconds: float
     random: int
     tensors: int
-    checkpoint: str | None
+    match: MatchReport | None
     diagnostics: Diagnostics
 
 
@@ -87,38 +99,66 @@ def compile_specification(
     start = time.perf_counter()
     found = specification.diagnostics
     graph = specification.graph
-    if options.zero_init_residual:
-        graph = zero_init_residual(graph)
-    origin = _origin(options)
-    optimized = optimize(graph, options.optimize, after=after_pass)
-    metadata = provenance(specification.program, specification.arguments, options.optimize, origin)
-    values = _told(stream(optimized.parameters.values(), options.seed, options.scheme), optimized, progress)
-    try:
-        if isinstance(output, str | os.PathLike):
-            written = emit(optimized, Path(output), values, metadata=metadata, external_data=options.external_data)
-        else:
-            written = Emitted(Path("-"), emit_to_stream(optimized, output, values, metadata=metadata))
-    except OutputError as error:
-        found.report(error.diagnostic)
-        raise CompileError(found) from None
+    with told_in(found), ExitStack() as files:
+        report: MatchReport | None = None
+        if options.weights is not None:
+            graph, report = _with_weights(graph, options, found, files)
+        if options.zero_init_residual:
+            graph = zero_init_residual(graph)
+        optimized = optimize(graph, options.optimize, after=after_pass)
+        random = sum(isinstance(parameter.source, Initializer) for parameter in graph.parameters.values())
+        origin = _origin(options, report, random)
+        metadata = provenance(specification.program, specification.arguments, options.optimize, origin)
+        values = _told(stream(optimized.parameters.values(), options.seed, options.scheme), optimized, progress)
+        written = _written(optimized, output, values, metadata, options)
     return Compiled(
-        path=written.path if isinstance(output, str | os.PathLike) else None,
+        path=None if written.path == STREAM else written.path,
         data_path=written.data_path,
         graph=optimized,
         parameters=graph.parameter_count,
         macs=graph.macs,
         bytes=written.bytes + written.data_bytes,
         seconds=time.perf_counter() - start,
-        random=sum(isinstance(parameter.source, Initializer) for parameter in graph.parameters.values()),
+        random=random,
         tensors=len(graph.parameters),
-        checkpoint=None,
+        match=report,
         diagnostics=found,
     )
 
 
-def _origin(options: Options) -> dict[str, object]:
+def _with_weights(graph: Graph, options: Options, found: Diagnostics, files: ExitStack) -> tuple[Graph, MatchReport]:
+    """The graph with a checkpoint's tensors, which stays open as long as ``files``."""
+    checkpoint = options.weights
+    if not isinstance(checkpoint, Checkpoint):
+        assert checkpoint is not None
+        checkpoint = files.enter_context(open_checkpoint(Path(checkpoint)))
+    graph, report = match(graph, checkpoint, found, partial=options.partial, renames=options.renames)
+    if found.errors:
+        raise CompileError(found)
+    check_variant(graph, checkpoint, found)
+    return graph, report
+
+
+def _written(
+    graph: Graph,
+    output: str | os.PathLike[str] | BinaryIO,
+    values: Iterator[Value],
+    metadata: Mapping[str, str],
+    options: Options,
+) -> Emitted:
+    if isinstance(output, str | os.PathLike):
+        return emit(graph, Path(output), values, metadata=metadata, external_data=options.external_data)
+    return Emitted(STREAM, emit_to_stream(graph, output, values, metadata=metadata))
+
+
+def _origin(options: Options, report: MatchReport | None, random: int) -> dict[str, object]:
     """Where the weights are from, for the metadata."""
-    return {"scheme": str(options.scheme), "seed": options.seed}
+    origin: dict[str, object] = {}
+    if report is not None:
+        origin |= {"checkpoint": report.checkpoint, "tensors": len(report.loaded)}
+    if random:
+        origin |= {"scheme": str(options.scheme), "seed": options.seed}
+    return origin
 
 
 def _told(values: Iterator[Value], graph: Graph, progress: Progress | None) -> Iterator[Value]:

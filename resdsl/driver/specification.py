@@ -18,6 +18,7 @@ from resdsl.syntax.tree import Module
 if TYPE_CHECKING:
     from resdsl.analysis.summary import Summary
     from resdsl.driver.compile import AfterPass, Compiled, Progress
+    from resdsl.weights.checkpoint import Checkpoint
 
 
 def load(
@@ -135,6 +136,9 @@ class Specification:
         self,
         output: str | os.PathLike[str] | BinaryIO,
         *,
+        weights: str | os.PathLike[str] | Checkpoint | None = None,
+        partial: bool = False,
+        renames: Mapping[str, str] = MappingProxyType({}),
         init: str = "he_normal",
         seed: int = 0,
         zero_init_residual: bool = False,
@@ -144,6 +148,10 @@ class Specification:
         after_pass: AfterPass | None = None,
     ) -> Compiled:
         """Write the network as an ONNX file, whole or not at all; an existing file stays until the new one is done.
+
+        ``weights`` is a file, or a checkpoint that ``resdsl.read_weights`` opened. Its tensors are found by name, after
+        ``renames`` (``{"backbone.body": "", "norm1": "bn1"}``: parts of its names, and what the network calls them).
+        All must fit, unless ``partial``: then what does not fit keeps its initial value, with a warning.
 
         ``init`` is how kernels are drawn (see ``resdsl.weights.initial.Scheme``), from ``seed`` and each tensor's own
         name; with ``zero_init_residual`` every residual block starts as the identity. ``optimize`` is the level: 0 is
@@ -157,7 +165,7 @@ class Specification:
         from resdsl.driver.compile import Options, compile_specification  # noqa: PLC0415  onnx is not needed to check
         from resdsl.weights.initial import Scheme  # noqa: PLC0415
 
-        options = Options(Scheme(init), seed, zero_init_residual, optimize, external_data)
+        options = Options(weights, partial, renames, Scheme(init), seed, zero_init_residual, optimize, external_data)
         return compile_specification(self, output, options, progress=progress, after_pass=after_pass)
 
     def _elaborate(self, model: str | None) -> Graph | None:

@@ -1,0 +1,29 @@
+"""``resdsl weights``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from resdsl.cli.options import speaking
+from resdsl.cli.quantities import short, size
+from resdsl.cli.terminal import Terminal
+from resdsl.diagnostics import Diagnostics
+from resdsl.driver.weights import extract_weights
+
+
+@click.command("weights", short_help="write the weights of a model to a file of their own")
+@click.argument("model")
+@click.option("-o", "--output", metavar="FILE", help="Where to. If not said: MODEL's name, .safetensors.")
+@speaking
+def command(terminal: Terminal, model: str, output: str | None) -> None:
+    """Write the weights of a model to a .safetensors file, by the names that frameworks know them by.
+
+    MODEL is an ONNX file that resdsl compiled, or any file of weights: .pth, .pt, .npz (so that this also converts a
+    checkpoint, without torch and without running anything in it).
+    """
+    saved = extract_weights(model, output or f"{Path(model).stem}.safetensors")
+    facts = {"output": str(saved.path), "tensors": saved.tensors, "values": saved.values, "bytes": saved.bytes}
+    terminal.report(Diagnostics(), **facts)
+    terminal.say(f"{saved.path}: {saved.tensors} tensors, {short(saved.values)} values, {size(saved.bytes)}")

@@ -1,0 +1,43 @@
+"""Files of weights, read and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from resdsl.diagnostics import CompileError, Diagnostics
+from resdsl.files import OutputError
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError
+from resdsl.weights.formats.open import open_checkpoint
+from resdsl.weights.save import Saved, save_weights
+
+
+def read_weights(path: str | os.PathLike[str]) -> Checkpoint:
+    """The named tensors of a ``.safetensors``, ``.pth``, ``.pt``, ``.npz`` or ``.onnx`` file, none of them read yet.
+
+    Close it, or use it in a ``with`` block; ``Specification.compile`` takes it as ``weights``. Nothing in the file is
+    run, and torch is not needed. Raises ``CompileError`` where the file is missing, damaged or of another format.
+    """
+    with told_in(Diagnostics()):
+        return open_checkpoint(Path(path))
+
+
+def extract_weights(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Saved:
+    """Write the weights of a model, or of any file of weights, as ``.safetensors`` in float32, whole or not at all.
+
+    Raises ``CompileError`` for a source without weights and where the result cannot be written.
+    """
+    with told_in(Diagnostics()):
+        return save_weights(Path(source), Path(output))
+
+
+@contextmanager
+def told_in(diagnostics: Diagnostics) -> Iterator[None]:
+    """Turn what is wrong with a file, read or written, into a ``CompileError`` that has it among ``diagnostics``."""
+    try:
+        yield
+    except (CheckpointError, OutputError) as error:
+        diagnostics.report(error.diagnostic)
+        raise CompileError(diagnostics) from None
