@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source
     from resdsl.driver.compile import Compiled
+    from resdsl.driver.listing import Shipped, specs
     from resdsl.driver.predict import predict
     from resdsl.driver.specification import Specification, load, loads
     from resdsl.driver.weights import read_weights
@@ -32,12 +33,14 @@ _HOMES = {
     "Diagnostic": "resdsl.diagnostics",
     "Diagnostics": "resdsl.diagnostics",
     "Limits": "resdsl.elaborate",
+    "Shipped": "resdsl.driver.listing",
     "Source": "resdsl.diagnostics",
     "Specification": "resdsl.driver.specification",
     "load": "resdsl.driver.specification",
     "loads": "resdsl.driver.specification",
     "predict": "resdsl.driver.predict",
     "read_weights": "resdsl.driver.weights",
+    "specs": "resdsl.driver.listing",
 }
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "Diagnostic",
     "Diagnostics",
     "Limits",
+    "Shipped",
     "Source",
     "Specification",
     "__version__",
@@ -53,6 +57,7 @@ __all__ = [
     "loads",
     "predict",
     "read_weights",
+    "specs",
 ]
 
 

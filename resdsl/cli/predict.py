@@ -17,6 +17,14 @@ from resdsl.runtime.predict import Prediction
 from resdsl.runtime.session import open_session
 
 
+def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
+    parts = [] if value is None else [part.strip() for part in value.split(",")]
+    for part in parts:
+        if not (part.isascii() and part.isdigit() and int(part) > 0):
+            raise click.BadParameter(f"'{part}' is not a size in pixels; write them as 224,256,384", ctx, option)
+    return tuple(map(int, parts))
+
+
 @click.command("predict", short_help="classify pictures with a compiled model")
 @click.argument("model")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
@@ -29,6 +37,18 @@ from resdsl.runtime.session import open_session
 )
 @click.option("--threads", type=click.IntRange(1), help="Processor threads; all that may be used, if not said.")
 @click.option("--batch", "batch_size", type=click.IntRange(1), default=8, show_default=True, help="Images at once.")
+@click.option(
+    "--crops",
+    type=click.Choice(["1", "10"]),
+    default="1",
+    help="10: average over the centre, the corners and their mirror images, as papers test.",
+)
+@click.option(
+    "--scales",
+    metavar="SIZES",
+    callback=_sizes,
+    help="Average over the whole image at these short sides (224,256,384,480,640), for a model of open input size.",
+)
 @speaking
 def command(
     terminal: Terminal,
@@ -38,6 +58,8 @@ def command(
     device: str,
     threads: int | None,
     batch_size: int,
+    crops: str,
+    scales: tuple[int, ...],
 ) -> int:
     """Classify pictures with a compiled model.
 
@@ -50,7 +72,9 @@ def command(
         terminal.say("its weights are random, so the classes mean nothing: compile it with --weights FILE")
     failures = Diagnostics()
     results: list[dict[str, object]] = []
-    for number, result in enumerate(predict(session, images, top=top, batch_size=batch_size)):
+    for number, result in enumerate(
+        predict(session, images, top=top, batch_size=batch_size, crops=int(crops), scales=scales)
+    ):
         if isinstance(result, Prediction):
             results.append(dataclasses.asdict(result))
             if not terminal.as_json:

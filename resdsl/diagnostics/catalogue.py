@@ -122,6 +122,7 @@ NOT_A_CLASSIFIER = _code("E0832", "a model that does not make classes of an imag
 METADATA = _code("E0833", "metadata of a model that cannot be understood")
 PREPROCESS_SIZE = _code("E0834", "preprocessing that gives another size than the model takes")
 RUN_FAILED = _code("E0835", "a model that fails on an image")
+TESTING = _code("E0836", "a way of testing that the model does not allow")
 DEVICE_NAME = _code("E0860", "a device that is not known")
 DEVICE_UNUSABLE = _code("E0861", "a device that cannot be used here")
 NO_ONNX_RUNTIME = _code("E0862", "ONNX Runtime cannot be loaded")

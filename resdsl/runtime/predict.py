@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from resdsl.diagnostics import Diagnostic, catalogue
-from resdsl.ir.preprocess import Preprocess
+from resdsl.ir.preprocess import Crop, Preprocess
 from resdsl.runtime.images import MAX_PIXELS, load_image
 from resdsl.runtime.metadata import read_metadata
-from resdsl.runtime.preprocess import output_size, prepare
+from resdsl.runtime.preprocess import at_scale, output_size, prepare, prepare_ten, refusal
 from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 from resdsl.runtime.session import Port, Session
 
@@ -42,13 +42,14 @@ class Prediction:
     """What was seen in one image, the most probable class first.
 
     ``device`` ran the model; ``seconds`` is the image's share of the time that its batch took there, reading and
-    preparing the image not counted.
+    preparing the image not counted. The probabilities are the mean over ``views`` of the image: its crops or scales.
     """
 
     image: str
     classes: tuple[Ranked, ...]
     device: str
     seconds: float
+    views: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def predict(
     *,
     top: int = 5,
     batch_size: int = 8,
+    crops: int = 1,
+    scales: Sequence[int] = (),
     preprocess: Preprocess | None = None,
     labels: Sequence[str] | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -77,11 +80,19 @@ def predict(
     ``[N, classes]``. (Whether other outputs are probabilities already cannot be told from their values: logits too
     may be positive and sum to 1.)
 
+    With ``crops = 10`` they are the mean over the centre and corners of the image and their mirror images, as
+    Krizhevsky et al. 2012, sec. 4.1, test. With ``scales`` they are the mean over the whole image, resized so that its
+    short side has each of these lengths in turn, as He et al. 2015, arXiv:1512.03385, sec. 3.4, test a network in its
+    fully convolutional form: its input leaves height and width open.
+
     Raises ``RunProblem``, before the first image is read, where no image could be run: a model that takes no image
     or makes no classes, or does not say how an image becomes its input, or says so in metadata that cannot be
-    understood. Raises ``EnvironmentProblem`` where the device fails or its memory is too small.
+    understood, or that cannot be tested in the way asked for. Raises ``EnvironmentProblem`` where the device fails or
+    its memory is too small.
     """
     classifier = _Classifier.of(session, preprocess, labels, max_pixels)
+    if crops != 1 or scales:
+        classifier = classifier.with_views(crops, tuple(scales))
     return _predicted(classifier, images, top, classifier.batch_size(batch_size))
 
 
@@ -95,6 +106,8 @@ class _Classifier:
     preprocess: Preprocess
     labels: Sequence[str]
     max_pixels: int
+    crops: int = 1
+    scales: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -119,19 +132,73 @@ class _Classifier:
             raise _misfit(session.name, port, size)
         return cls(session, port, output, preprocess, labels, max_pixels)
 
+    def with_views(self, crops: int, scales: tuple[int, ...]) -> _Classifier:
+        """The same, averaging over views of the image; raises ``RunProblem`` where the model does not allow that."""
+        if crops not in (1, 10):
+            raise _untestable(
+                f"an image is tested with 1 crop or with 10, not with {crops}", "leave `crops` out, or 10"
+            )
+        if crops == 10 and scales:
+            raise _untestable(
+                "ten crops and several scales exclude each other: crops are parts of an image, scales take the whole",
+                "take one of them",
+            )
+        if crops == 10 and not any(isinstance(step, Crop) for step in self.preprocess.steps):
+            raise _untestable(
+                f"`{self.session.name}` has no `crop` in its preprocessing that would say how large ten crops are",
+                "write `crop(224)` in the `preprocess` of its specification and compile it again",
+            )
+        sizes = self.input.shape[2:]
+        if scales and any(isinstance(size, int) for size in sizes):
+            raise _untestable(
+                f"`{self.session.name}` takes {_shape(self.input)} alone, so that it cannot be run at several scales",
+                "compile it with its height and width left open: `resdsl compile SPEC --input 'N,3,H,W'`",
+                "`resdsl compile resnet50_conv` is ResNet-50 in its fully convolutional form",
+            )
+        for scale in scales:
+            why_not = refusal(at_scale(self.preprocess, scale), _channels(self.input))
+            if why_not:
+                raise _untestable(f"the image cannot be tested at the scale {scale!r}: {why_not}", "take other scales")
+        return replace(self, crops=crops, scales=scales)
+
+    @property
+    def views(self) -> int:
+        """How many views of an image the answer is averaged over."""
+        return len(self.scales) or self.crops
+
     def batch_size(self, asked: int) -> int:
         fixed = self.input.shape[0]
         return fixed if isinstance(fixed, int) else max(asked, 1)
 
-    def read(self, image: str | Path) -> Array:
-        """One image as the model takes it, ``[C, H, W]``."""
+    def read(self, image: str | Path) -> list[Array]:
+        """The views of one image as the model takes them, each ``[C, H, W]``."""
         pixels = load_image(image, max_pixels=self.max_pixels)
         channels = _channels(self.input)
-        array = prepare(pixels, self.preprocess, channels=channels, max_pixels=self.max_pixels)
-        size = (array.shape[1], array.shape[2])
-        if not _fits(self.input, size):
-            raise _misfit(self.session.name, self.input, size)
-        return array.astype(_DTYPES[self.input.dtype], copy=False)
+        if self.crops == 10:
+            arrays = prepare_ten(pixels, self.preprocess, channels=channels, max_pixels=self.max_pixels)
+        else:
+            ways = [at_scale(self.preprocess, scale) for scale in self.scales] or [self.preprocess]
+            arrays = [prepare(pixels, way, channels=channels, max_pixels=self.max_pixels) for way in ways]
+        for array in arrays:
+            size = (array.shape[1], array.shape[2])
+            if not _fits(self.input, size):
+                raise _misfit(self.session.name, self.input, size)
+        return [array.astype(_DTYPES[self.input.dtype], copy=False) for array in arrays]
+
+    def answers(self, images: Sequence[Sequence[Array]], batch_size: int) -> Array:
+        """The probabilities ``[len(images), classes]``, each the mean over the views of its image."""
+        views = [view for image in images for view in image]
+        places: dict[tuple[int, ...], list[int]] = {}
+        for place, view in enumerate(views):
+            places.setdefault(view.shape, []).append(place)
+        rows: dict[int, Array] = {}
+        for alike in places.values():
+            for start in range(0, len(alike), batch_size):
+                batch = alike[start : start + batch_size]
+                rows.update(zip(batch, self.run([views[place] for place in batch], batch_size), strict=True))
+        in_order = np.stack([rows[place] for place in range(len(views))])
+        means: Array = in_order.reshape(len(images), self.views, -1).mean(axis=1)
+        return means
 
     def run(self, arrays: Sequence[Array], batch_size: int) -> Array:
         """The probabilities ``[len(arrays), classes]``."""
@@ -150,43 +217,44 @@ class _Classifier:
 def _predicted(
     classifier: _Classifier, images: Iterable[str | Path], top: int, batch_size: int
 ) -> Iterator[Prediction | Failure]:
-    waiting: list[tuple[str, Array | Failure]] = []
-    arrays: list[Array] = []
+    at_once = max(batch_size // classifier.views, 1)
+    waiting: list[tuple[str, list[Array] | Failure]] = []
+    ready: list[list[Array]] = []
     for image in images:
         name = str(image)
         try:
-            array = classifier.read(image)
+            views = classifier.read(image)
         except RunProblem as problem:
             waiting.append((name, Failure(name, problem.diagnostic)))
         else:
-            if arrays and arrays[0].shape != array.shape:
+            if ready and ready[0][0].shape != views[0].shape:
                 # Images of other sizes do not go into one batch.
                 yield from _flushed(classifier, waiting, top, batch_size)
-                waiting, arrays = [], []
-            waiting.append((name, array))
-            arrays.append(array)
-        if len(arrays) == batch_size or not arrays:
+                waiting, ready = [], []
+            waiting.append((name, views))
+            ready.append(views)
+        if len(ready) == at_once or not ready:
             yield from _flushed(classifier, waiting, top, batch_size)
-            waiting, arrays = [], []
+            waiting, ready = [], []
     yield from _flushed(classifier, waiting, top, batch_size)
 
 
 def _flushed(
-    classifier: _Classifier, waiting: Sequence[tuple[str, Array | Failure]], top: int, batch_size: int
+    classifier: _Classifier, waiting: Sequence[tuple[str, list[Array] | Failure]], top: int, batch_size: int
 ) -> Iterator[Prediction | Failure]:
     """The results of one batch, with the failures that came between its images in their places."""
-    arrays = [entry for _, entry in waiting if not isinstance(entry, Failure)]
+    ready = [entry for _, entry in waiting if not isinstance(entry, Failure)]
     problem: RunProblem | None = None
     rows: Iterator[Array] = iter(())
     start = time.perf_counter()
-    if arrays:
+    if ready:
         try:
-            rows = iter(classifier.run(arrays, batch_size))
+            rows = iter(classifier.answers(ready, batch_size))
         except EnvironmentProblem:
             raise  # the next batch would meet it too
         except RunProblem as found:
             problem = found
-    seconds = (time.perf_counter() - start) / max(len(arrays), 1)
+    seconds = (time.perf_counter() - start) / max(len(ready), 1)
     for name, entry in waiting:
         if isinstance(entry, Failure):
             yield entry
@@ -205,7 +273,7 @@ def _result(classifier: _Classifier, name: str, row: Array, top: int, seconds: f
     order = np.argsort(-row, kind="stable")[: max(top, 0)]
     labels = classifier.labels
     ranked = (Ranked(int(index), float(row[index]), labels[index] if index < len(labels) else None) for index in order)
-    return Prediction(name, tuple(ranked), str(classifier.session.device), seconds)
+    return Prediction(name, tuple(ranked), str(classifier.session.device), seconds, classifier.views)
 
 
 def _image_input(session: Session) -> Port:
@@ -247,6 +315,10 @@ def _no_preprocess(session: Session, port: Port) -> RunProblem:
             "in its specification, with the numbers of its training, and compile it again",
         ),
     )
+
+
+def _untestable(fact: str, *helps: str) -> RunProblem:
+    return RunProblem.of(catalogue.TESTING, fact, helps=helps)
 
 
 def _misfit(name: str, port: Port, size: tuple[int, int]) -> RunProblem:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
+from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.runtime.images import MAX_PIXELS, check_pixels
 from resdsl.runtime.problem import RunProblem
 
@@ -33,26 +35,40 @@ def prepare(
     turned around first: ``mean`` and ``std`` stand in the order that the network sees. Without a ``normalize`` step
     white is 1. Raises ``RunProblem`` for steps that cannot be done and for images that a step makes too large.
     """
-    why_not = refusal(preprocess, channels)
-    if why_not:
+    _require(preprocess, channels)
+    return _finished(image.convert(_mode(channels)), preprocess.steps, max_pixels)
+
+
+def prepare_ten(
+    image: Image.Image, preprocess: Preprocess, *, channels: int = 3, max_pixels: int = MAX_PIXELS
+) -> list[npt.NDArray[np.float32]]:
+    """Ten crops of ``image``, each as ``prepare`` makes its one: the centre, the four corners, and their mirror images.
+
+    The last ``crop`` of ``preprocess`` says how large they are. Where the image is smaller than that, all lie in the
+    middle. Raises as ``prepare``, and for preprocessing without a crop. (Krizhevsky et al. 2012, sec. 4.1.)
+    """
+    _require(preprocess, channels)
+    steps = preprocess.steps
+    last = max((index for index, step in enumerate(steps) if isinstance(step, Crop)), default=None)
+    if last is None:
         raise RunProblem.of(
-            catalogue.PREPROCESS,
-            f"the image cannot be prepared: {why_not}",
-            helps=("change the `preprocess` of the model and compile it again",),
+            catalogue.TESTING,
+            "ten crops cannot be taken: the model's `preprocess` has no `crop` step to say how large they are",
+            helps=("write `crop(224)` in the `preprocess` of its specification and compile it again",),
         )
-    image = image.convert("RGB" if channels == 3 else "L")
-    normalize = Normalize((0.0,), (1.0,))
-    for step in preprocess.steps:
-        match step:
-            case Resize():
-                image = _resized(image, step, max_pixels)
-            case Crop():
-                image = _cropped(image, step.size)
-            case Normalize():
-                normalize = step
-            case _:
-                assert_never(step)
-    return _normalized(image, normalize)
+    crop = steps[last]
+    assert isinstance(crop, Crop)
+    image, _ = _stepped(image.convert(_mode(channels)), steps[:last], max_pixels)
+    plain = [_cut(image, left, top, crop.size) for left, top in _five_places(image, crop.size)]
+    mirrored = [part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for part in plain]
+    return [_finished(part, steps[last + 1 :], max_pixels) for part in (*plain, *mirrored)]
+
+
+def at_scale(preprocess: Preprocess, size: int) -> Preprocess:
+    """``preprocess`` for the whole image, its short side of ``size`` pixels: no crop, one resize, normalised alike."""
+    resize = next((step for step in preprocess.steps if isinstance(step, Resize)), Resize(size))
+    rest = tuple(step for step in preprocess.steps if isinstance(step, Normalize))
+    return Preprocess((dataclasses.replace(resize, size=size, fit="short"), *rest))
 
 
 def output_size(preprocess: Preprocess) -> tuple[int, int] | None:
@@ -83,6 +99,16 @@ def refusal(preprocess: Preprocess, channels: int = 3) -> str | None:
     return None
 
 
+def _require(preprocess: Preprocess, channels: int) -> None:
+    why_not = refusal(preprocess, channels)
+    if why_not:
+        raise RunProblem.of(
+            catalogue.PREPROCESS,
+            f"the image cannot be prepared: {why_not}",
+            helps=("change the `preprocess` of the model and compile it again",),
+        )
+
+
 def _normalize_refusal(step: Normalize, channels: int) -> str | None:
     for name, values in (("mean", step.mean), ("std", step.std)):
         if len(values) not in (1, channels):
@@ -106,6 +132,30 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _mode(channels: int) -> str:
+    return "RGB" if channels == 3 else "L"
+
+
+def _finished(image: Image.Image, steps: Sequence[Step], max_pixels: int) -> npt.NDArray[np.float32]:
+    return _normalized(*_stepped(image, steps, max_pixels))
+
+
+def _stepped(image: Image.Image, steps: Sequence[Step], max_pixels: int) -> tuple[Image.Image, Normalize]:
+    """The image after ``steps``, and how they want it to be normalised, which can only be the last."""
+    normalize = Normalize((0.0,), (1.0,))
+    for step in steps:
+        match step:
+            case Resize():
+                image = _resized(image, step, max_pixels)
+            case Crop():
+                image = _cropped(image, step.size)
+            case Normalize():
+                normalize = step
+            case _:
+                assert_never(step)
+    return image, normalize
+
+
 def _resized(image: Image.Image, step: Resize, max_pixels: int) -> Image.Image:
     width, height = image.size
     size = (step.size, step.size)
@@ -119,7 +169,19 @@ def _resized(image: Image.Image, step: Resize, max_pixels: int) -> Image.Image:
 
 
 def _cropped(image: Image.Image, size: int) -> Image.Image:
-    left, top = _crop_start(image.width, size), _crop_start(image.height, size)
+    return _cut(image, _crop_start(image.width, size), _crop_start(image.height, size), size)
+
+
+def _five_places(image: Image.Image, size: int) -> list[tuple[int, int]]:
+    """Left and top of the crop in the centre and of those in the corners."""
+    x, y = _crop_start(image.width, size), _crop_start(image.height, size)
+    # In an image that is smaller there is one place to be, and the rest is black.
+    left, right = (0, image.width - size) if image.width >= size else (x, x)
+    top, bottom = (0, image.height - size) if image.height >= size else (y, y)
+    return [(x, y), (left, top), (right, top), (left, bottom), (right, bottom)]
+
+
+def _cut(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
     # Pillow fills what lies outside of the image with black.
     return image.crop((left, top, left + size, top + size))
 

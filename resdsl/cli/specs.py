@@ -1,0 +1,116 @@
+"""``resdsl specs``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from resdsl.cli.options import speaking
+from resdsl.cli.quantities import short
+from resdsl.cli.terminal import Terminal, colored
+from resdsl.diagnostics.suggest import closest
+from resdsl.driver import shipped
+from resdsl.driver.listing import Shipped, specs
+from resdsl.driver.reading import read_source
+
+HEADINGS = ("name", "paper", "arXiv", "input", "parameters", "MACs")
+_ARXIV = 2
+_NUMBERS_FROM = 4
+
+
+@click.command("specs", short_help="the networks that resdsl brings along")
+@click.argument("name", required=False)
+@speaking
+def command(terminal: Terminal, name: str | None) -> None:
+    """The networks that resdsl brings along, or the text of one of them.
+
+    Each can be named where a command takes a specification: `resdsl compile resnet50`. To make your own of one, write
+    it to a file and change it: `resdsl specs resnet50 > my.res`.
+    """
+    if name is not None:
+        _print_one(terminal, name)
+        return
+    found = list(specs())
+    if terminal.as_json:
+        terminal.data([_data(one) for one in found])
+        return
+    rows = [_cells(one) for one in found]
+    if sys.stdout.isatty() or terminal.color == "always":
+        _draw(rows, color=colored(sys.stdout, terminal.color))
+    else:
+        terminal.result("\n".join(_plain(rows)))
+    terminal.say("`resdsl specs NAME` prints one, `resdsl compile NAME` builds it")
+
+
+def _print_one(terminal: Terminal, name: str) -> None:
+    file = shipped.specification(name.removesuffix(".res"))
+    if file is None:
+        near = closest(name, shipped.names())
+        raise click.UsageError(
+            f"resdsl brings no '{name}' along. " + (f"Did you mean '{near}'?" if near else "`resdsl specs` lists all.")
+        )
+    text = read_source(file).text
+    if terminal.as_json:
+        terminal.data({"name": file.stem, "text": text})
+    else:
+        terminal.result(text)
+
+
+def _cells(one: Shipped) -> tuple[str, ...]:
+    size = ", ".join(map(str, one.input))
+    macs = short(one.macs) if isinstance(one.macs, int) else "varies"
+    return one.name, one.paper, one.arxiv, f"[{size}]", short(one.parameters), macs
+
+
+def _widths(table: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
+
+
+def _plain(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns with blanks between, numbers to the right."""
+    table = [HEADINGS, *rows]
+    widths = _widths(table)
+    return [
+        "  ".join(
+            cell.rjust(width) if column >= _NUMBERS_FROM else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    ]
+
+
+def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  rich is for drawing only
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(no_color=not color, highlight=False, force_terminal=color or None)
+    # What a narrow terminal has no room for is the identifier: the paper is named anyway.
+    roomy = sum(_widths([HEADINGS, *rows])) + 3 * len(HEADINGS) <= console.width
+    shown = [column for column in range(len(HEADINGS)) if roomy or column != _ARXIV]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in shown:
+        table.add_column(
+            HEADINGS[column],
+            style="cyan" if column == 0 else "",
+            justify="right" if column >= _NUMBERS_FROM else "left",
+            no_wrap=column != 1,
+        )
+    for row in rows:
+        # Text, not markup: a shape in brackets is no style.
+        table.add_row(*(Text(row[column]) for column in shown))
+    console.print(table)
+
+
+def _data(one: Shipped) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "paper": one.paper,
+        "arxiv": one.arxiv,
+        "input": [dim if isinstance(dim, int) else str(dim) for dim in one.input],
+        "parameters": one.parameters,
+        "macs": one.macs if isinstance(one.macs, int) else str(one.macs),
+    }
