@@ -116,17 +116,20 @@ def residual(state: State, step: tree.Residual, flow: Flow, place: Place) -> Flo
     scope = _scope("residual", step.keyword_span, flow, place)
     inner = place.inside(scope=scope)
     main = state.run_body(state, step.main, flow, inner)
+    if main is None and step.shortcut is not None:
+        # What does not depend on the shapes is checked all the same.
+        state.run_body(state, step.shortcut, None, inner)
     if kind is None or scale is None:
         state.poisoned = True
         return None
     scope.arguments = {"shortcut": str(kind)} if scale == 1 else {"scale": f"{scale:g}", "shortcut": str(kind)}
-    if flow is None:
+    if flow is None or main is None:
         return None
     if kind.kind == "none":
-        scope.output = main if main is not None else 0
+        scope.output = main
         return main
     shortcut = _shortcut(state, step, kind, flow, main, inner)
-    if main is None or shortcut is None:
+    if shortcut is None:
         return None
     if scale != 1:
         scaled = state.add(Scale(scale), (main,), place.naming.named("scale"), step, inner)
@@ -186,11 +189,11 @@ def _kind(state: State, step: tree.Residual, flow: Flow, place: Place) -> Shortc
     return kind
 
 
-def _shortcut(state: State, step: tree.Residual, kind: ShortcutKind, flow: int, main: Flow, place: Place) -> Flow:
+def _shortcut(state: State, step: tree.Residual, kind: ShortcutKind, flow: int, main: int, place: Place) -> Flow:
     if kind.kind == "projection_always":
         assert step.shortcut is not None
         return state.run_body(state, step.shortcut, flow, place)
-    if kind.kind == "identity" or main is None:
+    if kind.kind == "identity":
         return flow
     before, after = state.nodes[flow].type, state.nodes[main].type
     if before == after:

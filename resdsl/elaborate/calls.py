@@ -274,13 +274,17 @@ def _enter(state: State, defined: Defined, step: tree.Call, flow: Flow, place: P
         place.depth + 1,
     )
     variables = bind_definition(state, defined, step.span, slots, place, flow, inner)
-    if variables is None or flow is None:
+    if variables is None:
         return None
     arguments = {
         parameter.name.name: written(variables[parameter.name.name].value) for parameter in defined.tree.parameters
     }
     frame.arguments = scope.arguments = arguments
     state.claim_name(path, step.span, place)
+    if flow is None:
+        # What does not depend on the value that flows in is checked all the same.
+        state.run_body(state, defined.tree.body, None, inner.inside(variables=variables))
+        return None
     place.scope.children.append(scope)
     if defined.tree.kind == "model" and not _accepts(state, defined, step, flow, frame, place):
         return None

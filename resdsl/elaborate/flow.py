@@ -7,7 +7,7 @@ from typing import assert_never
 
 from resdsl.diagnostics import Label, Span, catalogue
 from resdsl.diagnostics.suggest import closest
-from resdsl.elaborate import branches, calls, claims
+from resdsl.elaborate import branches, calls, claims, preprocessing
 from resdsl.elaborate.arguments import Given, coerce_argument, match
 from resdsl.elaborate.control import unroll
 from resdsl.elaborate.expressions import evaluate
@@ -272,12 +272,43 @@ def _default(state: State, line: tree.Statement, flow: Flow, place: Place) -> No
     frame.defaults = {**frame.defaults, operator.name: {**frame.defaults.get(operator.name, {}), **known}}
 
 
-def _nothing(state: State, line: tree.Statement, _flow: Flow, place: Place) -> None:
-    """``input``, ``preprocess`` and ``labels`` are read before the flow begins."""
-    if place.naming.prefix and place.frame.root:
-        message = f"`{line.span.text.split()[0]}` belongs to the model itself, not to a part of it"
-        helps = ("move it out of these braces, to the top of the model",)
-        state.report(catalogue.MISPLACED, message, line.span, place, helps=helps)
+def _once(
+    declare: Callable[[State, tree.Statement, Flow, Place], None],
+) -> Callable[[State, tree.Statement, Flow, Place], None]:
+    """For lines that stand once in a model, and directly in it."""
+
+    def checked(state: State, line: tree.Statement, flow: Flow, place: Place) -> None:
+        keyword = line.span.text.split()[0]
+        first = state.lines.setdefault(type(line), line.span)
+        if place.naming.prefix:
+            message = f"`{keyword}` belongs to the model itself, not to a part of it"
+            helps = ("move it out of these braces, to the top of the model",)
+            state.report(catalogue.MISPLACED, message, line.span, place, helps=helps)
+        elif first != line.span:
+            message = f"a model has one `{keyword}`"
+            secondary = (Label(first, "the first"),)
+            state.report(catalogue.MISPLACED, message, Label(line.span, "another one here"), place, secondary=secondary)
+        else:
+            declare(state, line, flow, place)
+
+    return checked
+
+
+def _preprocess(state: State, line: tree.Statement, _flow: Flow, place: Place) -> None:
+    assert isinstance(line, tree.Preprocess)
+    state.preprocess = preprocessing.preprocess(state, line, place)
+
+
+def _labels(state: State, line: tree.Statement, _flow: Flow, place: Place) -> None:
+    assert isinstance(line, tree.Labels)
+    state.labels = preprocessing.labels(state, line, place)
+
+
+def _input(state: State, line: tree.Statement, _flow: Flow, place: Place) -> None:
+    """The input is read before the flow begins; others than the first are told then."""
+    if not any(line is statement for statement in place.frame.definition.tree.body.statements):
+        message = "`input` belongs to the model itself, not to a part of it"
+        state.report(catalogue.MISPLACED, message, line.span, place, helps=("put it first in the model",))
 
 
 DECLARATIONS: dict[type, Callable[[State, tree.Statement, Flow, Place], None]] = {
@@ -285,7 +316,7 @@ DECLARATIONS: dict[type, Callable[[State, tree.Statement, Flow, Place], None]] =
     tree.Output: _only_in_model(_output, "output"),
     tree.Default: _default,
     tree.Expect: _only_in_model(claims.expect, "expect"),  # type: ignore[arg-type]
-    tree.Input: _only_in_model(_nothing, "input"),
-    tree.Preprocess: _only_in_model(_nothing, "preprocess"),
-    tree.Labels: _only_in_model(_nothing, "labels"),
+    tree.Input: _only_in_model(_input, "input"),
+    tree.Preprocess: _only_in_model(_once(_preprocess), "preprocess"),
+    tree.Labels: _only_in_model(_once(_labels), "labels"),
 }

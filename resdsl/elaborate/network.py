@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from resdsl.diagnostics import Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
-from resdsl.elaborate import claims, preprocessing
+from resdsl.elaborate import claims
 from resdsl.elaborate.arguments import Given, Slots, bind_definition
 from resdsl.elaborate.calls import constants
 from resdsl.elaborate.expressions import evaluate
@@ -155,13 +155,10 @@ def _network(
         )
     if state.poisoned or not state.nodes or not state.outputs:
         return None
-    return _finish(state, defined, root, place)
+    return _finish(state, defined, root)
 
 
-def _finish(state: State, defined: Defined, root: Scope, place: Place) -> Graph:
-    lines = defined.tree.body.statements
-    steps = next((line for line in lines if isinstance(line, tree.Preprocess)), None)
-    names = next((line for line in lines if isinstance(line, tree.Labels)), None)
+def _finish(state: State, defined: Defined, root: Scope) -> Graph:
     graph = Graph(
         name=defined.name,
         nodes=tuple(state.nodes),
@@ -169,8 +166,8 @@ def _finish(state: State, defined: Defined, root: Scope, place: Place) -> Graph:
         root=root,
         parameters=state.parameters,
         input_name=state.nodes[0].path,
-        preprocess=None if steps is None else preprocessing.preprocess(state, steps, place),
-        labels=None if names is None else preprocessing.labels(state, names, place),
+        preprocess=state.preprocess,
+        labels=state.labels,
     )
     if state.claims:
         claims.verify_totals(state, graph)

@@ -9,6 +9,7 @@ from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import match
 from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.program import is_below
 from resdsl.elaborate.state import Place, State, renamed
 from resdsl.elaborate.values import UNKNOWN, written
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
@@ -147,7 +148,7 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
             catalogue.UNKNOWN_LABELS, f'there is no set of labels "{name}"', line.value.span, place, helps=helps
         )
         return None
-    if not state.limits.outside and not path.resolve().is_relative_to(folder.resolve()):
+    if not state.limits.outside and not is_below(path, folder):
         state.report(
             catalogue.USE_OUTSIDE,
             f'the labels "{name}" lie outside the folder of the specification',

@@ -127,7 +127,7 @@ class _Loader:
         for name in use.names:
             if name.name in unit.definitions or name.name in unit.consts:
                 known = unit.definitions.get(name.name)
-                if known is None or used is None or known.unit is not used:
+                if used is not None and (known is None or known.unit is not used):
                     own = known.tree.name if known else unit.consts[name.name].name
                     self._defined_twice(own, name)
                 continue
@@ -147,11 +147,11 @@ class _Loader:
         written = use.path.value
         if written.startswith("std/"):
             path, name = standard_library() / written.removeprefix("std/"), written
-            inside = _is_below(path, standard_library())
+            inside = is_below(path, standard_library())
         else:
             base = source.path.parent if source.path else Path()
             path, name = base / written, _shown(source.name, written)
-            inside = self.limits.outside or _is_below(path, self.root) or _is_below(path, standard_library())
+            inside = self.limits.outside or is_below(path, self.root) or is_below(path, standard_library())
         if not inside:
             self._report(
                 catalogue.USE_OUTSIDE,
@@ -160,7 +160,7 @@ class _Loader:
                 helps=("move the file below that folder, or allow it with `--allow-outside`",),
             )
             return None
-        key = path.resolve()
+        key = _resolved(path) or path
         line = (*users, (source.path.resolve() if source.path else Path(source.name), use))
         if any(user == key for user, _ in line):
             self._cycle(key, line)
@@ -239,8 +239,18 @@ class _Loader:
         self.diagnostics.report(Diagnostic(code, message, Label(at.span), helps=helps, notes=notes))
 
 
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a path is in a folder, links followed. A path that no file can have is below every folder."""
+    resolved = _resolved(path)
+    return resolved is None or resolved.is_relative_to(folder.resolve())
+
+
+def _resolved(path: Path) -> Path | None:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        # A name that is too long, a null character, a circle of links.
+        return None
 
 
 def _shown(user: str, written: str) -> str:

@@ -13,6 +13,7 @@ from resdsl.elaborate.program import Defined, Unit
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Initializer, Node, Output, Parameter, Scope
 from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.types import TensorType
 from resdsl.syntax import tree
 
@@ -168,6 +169,10 @@ class State:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     names: dict[str, Span] = field(default_factory=dict)
     expectations: list[tuple[tree.Expect, object]] = field(default_factory=list)
+    preprocess: Preprocess | None = None
+    labels: tuple[str, ...] | None = None
+    lines: dict[type[tree.Tree], Span] = field(default_factory=dict)
+    """Where the lines stand that a model has once."""
     steps: int = 0
     poisoned: bool = False
     """Whether some value became unknown, so that totals say nothing."""

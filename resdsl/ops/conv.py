@@ -56,7 +56,7 @@ class Conv(Operator):
                     catalogue.GROUPS,
                     f"{self.groups} groups do not divide {what} {count} channels",
                     argument="groups",
-                    helps=(f"what divides both {channels} and {self.channels}: {_common(channels, self.channels)}",),
+                    helps=(_divisors(channels, self.channels),),
                 )
         rows, columns = windows(x, self.kernel, self.stride, self.dilation, self._sides(x))
         return x.with_shape(x.shape[0], self.channels, rows, columns)
@@ -89,8 +89,9 @@ class Conv(Operator):
         return sides(self.pad, x, self.kernel, self.stride, self.dilation)
 
 
-def _common(channels: int, others: int) -> str:
+def _divisors(channels: int, others: int) -> str:
     """The whole numbers that divide both, the largest few of many."""
     shared = math.gcd(channels, others)
+    what = f"{channels}" if channels == others else f"both {channels} and {others}"
     found = [number for number in range(1, min(shared, 4096) + 1) if shared % number == 0]
-    return ", ".join(str(number) for number in found[-8:])
+    return f"what divides {what}: {', '.join(str(number) for number in found[-8:])}"

@@ -365,3 +365,29 @@ def test_a_later_default_adds_to_an_earlier_one(net: Net, build: Build) -> None:
 def test_a_default_of_a_called_model_stays_in_it(net: Net, build: Build) -> None:
     head = "model m() {\n  input x: f32[N, 3, 32, 32]\n  default bn(eps = 0.25)\n  n: bn\n  output y\n}"
     assert eps(build(net("a: bn\nb: m\nc: bn\noutput y", head), model="net")) == [1e-5, 0.25, 1e-5]
+
+
+# --- what stands where it cannot -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        ("{ input again: f32[N, 3, 32, 32] }\noutput y", ""),
+        ("if true { input again: f32[N, 3, 32, 32] }\noutput y", ""),
+        ('a: { labels "imagenet1k" }\noutput y', ""),
+        ("a: { preprocess { crop(8) } }\noutput y", ""),
+        ("b\noutput y", "block b() {\n  output z\n}"),
+        ("b\noutput y", "block b() {\n  default bn(eps = 1)\n}"),
+        ("b\noutput y", "block b() {\n  expect depth == 0\n}"),
+        ("b\noutput y", "block b() {\n  input x: f32[N, 3, 32, 32]\n}"),
+        ("add { identity; output y }", ""),
+    ],
+)
+def test_a_line_that_cannot_stand_there_is_told(body: str, head: str, net: Net, mistakes: Mistakes) -> None:
+    assert mistakes(net(body, head)) == ["E0609"]
+
+
+def test_an_output_may_stand_in_a_stage(net: Net, build: Build) -> None:
+    graph = build(net("stage a { relu; output low }\ntanh\noutput high"))
+    assert [output.name for output in graph.outputs] == ["low", "high"]

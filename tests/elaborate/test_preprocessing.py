@@ -1,0 +1,98 @@
+"""``preprocess`` and ``labels``: what travels with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from resdsl.ir.graph import Graph
+from resdsl.ir.preprocess import Crop, Normalize, Resize
+
+Build = Callable[..., Graph]
+Net = Callable[..., str]
+Mistakes = Callable[..., list[str]]
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def test_steps_are_kept_in_order(net: Net, build: Build) -> None:
+    line = "preprocess { resize(256); crop(224); normalize(mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]) }"
+    graph = build(net(f"{line}\nrelu\noutput y"))
+    assert graph.preprocess is not None
+    assert graph.preprocess.steps == (Resize(256), Crop(224), Normalize(MEAN, STD))
+
+
+def test_steps_take_their_arguments(net: Net, build: Build) -> None:
+    lines = """preprocess {
+      resize(size = 2 * edge, interpolation = bicubic, fit = exact)
+      normalize(0.5, 0.25, order = bgr)
+    }"""
+    graph = build(net(f"{lines}\nrelu\noutput y", parameters="edge = 32"))
+    assert graph.preprocess is not None
+    resize, normalize = graph.preprocess.steps
+    assert resize == Resize(64, "bicubic", "exact")
+    assert isinstance(normalize, Normalize)
+    assert (normalize.mean, normalize.std, normalize.order) == ((0.5,), (0.25,), "bgr")
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("resice(256)", "E0614"),
+        ("resize()", "E0204"),
+        ("resize(0)", "E0207"),
+        ("resize(2.5)", "E0207"),
+        ("resize(10_000_000_000)", "E0207"),
+        ("resize(256, interpolation = cubic)", "E0201"),
+        ('resize(256, interpolation = "cubic")', "E0207"),
+        ("resize(256, 3, 4, 5)", "E0206"),
+        ("crop(224, edge = 3)", "E0203"),
+        ("normalize(mean = [0.5])", "E0204"),
+        ("normalize(mean = [], std = [1])", "E0207"),
+        ("normalize(mean = [true], std = [1])", "E0207"),
+        ("normalize(mean = [0.5], std = [0])", "E0207"),
+        ("normalize(mean = [0.5], std = [1 // 0])", "E0209"),
+    ],
+)
+def test_a_step_that_cannot_be_done_is_told(step: str, code: str, net: Net, mistakes: Mistakes) -> None:
+    assert mistakes(net(f"preprocess {{ {step} }}\nrelu\noutput y")) == [code]
+
+
+def test_labels_are_a_set_or_a_file_beside_the_text(tmp_path: Path, net: Net, build: Build) -> None:
+    (tmp_path / "pets.txt").write_text("cat\ndog\n")
+    graph = build(net('labels "pets.txt"\nrelu\noutput y'), path=tmp_path / "net.res")
+    assert graph.labels == ("cat", "dog")
+
+
+def test_labels_that_cannot_be_had_are_told(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "folder.txt").mkdir()
+    for name, code in (
+        ("nowhere", "E0613"),
+        ("nowhere.txt", "E0405"),
+        ("binary.txt", "E0405"),
+        ("folder.txt", "E0405"),
+        ("../secret.txt", "E0404"),
+        ("/etc/passwd", "E0404"),
+        ("", "E0613"),
+        ("a\0b.txt", "E0405"),
+        ("x" * 5000 + ".txt", "E0405"),
+    ):
+        assert mistakes(net(f'labels "{name}"\nrelu\noutput y'), path=tmp_path / "net.res") == [code], name
+
+
+def test_a_model_has_one_of_each(net: Net, mistakes: Mistakes) -> None:
+    assert mistakes(net('labels "imagenet1k"\nlabels "imagenet1k"\nrelu\noutput y')) == ["E0609"]
+    assert mistakes(net("preprocess { crop(8) }\npreprocess { crop(8) }\nrelu\noutput y")) == ["E0609"]
+
+
+def test_steps_see_the_consts_above_them(net: Net, build: Build) -> None:
+    graph = build(net("const edge = 32\npreprocess { crop(edge) }\nrelu\noutput y"))
+    assert graph.preprocess is not None
+    assert graph.preprocess.steps == (Crop(32),)
+
+
+def test_mistakes_in_steps_are_told_beside_those_of_the_network(net: Net, mistakes: Mistakes) -> None:
+    assert mistakes(net("preprocess { crop(0) }\nrellu\noutput y")) == ["E0207", "E0202"]
