@@ -47,9 +47,9 @@ class Options:
     ``weights`` are a file or an open checkpoint, whose tensors go to where their names say, after ``renames`` (parts of
     names in the checkpoint, and what the network calls them). All must fit, unless ``partial``. ``scheme`` and
     ``seed`` decide what is drawn at random for the rest; with ``zero_init_residual`` every residual block starts as
-    the identity. ``optimize`` is the level: 0 is the graph as written, 1 drops what computes nothing, 2 also folds
-    batch norms. With ``external_data`` the weights go to a file beside the model; ``None`` does that for models of
-    more than 2 GB.
+    the identity. ``optimize`` is the level of the passes (see ``resdsl.passes``): 0 is the graph as written, from 1 on
+    what computes nothing is dropped and batch norms are folded. With ``external_data`` the weights go to a file beside
+    the model; ``None`` does that for models of more than 2 GB.
     """
 
     weights: str | os.PathLike[str] | Checkpoint | None = None

@@ -12,7 +12,6 @@ from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
 from resdsl.elaborate import Limits, Program, elaborate, load_program
 from resdsl.ir.graph import Graph
-from resdsl.syntax import format_source
 from resdsl.syntax.tree import Module
 
 if TYPE_CHECKING:
@@ -120,6 +119,8 @@ class Specification:
 
     def format(self) -> str:
         """The text laid out the one way, comments kept. Raises ``CompileError`` where it cannot be parsed."""
+        from resdsl.syntax.formatter import format_source  # noqa: PLC0415  not needed to compile
+
         found = Diagnostics()
         text = format_source(self.source, found)
         if text is None:
@@ -155,8 +156,8 @@ class Specification:
 
         ``init`` is how kernels are drawn (see ``resdsl.weights.initial.Scheme``), from ``seed`` and each tensor's own
         name; with ``zero_init_residual`` every residual block starts as the identity. ``optimize`` is the level: 0 is
-        the graph as written, 1 drops what computes nothing, 2 folds batch norms as well. With ``external_data`` the
-        weights go to a file beside the model; ``None`` does that for models of more than 2 GB.
+        the graph as written, from 1 on what computes nothing is dropped and batch norms are folded. With
+        ``external_data`` the weights go to a file beside the model; ``None`` does that for models of more than 2 GB.
 
         ``progress`` is told how many bytes of weights are done, of how many; ``after_pass`` the name and the result
         of each pass. Raises ``CompileError`` where the text or the weights have mistakes, or the file cannot be
