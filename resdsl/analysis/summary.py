@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from resdsl.analysis.cost import Cost, costs, total
-from resdsl.analysis.depth import depth
 from resdsl.ir.graph import Graph, Scope, ScopeKind
 from resdsl.ir.print import describe
 from resdsl.ir.types import TensorType
@@ -83,7 +82,7 @@ def summarize(graph: Graph, *, explicit: bool = False) -> Summary:
         rows=rows,
         outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs),
         cost=total(each, range(1, len(graph.nodes))),
-        depth=depth(graph),
+        depth=graph.depth,
     )
 
 

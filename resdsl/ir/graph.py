@@ -201,11 +201,19 @@ class Graph:
             total = total + node.operator.macs(self.input_types(node), node.type)
         return total
 
+    def depths(self) -> tuple[int, ...]:
+        """For each node, by index, the weighted layers on the longest path up to it, itself included."""
+        found: list[int] = []
+        for node in self.nodes:
+            before = max((found[index] for index in node.inputs), default=0)
+            found.append(before + node.operator.counts_as_layer)
+        return tuple(found)
+
     @property
     def depth(self) -> int:
-        """Weighted layers on the longest path from the input to any output, as ResNet-152 counts them."""
-        depths: list[int] = []
-        for node in self.nodes:
-            before = max((depths[index] for index in node.inputs), default=0)
-            depths.append(before + node.operator.counts_as_layer)
-        return max(depths[output.node] for output in self.outputs)
+        """The weighted layers (convolutions and linear layers) on the longest path from the input to an output.
+
+        ResNet-152 is called so because of it; projections in shortcuts are not on that path.
+        """
+        found = self.depths()
+        return max((found[output.node] for output in self.outputs), default=0)

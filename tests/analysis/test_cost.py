@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from resdsl.analysis.cost import Cost, costs, total
-from resdsl.analysis.depth import depth, depths
 from resdsl.ir.dims import evaluate
 from resdsl.ir.graph import Graph
 
@@ -68,12 +67,12 @@ def test_totals_are_those_of_an_independent_count(name: str) -> None:
     ("name", "layers"), [("resnet18", 18), ("resnet34", 34), ("resnet50", 50), ("resnet152", 152), ("densenet121", 121)]
 )
 def test_depth_is_the_number_in_the_name(name: str, layers: int) -> None:
-    assert depth(shipped(name)) == layers
+    assert shipped(name).depth == layers
 
 
 def test_depth_follows_the_longest_path_to_an_output() -> None:
     graph = network(
         "concat { { conv(2, 1x1); conv(2, 1x1) };  conv(2, 1x1) }\n  output y\n  conv(2, 1x1)\n  conv(2, 1x1)"
     )
-    assert depth(graph) == 2
-    assert max(depths(graph)) == 4
+    assert graph.depth == 2
+    assert max(graph.depths()) == 4
