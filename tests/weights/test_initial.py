@@ -1,0 +1,124 @@
+"""What is drawn at random: its distribution, and what it depends on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from math import sqrt
+
+import numpy as np
+import pytest
+
+from resdsl.weights.initial import Scheme, initial_value, zero_init_residual
+
+from ..building import build, shipped
+
+SHAPE = (64, 32, 3, 3)
+COUNT = 64 * 32 * 3 * 3
+FAN_IN, FAN_OUT = 32 * 9, 64 * 9
+
+# Variances from the papers that the schemes are named in.
+VARIANCES = {
+    Scheme.HE_NORMAL: 2 / FAN_IN,
+    Scheme.HE_NORMAL_FAN_OUT: 2 / FAN_OUT,
+    Scheme.HE_UNIFORM: 2 / FAN_IN,
+    Scheme.XAVIER_UNIFORM: 2 / (FAN_IN + FAN_OUT),
+    Scheme.LECUN_NORMAL: 1 / FAN_IN,
+}
+
+
+@pytest.mark.parametrize("scheme", VARIANCES)
+def test_kernels_have_the_mean_and_the_variance_of_their_scheme(scheme: Scheme) -> None:
+    values = initial_value("layer.weight", SHAPE, "kernel", 0, scheme).astype(np.float64)
+    variance = VARIANCES[scheme]
+    # Standard errors of the mean, and of the variance: at most that of a normal distribution, whose kurtosis is 3.
+    assert abs(values.mean()) < 5 * sqrt(variance / COUNT)
+    assert abs(values.var() - variance) < 5 * variance * sqrt(2 / COUNT)
+
+
+@pytest.mark.parametrize("scheme", [Scheme.HE_UNIFORM, Scheme.XAVIER_UNIFORM])
+def test_uniform_kernels_fill_their_range_and_do_not_leave_it(scheme: Scheme) -> None:
+    values = initial_value("layer.weight", SHAPE, "kernel", 0, scheme)
+    bound = sqrt(3 * VARIANCES[scheme])
+    assert 0.999 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("scheme", [Scheme.HE_NORMAL, Scheme.HE_NORMAL_FAN_OUT, Scheme.LECUN_NORMAL])
+def test_normal_kernels_have_the_tails_of_a_normal_distribution(scheme: Scheme) -> None:
+    values = initial_value("layer.weight", SHAPE, "kernel", 0, scheme) / sqrt(VARIANCES[scheme])
+    # Beyond one, two and three standard deviations: 31.73 %, 4.55 % and 0.27 %.
+    for deviations, share in ((1, 0.3173), (2, 0.0455), (3, 0.0027)):
+        found = float((np.abs(values) > deviations).mean())
+        assert abs(found - share) < 5 * sqrt(share * (1 - share) / COUNT)
+
+
+def test_a_linear_layer_counts_its_inputs_as_fan_in() -> None:
+    values = initial_value("fc.weight", (300, 500), "kernel", 0).astype(np.float64)
+    assert abs(values.var() - 2 / 500) < 5 * 2 / 500 * sqrt(2 / values.size)
+
+
+def test_constants_are_what_their_role_says_under_every_scheme() -> None:
+    for scheme in Scheme:
+        assert (initial_value("bn.weight", (7,), "ones", 0, scheme) == 1).all()
+        assert (initial_value("bn.bias", (7,), "zeros", 0, scheme) == 0).all()
+    assert not initial_value("conv.weight", (2, 3, 1, 1), "kernel", 0, Scheme.ZEROS).any()
+
+
+def test_a_tensor_depends_on_the_seed_and_on_its_own_name() -> None:
+    one = initial_value("a.weight", (64,), "kernel", 1)
+    assert (initial_value("a.weight", (64,), "kernel", 1) == one).all()
+    assert (initial_value("a.weight", (64,), "kernel", 2) != one).any()
+    assert (initial_value("b.weight", (64,), "kernel", 1) != one).any()
+    # The seed and the name do not run into each other.
+    assert (initial_value("1", (64,), "kernel", 1) != initial_value("", (64,), "kernel", 11)).any()
+
+
+def test_another_process_draws_the_same_bytes() -> None:
+    code = (
+        "import sys; from resdsl.weights.initial import initial_value;"
+        "sys.stdout.write(initial_value('conv1.weight', (4, 3, 7, 7), 'kernel', 5).tobytes().hex())"
+    )
+    drawn = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert drawn == initial_value("conv1.weight", (4, 3, 7, 7), "kernel", 5).tobytes().hex()
+
+
+def test_adding_a_layer_changes_no_other_tensor() -> None:
+    head = "model net() {\n  input x: f32[N, 3, 8, 8]\n  a: conv(4, 3x3)\n"
+    small, large = build(head + "output y\n}\n"), build(head + "b: conv(4, 3x3)\n  output y\n}\n")
+    (name,) = small.parameters
+    values = [initial_value(name, graph.parameters[name].shape, "kernel", 0) for graph in (small, large)]
+    assert (values[0] == values[1]).all()
+
+
+def test_an_unknown_role_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="unknown role"):
+        initial_value("a", (1,), "kernels", 0)
+
+
+def started_at_zero(graph_name: str) -> list[str]:
+    graph = shipped(graph_name)
+    changed = zero_init_residual(graph)
+    return [name for name, parameter in changed.parameters.items() if parameter.source != graph.parameters[name].source]
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "blocks"),
+    # Blocks in each stage: He et al. 2015, table 1. SE: the norm before the gate, as timm's `zero_init_last`.
+    [("resnet18", "bn2", (2, 2, 2, 2)), ("resnet50", "bn3", (3, 4, 6, 3)), ("seresnet50", "bn3", (3, 4, 6, 3))],
+)
+def test_the_last_norm_of_every_residual_starts_at_zero(name: str, norm: str, blocks: tuple[int, ...]) -> None:
+    assert started_at_zero(name) == [
+        f"layer{stage}.{block}.{norm}.weight" for stage, count in enumerate(blocks, start=1) for block in range(count)
+    ]
+
+
+def test_a_norm_is_found_through_a_scale() -> None:
+    graph = build(
+        "model net() {\n  input x: f32[N, 3, 8, 8]\n  residual(scale = 0.5) { a: conv(3, 3x3); n: bn }\n  output y\n}\n"
+    )
+    (name,) = [name for name, parameter in zero_init_residual(graph).parameters.items() if name == "n.weight"]
+    assert zero_init_residual(graph).parameters[name].source.role == "zeros"  # type: ignore[union-attr]
+
+
+def test_a_main_path_that_ends_with_a_convolution_is_left_alone() -> None:
+    assert started_at_zero("resnetv2_50") == []

@@ -1,0 +1,112 @@
+"""One parameter at a time, and many in a stream."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from resdsl.ir.graph import CheckpointReader, Derived, DerivedFunction, Initializer, Parameter, Stored
+from resdsl.ir.types import DType
+from resdsl.weights.initial import Scheme
+from resdsl.weights.values import stream, value_of
+
+
+def parameter(name: str, shape: tuple[int, ...] = (8, 4), role: str = "kernel") -> Parameter:
+    return Parameter(name, shape, DType.F32, True, Initializer(role), 0)
+
+
+class Drawer(CheckpointReader):
+    """A checkpoint that counts how many of its tensors are out at once."""
+
+    def __init__(self) -> None:
+        self.name = "drawer"
+        self.lock = threading.Lock()
+        self.read_count = 0
+
+    def read(self, key: str) -> np.ndarray:
+        with self.lock:
+            self.read_count += 1
+        return np.full((8, 4), int(key), np.float32)
+
+
+class Total(DerivedFunction):
+    name = "total"
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        return np.asarray(sum(arrays))
+
+
+def test_a_stored_tensor_comes_in_the_shape_of_its_parameter() -> None:
+    stored = replace(parameter("a", (8, 4, 1, 1)), source=Stored(Drawer(), "7"))
+    assert value_of(stored).shape == (8, 4, 1, 1)
+    assert (value_of(stored) == 7).all()
+
+
+def test_a_derived_tensor_is_computed_from_its_operands_with_the_seed_and_the_scheme() -> None:
+    operands = (parameter("a"), parameter("b", role="ones"))
+    derived = replace(parameter("c"), source=Derived(Total(), operands))
+    expected = value_of(operands[0], 3, Scheme.LECUN_NORMAL) + 1
+    assert (value_of(derived, 3, Scheme.LECUN_NORMAL) == expected).all()
+
+
+def test_a_function_that_makes_another_shape_is_a_mistake_of_ours() -> None:
+    derived = replace(parameter("c", (2,)), source=Derived(Total(), (parameter("a"),)))
+    with pytest.raises(ValueError, match="total makes c"):
+        value_of(derived)
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(DType.F32, "float32"), (DType.F16, "float16"), (DType.BF16, "bfloat16")])
+def test_a_value_has_the_element_type_of_its_parameter(dtype: DType, name: str) -> None:
+    value = value_of(replace(parameter("a"), dtype=dtype))
+    assert value.dtype.name == name
+    # Eight bits of mantissa, the least of the three, are kept.
+    np.testing.assert_allclose(value.astype(np.float32), value_of(parameter("a")), rtol=2**-8)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_a_stream_gives_the_same_bytes_in_order_for_any_number_of_threads(threads: int) -> None:
+    parameters = [parameter(f"p{index}", (index + 1, 3)) for index in range(40)]
+    got = list(stream(parameters, 1, threads=threads, lookahead=200))
+    assert [one for one, _ in got] == parameters
+    for one, value in got:
+        assert value.tobytes() == value_of(one, 1).tobytes()
+
+
+def test_a_stream_stays_within_its_lookahead() -> None:
+    drawer = Drawer()
+    parameters = [replace(parameter(f"p{index}"), source=Stored(drawer, str(index))) for index in range(50)]
+    # Each is 128 bytes: three fit.
+    iterator = stream(parameters, threads=4, lookahead=3 * 128)
+    for taken in range(1, 11):
+        next(iterator)
+        time.sleep(0.005)
+        assert drawer.read_count <= taken + 3
+    iterator.close()  # type: ignore[attr-defined]
+
+
+def test_a_tensor_larger_than_the_lookahead_is_given_all_the_same() -> None:
+    parameters = [parameter("a"), parameter("b", (100, 100)), parameter("c")]
+    assert [one.name for one, _ in stream(parameters, lookahead=16)] == ["a", "b", "c"]
+
+
+def test_threads_end_where_the_reader_stops_early() -> None:
+    iterator = stream([parameter(f"p{index}") for index in range(20)], threads=3)
+    next(iterator)
+    iterator.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("weights")]
+
+
+def test_what_goes_wrong_in_a_thread_reaches_the_reader() -> None:
+    broken = replace(parameter("b"), source=Initializer("nonsense"))
+    iterator = stream([parameter("a"), broken])
+    next(iterator)
+    with pytest.raises(ValueError, match="unknown role"):
+        next(iterator)
+
+
+def test_an_empty_stream_ends() -> None:
+    assert list(stream([])) == []
