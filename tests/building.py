@@ -13,10 +13,10 @@ from resdsl.elaborate import elaborate, load_program
 from resdsl.ir.graph import Derived, Graph, Parameter
 
 
-def build(text: str) -> Graph:
-    """The graph of a file that has no mistakes."""
+def build(text: str, model: str | None = None) -> Graph:
+    """The graph of a file that has no mistakes, of the model of that name where it has several."""
     diagnostics = Diagnostics()
-    graph = elaborate(load_program(Source("test.res", text), diagnostics), diagnostics)
+    graph = elaborate(load_program(Source("test.res", text), diagnostics), diagnostics, model=model)
     assert graph is not None, [error.message for error in diagnostics.errors]
     return graph
 
