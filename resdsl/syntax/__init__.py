@@ -1,5 +1,6 @@
 """Text to syntax tree and back: grammar, parser, formatter."""
 
+from resdsl.syntax.formatter import format_source
 from resdsl.syntax.parser import parse
 
-__all__ = ["parse"]
+__all__ = ["format_source", "parse"]

@@ -79,8 +79,15 @@ class Automaton:
         return height is not None and self._accepts(self._states[:height], (other,))
 
     def _height(self, kind: str) -> int | None:
-        heights = range(len(self._states), 0, -1)
-        return next((height for height in heights if self._accepts(self._states[:height], (kind,))), None)
+        closed = 0
+        for height in range(len(self._states), 0, -1):
+            # A body that was closed is forgotten as a whole: its inside is not gone back to.
+            if closed == 0 and self._accepts(self._states[:height], (kind,)):
+                return height
+            value = self._values[height - 2] if height > 1 else None
+            if isinstance(value, Token):
+                closed += (value.type == "RBRACE") - (value.type == "LBRACE" and closed > 0)
+        return None
 
 
 def _first_offset(values: list[Any]) -> int | None:

@@ -19,6 +19,9 @@ class Findings:
     def report(self, diagnostic: Diagnostic) -> None:
         self._found.append(diagnostic)
 
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
     @property
     def full(self) -> bool:
         """Whether so much is wrong that looking for more is of no use."""

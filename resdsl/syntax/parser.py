@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
@@ -40,24 +41,40 @@ _SOUND = 3
 """So many tokens have to be read after a mistake before another one is believed to be a mistake of its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that reading a text gives. ``tokens`` are those that the grammar saw, each of the kind it was read as."""
+
+    items: tuple[tree.Item, ...]
+    comments: tuple[tree.Comment, ...]
+    tokens: tuple[Token, ...]
+    findings: Findings
+
+
 def parse(source: Source, diagnostics: Diagnostics) -> tree.Module:
     """The syntax tree of a text.
 
     Mistakes go to ``diagnostics``, all independent ones of the text in one run, in the order of the text; ``Broken``
     nodes stand where text had to be skipped. Never raises, whatever the text.
     """
+    reading = read(source)
+    reading.findings.hand_over(diagnostics)
+    return tree.Module(source, reading.items, reading.comments, span=source.span(0, len(source.text)))
+
+
+def read(source: Source) -> Reading:
+    """Read a text, for its tree or for its tokens. Never raises, whatever the text."""
     findings = Findings()
     with _ONE_AT_A_TIME:
         made = tables()
         code, comments = separate_comments(made.lex(source.text), source)
         tokens = join_stage_names(find_slash_comments(code, source.text), source.text)
         balanced = balance(tokens, source, findings)
-        whole = source.span(0, len(source.text))
-        items: tuple[tree.Item, ...] = (tree.Broken(span=whole),)
-        if balanced is not None:
-            items = _Run(made, source, findings, drop_newlines(balanced), MODULE).module()
-    findings.hand_over(diagnostics)
-    return tree.Module(source, items, comments, span=whole)
+        if balanced is None:
+            return Reading((tree.Broken(span=source.span(0, len(source.text))),), comments, (), findings)
+        run = _Run(made, source, findings, drop_newlines(balanced), MODULE)
+        items = run.module()
+    return Reading(items, comments, tuple(run.tokens), findings)
 
 
 class _Run:
@@ -69,7 +86,7 @@ class _Run:
         self._findings = findings
         self._automaton = Automaton(made, start)
         end = (tokens[-1].end_pos or 0) if tokens else 0
-        self._tokens = [*tokens, make_token(END, "", end, tokens[-1] if tokens else Token(END, "", 0, 1, 1))]
+        self.tokens = [*tokens, make_token(END, "", end, tokens[-1] if tokens else Token(END, "", 0, 1, 1))]
         self._position = 0
         # How many tokens in a row were right.
         self._sound = _SOUND
@@ -101,7 +118,7 @@ class _Run:
     def _read(self) -> Any:
         """What the tokens make; ``None`` where that is unknown."""
         while not self._findings.full:
-            token = self._tokens[self._position]
+            token = self.tokens[self._position]
             wrong = wrong_text(token, self._source)
             if wrong is not None:
                 self._take_wrong_text(wrong)
@@ -142,11 +159,11 @@ class _Run:
         if self._rest_of_line_is_sound:
             self._findings.report(wrong.diagnostic)
         if len(instead) > 1 and not self._automaton.accepts(*[token.type for token in instead]):
-            instead = (retyped(self._tokens[self._position], "BAD_VALUE"),)
+            instead = (retyped(self.tokens[self._position], "BAD_VALUE"),)
         if len(instead) > 1:
-            self._tokens[self._position : self._position + 1] = instead
+            self.tokens[self._position : self._position + 1] = instead
         elif instead:
-            self._tokens[self._position] = instead[0]
+            self.tokens[self._position] = instead[0]
         else:
             self._position += 1
         self._sound = 0
@@ -154,7 +171,7 @@ class _Run:
 
     def _recover(self) -> bool:
         """Tell of the token that cannot come, and go on behind the mistake. False where that is impossible."""
-        place = Place(self._tokens, self._position, self._automaton, self._source, self._made.keywords)
+        place = Place(self.tokens, self._position, self._automaton, self._source, self._made.keywords)
         if self._is_told(place):
             return self._skip(place)
         explanation = explain(place)
@@ -168,7 +185,7 @@ class _Run:
             start = place.start
             if not self._automaton.unwind("ERROR"):
                 return False
-        self._tokens[repair.start : repair.end] = repair.tokens
+        self.tokens[repair.start : repair.end] = repair.tokens
         self._position = start
         return True
 
@@ -179,7 +196,7 @@ class _Run:
         if place.start < self._position or self._position == 0:
             return False
         # Behind a body in skipped text, the rest of the statement is skipped too.
-        if self._tokens[self._position - 1].type == "RBRACE":
+        if self.tokens[self._position - 1].type == "RBRACE":
             return True
         return place.at_top and self._after_broken_header and (place.token.column or 1) > 1
 
@@ -194,25 +211,25 @@ class _Run:
         else:
             return False
         position = self._end_of_skipping(start, at_top=place.at_top)
-        first = self._tokens[start].start_pos or 0
-        last = self._tokens[position - 1].end_pos or 0
-        self._automaton.feed(make_token("ERROR", self._source.text[first:last], first, self._tokens[start]))
+        first = self.tokens[start].start_pos or 0
+        last = self.tokens[position - 1].end_pos or 0
+        self._automaton.feed(make_token("ERROR", self._source.text[first:last], first, self.tokens[start]))
         self._after_broken_header = place.at_top
         self._position = position
-        return self._tokens[position].type != END or self._automaton.accepts(END)
+        return self.tokens[position].type != END or self._automaton.accepts(END)
 
     def _end_of_skipping(self, start: int, *, at_top: bool) -> int:
         depth = 0
-        for token in self._tokens[start : self._position]:
+        for token in self.tokens[start : self._position]:
             depth += (token.type in OPENING) - (token.type in CLOSING)
         position = self._position
-        while self._tokens[position].type != END:
-            token = self._tokens[position]
+        while self.tokens[position].type != END:
+            token = self.tokens[position]
             if depth <= 0:
                 if token.type == "LBRACE" or (token.type == "RBRACE" and not at_top):
                     break
                 # What is indented under a header without a body is no definition.
-                if token.type in _SEPARATORS and not (at_top and (self._tokens[position + 1].column or 1) > 1):
+                if token.type in _SEPARATORS and not (at_top and (self.tokens[position + 1].column or 1) > 1):
                     break
             depth += (token.type in OPENING) - (token.type in CLOSING)
             position += 1

@@ -1,0 +1,270 @@
+"""The one layout of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from resdsl.diagnostics import Diagnostics, Source
+from resdsl.syntax.alignment import align
+from resdsl.syntax.layout import (
+    Block,
+    CommentLine,
+    Group,
+    Item,
+    Piece,
+    Statement,
+    Word,
+    blank_between,
+    flat,
+    read_layout,
+)
+from resdsl.syntax.parser import read
+
+WIDTH = 120
+"""Columns that code may fill; comments may be longer."""
+
+INDENT = 2
+_BREAKS_BEFORE = frozenset({"ELSE", "OR", "AND", "PLUS", "MINUS"})
+
+
+def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
+    """A text in the language's one layout; ``None`` where it has syntax errors, which go to ``diagnostics``.
+
+    The meaning stays: parsing the result gives an equal tree, every comment is kept, and formatting it again changes
+    nothing. The author decides what stands together on a line and where blank lines are, as far as lines are not too
+    long.
+    """
+    reading = read(source)
+    if reading.findings:
+        reading.findings.hand_over(diagnostics)
+        return None
+    lines = _entries(read_layout(reading.tokens, reading.comments).entries, 0)
+    return "".join(f"{line}\n" for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Statements that share a line, or one that needs several lines, or a comment."""
+
+    entries: tuple[Statement | CommentLine, ...]
+
+    @property
+    def first_line(self) -> int:
+        return self.entries[0].first_line
+
+    @property
+    def last_line(self) -> int:
+        return self.entries[-1].last_line
+
+    @property
+    def text(self) -> str | None:
+        """The only line of code, without indentation, if there is no more than one."""
+        texts = [entry.flat if isinstance(entry, Statement) else None for entry in self.entries]
+        whole = [text for text in texts if text is not None]
+        return ";  ".join(whole) if len(whole) == len(texts) else None
+
+
+def _entries(entries: list[Statement | CommentLine], indent: int) -> list[str]:
+    """The lines of statements one after another."""
+    rows = _rows(entries, indent)
+    aligned = align([_candidate(row, indent) for row in rows], _gaps(rows), WIDTH - indent)
+    lines: list[str] = []
+    for position, row in enumerate(rows):
+        if position and row.first_line - rows[position - 1].last_line > 1:
+            lines.append("")
+        lines += _row(row, aligned.get(position), indent)
+    return lines
+
+
+def _rows(entries: list[Statement | CommentLine], indent: int) -> list[_Row]:
+    """Statements grouped as the author did, where they fit."""
+    groups: list[list[Statement | CommentLine]] = []
+    for entry in entries:
+        before = groups[-1][-1] if groups else None
+        together = (
+            isinstance(entry, Statement)
+            and isinstance(before, Statement)
+            and before.last_line == entry.first_line
+            and before.behind is None
+            and before.flat is not None
+            and entry.flat is not None
+        )
+        if together:
+            groups[-1].append(entry)
+        else:
+            groups.append([entry])
+    rows: list[_Row] = []
+    for group in groups:
+        row = _Row(tuple(group))
+        fits = row.text is not None and len(row.text) <= WIDTH - indent
+        rows += [row] if fits else [_Row((entry,)) for entry in group]
+    return rows
+
+
+def _gaps(rows: list[_Row]) -> set[int]:
+    """Positions of rows that a blank line precedes."""
+    return {
+        position for position in range(1, len(rows)) if rows[position].first_line - rows[position - 1].last_line > 1
+    }
+
+
+def _candidate(row: _Row, indent: int) -> Sequence[Statement] | None:
+    """The statements of a line that could stand in columns with those above and below."""
+    statements = [entry for entry in row.entries if isinstance(entry, Statement)]
+    return statements if row.text is not None and len(row.text) <= WIDTH - indent else None
+
+
+def _row(row: _Row, aligned: str | None, indent: int) -> list[str]:
+    margin = " " * indent
+    first, last = row.entries[0], row.entries[-1]
+    if isinstance(first, CommentLine):
+        return [margin + first.text]
+    text = aligned or row.text
+    lines = (
+        [margin + text]
+        if text is not None and len(text) <= WIDTH - indent
+        else [line for entry in row.entries if isinstance(entry, Statement) for line in _statement(entry, indent)]
+    )
+    if isinstance(last, Statement) and last.behind is not None:
+        lines[-1] += f"  {last.behind}"
+    return lines
+
+
+def _statement(statement: Statement, indent: int) -> list[str]:
+    """The lines of a statement that does not fit on one, or must not."""
+    margin = " " * indent
+    lines = [margin + comment for comment in statement.above]
+    opened = _opened_blocks(statement.pieces, indent)
+    run: list[Piece] = []
+    prefix = ""
+    for piece in statement.pieces:
+        run.append(piece)
+        if not isinstance(piece, Block) or id(piece) not in opened:
+            continue
+        lines += _run(run[:-1], prefix, " {" if len(run) > 1 or prefix else "{", indent)
+        if piece.header:
+            lines[-1] += f"  {piece.header}"
+        lines += _entries(piece.entries, indent + INDENT)
+        run, prefix = [], "}"
+    if run or prefix:
+        lines += _run(run, prefix, "", indent)
+    return lines
+
+
+def _opened_blocks(pieces: list[Piece], indent: int) -> set[int]:
+    """The blocks, by identity, that are written on several lines: as the author did, or because a line is too long."""
+    opened = {id(piece) for piece in pieces if isinstance(piece, Block) and piece.flat is None}
+    while True:
+        too_long = _block_in_long_line(pieces, opened, WIDTH - indent)
+        if too_long is None:
+            return opened
+        opened.add(id(too_long))
+
+
+def _block_in_long_line(pieces: list[Piece], opened: set[int], width: int) -> Block | None:
+    """The last block that is written on one line which is longer than ``width``."""
+    length = 0
+    candidate: Block | None = None
+    before: Piece | None = None
+    for piece in pieces:
+        if isinstance(piece, Block) and id(piece) in opened:
+            if candidate is not None and length + 2 > width:
+                return candidate
+            length, candidate, before = 1, None, piece
+            continue
+        text = piece.text if isinstance(piece, Word) else piece.flat
+        length += len(blank_between(before, piece)) + len(text or "")
+        candidate = piece if isinstance(piece, Block) else candidate
+        before = piece
+    return candidate if length > width else None
+
+
+def _run(pieces: list[Piece], prefix: str, suffix: str, indent: int) -> list[str]:
+    """Pieces on one line, or on several with their brackets broken open."""
+    margin = " " * indent
+    text = flat(pieces)
+    gap = " " if prefix and pieces else ""
+    if text is not None and len(prefix + gap + text + suffix) <= WIDTH - indent:
+        return [margin + prefix + gap + text + suffix]
+    breakable = [piece for piece in pieces if isinstance(piece, Group) and (piece.items or piece.flat is None)]
+    must = [piece for piece in breakable if piece.flat is None]
+    if not breakable:
+        return [margin + prefix + gap + (text or "") + suffix]
+    # Arguments before anything else: a list of them reads well one per line.
+    preferred = [piece for piece in breakable if piece.takes_comma] or breakable
+    broken = {id(piece) for piece in must or preferred[:1]}
+    return _broken_run(pieces, broken, (prefix + gap, suffix), indent)
+
+
+def _broken_run(pieces: list[Piece], broken: set[int], around: tuple[str, str], indent: int) -> list[str]:
+    margin = " " * indent
+    lines: list[str] = []
+    current = around[0]
+    before: Piece | None = None
+    for piece in pieces:
+        current += blank_between(before, piece)
+        if isinstance(piece, Group) and id(piece) in broken:
+            header = "".join(f"  {comment}" for comment in piece.header)
+            lines.append(margin + current + piece.opening + header)
+            lines += _group(piece, indent + INDENT)
+            current = piece.closing
+        else:
+            current += piece.text if isinstance(piece, Word) else piece.flat or ""
+        before = piece
+    lines.append(margin + current + around[1])
+    return lines
+
+
+def _group(group: Group, indent: int) -> list[str]:
+    """The inside of a bracket: one item per line, or lines filled where all items are single words."""
+    margin = " " * indent
+    words = [item.pieces[0].text for item in group.items if len(item.pieces) == 1 and isinstance(item.pieces[0], Word)]
+    if len(words) == len(group.items) and group.flat is not None:
+        return [margin + line for line in _filled([f"{word}," for word in words], WIDTH - indent)]
+    lines: list[str] = []
+    for item in group.items:
+        lines += [margin + comment for comment in _above(item)]
+        lines += _item(item.pieces, "," if group.takes_comma else "", indent)
+        if item.behind:
+            lines[-1] += f"  {item.behind[-1]}"
+    return lines + [margin + comment for comment in group.dangling]
+
+
+def _item(pieces: list[Piece], suffix: str, indent: int) -> list[str]:
+    """One item, broken before operators where it is too long for a line."""
+    text = flat(pieces)
+    chunks = _chunks(pieces)
+    if text is None or len(text + suffix) <= WIDTH - indent or len(chunks) == 1:
+        return _run(pieces, "", suffix, indent)
+    # What goes on is indented further, so the first line has more room than the others.
+    first, *others = _filled([*chunks[:-1], chunks[-1] + suffix], WIDTH - indent - INDENT)
+    return [" " * indent + first, *(" " * (indent + INDENT) + line for line in others)]
+
+
+def _chunks(pieces: list[Piece]) -> list[str]:
+    """An expression in parts, each of which begins with an operator of the loosest kinds but the first."""
+    starts = [
+        position
+        for position, piece in enumerate(pieces)
+        if position and isinstance(piece, Word) and piece.kind in _BREAKS_BEFORE and not piece.hugs
+    ]
+    bounds = pairwise([0, *starts, len(pieces)])
+    return [flat(pieces[start:end]) or "" for start, end in bounds]
+
+
+def _filled(words: list[str], width: int) -> list[str]:
+    """Words on as few lines as they fit on."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _above(item: Item) -> Iterable[str]:
+    """Of several comments behind an item only one can stay there."""
+    return [*item.above, *item.behind[:-1]]
