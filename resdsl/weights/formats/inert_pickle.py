@@ -107,7 +107,8 @@ def read_pickle(window: Window, name: str, allow: Allow, rebuild: Rebuild, persi
             start = position
             machine.step(opcode, argument)
         return machine.result()
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+    # A warning of Python's about text in the pickle is an error where the user made warnings errors.
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, DeprecationWarning) as error:
         raise CheckpointError.damaged(name, f"its index makes no sense at byte {start:,}") from error
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -18,7 +20,18 @@ MAX_TENSORS = 100_000
 """Arrays in one archive; each has a header to be read when it is opened."""
 
 _BROKEN = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError, EOFError, struct.error)
-_BROKEN_MEMBER = (*_BROKEN, zlib.error, RuntimeError, KeyError, SyntaxError, TypeError, RecursionError)
+# A head is a literal of Python's: its tokenizer, parser and evaluator each fail in ways of their own.
+_BROKEN_HEAD = (SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError)
+_BROKEN_MEMBER = (*_BROKEN, *_BROKEN_HEAD, zlib.error, RuntimeError, KeyError)
+
+
+class _Head(NamedTuple):
+    """What an array says of itself: its axes, whether in Fortran's order, its elements, and the bytes all that took."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    length: int
 
 
 class NpzCheckpoint(Checkpoint):
@@ -35,7 +48,7 @@ class NpzCheckpoint(Checkpoint):
             self._archive = zipfile.ZipFile(path)
         except _BROKEN as error:
             raise CheckpointError.damaged(self.name, "its zip directory, at the end, cannot be read") from error
-        self._fortran: set[str] = set()
+        self._heads: dict[str, _Head] = {}
         try:
             self.tensors = self._list()
         except BaseException:
@@ -61,46 +74,49 @@ class NpzCheckpoint(Checkpoint):
     def _head(self, key: str, member: zipfile.ZipInfo) -> TensorInfo:
         try:
             with self._archive.open(member) as file:
-                shape, fortran, dtype = _read_head(file)
-                length = file.tell()
+                head = _read_head(file)
         except _BROKEN_MEMBER as error:
             raise CheckpointError.damaged(self.name, f"the head of the array `{key:.80}` cannot be read") from error
+        shape, dtype = head.shape, head.dtype
         check_shape(shape, name=self.name, key=key)
-        if not dtype.hasobject and length + prod(shape) * dtype.itemsize != member.file_size:
+        if not dtype.hasobject and head.length + prod(shape) * dtype.itemsize != member.file_size:
             raise CheckpointError.damaged(
                 self.name,
                 f"the array `{key:.80}` claims the shape {list(shape)} of {dtype} and has {member.file_size:,} bytes",
             )
-        if fortran:
-            self._fortran.add(key)
+        self._heads[key] = head
         # Endianness is told apart in reading; `V2` and the like are names of types that NumPy does not know.
         return TensorInfo(shape, dtype.name if dtype.fields is None else "record")
 
     def read(self, key: str) -> np.ndarray:
-        info = self.tensors[key]
+        info, head = self.tensors[key], self._heads[key]
         dtype = stored_dtype(info, name=self.name, key=key)
         try:
             # One at a time behind a lock: zipfile shares the file between those that read.
             with self._archive.open(f"{key}.npy") as file:
-                _, _, written = _read_head(file)
+                file.read(head.length)
                 data = file.read(info.count * dtype.itemsize)
                 file.read()  # to the end, where the checksum is verified
         except _BROKEN_MEMBER as error:
             raise CheckpointError.damaged(self.name, f"the array `{key:.80}` cannot be read: {error!s:.80}") from error
         if len(data) != info.count * dtype.itemsize:
             raise CheckpointError.damaged(self.name, f"the array `{key:.80}` ends early")
-        flat = np.frombuffer(data, written)
-        return as_weights(flat.reshape(info.shape, order="F" if key in self._fortran else "C"), info.dtype)
+        flat = np.frombuffer(data, head.dtype)
+        return as_weights(flat.reshape(info.shape, order="F" if head.fortran else "C"), info.dtype)
 
     def close(self) -> None:
         self._archive.close()
 
 
-def _read_head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran's order, and element type; the file then stands at the elements."""
+def _read_head(file: IO[bytes]) -> _Head:
+    """What stands before the elements; the file then stands at them."""
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"version {version}")
+    if version not in _READERS:
+        raise ValueError(f"version {version}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of heads as Python 2 wrote them, which are read all the same
+        shape, fortran, dtype = _READERS[version](file)
+    return _Head(shape, fortran, dtype, file.tell())
+
+
+_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

@@ -48,8 +48,8 @@ class OnnxCheckpoint(Checkpoint):
                 f"`{self.name}` is neither an ONNX model nor another file of weights that is known",
                 "name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",
             )
-        self.metadata = {entry.key: entry.value for entry in model.metadata_props}
-        self._protos = {proto.name: proto for proto in model.graph.initializer if _is_weight(proto)}
+        self.metadata = {self._text(entry.key): self._text(entry.value) for entry in model.metadata_props}
+        self._protos = {proto.name: proto for proto in model.graph.initializer if self._is_weight(proto)}
         if not self._protos:
             raise CheckpointError.of(
                 catalogue.NOT_A_CHECKPOINT,
@@ -64,7 +64,8 @@ class OnnxCheckpoint(Checkpoint):
         if proto.data_location == onnx.TensorProto.EXTERNAL:
             flat = self._external(proto, dtype, info.count)
         elif proto.HasField("raw_data"):
-            flat = np.frombuffer(proto.raw_data, dtype)
+            whole = len(proto.raw_data) // dtype.itemsize
+            flat = np.frombuffer(proto.raw_data, dtype, whole)
         else:
             flat = _typed(proto, dtype)
         if flat.size != info.count:
@@ -76,13 +77,22 @@ class OnnxCheckpoint(Checkpoint):
     def close(self) -> None:
         self._protos = {}
 
+    def _is_weight(self, proto: onnx.TensorProto) -> bool:
+        return ":" not in self._text(proto.name) and proto.data_type in _DTYPES
+
+    def _text(self, value: str | bytes) -> str:
+        # What the library gives for a string that is not UTF-8.
+        if isinstance(value, bytes):
+            raise CheckpointError.damaged(self.name, f"a name in it is not UTF-8: {value[:40]!r}")
+        return value
+
     def _checked(self, proto: onnx.TensorProto) -> TensorInfo:
         shape = tuple(proto.dims)
         check_shape(shape, name=self.name, key=proto.name)
         return TensorInfo(shape, _DTYPES[proto.data_type])
 
     def _external(self, proto: onnx.TensorProto, dtype: np.dtype, count: int) -> np.ndarray:
-        entries = {entry.key: entry.value for entry in proto.external_data}
+        entries = {self._text(entry.key): self._text(entry.value) for entry in proto.external_data}
         # No links: the bytes of whatever they led to would end up in the weights.
         path = neighbour(self.path.parent, entries.get("location", ""), name=self.name, links=False)
         try:
@@ -98,10 +108,6 @@ class OnnxCheckpoint(Checkpoint):
                 f" `{path.name}`, which has {size:,}",
             )
         return np.fromfile(path, dtype, count, offset=offset)
-
-
-def _is_weight(proto: onnx.TensorProto) -> bool:
-    return ":" not in proto.name and proto.data_type in _DTYPES
 
 
 def _typed(proto: onnx.TensorProto, dtype: np.dtype) -> np.ndarray:
