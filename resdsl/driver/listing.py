@@ -32,9 +32,12 @@ class Shipped:
     macs: Dim
 
 
-def specs() -> Iterator[Shipped]:
-    """Every specification that ``load`` takes by its name alone, in alphabetical order, each as it is elaborated."""
-    return map(_shipped, shipped.names())
+def specs(*names: str) -> Iterator[Shipped]:
+    """The specifications that ``load`` takes by these names, in this order, each as it is elaborated.
+
+    Without names it is all of them, in alphabetical order. Raises ``CompileError`` for a name that is none.
+    """
+    return map(_shipped, names or shipped.names())
 
 
 def _shipped(name: str) -> Shipped:
