@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "fmt": Entry("fmt", "Write", "lay specifications out the one way"),
     "summary": Entry("summary", "Write", "what a network is made of, stage by stage"),
     "specs": Entry("specs", "Write", "the networks that resdsl brings along"),
+    "explain": Entry("explain", "Write", "what a code such as E0301 means, with an example and its mending"),
     "operators": Entry("operators", "Write", "the operators of the language and their arguments"),
     "compile": Entry("compile", "Build", "a specification to an ONNX file"),
     "weights": Entry("weights", "Build", "write the weights of a model to a file of their own"),

@@ -9,6 +9,7 @@ from resdsl.cli.options import source_of, speaking, specification_files, specifi
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.driver.specification import load
+from resdsl.elaborate import Limits
 
 
 @click.command("check", short_help="say everything that is wrong with specifications")
@@ -21,6 +22,7 @@ def command(
     model: str | None,
     arguments: dict[str, object],
     input_shape: tuple[int | str, ...] | None,
+    limits: Limits,
 ) -> int:
     """Say everything that is wrong with specifications.
 
@@ -40,7 +42,7 @@ def command(
     found = Diagnostics()
     for path in specification_files(paths):
         try:
-            specification = load(source_of(path), model=model, set=arguments, input_shape=input_shape)
+            specification = load(source_of(path), model=model, set=arguments, input_shape=input_shape, limits=limits)
             found.extend(specification.check())
         except CompileError as error:
             found.extend(error.diagnostics)

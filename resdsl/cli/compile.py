@@ -18,6 +18,7 @@ from resdsl.driver.compile import Compiled
 from resdsl.driver.specification import Specification, load
 from resdsl.driver.tree_text import tree_text
 from resdsl.driver.weights import told_in
+from resdsl.elaborate import Limits
 from resdsl.files import whole_file
 from resdsl.ir.graph import Graph
 from resdsl.ir.print import print_graph
@@ -89,6 +90,7 @@ def command(
     model: str | None,
     arguments: dict[str, object],
     input_shape: tuple[int | str, ...] | None,
+    limits: Limits,
     weights: str | None,
     partial: bool,
     renames: dict[str, str],
@@ -104,7 +106,7 @@ def command(
     SPEC is a file, a network that resdsl brings along (resnet50), or - for standard input. The file is written whole or
     not at all: where something is wrong, one that stands there already stays.
     """
-    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape)
+    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
     if emit != "onnx":
         _write_text(terminal, specification, emit, output, level)
         return

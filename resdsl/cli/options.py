@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from resdsl.cli.exits import ENVIRONMENT, status_of
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics, Source
+from resdsl.diagnostics.suggest import closest
 from resdsl.driver.reading import decode
-from resdsl.elaborate import parse_value
+from resdsl.elaborate import Limits, parse_value
+from resdsl.elaborate.limits import DEEPEST
 from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_LIMITS = tuple(field.name for field in dataclasses.fields(Limits) if field.name != "outside")
+_DIGITS = 15
 
 
 def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
@@ -51,7 +57,7 @@ def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def specification_options(function: Function) -> Function:
-    """``--model``, ``--set`` and ``--input``: which network a file stands for."""
+    """``--model``, ``--set`` and ``--input``: which network a file stands for; ``--limit`` and ``--allow-outside``."""
     decorators = (
         click.option("--model", metavar="NAME", help="The model to take, where the file has several."),
         click.option(
@@ -69,10 +75,27 @@ def specification_options(function: Function) -> Function:
             callback=_shape,
             help="The input's shape in place of the file's: 'N,3,H,W', '1,3,320,320'.",
         ),
+        click.option(
+            "--limit",
+            "raised",
+            metavar="NAME=NUMBER",
+            multiple=True,
+            callback=_limits,
+            help=f"Another limit on what a text may ask for: {', '.join(_LIMITS)}. Repeatable.",
+        ),
+        click.option(
+            "--allow-outside", is_flag=True, help="Let `use` and `labels` read files outside the folder of SPEC."
+        ),
     )
+
+    @wraps(function)
+    def command(*given: Any, raised: dict[str, int], allow_outside: bool, **arguments: Any) -> Any:
+        return function(*given, limits=Limits(**raised, outside=allow_outside), **arguments)
+
+    decorated: Any = command
     for decorator in reversed(decorators):
-        function = decorator(function)
-    return function
+        decorated = decorator(decorated)
+    return cast("Function", decorated)
 
 
 def source_of(spec: str) -> str | Source:
@@ -110,6 +133,23 @@ def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, .
         if parse_value(text, mistakes) is None:
             raise click.BadParameter(f"'{text}' is not a value of the language: {_first(mistakes)}", ctx, option)
         found[name] = text
+    return found
+
+
+def _limits(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for given in values:
+        name, _, text = (part.strip() for part in given.partition("="))
+        number = text.replace("_", "")
+        if name not in _LIMITS:
+            near = closest(name, _LIMITS)
+            known = f"Did you mean '{near}'?" if near else f"There are {', '.join(_LIMITS)}."
+            raise click.BadParameter(f"there is no limit '{name}'. {known}", ctx, option)
+        if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS and int(number) > 0):
+            raise click.BadParameter(f"'{given}' is not of the form {name}=NUMBER, such as {name}=5000", ctx, option)
+        if name == "depth" and int(number) > DEEPEST:
+            raise click.BadParameter(f"depth can be raised to {DEEPEST:,}, and this is {int(number):,}", ctx, option)
+        found[name] = int(number)
     return found
 
 

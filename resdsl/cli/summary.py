@@ -12,6 +12,7 @@ from resdsl.cli.options import source_of, speaking, specification_options
 from resdsl.cli.quantities import exact, short
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.driver.specification import load
+from resdsl.elaborate import Limits
 
 if TYPE_CHECKING:
     from resdsl.analysis.cost import Cost
@@ -33,13 +34,14 @@ def command(
     model: str | None,
     arguments: dict[str, object],
     input_shape: tuple[int | str, ...] | None,
+    limits: Limits,
 ) -> None:
     """What a network is made of, stage by stage: blocks, output sizes, parameters and MACs.
 
     MACs are the multiply-accumulates of convolutions and linear layers for one image. Parameters are the trainable
     ones; a batch norm's running statistics are counted apart.
     """
-    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape)
+    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
     summary = specification.summary(explicit=explicit)
     terminal.report(specification.diagnostics, **_data(summary))
     if terminal.as_json:

@@ -9,9 +9,10 @@ from pathlib import Path
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.driver import shipped
+from resdsl.elaborate.limits import Limits, raise_limit
 
-LARGEST_FILE = 10_000_000
-"""Bytes. ResNet-152 takes a thousand; whatever is larger than this is not a specification."""
+LARGEST_FILE = Limits().file_bytes
+"""ResNet-152 takes a thousand; whatever is larger than this is hardly a specification."""
 
 _BINARY_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"),
@@ -42,8 +43,10 @@ def read_source(path: str | os.PathLike[str], *, largest: int = LARGEST_FILE) ->
     except (OSError, ValueError) as error:
         raise _failure(_why_unreadable(file, written, error)) from None
     if len(data) > largest:
-        message = f"`{written}` has more than {largest:,} bytes, and no specification is that long"
-        raise _failure(Diagnostic(catalogue.LIMIT, message, helps=(_what_to_compile(data),)))
+        message = f"`{written}` has more than {largest:,} bytes"
+        binary = b"\0" in data or _format_of(data) is not None
+        helps = (_what_to_compile(data),) if binary else (raise_limit("file_bytes"),)
+        raise _failure(Diagnostic(catalogue.LIMIT, message, helps=helps))
     return decode(data, name=written, path=file)
 
 

@@ -9,18 +9,32 @@ from dataclasses import dataclass
 class Limits:
     """Bounds on what one specification may expand to; each can be raised by whoever trusts the text.
 
-    ``outside`` lets ``use`` and ``labels`` read files outside the folder of the specification.
+    They are far above every published network (ResNet-1001 has some 3,000 operators and takes 50 lines), and low enough
+    that a text that runs into one of them is told so within seconds and a few hundred MB. ``outside`` lets ``use`` and
+    ``labels`` read files outside the folder of the specification.
     """
 
-    nodes: int = 1_000_000
-    steps: int = 10_000_000
+    nodes: int = 200_000
+    """Operators of one network."""
+    steps: int = 500_000
     """Statements carried out, counting every pass of a loop and every call."""
     depth: int = 100
     """Bodies inside bodies, across calls."""
     files: int = 1_000
-    file_bytes: int = 10_000_000
+    file_bytes: int = 1_000_000
+    """Bytes of each file."""
+    total_bytes: int = 4_000_000
+    """Characters of all used files together."""
     outside: bool = False
 
 
+DEEPEST = 1_000
+"""What ``depth`` can be raised to: the elaborator calls itself for every body."""
+
 LARGEST_INTEGER = 2**53
 """Whole numbers beyond this are refused: no size of a tensor needs them, and arithmetic on them can be made slow."""
+
+
+def raise_limit(name: str) -> str:
+    """The way out of a limit, for the ``helps`` of a diagnostic."""
+    return f"where that is meant, raise the limit: `--limit {name}=NUMBER`"

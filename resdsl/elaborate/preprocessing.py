@@ -158,6 +158,9 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
         )
         return None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # Nobody may ever write into a pipe, and a device may never end.
+            raise OSError(None, "it is a device or a pipe")
         if path.stat().st_size > LARGEST_LABELS:
             raise OSError(None, f"it has more than {LARGEST_LABELS:,} bytes")
         text = path.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -11,10 +12,13 @@ from pathlib import Path
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.allowances import Allowances
-from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.syntax import parse, tree
 
 _BROKEN_DEFINITION = re.compile(r"\b(?:block|model|const)\s+(\w+)")
+
+_LONGEST_CHAIN = 50
+"""So many files may use one another in a row."""
 
 Reader = Callable[[Path], str]
 """Gives the text of a file; raises ``OSError`` or ``UnicodeDecodeError``."""
@@ -96,6 +100,8 @@ class _Loader:
     read: Reader
     root: Path
     units: dict[object, Unit] = field(default_factory=dict)
+    length: int = 0
+    """Characters that were read so far."""
 
     def load(self, source: Source, users: tuple[tuple[Path, tree.Use], ...]) -> Unit:
         unit = Unit(parse(source, self.diagnostics))
@@ -168,18 +174,26 @@ class _Loader:
         if key in self.units:
             return self.units[key]
         if len(self.units) >= self.limits.files:
-            self._report(catalogue.LIMIT, f"more than {self.limits.files} files are used", use.path)
+            self._too_much(f"more than {self.limits.files:,} files are used", use.path, "files")
+            return None
+        if len(users) >= _LONGEST_CHAIN:
+            message = f"files use files that use files, {_LONGEST_CHAIN} deep"
+            self._report(catalogue.LIMIT, message, use.path, helps=("use the file that defines the block directly",))
             return None
         text = self._text(path, use)
         return None if text is None else self.load(Source(name, text, path), line)
 
     def _text(self, path: Path, use: tree.Use) -> str | None:
         try:
-            if self.read is read_file and path.is_file() and path.stat().st_size > self.limits.file_bytes:
-                size = f"{self.limits.file_bytes:,} bytes"
-                self._report(catalogue.LIMIT, f'"{use.path.value}" is larger than {size}', use.path)
+            if self.read is read_file and not self._is_readable(path, use):
                 return None
-            return self.read(path)
+            text = self.read(path)
+            self.length += len(text)
+            if self.length <= self.limits.total_bytes:
+                return text
+            message = f"the used files have more than {self.limits.total_bytes:,} bytes together"
+            self._too_much(message, use.path, "total_bytes")
+            return None
         except UnicodeDecodeError:
             reason = "is not text in UTF-8"
         except IsADirectoryError:
@@ -195,6 +209,21 @@ class _Loader:
             helps=_neighbour_help(path, use.path.value),
         )
         return None
+
+    def _is_readable(self, path: Path, use: tree.Use) -> bool:
+        """Whether the file is one to read to its end. Where it is too large, that is told."""
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            # Nobody may ever write into a pipe, and a device may never end.
+            raise OSError(None, "it is a device or a pipe")
+        if status.st_size <= self.limits.file_bytes:
+            return True
+        message = f'"{use.path.value}" is larger than {self.limits.file_bytes:,} bytes'
+        self._too_much(message, use.path, "file_bytes")
+        return False
+
+    def _too_much(self, message: str, at: tree.Tree, limit: str) -> None:
+        self._report(catalogue.LIMIT, message, at, helps=(raise_limit(limit),))
 
     def _cycle(self, key: Path, line: tuple[tuple[Path, tree.Use], ...]) -> None:
         circle = line[next(index for index, (user, _) in enumerate(line) if user == key) :]

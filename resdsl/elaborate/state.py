@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Edit, Fix, Label, Span, catalogue
 from resdsl.elaborate.allowances import Allowances
-from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.elaborate.program import Defined, Unit
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Initializer, Node, Output, Parameter, Scope
@@ -208,8 +208,7 @@ class State:
 
     def too_large(self, message: str, at: Span, place: Place, limit: str) -> NoReturn:
         """Tell that a limit is reached, and stop."""
-        helps = (f"where that is meant, raise the limit: `--limit {limit}=NUMBER`",)
-        self.report(catalogue.LIMIT, message, at, place, helps=helps)
+        self.report(catalogue.LIMIT, message, at, place, helps=(raise_limit(limit),))
         raise TooLarge
 
     def add(
