@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest
@@ -154,7 +154,10 @@ def _at_precision(value: Decimal, text: str) -> Decimal:
     if suffix not in SUFFIXES:
         return value
     decimals = len(text[:-1].partition(".")[2])
-    return value.quantize(Decimal(1).scaleb(SUFFIXES[suffix] - decimals)) + 0
+    if decimals >= SUFFIXES[suffix]:
+        return value
+    with localcontext(prec=max(28, len(value.as_tuple().digits) + 1)):
+        return value.quantize(Decimal(1).scaleb(SUFFIXES[suffix] - decimals)) + 0
 
 
 def _shortened(value: Decimal, text: str) -> str:

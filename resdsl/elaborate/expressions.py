@@ -31,6 +31,7 @@ ORDERING: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+OPERATORS = frozenset({*NUMERIC, *ORDERING, "==", "!=", "and", "or"})
 CHANNELS = ("channels", "channels_in")
 
 
@@ -46,7 +47,7 @@ def evaluate(
     ``flow`` is the current value, whose channels ``channels`` gives. ``words`` are the bare words that may stand here.
     """
     # Most arguments are literals; they need no evaluator.
-    if isinstance(expression, tree.Number):
+    if isinstance(expression, tree.Number) and abs(expression.value) <= LARGEST_INTEGER:
         return expression.value
     if isinstance(expression, tree.SizeLiteral):
         return Size(expression.height, expression.width)
@@ -169,6 +170,9 @@ class _Evaluator:
 
     def binary(self, expression: tree.Binary, words: tuple[str, ...]) -> object:
         sign = expression.operator
+        if sign not in OPERATORS:
+            # The parser has told it, and keeps it in the tree.
+            raise _Failed
         if sign == "and":
             return self.truth(expression.left) and self.truth(expression.right)
         if sign == "or":

@@ -43,11 +43,12 @@ def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pa
                 argument="pad",
                 helps=(f"pad by at most {reach - 1}",),
             )
-        if not isinstance(dim, int):
+        if not isinstance(dim, int) or dim >= spacing:
             continue
-        # A window that begins inside has its first point there; a dilated one may step over a small input.
-        for start in range(-before, 0, step):
-            if not any(0 <= start + point * spacing < dim for point in range(points)):
+        # A window that begins inside has its first point there; a dilated one may step over a small input. Its first
+        # point from 0 is at `start % spacing`, which repeats after as many windows as there are remainders.
+        for start in range(-before, 0, step)[:spacing]:
+            if start % spacing >= dim:
                 raise Refusal(
                     catalogue.PADDING_TOO_LARGE,
                     f"a window of {points} points {spacing} apart steps over the input, which has {counted(dim, axis)}",

@@ -14,6 +14,9 @@ from resdsl.ir.types import Sides, Size, Word
 
 REQUIRED = dataclasses.MISSING
 
+LARGEST_SIZE = 2**20
+"""Of a window, a step or a dilation, in pixels: no image is larger, and no check of a window takes long."""
+
 
 class Mismatch(Exception):
     """A value that an argument does not take; ``expected`` says what it does, as it goes into a message."""
@@ -82,6 +85,8 @@ def _size(value: object, at_least: int) -> Size:
         raise Mismatch(expected)
     if min(value) < at_least:
         raise Mismatch(expected, out_of_range=True)
+    if max(value) > LARGEST_SIZE:
+        raise Mismatch(f"a size of at most {LARGEST_SIZE:,}", out_of_range=True)
     return value
 
 

@@ -191,3 +191,21 @@ def test_the_graph_of_a_broken_text_is_none_and_all_of_its_models_are_tried() ->
     program = load_program(Source("x.res", "model a() {\n"), diagnostics)
     assert elaborate(program, diagnostics) is None
     assert diagnostics.errors
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "maxpool(1_000_000_000_000, stride = 2)",
+        "maxpool(9_007_199_254_740_993, stride = 2)",
+        "maxpool(1_000_000, dilation = 1_000_000, stride = 1, pad = 999_999)",
+        "a: conv(9_007_199_254_740_993, 3x3)",
+        "a: conv(8, 3x3, 30 = 4)",
+        f"expect macs == 0.{'0' * 40}1M",
+        f"a: conv({2**40}, 999x999)\nb: conv({2**40}, 999x999)\nexpect macs == 1.0G",
+        f"relu -> [{'1 + ' * 500}1]",
+    ],
+    ids=range(8),
+)
+def test_what_once_broke_or_hung_is_told(body: str, net: Net, mistakes: Mistakes) -> None:
+    assert mistakes(net(f"{body}\noutput y"))
