@@ -1,7 +1,9 @@
 """Writes the generated parts of the docs: ``python docs/update.py``; ``--check`` changes nothing and ends with 1 where
 something is not current.
 
-A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``.
+A generated part stands between ``<!-- generated: NAME ARGUMENTS -->`` and ``<!-- end: NAME -->``: ``operators``;
+``codes``, of mistakes; ``specs NAME ...``, a table of specifications that ship; ``blocks FILE NAME ...``, blocks of
+the standard library.
 """
 
 from __future__ import annotations
@@ -10,16 +12,54 @@ import re
 import sys
 from pathlib import Path
 
-from resdsl.driver.operators import markdown
+from resdsl.cli.quantities import exact, short
+from resdsl.diagnostics import explanation
+from resdsl.driver import operators
+from resdsl.driver.listing import specs
 
 FOLDER = Path(__file__).parent
-GENERATORS = {"operators": markdown}
-PART = re.compile(r"(?P<begin><!-- generated: (?P<name>\w+) -->\n).*?(?P<end><!-- end: (?P=name) -->)", re.DOTALL)
+STANDARD = FOLDER.parent / "resdsl" / "std"
+PART = re.compile(
+    r"(?P<begin><!-- generated: (?P<name>\w+)(?P<arguments>[^>]*) -->\n).*?(?P<end><!-- end: (?P=name) -->)", re.DOTALL
+)
+
+
+def specs_table(*names: str) -> str:
+    """A table of these specifications, each a link to its text."""
+    rows = ["| specification | paper | input | parameters | MACs |", "|---|---|---|--:|--:|"]
+    found = {one.name: one for one in specs(*names)}
+    for one in map(found.__getitem__, names):
+        macs = short(one.macs) if isinstance(one.macs, int) else "varies"
+        paper = f"[{one.paper}](https://arxiv.org/abs/{one.arxiv})"
+        size = ", ".join(map(str, one.input))
+        text = f"[`{one.name}`](../../specs/{one.name}.res)"
+        rows.append(f"| {text} | {paper} | `[{size}]` | {exact(one.parameters)} | {macs} |")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def blocks(file: str, *names: str) -> str:
+    """Blocks of the standard library with their comments, as they stand there."""
+    text = (STANDARD / file).read_text()
+    return "```res\n" + "\n".join(_block(text, name) for name in names) + "```\n"
+
+
+def _block(text: str, name: str) -> str:
+    # A block at the margin ends at the next brace at the margin.
+    found = re.search(rf"(?:^#.*\n)*^block {name}\b(?:.*\n)*?}}\n", text, re.MULTILINE)
+    assert found is not None, f"there is no block {name}"
+    return found[0]
+
+
+GENERATORS = {"codes": explanation.markdown, "operators": operators.markdown, "specs": specs_table, "blocks": blocks}
 
 
 def updated(text: str) -> str:
     """The page with its generated parts made anew."""
-    return PART.sub(lambda part: f"{part['begin']}{GENERATORS[part['name']]()}{part['end']}", text)
+
+    def again(part: re.Match[str]) -> str:
+        return f"{part['begin']}{GENERATORS[part['name']](*part['arguments'].split())}{part['end']}"
+
+    return PART.sub(again, text)
 
 
 def main() -> int:
