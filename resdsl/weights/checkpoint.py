@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -131,7 +132,8 @@ def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
         return (stored.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
     if dtype not in FLOATS:
         return stored.astype(stored.dtype.newbyteorder("="), order="C", copy=True)
-    with np.errstate(over="ignore"):  # a float64 beyond float32's range is infinite, as everywhere
+    # A float64 beyond float32's range becomes infinite and a signalling NaN a quiet one, as everywhere.
+    with np.errstate(over="ignore", invalid="ignore"):
         return stored.astype(np.float32, order="C", copy=True)
 
 
@@ -153,6 +155,12 @@ def map_file(path: Path) -> mmap.mmap:
     """The bytes of a file that is not empty, without reading them yet."""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def unmap(mapped: mmap.mmap) -> None:
+    """Let go of a map. Where an array still looks at it, as in the trace of a reading that failed, it goes later."""
+    with contextlib.suppress(BufferError):
+        mapped.close()
 
 
 def neighbour(folder: Path, reference: str, *, name: str, links: bool) -> Path:

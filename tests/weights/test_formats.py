@@ -79,6 +79,15 @@ def test_bfloat16_is_the_upper_half_of_float32(tmp_path: Path) -> None:
     assert_read(path, {"a": np.array(BFLOAT16_VALUES, np.float32).reshape(2, 2)})
 
 
+def test_floats_that_do_not_fit_are_infinite_and_no_nan_warns(tmp_path: Path) -> None:
+    # A signalling NaN of float16: all exponent bits, the highest bit of the mantissa clear (IEEE 754, section 6.2.1).
+    values = {"wide": np.array([1e300, -1e300]), "nan": np.array([0x7D00], np.uint16).view(np.float16)}
+    safetensors.numpy.save_file(values, tmp_path / "w.safetensors")
+    with open_checkpoint(tmp_path / "w.safetensors") as checkpoint:
+        assert checkpoint.read("wide").tolist() == [np.inf, -np.inf]
+        assert np.isnan(checkpoint.read("nan")).all()
+
+
 def test_integers_are_read_as_they_are_and_eight_bit_floats_are_refused(tmp_path: Path) -> None:
     header = {
         "a": {"dtype": "I8", "shape": [2], "data_offsets": [0, 2]},

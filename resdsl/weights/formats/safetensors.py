@@ -23,6 +23,7 @@ from resdsl.weights.checkpoint import (
     map_file,
     neighbour,
     stored_dtype,
+    unmap,
 )
 
 INDEX_LIMIT = 64 << 20
@@ -76,7 +77,7 @@ class SafetensorsCheckpoint(Checkpoint):
         return as_weights(flat.reshape(info.shape), info.dtype)
 
     def close(self) -> None:
-        self._mapped.close()
+        unmap(self._mapped)
 
 
 class ShardedCheckpoint(Checkpoint):

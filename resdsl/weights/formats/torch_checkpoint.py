@@ -10,7 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, as_weights, check_shape, stored_dtype
+from resdsl.weights.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    TensorInfo,
+    as_weights,
+    check_shape,
+    stored_dtype,
+    unmap,
+)
 from resdsl.weights.formats.torch_objects import ITEM_SIZES, StoredTensor
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "ema", "state_dict_ema", "model_ema")
@@ -57,7 +65,7 @@ class TorchCheckpoint(Checkpoint):
         return as_weights(np.lib.stride_tricks.as_strided(flat, info.shape, strides, writeable=False), info.dtype)
 
     def close(self) -> None:
-        self._mapped.close()
+        unmap(self._mapped)
 
     def _checked(self, key: str, tensor: StoredTensor) -> TensorInfo:
         """What is known of the tensor, once it is certain that reading it stays inside its storage."""
