@@ -14,6 +14,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 _WRONG_CONTENTS = frozenset({catalogue.NOT_TEXT.id, catalogue.EMPTY_FILE.id})
+_WRONG_USE = frozenset({catalogue.DEVICE_NAME.id})
 
 
 def status_of(found: Iterable[Diagnostic]) -> int:
@@ -25,6 +26,8 @@ def _status(diagnostic: Diagnostic) -> int:
     code = diagnostic.code.id
     if diagnostic.severity is Severity.WARNING:
         return FINE
+    if code in _WRONG_USE:
+        return USAGE
     if "E0850" <= code < "E0900":
         return ENVIRONMENT
     # Up to E0819 a file is not where it should be; from there on it is, and what is in it is wrong.
