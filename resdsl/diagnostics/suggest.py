@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from resdsl.diagnostics.diagnostic import Edit, Fix
+from resdsl.diagnostics.source import Span
+
 # A longer name is not a typing mistake, and the distance takes time in the product of both lengths.
 _LONGEST = 80
 
@@ -31,6 +34,14 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
         if best is None or rank < best:
             best, found = rank, candidate
     return found
+
+
+def renamed(at: Span, guess: str | None) -> Fix | None:
+    """The change of a mistyped name or string to the known one that it most likely means, if there is one."""
+    if guess is None:
+        return None
+    told = guess if guess.startswith('"') else f"`{guess}`"
+    return Fix(f"did you mean {told}?", (Edit(at, guess),))
 
 
 def edit_distance(a: str, b: str) -> int:

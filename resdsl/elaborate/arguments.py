@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from resdsl.diagnostics import Label, Span, catalogue
-from resdsl.diagnostics.suggest import closest
+from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.state import Flow, Place, State, Variable, renamed
+from resdsl.elaborate.state import Flow, Place, State, Variable
 from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size, Word

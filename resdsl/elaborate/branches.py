@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from resdsl.diagnostics import Label, Span, catalogue
 from resdsl.elaborate.arguments import match, shortcut_kind
 from resdsl.elaborate.control import unroll
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.state import Flow, Place, State, TapPoint
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Node, Scope, ScopeKind
 from resdsl.ir.operator import Operator, Refusal
@@ -16,7 +18,7 @@ from resdsl.ops import joins
 from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.pad import Pad
 from resdsl.ops.scale import Scale
-from resdsl.ops.signature import Mismatch
+from resdsl.ops.signature import Mismatch, signature
 from resdsl.syntax import tree
 
 LARGEST_SUBSAMPLING = 64
@@ -156,11 +158,13 @@ def _scale(state: State, step: tree.Residual, flow: Flow, place: Place) -> float
     value = evaluate(state, given.expression, place, flow)
     if value is UNKNOWN:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        message = f"`scale` of a residual is a number, and this is {kind_of(value)}"
-        state.report(catalogue.ARGUMENT_TYPE, message, given.span, place)
+    try:
+        return cast("float", signature(Scale)["factor"].coerce(value))
+    except Mismatch as mismatch:
+        code = catalogue.ARGUMENT_VALUE if mismatch.out_of_range else catalogue.ARGUMENT_TYPE
+        found = f"this is {written(value)}" if mismatch.out_of_range else f"this is {kind_of(value)}"
+        state.report(code, f"`scale` of a residual must be {mismatch.expected}", Label(given.span, found), place)
         return None
-    return float(value)
 
 
 def _kind(state: State, step: tree.Residual, flow: Flow, place: Place) -> ShortcutKind | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest
+from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.arguments import Given, Slots, bind_definition, bind_operator, match
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined, Unit
-from resdsl.elaborate.state import Flow, Frame, Naming, Place, State, Variable, renamed
+from resdsl.elaborate.state import Flow, Frame, Naming, Place, State, Variable
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Scope, ScopeKind

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest
+from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.state import Flow, Place, State
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
@@ -98,7 +98,8 @@ def expect(state: State, line: tree.Expect, flow: Flow, place: Place) -> None:
             f"nothing is known of `{subject}`",
             line.subject.span,
             place,
-            helps=(f"did you mean `{guess}`?" if guess else f"{', '.join(known)} can be expected",),
+            helps=() if guess else (f"{', '.join(known)} can be expected",),
+            fix=renamed(line.subject.span, guess),
         )
         return
     if state.altered and isinstance(line.value, tree.Number):

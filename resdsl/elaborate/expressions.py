@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from resdsl.diagnostics import Code, Label, Span, catalogue
-from resdsl.diagnostics.suggest import closest
+from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.limits import LARGEST_INTEGER
-from resdsl.elaborate.state import Flow, Place, State, renamed
+from resdsl.elaborate.state import Flow, Place, State
 from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
 from resdsl.ir.dims import Expression as SymbolicDim
 from resdsl.ir.types import Size, Word

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import assert_never
 
 from resdsl.diagnostics import Label, Span, catalogue
-from resdsl.diagnostics.suggest import closest
+from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate import branches, calls, claims, preprocessing
 from resdsl.elaborate.arguments import Given, coerce_argument, match
 from resdsl.elaborate.control import unroll
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.state import Flow, Naming, Place, StageArguments, State, TapPoint, Variable, renamed
+from resdsl.elaborate.state import Flow, Naming, Place, StageArguments, State, TapPoint, Variable
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.graph import Output, Scope, ScopeKind
 from resdsl.ops import operators
@@ -153,7 +153,7 @@ def _stage_arguments(state: State, stage: tree.Stage, flow: Flow, place: Place) 
             continue
         value = evaluate(state, argument.value, place, flow, words=_words(argument.value))
         evaluated.append((argument, value))
-    return StageArguments(stage, tuple(evaluated))
+    return StageArguments(tuple(evaluated))
 
 
 def _words(expression: tree.Expression) -> tuple[str, ...]:

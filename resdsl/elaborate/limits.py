@@ -14,10 +14,12 @@ class Limits:
     ``labels`` read files outside the folder of the specification.
     """
 
-    nodes: int = 200_000
+    nodes: int = 100_000
     """Operators of one network."""
-    steps: int = 500_000
+    steps: int = 200_000
     """Statements carried out, counting every pass of a loop and every call."""
+    elements: int = 2**33
+    """Elements of one value or tensor of weights, where every symbol of the input is 1. So many floats take 32 GB."""
     depth: int = 100
     """Bodies inside bodies, across calls."""
     files: int = 1_000

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest
+from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.arguments import match
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import is_below
-from resdsl.elaborate.state import Place, State, renamed
+from resdsl.elaborate.state import Place, State
 from resdsl.elaborate.values import UNKNOWN, written
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.labels import label_sets, read_labels
@@ -103,7 +103,12 @@ def _step(state: State, call: tree.Call, place: Place) -> Step | None:
         return None
     missing = [wanted for wanted in required if wanted not in slots]
     if missing:
-        state.report(catalogue.MISSING_ARGUMENT, f"`{name}` needs `{missing[0]}`", call.span, place)
+        state.report(
+            catalogue.MISSING_ARGUMENT,
+            f"`{name}` needs `{missing[0]}`",
+            Label(call.span, f"`{missing[0]}` is not given"),
+            place,
+        )
         return None
     values: dict[str, object] = {}
     for argument, given in slots.items():
@@ -139,14 +144,10 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
     path = folder / name
     if "/" not in name and "." not in name and not path.is_file():
         guess = closest(name, label_sets())
-        helps = (
-            f'did you mean "{guess}"?'
-            if guess
-            else f"there are {', '.join(label_sets())}; or name a text file with one label a line",
-        )
-        state.report(
-            catalogue.UNKNOWN_LABELS, f'there is no set of labels "{name}"', line.value.span, place, helps=helps
-        )
+        helps = () if guess else (f"there are {', '.join(label_sets())}; or name a text file with one label a line",)
+        fix = renamed(line.value.span, f'"{guess}"' if guess else None)
+        message = f'there is no set of labels "{name}"'
+        state.report(catalogue.UNKNOWN_LABELS, message, line.value.span, place, helps=helps, fix=fix)
         return None
     if not state.limits.outside and not is_below(path, folder):
         state.report(

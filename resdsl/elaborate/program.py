@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, Source, catalogue
-from resdsl.diagnostics.suggest import closest
+from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Source, catalogue
+from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.syntax import parse, tree
@@ -102,6 +102,8 @@ class _Loader:
     units: dict[object, Unit] = field(default_factory=dict)
     length: int = 0
     """Characters that were read so far."""
+    full: bool = False
+    """Whether no more files may be read; that has been told."""
 
     def load(self, source: Source, users: tuple[tuple[Path, tree.Use], ...]) -> Unit:
         unit = Unit(parse(source, self.diagnostics))
@@ -173,6 +175,8 @@ class _Loader:
             return None
         if key in self.units:
             return self.units[key]
+        if self.full:
+            return None
         if len(self.units) >= self.limits.files:
             self._too_much(f"more than {self.limits.files:,} files are used", use.path, "files")
             return None
@@ -206,7 +210,7 @@ class _Loader:
             catalogue.USE_NOT_FOUND,
             f'the used file "{use.path.value}" {reason}',
             use.path,
-            helps=_neighbour_help(path, use.path.value),
+            fix=renamed(use.path.span, _neighbour(path, use.path.value)),
         )
         return None
 
@@ -223,6 +227,7 @@ class _Loader:
         return False
 
     def _too_much(self, message: str, at: tree.Tree, limit: str) -> None:
+        self.full = self.full or limit != "file_bytes"
         self._report(catalogue.LIMIT, message, at, helps=(raise_limit(limit),))
 
     def _cycle(self, key: Path, line: tuple[tuple[Path, tree.Use], ...]) -> None:
@@ -241,9 +246,9 @@ class _Loader:
     def _not_in(self, use: tree.Use, name: tree.Identifier, used: Unit) -> None:
         own = [found.name for found in used.definitions.values() if found.unit is used]
         guess = closest(name.name, own)
-        helps = (f"did you mean `{guess}`?",) if guess else ()
+        fix = renamed(name.span, guess)
         notes = (f"it defines {', '.join(f'`{other}`' for other in own[:8])}",) if own and not guess else ()
-        self._report(catalogue.USE_NAME, f'"{use.path.value}" defines no `{name.name}`', name, helps=helps, notes=notes)
+        self._report(catalogue.USE_NAME, f'"{use.path.value}" defines no `{name.name}`', name, notes=notes, fix=fix)
 
     def _defined_twice(self, second: tree.Identifier, first: tree.Identifier) -> None:
         self.diagnostics.report(
@@ -264,8 +269,9 @@ class _Loader:
         *,
         helps: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
+        fix: Fix | None = None,
     ) -> None:
-        self.diagnostics.report(Diagnostic(code, message, Label(at.span), helps=helps, notes=notes))
+        self.diagnostics.report(Diagnostic(code, message, Label(at.span), helps=helps, notes=notes, fix=fix))
 
 
 def is_below(path: Path, folder: Path) -> bool:
@@ -288,16 +294,12 @@ def _shown(user: str, written: str) -> str:
     return f"{folder}/{written}" if folder and not user.startswith("<") else written
 
 
-def _neighbour_help(path: Path, written: str) -> tuple[str, ...]:
+def _neighbour(path: Path, written: str) -> str | None:
+    """The file beside a missing one that was probably meant, as a string of the language."""
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".res"]
     except (OSError, ValueError):
-        return ()
+        return None
     guess = closest(path.name, names)
     folder = written.rpartition("/")[0]
-    return (f'did you mean "{folder + "/" if folder else ""}{guess}"?',) if guess else ()
-
-
-def sources_by_name(program: Program) -> Mapping[str, Source]:
-    """Every text of a program by the name that messages call it by."""
-    return {source.name: source for source in program.sources}
+    return f'"{folder}/{guess}"' if guess and folder else f'"{guess}"' if guess else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import NoReturn
 
-from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Edit, Fix, Label, Span, catalogue
+from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Fix, Label, Span, catalogue
 from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.elaborate.program import Defined, Unit
-from resdsl.ir.dims import Dim
+from resdsl.ir.dims import Dim, lower_bound
 from resdsl.ir.graph import Initializer, Node, Output, Parameter, Scope
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.preprocess import Preprocess
@@ -19,11 +20,6 @@ from resdsl.syntax import tree
 
 Flow = int | None
 """The current value: the index of its node, or ``None`` where a mistake that has been told makes it unknown."""
-
-
-def renamed(at: Span, guess: str | None) -> Fix | None:
-    """The change of a mistyped name to the known one that it most likely means, if there is one."""
-    return Fix(f"did you mean `{guess}`?", (Edit(at, guess),)) if guess else None
 
 
 class TooLarge(Exception):
@@ -115,7 +111,6 @@ class Frame:
 class StageArguments:
     """What a ``stage`` was given, waiting for the first block called in it."""
 
-    stage: tree.Stage
     arguments: tuple[tuple[tree.Argument, object], ...]
     taken: bool = False
 
@@ -223,6 +218,9 @@ class State:
                 result = operator.infer(*types)
             except Refusal as refusal:
                 return refusal
+            self._bound(result, call.span, place)
+            for spec in operator.parameters(*types):
+                self._bound(TensorType(spec.dtype, spec.shape), call.span, place)
             self.types[key] = result
         if len(self.nodes) > self.limits.nodes:
             self.too_large(f"the network has more than {self.limits.nodes:,} operators", call.span, place, "nodes")
@@ -239,6 +237,13 @@ class State:
         place.scope.children.append(node.index)
         place.frame.flowing = True
         return node
+
+    def _bound(self, type_: TensorType, at: Span, place: Place) -> None:
+        """Refuse what no machine could hold, and no ONNX file could say."""
+        elements = prod(max(1, lower_bound(dim, {}) or 1) for dim in type_.shape)
+        if elements > self.limits.elements:
+            message = f"a tensor {type_} has more than {self.limits.elements:,} elements"
+            self.too_large(message, at, place, "elements")
 
     def claim_name(self, path: str, span: Span, place: Place) -> bool:
         """Register the name of a scope, node or tensor; gives whether it is new. Two of the same are a mistake."""

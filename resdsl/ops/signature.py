@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,12 @@ REQUIRED = dataclasses.MISSING
 
 LARGEST_SIZE = 2**20
 """Of a window, a step or a dilation, in pixels: no image is larger, and no check of a window takes long."""
+
+LARGEST_NUMBER = (2 - 2**-23) * 2.0**127
+"""The largest 32-bit float (IEEE 754): what is computed with has that precision."""
+
+SMALLEST_NUMBER = 2.0**-126
+"""The smallest number above 0 that a 32-bit float holds in full precision; far smaller ones become 0."""
 
 
 class Mismatch(Exception):
@@ -59,8 +64,10 @@ def _number(value: object, within: tuple[float, float]) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Mismatch(f"a {expected}")
     # Infinity is no number here, and comparing comes before converting: a whole number may be too large for a float.
-    if not low <= value <= high or not abs(value) <= sys.float_info.max:
+    if not low <= value <= high:
         raise Mismatch(f"a {expected}", out_of_range=True)
+    if not abs(value) <= LARGEST_NUMBER:
+        raise Mismatch(f"a {expected} that a 32-bit float can hold", out_of_range=True)
     return float(value)
 
 
@@ -164,7 +171,8 @@ def _with_words(
         try:
             return coerce(value)
         except Mismatch as mismatch:
-            raise Mismatch(f"{mismatch.expected}, or {choices}", out_of_range=mismatch.out_of_range) from None
+            before = mismatch.expected.replace(", or ", ", ")
+            raise Mismatch(f"{before}, or {choices}", out_of_range=mismatch.out_of_range) from None
 
     return check
 

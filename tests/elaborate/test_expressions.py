@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resdsl.diagnostics import Diagnostics, Source
@@ -67,6 +67,7 @@ def test_value_of_an_expression(expression: str, value: float) -> None:
     assert value_of(expression) == value
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**20), 2**20), st.integers(-(2**20), 2**20), st.sampled_from(["+", "-", "*", "/", "//", "%"]))
 def test_arithmetic_is_that_of_python(left: int, right: int, sign: str) -> None:
     if sign in ("/", "//", "%") and right == 0:

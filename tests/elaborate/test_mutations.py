@@ -6,7 +6,7 @@ import random
 import re
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resdsl.diagnostics import Diagnostics, Source
@@ -73,6 +73,7 @@ def damaged(text: str, draw: random.Random) -> str:
     return text
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SPECS), st.integers(0, 2**32))
 def test_a_damaged_text_gives_errors_or_a_graph(path: Path, seed: int) -> None:
     text = damaged(TEXTS[path], random.Random(seed))

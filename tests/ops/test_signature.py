@@ -160,8 +160,8 @@ def test_a_value_beyond_the_limits_is_out_of_range(name: str, given: object) -> 
     [
         ("count", "a whole number from 1"),
         ("size", "a size such as 3x3, or a whole number from 1"),
-        ("window", "a size such as 3x3, or a whole number from 1, or global"),
-        ("sides", "a whole number from 0, a size such as 1x3, or [top, left, bottom, right], or half or valid"),
+        ("window", "a size such as 3x3, a whole number from 1, or global"),
+        ("sides", "a whole number from 0, a size such as 1x3, [top, left, bottom, right], or half or valid"),
         ("ratio", "a number from 0 to 1"),
         ("flag", "true or false"),
         ("mode", "one, two or three"),
