@@ -1,0 +1,327 @@
+"""Which layer of one network is which of another.
+
+Scopes are compared from the top. Their children are paired in order, so that the pairs are worth the most: what is
+called alike and built alike is worth more than what is only one of them. What is left over on both sides is looked
+for elsewhere: it may have moved, or been put into a scope of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from resdsl.ir.graph import Graph, Node
+from resdsl.ops.joining import Join
+from resdsl.review.trees import Forest, Item
+
+Slot = tuple[Item | None, Item | None]
+"""Two children that are one piece, or one of them alone: removed, or added."""
+
+_LARGEST_TABLE = 400_000
+"""Pairs of children that are weighed against each other; longer lists are paired by name."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The pairing of two networks. A pair of scopes that are built alike is not opened: it has no ``slots``.
+
+    ``pairs`` are old and new nodes, ``back`` the same the other way. ``slots`` are the children of a pair of scopes,
+    by the old scope, merged into one list; ``partners`` the other scope of a pair, for both. ``moved`` are the new
+    nodes that were found in another place than where they had been.
+    """
+
+    old: Item
+    new: Item
+    pairs: dict[int, int]
+    back: dict[int, int]
+    slots: dict[Item, list[Slot]]
+    partners: dict[Item, Item]
+    moved: frozenset[int]
+
+
+def align(old: Graph, new: Graph) -> Alignment:
+    """Pair the layers of two networks; ``align(new, old)`` gives the same pairs."""
+    # Ties are decided by what comes first, so that both directions are computed in the same one.
+    if not _comes_first(old, new):
+        there = align(new, old)
+        slots = {
+            there.partners[scope]: [(after, before) for before, after in slots] for scope, slots in there.slots.items()
+        }
+        moved = frozenset(there.back[index] for index in there.moved)
+        return Alignment(there.new, there.old, there.back, there.pairs, slots, there.partners, moved)
+    return _Aligner(old, new).run()
+
+
+def same_network(old: Graph, new: Graph) -> bool:
+    """Whether two graphs compute the same from the same tensors, whatever the order in which they were written."""
+    if (old.input_name, old.input.type) != (new.input_name, new.input.type):
+        return False
+    numbers: dict[Hashable, int] = {}
+    return _outputs(old, numbers) == _outputs(new, numbers)
+
+
+def _outputs(graph: Graph, numbers: dict[Hashable, int]) -> tuple[dict[str, int], frozenset[int]]:
+    """A number for each output, which is the same where the same is computed, and the numbers of all nodes."""
+    weighted = {parameter.node for parameter in graph.parameters.values()}
+    found: list[int] = []
+    for node in graph.nodes:
+        inputs = [found[index] for index in node.inputs]
+        if commutes(node):
+            inputs.sort()
+        key = (node.operator, tuple(inputs), node.path if node.index in weighted else "")
+        found.append(numbers.setdefault(key, len(numbers)))
+    return {output.name: found[output.node] for output in graph.outputs}, frozenset(found)
+
+
+def commutes(node: Node) -> bool:
+    """Whether the order of its inputs is no matter."""
+    return isinstance(node.operator, Join) and node.operator.join != "concat"
+
+
+def _comes_first(graph: Graph, other: Graph) -> bool:
+    """An order of networks that is the same whichever is named first."""
+    sizes = (len(graph.nodes), graph.parameter_count), (len(other.nodes), other.parameter_count)
+    if sizes[0] != sizes[1]:
+        return sizes[0] < sizes[1]
+    differ = (
+        (a.path, repr(a.operator), a.inputs) <= (b.path, repr(b.operator), b.inputs)
+        for a, b in zip(graph.nodes, other.nodes, strict=True)
+        if (a.path, a.operator, a.inputs) != (b.path, b.operator, b.inputs)
+    )
+    return next(differ, True)
+
+
+class _Aligner:
+    def __init__(self, old: Graph, new: Graph) -> None:
+        self._graphs = (old, new)
+        self._forest = Forest()
+        self._trees = (self._forest.tree(old), self._forest.tree(new))
+        self._pairs: dict[int, int] = {}
+        self._back: dict[int, int] = {}
+        self._slots: dict[Item, list[Slot]] = {}
+        self._partners: dict[Item, Item] = {}
+        self._moved: set[int] = set()
+
+    def run(self) -> Alignment:
+        old, new = self._trees
+        self._descend(old, new)
+        if not self._is_rewritten():
+            self._find_moved()
+        return Alignment(old, new, self._pairs, self._back, self._slots, self._partners, frozenset(self._moved))
+
+    def _descend(self, old: Item, new: Item) -> None:
+        """Pair two items and what is in them."""
+        pending = [(old, new)]
+        while pending:
+            before, after = pending.pop()
+            self._partners[before], self._partners[after] = after, before
+            if before.structure == after.structure or before.node is not None:
+                self._pair_leaves(before, after)
+                continue
+            slots = self._slots[before] = self._children(before.children, after.children)
+            pending.extend((a, b) for a, b in slots if a is not None and b is not None)
+
+    def _pair_leaves(self, before: Item, after: Item) -> None:
+        for one, other in zip(before.leaves, after.leaves, strict=True):
+            self._pairs[one] = other
+            self._back[other] = one
+
+    # --- in order ---
+
+    def _children(self, old: Sequence[Item], new: Sequence[Item]) -> list[Slot]:
+        if len(old) == len(new) and all(map(self._alike, old, new)):
+            return list(zip(old, new, strict=True))
+        start, end = 0, 0
+        shorter = min(len(old), len(new))
+        while start < shorter and _same(old[start], new[start]):
+            start += 1
+        while end < shorter - start and _same(old[-1 - end], new[-1 - end]):
+            end += 1
+        left, right = old[start : len(old) - end], new[start : len(new) - end]
+        middle = self._weigh(left, right) if len(left) * len(right) <= _LARGEST_TABLE else self._by_name(left, right)
+        before: list[Slot] = list(zip(old[:start], new[:start], strict=True))
+        after: list[Slot] = list(zip(old[len(old) - end :], new[len(new) - end :], strict=True))
+        return before + middle + after
+
+    def _alike(self, old: Item, new: Item) -> bool:
+        """Whether two children of the same place are one, changed a little at most."""
+        if old.label != new.label or (old.node is None) != (new.node is None):
+            return False
+        return self._forest.likeness(old, new) >= 0.5
+
+    def _weigh(self, old: Sequence[Item], new: Sequence[Item]) -> list[Slot]:
+        """The pairing in order that is worth the most, by dynamic programming from the end."""
+        rows, columns = len(old), len(new)
+        worth = [[self._worth(a, b) for b in new] for a in old]
+        best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+        for i in range(rows - 1, -1, -1):
+            row, below, values = best[i], best[i + 1], worth[i]
+            for j in range(columns - 1, -1, -1):
+                paired = values[j] + below[j + 1] if values[j] else 0.0
+                row[j] = max(paired, below[j], row[j + 1])
+        slots: list[Slot] = []
+        i = j = 0
+        while i < rows and j < columns:
+            if worth[i][j] and best[i][j] == worth[i][j] + best[i + 1][j + 1]:
+                slots.append((old[i], new[j]))
+                i, j = i + 1, j + 1
+            elif best[i][j] == best[i + 1][j]:
+                slots.append((old[i], None))
+                i += 1
+            else:
+                slots.append((None, new[j]))
+                j += 1
+        slots.extend((item, None) for item in old[i:])
+        slots.extend((None, item) for item in new[j:])
+        return slots
+
+    def _by_name(self, old: Sequence[Item], new: Sequence[Item]) -> list[Slot]:
+        """Pairs of the same label, as long as they come in order."""
+        places = {item.label: place for place, item in enumerate(new)}
+        slots: list[Slot] = []
+        done = 0
+        for item in old:
+            place = places.get(item.label, -1)
+            if place < done or not self._worth(item, new[place]):
+                slots.append((item, None))
+                continue
+            slots.extend((None, other) for other in new[done:place])
+            slots.append((item, new[place]))
+            done = place + 1
+        slots.extend((None, other) for other in new[done:])
+        return slots
+
+    def _worth(self, old: Item, new: Item) -> float:
+        """What a pair is worth; 0 for two that have nothing to do with each other."""
+        if (old.node is None) != (new.node is None):
+            return 0.0
+        called_alike = old.label == new.label
+        if old.node is not None and new.node is not None:
+            return self._worth_of_layers(old, new, called_alike)
+        likeness = self._forest.likeness(old, new)
+        if old.structure == new.structure:
+            return 7.0 + (0.5 if old.label.isdigit() else 3.0) * called_alike
+        if not called_alike and likeness < 0.5:
+            return 0.0
+        # A number is a place, not a name.
+        name = 0.0 if not called_alike else 0.5 if old.label.isdigit() else 3.0
+        if likeness < 0.1 and old.callee != new.callee:
+            return 0.0
+        return name + 5.0 * likeness + (1.0 if old.callee and old.callee == new.callee else 0.0)
+
+    def _worth_of_layers(self, old: Item, new: Item, called_alike: bool) -> float:
+        assert old.node is not None and new.node is not None
+        before, after = (graph.nodes[node] for graph, node in zip(self._graphs, (old.node, new.node), strict=True))
+        weighted = old.weighted or new.weighted
+        name = 0.0 if not called_alike else 3.0 if weighted else 0.2
+        if before.operator == after.operator:
+            return name + (6.0 if weighted else 4.0)
+        if type(before.operator) is type(after.operator):
+            return name + 2.0
+        if weighted:
+            return 1.5 if called_alike and old.weighted and new.weighted else 0.0
+        # One activation for another, one pool for another; a join is none of them.
+        plain = not isinstance(before.operator, Join) and not isinstance(after.operator, Join)
+        pools = hasattr(before.operator, "kernel") == hasattr(after.operator, "kernel")
+        return 1.0 if plain and pools and bool(before.index) == bool(after.index) else 0.0
+
+    # --- elsewhere ---
+
+    def _is_rewritten(self) -> bool:
+        """Whether the two are the same operators on the same values in the same order: then those are the pairs."""
+        old, new = self._graphs
+        if len(old.nodes) != len(new.nodes):
+            return False
+        if any(a.inputs != b.inputs or a.operator != b.operator for a, b in zip(old.nodes, new.nodes, strict=True)):
+            return False
+        self._pairs = {index: index for index in range(len(old.nodes))}
+        self._back = dict(self._pairs)
+        return True
+
+    def _find_moved(self) -> None:
+        lost, found = self._left_over()
+        self._match_subtrees(lost, found)
+        self._match_by_inputs()
+        self._match_in_scope(lost, found)
+
+    def _left_over(self) -> tuple[list[Item], list[Item]]:
+        lost: list[Item] = []
+        found: list[Item] = []
+        for slots in self._slots.values():
+            lost.extend(before for before, after in slots if after is None and before is not None)
+            found.extend(after for before, after in slots if before is None and after is not None)
+        return lost, found
+
+    def _match_subtrees(self, lost: Sequence[Item], found: Sequence[Item]) -> None:
+        """Pieces with weights that stand elsewhere now: whole scopes, and layers or changed scopes of their label."""
+        wanted: dict[Hashable, list[Item]] = defaultdict(list)
+        for top in found:
+            for item in top.walk():
+                if item.weighted:
+                    wanted[_identity(item)].append(item)
+                    wanted[item.label].append(item)
+        pending = list(reversed(lost))
+        while pending:
+            item = pending.pop()
+            if not item.weighted:
+                continue
+            rival = self._rival(item, wanted)
+            if rival is None:
+                pending.extend(reversed(item.children))
+                continue
+            self._descend(item, rival)
+            self._moved.update(leaf for leaf in rival.leaves if leaf in self._back)
+
+    def _rival(self, item: Item, wanted: Mapping[Hashable, Sequence[Item]]) -> Item | None:
+        rivals = [rival for rival in wanted.get(_identity(item), ()) if not self._is_taken(rival)]
+        if rivals:
+            return next((one for one in rivals if one.label == item.label), rivals[0])
+        if item.node is not None or item.label.isdigit():
+            return None
+        likely = (rival for rival in wanted.get(item.label, ()) if rival.node is None and not self._is_taken(rival))
+        return next((rival for rival in likely if self._forest.likeness(item, rival) >= 0.5), None)
+
+    def _is_taken(self, item: Item) -> bool:
+        return any(leaf in self._back for leaf in item.leaves)
+
+    def _match_by_inputs(self) -> None:
+        """Layers without a pair that do the same to the same values."""
+        old, new = self._graphs
+        readers: dict[tuple[object, tuple[int, ...]], list[int]] = defaultdict(list)
+        for node in new.nodes[1:]:
+            if node.index not in self._back:
+                readers[node.operator, node.inputs].append(node.index)
+        for node in old.nodes[1:]:
+            if node.index in self._pairs:
+                continue
+            inputs = tuple(self._pairs.get(index, -1) for index in node.inputs)
+            rivals = readers.get((node.operator, inputs))
+            if rivals:
+                other = rivals.pop(0)
+                self._pairs[node.index], self._back[other] = other, node.index
+                self._moved.add(other)
+
+    def _match_in_scope(self, lost: Sequence[Item], found: Sequence[Item]) -> None:
+        """Layers without weights that changed their place among their neighbours."""
+        spots: dict[Hashable, list[int]] = defaultdict(list)
+        for item in found:
+            if item.node is not None and not item.weighted and item.node not in self._back:
+                spots[item.parent, item.structure].append(item.node)
+        for item in lost:
+            if item.node is None or item.weighted or item.node in self._pairs or item.parent is None:
+                continue
+            rivals = spots.get((self._partners.get(item.parent), item.structure))
+            if rivals:
+                other = rivals.pop(0)
+                self._pairs[item.node], self._back[other] = other, item.node
+                self._moved.add(other)
+
+
+def _identity(item: Item) -> Hashable:
+    # A layer alone is not told from another of the same arguments but by its name.
+    return (item.structure, item.label) if item.node is not None else item.structure
+
+
+def _same(old: Item, new: Item) -> bool:
+    return old.named == new.named and (old.label == new.label or not old.weighted)

@@ -1,0 +1,325 @@
+"""From findings to changes: what was done in many places is told once, and what only follows is told under its cause."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from resdsl.analysis.cost import Cost, costs
+from resdsl.analysis.receptive import ReceptiveField, receptive_fields
+from resdsl.ir.graph import Graph, Node
+from resdsl.ops.dropout import Dropout
+from resdsl.ops.identity import Identity
+from resdsl.ops.input import Input
+from resdsl.review.align import Alignment
+from resdsl.review.changes import (
+    Added,
+    Change,
+    Changed,
+    Delta,
+    Field,
+    Follows,
+    Moved,
+    Place,
+    Reading,
+    Removed,
+    Renamed,
+    Repeated,
+    Rewired,
+)
+from resdsl.review.findings import Finder, Finding
+from resdsl.review.trees import Item
+from resdsl.review.wording import Writer, call_fields
+
+
+class Measured:
+    """A graph with what is known about each of its nodes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        # The input is handed in: it is no activation of the network's.
+        self.costs = (Cost(), *costs(graph)[1:])
+        self.depths = graph.depths()
+        self.fields = receptive_fields(graph)
+
+    def reading(self, item: Item) -> Reading:
+        return self.at(item.output)
+
+    def at(self, node: int) -> Reading:
+        return Reading(self.graph.nodes[node].type, self.depths[node], pixels(self.fields[node]))
+
+
+def pixels(field: ReceptiveField | None) -> tuple[int, int] | None:
+    return (field.rows.size, field.columns.size) if field is not None else None
+
+
+_ARGUMENTS = re.compile(r"\([^()]*\)")
+
+
+@dataclass(slots=True, eq=False)
+class _Cause:
+    """Equal findings, or those in equal calls of a block. ``calls`` are the pairs of scopes that are called otherwise."""
+
+    fields: tuple[Field, ...] = ()
+    findings: list[Finding] = field(default_factory=list)
+    calls: dict[Item, Item] = field(default_factory=dict)
+    followers: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Teller:
+    """Makes changes of findings. The changes' totals add up to the difference of the two networks."""
+
+    def __init__(self, old: Measured, new: Measured, alignment: Alignment, writer: Writer) -> None:
+        self._old = old
+        self._new = new
+        self._alignment = alignment
+        self._writer = writer
+        self._finder = Finder(old.graph, new.graph, alignment, writer)
+
+    def changes(self) -> tuple[Change, ...]:
+        causes: dict[Hashable, _Cause] = {}
+        for finding in self._finder.findings():
+            call = self._call_of(finding)
+            key, fields = self._key(finding, call)
+            cause = causes.setdefault(key, _Cause(fields))
+            cause.findings.append(finding)
+            if call is not None:
+                cause.calls[call[1]] = call[0]
+        self._follow(list(causes.values()))
+        return (*(self._change(cause) for cause in causes.values()), *self._renamings())
+
+    # --- what belongs together ---
+
+    def _call_of(self, finding: Finding) -> tuple[Item, Item] | None:
+        """The innermost call around a finding that is made otherwise than before, in the old and the new network."""
+        for scope in finding.item.ancestors():
+            partner = self._alignment.partners.get(scope)
+            if partner is None or not scope.kind == partner.kind == "block":
+                continue
+            before, after = (partner, scope) if finding.after is not None else (scope, partner)
+            if before.callee != after.callee or before.arguments != after.arguments:
+                return before, after
+        return None
+
+    def _key(self, finding: Finding, call: tuple[Item, Item] | None) -> tuple[Hashable, tuple[Field, ...]]:
+        if call is not None:
+            fields = call_fields(*call)
+            return ("call", call[0].callee, call[1].callee, fields), fields
+        return self._own_key(finding), finding.fields
+
+    def _own_key(self, finding: Finding) -> Hashable:
+        if finding.kind == "changed":
+            return "changed", finding.what, finding.fields
+        if finding.kind in ("repeated", "rewired"):
+            return finding.kind, finding.item.path, finding.what
+        label = finding.item.label
+        # The same piece in many blocks is one change, and in one block, at several numbers, too.
+        return finding.kind, "" if label.isdigit() else label, finding.what
+
+    # --- what follows ---
+
+    def _follow(self, causes: Sequence[_Cause]) -> None:
+        """Give each layer that is written as before, and has other shapes, to the cause that reached it first."""
+        owner: dict[int, _Cause] = {}
+        gone: dict[int, _Cause] = {}
+        for cause in causes:
+            for finding in cause.findings:
+                owner.update(dict.fromkeys(finding.new_nodes, cause))
+                gone.update(dict.fromkeys(finding.old_nodes, cause))
+        own = set(owner)
+        for node in self._new.graph.nodes:
+            old_index = self._alignment.back.get(node.index)
+            if node.index in own or old_index is None:
+                continue
+            old = self._old.graph.nodes[old_index]
+            before, after = self._old.graph.input_types(old), self._new.graph.input_types(node)
+            if old.type == node.type and before == after:
+                continue
+            reached = [owner[index] for index in node.inputs if index in owner and self._differs(index)]
+            reached += [gone[index] for index in old.inputs if index in gone]
+            reached += [owner[index] for index in node.inputs if index in owner]
+            cause = (reached or list(causes))[0]
+            owner[node.index] = cause
+            cause.followers.append((old_index, node.index))
+
+    def _differs(self, index: int) -> bool:
+        old = self._alignment.back.get(index)
+        return old is None or self._old.graph.nodes[old].type != self._new.graph.nodes[index].type
+
+    def _follows(self, cause: _Cause) -> Follows | None:
+        if not cause.followers:
+            return None
+        places: list[Place] = []
+        reshaped: list[str] = []
+        delta = Delta()
+        for old, new in cause.followers:
+            before, after = self._old.graph.nodes[old], self._new.graph.nodes[new]
+            places.append(Place(before.path, after.path, self._old.at(old), self._new.at(new)))
+            delta += self._difference((old,), (new,))
+            shapes = _tensors(self._old.graph, [before]).values(), _tensors(self._new.graph, [after]).items()
+            reshaped += [name for was, (name, shape) in zip(*shapes, strict=True) if was != shape]
+        return Follows(tuple(places), tuple(reshaped), delta)
+
+    # --- from cause to change ---
+
+    def _change(self, cause: _Cause) -> Change:
+        if not cause.calls:
+            return replace(self._told(cause.findings), consequences=self._follows(cause))
+        kinds: dict[Hashable, list[Finding]] = defaultdict(list)
+        for finding in cause.findings:
+            names = tuple(one.name for one in finding.fields)
+            kinds[finding.kind, self._within(finding, cause), names].append(finding)
+        details = tuple(self._told(findings) for findings in kinds.values())
+        names = dict.fromkeys(self._writer.call(after) for after in cause.calls)
+        return Changed(
+            what=next(iter(names)) if len(names) == 1 else next(iter(cause.calls)).callee,
+            places=tuple(self._place(before, after) for after, before in cause.calls.items()),
+            delta=sum((detail.delta for detail in details), Delta()),
+            consequences=self._follows(cause),
+            is_silent=any(detail.is_silent for detail in details),
+            fields=cause.fields,
+            details=details,
+        )
+
+    def _within(self, finding: Finding, cause: _Cause) -> str:
+        """The name of a piece inside the call that it is told under."""
+        known = {*cause.calls, *cause.calls.values()}
+        scope = next(scope for scope in finding.item.ancestors() if scope in known)
+        return finding.item.path.removeprefix(f"{scope.path}.")
+
+    def _told(self, findings: Sequence[Finding]) -> Change:
+        """Equal findings as one change."""
+        first = findings[0]
+        places = tuple(self._place(finding.before, finding.after) for finding in findings)
+        delta = sum((self._difference(one.old_nodes, one.new_nodes) for one in findings), Delta())
+        silent = all(self._is_silent(one) for one in findings)
+        what = _what([one.what for one in findings])
+        if first.kind == "added":
+            return Added(what=what, places=places, delta=delta, is_silent=silent)
+        if first.kind == "removed":
+            return Removed(what=what, places=places, delta=delta, is_silent=silent)
+        if first.kind == "moved":
+            return Moved(what=what, places=places, delta=delta, is_silent=silent)
+        if first.kind == "repeated":
+            old, new = first.counts
+            return Repeated(what=what, places=places, delta=delta, is_silent=silent, old=old, new=new)
+        if first.kind == "rewired":
+            old_names, new_names = self._sources(first)
+            return Rewired(what=what, places=places, delta=delta, is_silent=silent, old=old_names, new=new_names)
+        fields = _merged([one.fields for one in findings])
+        return Changed(what=what, places=places, delta=delta, is_silent=silent, fields=fields)
+
+    def _is_silent(self, finding: Finding) -> bool:
+        """Whether a finding changes what is computed, and no tensor's name or shape."""
+        old = [self._old.graph.nodes[index] for index in finding.old_nodes]
+        new = [self._new.graph.nodes[index] for index in finding.new_nodes]
+        if all(isinstance(node.operator, Dropout | Identity | Input) for node in (*old, *new)):
+            return False
+        return _tensors(self._old.graph, old) == _tensors(self._new.graph, new)
+
+    def _place(self, before: Item | None, after: Item | None) -> Place:
+        return Place(
+            before.path if before is not None else None,
+            after.path if after is not None else None,
+            self._old.reading(before) if before is not None else None,
+            self._new.reading(after) if after is not None else None,
+        )
+
+    def _sources(self, finding: Finding) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        def names(graph: Graph, node: int) -> tuple[str, ...]:
+            inputs = graph.nodes[node].inputs
+            return tuple(graph.nodes[index].path if index else graph.input_name for index in inputs)
+
+        return names(self._old.graph, finding.old_nodes[0]), names(self._new.graph, finding.new_nodes[0])
+
+    def _difference(self, old: Iterable[int], new: Iterable[int]) -> Delta:
+        before = sum((self._old.costs[index] for index in old), Cost())
+        after = sum((self._new.costs[index] for index in new), Cost())
+        return _difference(before, after)
+
+    # --- names ---
+
+    def _renamings(self) -> list[Change]:
+        displaced = self._finder.displaced
+        groups: dict[Hashable, list[tuple[Item, Item]]] = defaultdict(list)
+        for before, after in self._finder.leaf_pairs():
+            weighted = before.weighted and after.weighted
+            if weighted and before.path != after.path and after.node not in displaced:
+                groups[_renaming(before.path, after.path)[0]].append((before, after))
+        return [self._renamed(pairs) for pairs in groups.values()]
+
+    def _renamed(self, pairs: Sequence[tuple[Item, Item]]) -> Renamed:
+        tensors: dict[str, str] = {}
+        places: dict[tuple[str, str], Place] = {}
+        for before, after in pairs:
+            assert before.node is not None and after.node is not None
+            heads = _heads(before.path, after.path)
+            places.setdefault(heads, Place(*heads, self._old.reading(before), self._new.reading(after)))
+            new = self._new.graph.nodes[after.node]
+            for spec in new.operator.parameters(*self._new.graph.input_types(new)):
+                name = f"{before.path}.{spec.name}"
+                if name in self._old.graph.parameters:
+                    tensors[name] = f"{after.path}.{spec.name}"
+        _, old, new_name = _renaming(pairs[0][0].path, pairs[0][1].path)
+        return Renamed(what="", places=tuple(places.values()), old=old, new=new_name, tensors=tensors)
+
+
+def _what(texts: Iterable[str]) -> str:
+    """Pieces in a word: where their arguments differ, by their names alone."""
+    distinct = list(dict.fromkeys(texts))
+    if len(distinct) == 1:
+        return distinct[0]
+    return " or ".join(dict.fromkeys(_ARGUMENTS.sub("", text) for text in distinct))
+
+
+def _merged(several: Sequence[tuple[Field, ...]]) -> tuple[Field, ...]:
+    """The same arguments in several places; where the values differ, all of them in a list."""
+    merged: list[Field] = []
+    for same in zip(*several, strict=True):
+        pairs = list(dict.fromkeys((one.old, one.new) for one in same))
+        merged.append(Field(same[0].name, ", ".join(old for old, _ in pairs), ", ".join(new for _, new in pairs)))
+    return tuple(merged)
+
+
+def _tensors(graph: Graph, nodes: Iterable[Node]) -> dict[str, tuple[int, ...]]:
+    return {
+        f"{node.path}.{spec.name}": spec.shape
+        for node in nodes
+        for spec in node.operator.parameters(*graph.input_types(node))
+    }
+
+
+def _difference(before: Cost, after: Cost) -> Delta:
+    return Delta(
+        after.parameters - before.parameters,
+        after.macs - before.macs,
+        after.activation_bytes - before.activation_bytes,
+    )
+
+
+def _heads(old: str, new: str) -> tuple[str, str]:
+    """Two names without the parts that they have in common at the end."""
+    before, after = old.split("."), new.split(".")
+    while before and after and before[-1] == after[-1]:
+        del before[-1], after[-1]
+    # What was only put in or taken out keeps a neighbour, so that both have a name.
+    if not before or not after:
+        common = old.split(".")[len(before)]
+        before, after = [*before, common], [*after, common]
+    return ".".join(before), ".".join(after)
+
+
+def _renaming(old: str, new: str) -> tuple[Hashable, str, str]:
+    """What two names have not in common, and a key that is the same for all that are renamed in the same way."""
+    before, after = _heads(old, new)
+    left, right = before.split("."), after.split(".")
+    common = 0
+    while common < min(len(left), len(right)) - 1 and left[common] == right[common]:
+        common += 1
+    short = ".".join(left[common:]), ".".join(right[common:])
+    if all(part.isdigit() for part in short):
+        # In a list, those behind an insertion count on.
+        return ("list", *left[common - 1 : common], int(short[1]) - int(short[0])), before, after
+    return short, *short

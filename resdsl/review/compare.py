@@ -1,0 +1,130 @@
+"""Two networks in, one review out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+
+from resdsl.analysis.cost import Cost
+from resdsl.ir.graph import Graph
+from resdsl.ir.preprocess import Preprocess
+from resdsl.ir.print import describe_value
+from resdsl.review.align import Alignment, align, same_network
+from resdsl.review.causes import Measured, Teller, pixels
+from resdsl.review.changes import Change, Delta, Interface, Side, Totals
+from resdsl.review.checkpoint import Verdict, judge
+from resdsl.review.wording import Writer
+
+
+@dataclass(frozen=True)
+class Review:
+    """What changed from one network to another, and what becomes of the old one's weights."""
+
+    old: Side
+    new: Side
+    changes: tuple[Change, ...]
+    checkpoint: Verdict
+    graphs: tuple[Graph, Graph] = dataclasses.field(repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing differs, except the text."""
+        return not self.changes
+
+    @property
+    def is_architectural(self) -> bool:
+        """Whether the graph differs or the names of its tensors, and not only what travels with it."""
+        return any(not isinstance(change, Interface) or change.architectural for change in self.changes)
+
+    @property
+    def delta(self) -> Delta:
+        """New minus old."""
+        old, new = self.old.totals, self.new.totals
+        return Delta(
+            new.parameters - old.parameters, new.macs - old.macs, new.activation_bytes - old.activation_bytes
+        )
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """Which layer of the one is which of the other."""
+        return align(*self.graphs)
+
+
+def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")) -> Review:
+    """Compare two networks. ``sources`` are where they are from, as a reader calls it."""
+    before, after = Measured(old), Measured(new)
+    if same_network(old, new):
+        changes = _interface(old, new, None)
+        verdict = judge(old, new, None, changes)
+        return Review(_side(before, sources[0]), _side(after, sources[1]), changes, verdict, (old, new))
+    alignment = align(old, new)
+    writer = Writer(alignment.old, alignment.new)
+    changes = Teller(before, after, alignment, writer).changes() + _interface(old, new, alignment)
+    verdict = judge(old, new, alignment, changes)
+    return Review(_side(before, sources[0]), _side(after, sources[1]), changes, verdict, (old, new))
+
+
+def _side(measured: Measured, source: str) -> Side:
+    graph = measured.graph
+    cost = sum(measured.costs[1:], Cost())
+    seen = [pixels(field) for field in measured.fields if field is not None]
+    totals = Totals(
+        parameters=cost.parameters,
+        macs=cost.macs,
+        activation_bytes=cost.activation_bytes,
+        depth=graph.depth,
+        receptive_field=max((field for field in seen if field is not None), default=None),
+        outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs),
+    )
+    return Side(graph.name, source, totals)
+
+
+def _interface(old: Graph, new: Graph, alignment: Alignment | None) -> tuple[Change, ...]:
+    found: list[Change] = []
+
+    def tell(what: str, before: str, after: str, *, architectural: bool) -> None:
+        found.append(Interface(what=what, places=(), old=before, new=after, architectural=architectural))
+
+    if old.input_name != new.input_name:
+        tell("name of the input", old.input_name, new.input_name, architectural=True)
+    ends = {output.name: output.node for output in old.outputs}, {output.name: output.node for output in new.outputs}
+    for name in dict.fromkeys([*ends[0], *ends[1]]):
+        before, after = ends[0].get(name), ends[1].get(name)
+        if before is None or after is None:
+            place = new.nodes[after].path if after is not None else "none"
+            gone = old.nodes[before].path if before is not None else "none"
+            tell(f"output {name}", gone, place, architectural=True)
+        elif alignment is not None and _is_elsewhere(alignment, before, after):
+            tell(f"output {name}", old.nodes[before].path, new.nodes[after].path, architectural=True)
+    if old.preprocess != new.preprocess:
+        tell("preprocess", _steps(old.preprocess), _steps(new.preprocess), architectural=False)
+    if old.labels != new.labels:
+        tell("labels", _labels(old.labels), _labels(new.labels), architectural=False)
+    return tuple(found)
+
+
+def _is_elsewhere(alignment: Alignment, before: int, after: int) -> bool:
+    """Whether an output is taken from another value, though the one that it was taken from is still there."""
+    return alignment.pairs.get(before) != after and before in alignment.pairs and after in alignment.back
+
+
+def _steps(preprocess: Preprocess | None) -> str:
+    if preprocess is None:
+        return "none"
+    texts: list[str] = []
+    for step in preprocess.steps:
+        values = [(field, getattr(step, field.name)) for field in dataclasses.fields(step)]
+        arguments = [
+            describe_value(value) if field.default is dataclasses.MISSING else f"{field.name} = {describe_value(value)}"
+            for field, value in values
+            if value != field.default
+        ]
+        texts.append(f"{type(step).__name__.lower()}({', '.join(arguments)})")
+    return "; ".join(texts)
+
+
+def _labels(labels: tuple[str, ...] | None) -> str:
+    if labels is None:
+        return "none"
+    return f"{len(labels)} classes ({', '.join(labels[:2])}, ...)" if len(labels) > 2 else ", ".join(labels)

@@ -1,0 +1,103 @@
+"""Counts, sizes and their differences as people say them."""
+
+from __future__ import annotations
+
+from resdsl.ir.dims import Dim
+from resdsl.ir.types import TensorType
+from resdsl.review.changes import Delta
+
+_STEPS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
+_LONGEST = 24
+
+
+def short(count: Dim) -> str:
+    """``60_192_808`` as ``60.2 M``, with three digits; a symbolic count is written out."""
+    if not isinstance(count, int):
+        return str(count)
+    sign, size = ("-" if count < 0 else ""), abs(count)
+    for unit, step in _STEPS:
+        # From 999.5 on, three digits of the smaller unit would read 1000.
+        if size >= 0.9995 * step:
+            value = size / step
+            decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+            return f"{sign}{value:.{decimals}f} {unit}"
+    return f"{sign}{size}"
+
+
+def signed(count: Dim) -> str:
+    """``+1.12 M``; of a symbolic difference only that it varies, where its expression is long."""
+    if not isinstance(count, int):
+        text = str(count)
+        return text if len(text) <= _LONGEST else "a varying number of"
+    return f"+{short(count)}" if count >= 0 else short(count)
+
+
+def exact(count: Dim) -> str:
+    return f"{count:,}" if isinstance(count, int) else str(count)
+
+
+def size(count: Dim) -> str:
+    """Bytes in steps of a thousand: ``35.3 MB``."""
+    text = short(count)
+    return text if not isinstance(count, int) else f"{text}B" if text[-1].isalpha() else f"{text} B"
+
+
+def percent(old: Dim, new: Dim) -> str:
+    """``+35.1%``; empty where it cannot be said."""
+    if not isinstance(old, int) or not isinstance(new, int) or old == 0:
+        return ""
+    change = 100 * (new - old) / old
+    if abs(change) >= 999.5:
+        return f"x {new / old:.3g}"
+    # Too little to show is not nothing.
+    if change and abs(change) < 0.05:
+        return "+<0.1%" if change > 0 else "-<0.1%"
+    return f"{change:+.1f}%"
+
+
+def difference(old: Dim, new: Dim) -> str:
+    """``+15.6 M (+35.1%)``, or ``same``."""
+    if old == new:
+        return "same"
+    change = new - old
+    if not isinstance(change, int):
+        return "varies"
+    told = percent(old, new)
+    return f"{signed(change)} ({told})" if told else signed(change)
+
+
+def cost(delta: Delta) -> str:
+    """``+1.12 M parameters, +873 M MACs, +35.3 MB activations``, without what does not change."""
+    parts = [
+        f"{signed(delta.parameters)} parameters" if delta.parameters else "",
+        f"{signed(delta.macs)} MACs" if delta.macs else "",
+        _activations(delta.activation_bytes) if delta.activation_bytes else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _activations(change: Dim) -> str:
+    if not isinstance(change, int):
+        return f"{signed(change)} bytes of activations"
+    return f"{'+' if change > 0 else ''}{size(change)} activations"
+
+
+def field(pixels: tuple[int, int] | None) -> str:
+    """A receptive field: ``483x483``."""
+    return f"{pixels[0]}x{pixels[1]}" if pixels is not None else "whole image"
+
+
+def count(number: int, what: str) -> str:
+    """``1 tensor``, ``2 tensors``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def outputs(ends: tuple[tuple[str, TensorType], ...]) -> str:
+    return ", ".join(f"{name} {type_}" for name, type_ in ends)
+
+
+def share(part: float) -> str:
+    """A part of a whole in percent, 100% and 0% only where it is all or nothing."""
+    if part in (0.0, 1.0):
+        return f"{part:.0%}"
+    return f"{min(max(100 * part, 0.1), 99.9):.1f}%"

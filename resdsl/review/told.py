@@ -1,0 +1,299 @@
+"""A review in words: the sentences that every rendering of it shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import assert_never, cast
+
+from resdsl.review import figures
+from resdsl.review.changes import (
+    Added,
+    Change,
+    Changed,
+    Field,
+    Follows,
+    Interface,
+    Moved,
+    Place,
+    Removed,
+    Renamed,
+    Repeated,
+    Rewired,
+)
+from resdsl.review.checkpoint import Fit, Verdict
+from resdsl.review.compare import Review
+from resdsl.review.wording import folded_names, paths
+
+Known = Added | Removed | Changed | Renamed | Moved | Repeated | Rewired | Interface
+
+NOTHING = "no architectural change"
+SILENT = "same tensors, different computation"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One change: its sign, what it is, where it was made, what it means inside, what follows from it, what it costs."""
+
+    sign: str
+    headline: str
+    where: str
+    details: tuple[tuple[str, str], ...]
+    follows: str
+    cost: str
+    is_silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table of totals."""
+
+    name: str
+    old: str
+    new: str
+    difference: str
+
+    @property
+    def changed(self) -> bool:
+        return self.difference != "same"
+
+
+def tell(change: Change) -> Told:
+    details: list[tuple[str, str]] = []
+    if isinstance(change, Changed):
+        for detail in change.details:
+            cost = figures.cost(detail.delta)
+            text = f"{_label(detail.places)}: {_sentence(detail)}"
+            count = f", {len(detail.places)} times" if len(detail.places) not in (1, len(change.places)) else ""
+            details.append((detail.sign, f"{text}{count}{f' ({cost})' if cost else ''}"))
+        if not change.details:
+            details += _output(change)
+    return Told(
+        change.sign,
+        _headline(change),
+        _where(change),
+        tuple(details),
+        _follows(change.consequences),
+        figures.cost(change.total),
+        change.is_silent,
+    )
+
+
+def rows(review: Review) -> tuple[Row, ...]:
+    """The table of totals."""
+    old, new = review.old.totals, review.new.totals
+    memory = figures.size(old.activation_bytes), figures.size(new.activation_bytes)
+    fields = figures.field(old.receptive_field), figures.field(new.receptive_field)
+    ends = figures.outputs(old.outputs), figures.outputs(new.outputs)
+    depth = "same" if old.depth == new.depth else f"{new.depth - old.depth:+d}"
+    return (
+        Row(
+            "parameters",
+            figures.exact(old.parameters),
+            figures.exact(new.parameters),
+            figures.difference(old.parameters, new.parameters),
+        ),
+        Row("MACs", _count(old.macs), _count(new.macs), figures.difference(old.macs, new.macs)),
+        Row(
+            "activations",
+            *(text if len(text) < 20 else "varies" for text in memory),
+            figures.difference(old.activation_bytes, new.activation_bytes).replace(" (", "B (").replace(" B (", " B ("),
+        ),
+        Row("depth", str(old.depth), str(new.depth), depth),
+        Row("receptive field", *fields, "same" if fields[0] == fields[1] else "changed"),
+        Row("outputs", *ends, "same" if ends[0] == ends[1] else "changed"),
+    )
+
+
+def verdict_line(review: Review) -> str:
+    """All in one sentence: what happened, what it costs, what becomes of old weights."""
+    if review.is_empty:
+        return NOTHING
+    if not review.is_architectural:
+        return f"{NOTHING}; {', '.join(change.what for change in review.changes)} changed"
+    old, new = review.old.totals, review.new.totals
+    costs = [
+        f"{name} {figures.percent(before, after) or 'changed'}"
+        for name, before, after in (("parameters", old.parameters, new.parameters), ("MACs", old.macs, new.macs))
+        if before != after
+    ]
+    return "; ".join([tally(review.changes), ", ".join(costs) or "same parameters and MACs", weights_line(review)])
+
+
+def tally(changes: Sequence[Change]) -> str:
+    """``1 added, 2 changed``."""
+    names = {"repeated": "changed", "rewired": "changed", "interface": "changed"}
+    kinds = [names.get(change.kind, change.kind) for change in changes]
+    order = ("added", "removed", "changed", "moved", "renamed")
+    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in order if kind in kinds) or "nothing changed"
+
+
+def weights_line(review: Review) -> str:
+    """What becomes of a checkpoint of the old network, in a few words."""
+    verdict = review.checkpoint
+    if not verdict.values and not verdict.unexpected:
+        return "no weights"
+    if verdict.fit is Fit.FULLY:
+        if verdict.misplaced:
+            return "old weights load fully, INTO OTHER LAYERS"
+        return f"old weights load fully, but {SILENT.upper()}" if verdict.silent else "old weights load fully"
+    if verdict.fit is Fit.NOT:
+        helped = f", {figures.share(verdict.renamed_share)} after renaming" if verdict.renamed_values else ""
+        return f"old weights do not load{helped}"
+    line = f"old weights load partly ({figures.share(verdict.share)})"
+    return f"{line}, AND {SILENT.upper()}" if verdict.silent or verdict.misplaced else line
+
+
+def weights_notes(review: Review) -> Iterator[str]:
+    """The facts behind that line, the dangerous ones first."""
+    verdict = review.checkpoint
+    old, new = (review.old.name, review.new.name) if review.old.name != review.new.name else ("old", "new")
+    if verdict.silent:
+        told = "; ".join(_headline(change) for change in verdict.silent)
+        yield f"{SILENT}: loading will not notice {told}"
+    if verdict.misplaced:
+        yield (
+            f"{figures.count(len(verdict.misplaced), 'tensor')} would load into another layer than the one that they"
+            f" were trained for: {_pairs(verdict.misplaced)}"
+        )
+    total = len(verdict.kept) + len(verdict.missing) + len(verdict.reshaped)
+    if verdict.fit is not Fit.FULLY:
+        yield (
+            f"kept: {len(verdict.kept)} of {figures.count(total, 'tensor')},"
+            f" {figures.share(verdict.share)} of the values of {new}"
+        )
+    yield from _misfits(verdict, old)
+    if verdict.renames:
+        yield (
+            f"with renames {figures.share(verdict.renamed_share)} of the values carry over:"
+            " `--write-renames FILE` writes them for `resdsl compile --weights --rename @FILE`"
+        )
+    if verdict.fit is Fit.PARTLY:
+        yield "`resdsl compile --partial` takes what fits"
+
+
+def _misfits(verdict: Verdict, old: str) -> Iterator[str]:
+    if verdict.missing:
+        yield f"missing from {old}: {_tensors(verdict.missing)}"
+    if verdict.reshaped:
+        shown = [f"{one.name} {list(one.old)} -> {list(one.new)}" for one in verdict.reshaped[:2]]
+        more = f" and {len(verdict.reshaped) - 2} more" if len(verdict.reshaped) > 2 else ""
+        yield f"other shapes: {', '.join(shown)}{more}"
+    if verdict.unexpected:
+        yield f"left over from {old}: {_tensors(verdict.unexpected)}"
+
+
+def _tensors(names: Sequence[str]) -> str:
+    return f"{figures.count(len(names), 'tensor')} ({paths(_branches(folded_names(names)), 3)})"
+
+
+def _branches(layers: Sequence[str]) -> list[str]:
+    """Layers by the numbered scope that they are in, where there is one: ``layer3.23`` for all of that block's."""
+    found: dict[str, None] = {}
+    for layer in layers:
+        parts = layer.split(".")
+        end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdigit()), len(parts))
+        found[".".join(parts[:end])] = None
+    return list(found)
+
+
+def _pairs(names: object) -> str:
+    assert isinstance(names, dict)
+    layers = dict.fromkeys((old.rpartition(".")[0], new.rpartition(".")[0]) for new, old in names.items())
+    shown = [f"{old} into {new}" for new, old in ((new, old) for new, old in layers)]
+    return ", ".join(shown[:2]) + (f" and {len(shown) - 2} more layers" if len(shown) > 2 else "")
+
+
+def _headline(change: Change) -> str:
+    if isinstance(change, Renamed | Interface):
+        return _sentence(change)
+    label = _label(change.places)
+    sentence = _sentence(change)
+    return f"{label}: {sentence}" if label and label != sentence else sentence
+
+
+def _sentence(change: Change) -> str:
+    known = cast(Known, change)
+    match known:
+        case Added() | Removed():
+            return known.what
+        case Changed():
+            return _changed(known)
+        case Renamed():
+            return f"{known.old} -> {known.new}"
+        case Moved():
+            (first, *_) = known.places
+            return f"{known.what} moves from {first.old} to {first.new}" if len(known.places) == 1 else known.what
+        case Repeated():
+            return f"{known.old} -> {known.new} x {known.what}"
+        case Rewired():
+            return f"{known.what} takes {', '.join(known.new)} in place of {', '.join(known.old)}"
+        case Interface():
+            return f"{known.what}: {known.old} -> {known.new}"
+    assert_never(known)
+
+
+def _changed(change: Changed) -> str:
+    named = [str(field) for field in change.fields if field.name]
+    whole = [f"{field.old} -> {field.new}" for field in change.fields if not field.name]
+    if whole:
+        return ", ".join([*whole, *named])
+    return f"{change.what} {', '.join(named)}"
+
+
+def _label(places: Sequence[Place]) -> str:
+    """The name that places have in common: the whole path of one, the last part of several, if it is no number."""
+    if len(places) == 1:
+        return places[0].path
+    labels = {place.path.rpartition(".")[2] for place in places}
+    label = labels.pop()
+    return label if not labels and not label.isdigit() else ""
+
+
+def _where(change: Change) -> str:
+    if isinstance(change, Interface):
+        return ""
+    if isinstance(change, Renamed):
+        tensors = figures.count(len(change.tensors), "tensor")
+        if len(change.places) == 1:
+            return tensors
+        olds = paths([place.old or "" for place in change.places], 3)
+        return f"{tensors} in {figures.count(len(change.places), 'place')}: {olds}"
+    if len(change.places) == 1:
+        return ""
+    return f"in {len(change.places)} places: {paths([place.path for place in change.places])}"
+
+
+def _output(change: Change) -> list[tuple[str, str]]:
+    """What comes out of a place, where that is of another shape."""
+    shapes = dict.fromkeys(
+        f"output {place.before.type} -> {place.after.type}"
+        for place in change.places
+        if place.before is not None and place.after is not None and place.before.type != place.after.type
+    )
+    return [(" ", ", ".join(list(shapes)[:2]))] if shapes and len(shapes) <= 2 else []
+
+
+def _follows(consequences: Follows | None) -> str:
+    if consequences is None:
+        return ""
+    layers = figures.count(len(consequences.places), "layer")
+    verb = "follows" if len(consequences.places) == 1 else "follow"
+    first = consequences.places[0]
+    assert first.before is not None and first.after is not None
+    same = first.before.type == first.after.type
+    example = first.path if same else f"{first.path} {first.before.type} -> {first.after.type}"
+    more = ", ..." if len(consequences.places) > 1 else ""
+    reshaped = (
+        f"; {figures.count(len(consequences.reshaped), 'tensor')} reshaped with them" if consequences.reshaped else ""
+    )
+    return f"{layers} {verb}: {example}{more}{reshaped}"
+
+
+def _count(count: object) -> str:
+    text = figures.exact(count) if isinstance(count, int) else str(count)
+    return text if len(text) < 20 else "varies"
+
+
+def fields_text(fields: Sequence[Field]) -> str:
+    return ", ".join(map(str, fields))

@@ -1,0 +1,123 @@
+"""Pieces of a network as the language writes them, short enough for a line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+from resdsl.ir.graph import Graph
+from resdsl.ir.operator import Operator
+from resdsl.ir.print import describe, describe_value
+from resdsl.ops.input import Input
+from resdsl.review.changes import Field
+from resdsl.review.trees import Item
+
+_MOST_RUNS = 4
+
+
+class Writer:
+    """Writes calls short: an argument that nearly all calls of a block share says nothing."""
+
+    def __init__(self, old: Item, new: Item) -> None:
+        counts: dict[tuple[str, str], Counter[str]] = {}
+        for tree in (old, new):
+            for item in tree.walk():
+                for name, value in item.arguments.items() if item.callee else ():
+                    counts.setdefault((item.callee, name), Counter())[value] += 1
+        self._usual = {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
+
+    def describe(self, item: Item, graph: Graph) -> str:
+        """``conv(64, 7x7, stride = 2)``, ``bottleneck(64)``, ``3 x bottleneck(64)`` for a stage of them."""
+        if item.node is not None:
+            text = operator_text(graph.nodes[item.node].operator)
+            return f"{text} of a residual (shortcut {item.shortcut})" if item.shortcut else text
+        if item.callee:
+            return self.call(item)
+        calls = [self.call(child) if child.callee else self.describe(child, graph) for child in item.children]
+        runs = [(call, sum(1 for _ in equal)) for call, equal in groupby(calls)]
+        texts = [f"{count} x {call}" if count > 1 else call for call, count in runs]
+        return ", ".join(texts if len(texts) <= _MOST_RUNS else [*texts[: _MOST_RUNS - 1], "..."])
+
+    def call(self, item: Item) -> str:
+        """A call of a block without what its stage passes to it, and without what is usual."""
+        passed = item.parent.arguments if item.parent is not None and item.parent.kind == "stage" else {}
+        shown: list[str] = []
+        for place, (name, value) in enumerate(item.arguments.items()):
+            if place == 0:
+                shown.append(value)
+            elif name not in passed and value != self._usual.get((item.callee, name)):
+                shown.append(f"{name} = {value}")
+        return f"{item.callee}({', '.join(shown)})" if shown else item.callee
+
+
+def operator_text(operator: Operator) -> str:
+    return f"input {operator.type}" if isinstance(operator, Input) else describe(operator)
+
+
+def operator_fields(old: Operator, new: Operator) -> tuple[Field, ...]:
+    """The arguments in which two operators of one kind differ; for two of different kinds, the operators."""
+    if type(old) is not type(new):
+        return (Field("", describe(old), describe(new)),)
+    if isinstance(old, Input) and isinstance(new, Input):
+        return (Field("shape", f"{old.type.dtype}{old.type}", f"{new.type.dtype}{new.type}"),)
+    values = [(field.name, getattr(old, field.name), getattr(new, field.name)) for field in dataclasses.fields(old)]
+    return tuple(
+        Field(name, describe_value(before), describe_value(after)) for name, before, after in values if before != after
+    )
+
+
+def call_fields(old: Item, new: Item) -> tuple[Field, ...]:
+    """How two calls differ: in the block that is called, and in the arguments that both have."""
+    found = [Field("", old.callee, new.callee)] if old.callee != new.callee else []
+    found += [
+        Field(name, old.arguments[name], value)
+        for name, value in new.arguments.items()
+        if name in old.arguments and old.arguments[name] != value
+    ]
+    if not found and old.arguments.keys() != new.arguments.keys():
+        found = [Field("", _whole(old), _whole(new))]
+    return tuple(found)
+
+
+def _whole(item: Item) -> str:
+    arguments = ", ".join(f"{name} = {value}" for name, value in item.arguments.items())
+    return f"{item.callee}({arguments})"
+
+
+def paths(names: Sequence[str], most: int = 4) -> str:
+    """Names in a line: those of a list that count on as ``layer1.0 to 5``, many as the first and the last."""
+    runs = _counting_runs(names)
+    if len(runs) > most:
+        return f"{', '.join(runs[: most - 1])} and {len(runs) - most + 1} more"
+    return ", ".join(runs)
+
+
+def _counting_runs(names: Iterable[str]) -> list[str]:
+    runs: list[list[str]] = []
+    for name in names:
+        if runs and _counts_on(runs[-1][-1], name):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return [_run_text(run) for run in runs]
+
+
+def _run_text(run: list[str]) -> str:
+    if len(run) == 1:
+        return run[0]
+    if len(run) == 2:
+        return ", ".join(run)
+    return f"{run[0]} to {run[-1].rpartition('.')[2]}"
+
+
+def _counts_on(name: str, following: str) -> bool:
+    head, _, number = name.rpartition(".")
+    other_head, _, other = following.rpartition(".")
+    return head == other_head and number.isdigit() and other.isdigit() and int(other) == int(number) + 1
+
+
+def folded_names(tensors: Mapping[str, str] | Iterable[str]) -> list[str]:
+    """Names of tensors without their last part, each once."""
+    return list(dict.fromkeys(name.rpartition(".")[0] for name in tensors))
