@@ -30,10 +30,11 @@ class Dropout(Elementwise):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        if self.rate == 1:
+        # What rounds to 1 in 32 bits is 1 in the file.
+        if self.rate >= 1 - 2**-25:
             raise Refusal(
                 catalogue.ARGUMENT_VALUE,
-                "a rate of 1 drops everything, so nothing could be trained",
+                f"a rate of {self.rate:g} drops everything, so nothing could be trained",
                 argument="rate",
                 helps=("a rate below 1",),
             )

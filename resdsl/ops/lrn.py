@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
 from resdsl.ir.types import TensorType
 from resdsl.ops.demands import require_image
-from resdsl.ops.signature import arg
+from resdsl.ops.signature import SMALLEST_NUMBER, arg
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class LocalResponseNorm(Operator):
     size: int = arg(5, doc="how many channels count as neighbours, itself among them; odd")
     alpha: float = arg(1e-4, doc="weight of the mean square of the neighbours")
     beta: float = arg(0.75, doc="exponent")
-    k: float = arg(1.0, doc="what the divisor is where all neighbours are zero")
+    k: float = arg(1.0, doc="what the divisor is where all neighbours are zero", within=(0, math.inf))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -44,7 +45,21 @@ class LocalResponseNorm(Operator):
                 argument="size",
                 helps=(f"an odd number: {self.size - 1} or {self.size + 1}",),
             )
+        for name, value in (("alpha", self.alpha), ("beta", self.beta)):
+            # ONNX Runtime demands it, of the 32-bit float that the number becomes.
+            if value < SMALLEST_NUMBER:
+                raise Refusal(
+                    catalogue.ARGUMENT_VALUE,
+                    f"`{name}` of `lrn` must be above 0, and is {value:g}",
+                    argument=name,
+                    helps=("leave the `lrn` out where it is to do nothing",),
+                )
         return x
 
     def lower(self, to: Lowering) -> None:
-        to("LRN", to.input, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)
+        size, alpha = self.size, self.alpha
+        channels = to.types[0].channels
+        if isinstance(channels, int) and size > 2 * channels - 1:
+            # From any channel that reaches all of them; ONNX Runtime takes memory for the whole size.
+            size, alpha = 2 * channels - 1, alpha * (2 * channels - 1) / size
+        to("LRN", to.input, size=size, alpha=alpha, beta=self.beta, bias=self.k)

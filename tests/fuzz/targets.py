@@ -1,0 +1,80 @@
+"""What must hold for any bytes at all: the promises that the fuzzers try to break, and the corpus keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resdsl.backends.onnx.model import build_graph
+from resdsl.diagnostics import Diagnostics, Source
+from resdsl.diagnostics.github import to_github
+from resdsl.diagnostics.machine import report_data
+from resdsl.diagnostics.render import render
+from resdsl.diagnostics.sarif import to_sarif
+from resdsl.elaborate import Limits, elaborate, load_program
+from resdsl.elaborate.program import standard_library
+from resdsl.ir.print import print_graph
+from resdsl.ir.verify import verify
+from resdsl.syntax import format_source, parse
+from resdsl.weights.checkpoint import CheckpointError
+from resdsl.weights.formats.open import open_checkpoint
+
+# Small, so that a fuzzer spends its time on the text and not on what the text expands to.
+LIMITS = Limits(nodes=400, steps=4_000, depth=60, files=10, file_bytes=100_000)
+DRAWN = 6
+LARGEST_TENSOR = 1 << 22
+
+
+def check_specification(text: str) -> Diagnostics:
+    """Any text gives errors that can be told in every way, or graphs that are whole and can be written as ONNX."""
+    diagnostics = Diagnostics()
+    program = load_program(Source("fuzz.res", text), diagnostics, limits=LIMITS, read=_only_std)
+    models = [None] if not program.main.models else [one.name for one in program.main.models[:4]]
+    graphs = [elaborate(program, diagnostics, model=name, limits=LIMITS) for name in models]
+    if not diagnostics.errors:
+        for graph in graphs:
+            assert graph is not None, "no graph, and no error that says why"
+            verify(graph)
+            print_graph(graph)
+            build_graph(graph).SerializeToString()
+    check_layout(text)
+    # Drawing takes longer than finding, and a text made at random has mistakes by the dozen.
+    some = list(diagnostics)[:DRAWN]
+    assert bool(render(some, width=100)) == bool(some)
+    report_data(some)
+    to_sarif(some, version="0")
+    to_github(some)
+    return diagnostics
+
+
+def check_layout(text: str) -> None:
+    """A text that can be parsed has one layout, which reads as the same tree and is its own layout."""
+    found = Diagnostics()
+    formatted = format_source(Source("fuzz.res", text), found)
+    assert (formatted is None) == bool(found.errors)
+    if formatted is None:
+        return
+    again = Diagnostics()
+    module = parse(Source("fuzz.res", formatted), again)
+    assert not again.errors, f"the layout cannot be read: {formatted}"
+    assert module.items == parse(Source("fuzz.res", text), Diagnostics()).items
+    assert format_source(Source("fuzz.res", formatted), again) == formatted
+
+
+def _only_std(path: Path) -> str:
+    if path.is_relative_to(standard_library()):
+        return path.read_text(encoding="utf-8")
+    raise FileNotFoundError(path)
+
+
+def check_checkpoint(path: Path) -> CheckpointError | None:
+    """Any file gives tensors of the shapes that it lists, or a diagnostic."""
+    try:
+        with open_checkpoint(path) as checkpoint:
+            for key, info in checkpoint.tensors.items():
+                if info.count <= LARGEST_TENSOR:
+                    read = checkpoint.read(key)
+                    assert read.shape == info.shape
+    except CheckpointError as error:
+        assert render([error.diagnostic], width=100)
+        return error
+    return None

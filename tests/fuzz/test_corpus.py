@@ -1,0 +1,23 @@
+"""Inputs that once broke something, found by the fuzzers, and a few that lead them into every reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .targets import check_checkpoint, check_specification
+
+CORPUS = Path(__file__).parent / "corpus"
+SPECIFICATIONS = sorted((CORPUS / "specifications").iterdir())
+CHECKPOINTS = sorted((CORPUS / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("path", SPECIFICATIONS, ids=lambda path: path.name)
+def test_specification_that_broke_something_gets_a_diagnostic(path: Path) -> None:
+    assert check_specification(path.read_bytes().decode("utf-8", "replace")).errors
+
+
+@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.name)
+def test_checkpoint_that_broke_something_gets_a_diagnostic(path: Path) -> None:
+    assert check_checkpoint(path) is not None
