@@ -190,11 +190,12 @@ def _call_definition(
         return None
     names = tuple(parameter.name.name for parameter in defined.tree.parameters)
     slots = match(state, step.arguments, names, defined.name, place)
+    given = tuple(name for name in names if slots and name in slots)
     if slots is not None:
         _take_stage_arguments(state, slots, names, defined, step, place)
     path = place.naming.child(defined.name) if label is None else place.naming.label(label)
     first = len(state.nodes)
-    result = None if slots is None else _enter(state, defined, step, flow, place, path, slots)
+    result = None if slots is None else _enter(state, defined, step, flow, place, path, slots, given)
     if result is None:
         state.poisoned = True
         return None
@@ -259,11 +260,20 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "no arguments"
 
 
-def _enter(state: State, defined: Defined, step: tree.Call, flow: Flow, place: Place, path: str, slots: Slots) -> Flow:
+def _enter(
+    state: State,
+    defined: Defined,
+    step: tree.Call,
+    flow: Flow,
+    place: Place,
+    path: str,
+    slots: Slots,
+    given: tuple[str, ...],
+) -> Flow:
     outer = place.frame
     frame = Frame(defined, outer, path, {}, step.span, flow, outer.defaults, outer.symbols)
     kind = ScopeKind.MODEL if defined.tree.kind == "model" else ScopeKind.BLOCK
-    scope = Scope(kind, path.removeprefix(place.naming.prefix), path, defined.name, {}, step.span, [])
+    scope = Scope(kind, path.removeprefix(place.naming.prefix), path, defined.name, {}, step.span, [], given=given)
     inner = Place(
         frame,
         defined.unit,

@@ -48,7 +48,8 @@ class Scope:
     ``label`` is its own part of the path (empty for one that adds nothing to names), ``path`` the whole, ``callee``
     the block, model or join it is an instance of (``bottleneck``), ``arguments`` what that was called with, written
     out in full (``stride = 2``), ``children`` its scopes and node indices in order. ``input`` is the node that flows
-    into it and ``output`` the one that flows out.
+    into it and ``output`` the one that flows out. ``given`` names the arguments that stand in the call itself; the
+    others are defaults, or come from the stage around it.
     """
 
     kind: ScopeKind
@@ -60,6 +61,7 @@ class Scope:
     children: list[Scope | int]
     input: int = 0
     output: int = 0
+    given: tuple[str, ...] = field(default=(), compare=False)
 
     def nodes(self) -> Iterator[int]:
         """Every node below, in order."""
