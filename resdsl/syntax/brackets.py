@@ -145,7 +145,9 @@ class _Mender:
                 if line_begins:
                     self.indent = token.column or 1
                 self._leave_enumeration(token)
-                if token.type in OPENING:
+                if token.type == "SEMICOLON":
+                    self._end_arguments()
+                elif token.type in OPENING:
                     self._open(token, position)
                 elif token.type in CLOSING and not self._close(token, first_on_line=line_begins):
                     continue
@@ -166,12 +168,8 @@ class _Mender:
         following = self.tokens[after]
         here = len(self.kept)
         if self.stack[-1].token.type != "LBRACE":
-            if self._may_go_on(following):
-                return
-            for opened in reversed(self.stack):
-                if opened.token.type == "LBRACE":
-                    break
-                opened.forgotten_at = here if opened.forgotten_at is None else opened.forgotten_at
+            if not self._may_go_on(following):
+                self._end_arguments()
             return
         if following.type == "RBRACE":
             return
@@ -180,6 +178,13 @@ class _Mender:
                 break
             if opened.forgotten_at is None and (following.column or 1) <= opened.indent:
                 opened.forgotten_at = here
+
+    def _end_arguments(self) -> None:
+        """Note that the statement ends here, and with it all brackets in it."""
+        for opened in reversed(self.stack):
+            if opened.is_body:
+                break
+            opened.forgotten_at = len(self.kept) if opened.forgotten_at is None else opened.forgotten_at
 
     def _leave_enumeration(self, token: Token) -> None:
         """Note where an enumeration ends by what is in it: ``(kind: {a, b = a)``."""

@@ -176,7 +176,7 @@ def _block_in_long_line(pieces: list[Piece], opened: set[int], width: int) -> Bl
             continue
         text = piece.text if isinstance(piece, Word) else piece.flat
         length += len(blank_between(before, piece)) + len(text or "")
-        candidate = piece if isinstance(piece, Block) else candidate
+        candidate = piece if isinstance(piece, Block) and piece.entries else candidate
         before = piece
     return candidate if length > width else None
 

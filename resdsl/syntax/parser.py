@@ -134,7 +134,8 @@ class _Run:
                 return result.value if result else None
             self._position += 1
             is_written = token.start_pos != token.end_pos
-            self._sound = _SOUND if token.type in _SEPARATORS and is_written else self._sound + 1
+            if is_written:
+                self._sound = _SOUND if token.type in _SEPARATORS else self._sound + 1
             if token.type == "NEWLINE":
                 self._rest_of_line_is_sound = True
         return None

@@ -44,6 +44,8 @@ class Place:
     @cached_property
     def start(self) -> int:
         """The position of the statement's first token."""
+        if self.in_hole:
+            return 0
         offset = self.automaton.unwound_from("ERROR")
         position = self.position
         if offset is None:

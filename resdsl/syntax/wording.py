@@ -64,10 +64,10 @@ def expected(kinds: Iterable[str], keyword: Callable[[str], str | None]) -> str:
     words: list[str] = []
     if kinds >= _DEFINITION:
         words.append("`model`, `block`, `use` or `const`")
-        kinds -= _DEFINITION
+        kinds -= _DEFINITION | _ENDS
     if {"STAGE", "RESIDUAL"} <= kinds:
         words.append("a statement")
-        kinds -= _STATEMENT | _ENDS
+        kinds -= _STATEMENT | _ENDS | {"RBRACE"}
     if {"INT", "STRING", "LSQB"} <= kinds:
         words.append("a value")
         kinds -= _VALUE
@@ -79,7 +79,8 @@ def expected(kinds: Iterable[str], keyword: Callable[[str], str | None]) -> str:
         words.append("the end of the statement")
     if "NAME" in kinds and "LABEL_NAME" in kinds:
         kinds.discard("LABEL_NAME")
-    words += [_WORDS.get(kind) or f"`{keyword(kind) or kind.lower()}`" for kind in sorted(kinds - {"$END"})]
+    others = [_WORDS.get(kind) or f"`{keyword(kind) or kind.lower()}`" for kind in kinds - {"$END"}]
+    words += sorted(others, key=lambda word: (word.startswith("`"), word))
     if "$END" in kinds:
         words.append("the end of the file")
     return either(words)

@@ -27,8 +27,9 @@ def _keyword_at_top(place: Place) -> Explanation | None:
     word, name = str(place.token), place.after()
     if not (name.isidentifier() or name.type == "STRING"):
         return None
+    borrowed = _DEFINING.get(word.lower())
     close = get_close_matches(word.lower(), ("model", "block", "use", "const"), 1, 0.7)
-    meant = _DEFINING.get(word.lower()) or (close[0] if close else None)
+    meant = borrowed or (close[0] if close else None)
     if meant is None or (meant == "use") != (name.type == "STRING"):
         return None
     return _unknown_keyword(place, place.position, meant)
@@ -41,7 +42,7 @@ def _unknown_keyword(place: Place, position: int, meant: str) -> Explanation:
         f"`{shown(token)}` is not a keyword",
         span,
         code=catalogue.UNKNOWN_KEYWORD,
-        helps=(f"did you mean `{meant}`?",),
+        helps=(f"write `{meant}`" if str(token).lower() in _DEFINING else f"did you mean `{meant}`?",),
         fix=(f"write `{meant}`", [(span, meant)]),
     )
     kind = place.keywords.get(meant, "NAME")
@@ -58,6 +59,11 @@ def _outside_of_a_body(place: Place) -> Explanation | None:
         return None
     if not (place.token.isidentifier() or place.kind in {"LABEL", "LBRACE", "INT", "LPAR"}):
         return None
+    return outside_of_a_body(place)
+
+
+def outside_of_a_body(place: Place) -> Explanation:
+    """A layer at the top of a file."""
     return Explanation(
         error(
             f"{found(place.token)} cannot stand outside a `model` or `block`",

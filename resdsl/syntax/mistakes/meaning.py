@@ -11,9 +11,9 @@ COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 def nested_too_deep(span: Span, limit: int) -> Diagnostic:
     return Diagnostic(
         catalogue.LIMIT,
-        f"this expression nests deeper than {limit} levels",
+        f"this nests deeper than {limit} levels",
         Label(span),
-        helps=("name parts of it with `const`",),
+        helps=("name parts of it with `const`, or move them into a `block`",),
     )
 
 

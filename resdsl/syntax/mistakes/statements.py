@@ -5,6 +5,7 @@ from __future__ import annotations
 from resdsl.diagnostics import catalogue
 from resdsl.syntax.lexing import END, inserted, join_stage_names, make_token, retyped
 from resdsl.syntax.mistakes.explanation import Explanation, Recognizer, Repair, error
+from resdsl.syntax.mistakes.keywords import outside_of_a_body
 from resdsl.syntax.place import Place
 from resdsl.syntax.wording import shown
 
@@ -187,7 +188,9 @@ def _two_statements(place: Place) -> Explanation | None:
             ),
             Repair(place.position, place.position, (inserted("SEMICOLON", ";", place.token),)),
         )
-    if not (place.at_top or place.accepts("SEMICOLON", place.kind)):
+    if place.at_top and place.keywords.get(str(place.token)) not in {"MODEL", "BLOCK", "USE", "CONST"}:
+        return outside_of_a_body(place)
+    if not place.at_top and not place.accepts("SEMICOLON", place.kind):
         return None
     return Explanation(
         error(
