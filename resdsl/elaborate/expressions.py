@@ -137,7 +137,13 @@ class _Evaluator:
 
     def channels(self, flow: Flow, span: Span) -> object:
         if flow is None:
-            raise _Failed
+            if self.state.poisoned:
+                raise _Failed
+            raise self.fail(
+                f"`{span.text}` are those of the current value, and there is none here",
+                span,
+                "it can stand in blocks, and below the `input` of a model",
+            )
         type_ = self.state.nodes[flow].type
         if type_.rank < 2:
             raise self.fail(f"a value {type_} has no channels", span)
