@@ -355,7 +355,9 @@ def test_long_lines_are_broken() -> None:
           second: conv(64, 3x3, stride = 2, dilation = 2)
           relu
           concat {
-            first_branch: conv(64, 3x3, stride = 2);  second_branch: conv(64, 3x3, stride = 2);  avgpool(3x3, stride = 2, ceil = true)
+            first_branch: conv(64, 3x3, stride = 2)
+            second_branch: conv(64, 3x3, stride = 2)
+            avgpool(3x3, stride = 2, ceil = true)
           }
         }
         """,
