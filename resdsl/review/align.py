@@ -202,7 +202,8 @@ class _Aligner:
         likeness = self._forest.likeness(old, new)
         if old.structure == new.structure:
             return 7.0 + (0.5 if old.label.isdigit() else 3.0) * called_alike
-        if not called_alike and likeness < 0.5:
+        # Under another name it has to be much alike, lest a stage be taken for the whole around it.
+        if not called_alike and likeness < (0.5 if old.callee and old.callee == new.callee else 0.75):
             return 0.0
         # A number is a place, not a name.
         name = 0.0 if not called_alike else 0.5 if old.label.isdigit() else 3.0

@@ -10,6 +10,7 @@ from resdsl.analysis.cost import Cost
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.print import describe_value
+from resdsl.ops.upsample import Upsample
 from resdsl.review.align import Alignment, align, same_network
 from resdsl.review.causes import Measured, Teller, pixels
 from resdsl.review.changes import Change, Delta, Interface, Side, Totals
@@ -68,16 +69,28 @@ def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")
 def _side(measured: Measured, source: str) -> Side:
     graph = measured.graph
     cost = sum(measured.costs[1:], Cost())
-    seen = [pixels(field) for field in measured.fields if field is not None]
     totals = Totals(
         parameters=cost.parameters,
         macs=cost.macs,
         activation_bytes=cost.activation_bytes,
         depth=graph.depth,
-        receptive_field=max((field for field in seen if field is not None), default=None),
+        receptive_field=_last_field(measured),
         outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs),
     )
     return Side(graph.name, source, totals)
+
+
+def _last_field(measured: Measured) -> tuple[int, int] | None:
+    """What an element of the last features sees: those before a global pool, and before any upsampling."""
+    whole: set[int] = set()
+    last = 0
+    for node in measured.graph.nodes:
+        shape = node.type.shape
+        if isinstance(node.operator, Upsample) or not whole.isdisjoint(node.inputs):
+            whole.add(node.index)
+        elif len(shape) == 4 and shape[2:] != (1, 1):
+            last = node.index
+    return pixels(measured.fields[last])
 
 
 def _interface(old: Graph, new: Graph, alignment: Alignment | None) -> tuple[Change, ...]:
@@ -98,7 +111,7 @@ def _interface(old: Graph, new: Graph, alignment: Alignment | None) -> tuple[Cha
         elif alignment is not None and _is_elsewhere(alignment, before, after):
             tell(f"output {name}", old.nodes[before].path, new.nodes[after].path, architectural=True)
     if old.preprocess != new.preprocess:
-        tell("preprocess", _steps(old.preprocess), _steps(new.preprocess), architectural=False)
+        tell("preprocess", *_differing_steps(old.preprocess, new.preprocess), architectural=False)
     if old.labels != new.labels:
         tell("labels", _labels(old.labels), _labels(new.labels), architectural=False)
     return tuple(found)
@@ -109,19 +122,33 @@ def _is_elsewhere(alignment: Alignment, before: int, after: int) -> bool:
     return alignment.pairs.get(before) != after and before in alignment.pairs and after in alignment.back
 
 
-def _steps(preprocess: Preprocess | None) -> str:
-    if preprocess is None:
-        return "none"
+def _differing_steps(old: Preprocess | None, new: Preprocess | None) -> tuple[str, str]:
+    """The steps of both that the other one has not; all of them where only the order differs."""
+    before, after = _steps(old), _steps(new)
+    gone, come = [step for step in before if step not in after], [step for step in after if step not in before]
+    if not gone and not come:
+        gone, come = before, after
+    return "; ".join(gone) or "none", "; ".join(come) or "none"
+
+
+def _steps(preprocess: Preprocess | None) -> list[str]:
     texts: list[str] = []
+    if preprocess is None:
+        return texts
     for step in preprocess.steps:
         values = [(field, getattr(step, field.name)) for field in dataclasses.fields(step)]
         arguments = [
-            describe_value(value) if field.default is dataclasses.MISSING else f"{field.name} = {describe_value(value)}"
+            _word(value) if field.default is dataclasses.MISSING else f"{field.name} = {_word(value)}"
             for field, value in values
             if value != field.default
         ]
         texts.append(f"{type(step).__name__.lower()}({', '.join(arguments)})")
-    return "; ".join(texts)
+    return texts
+
+
+def _word(value: object) -> str:
+    # Choices are bare words in the language.
+    return value if isinstance(value, str) else describe_value(value)
 
 
 def _labels(labels: tuple[str, ...] | None) -> str:

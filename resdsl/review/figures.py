@@ -7,7 +7,6 @@ from resdsl.ir.types import TensorType
 from resdsl.review.changes import Delta
 
 _STEPS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
-_LONGEST = 24
 
 
 def short(count: Dim) -> str:
@@ -24,11 +23,8 @@ def short(count: Dim) -> str:
     return f"{sign}{size}"
 
 
-def signed(count: Dim) -> str:
-    """``+1.12 M``; of a symbolic difference only that it varies, where its expression is long."""
-    if not isinstance(count, int):
-        text = str(count)
-        return text if len(text) <= _LONGEST else "a varying number of"
+def signed(count: int) -> str:
+    """``+1.12 M``"""
     return f"+{short(count)}" if count >= 0 else short(count)
 
 
@@ -68,18 +64,18 @@ def difference(old: Dim, new: Dim) -> str:
 
 def cost(delta: Delta) -> str:
     """``+1.12 M parameters, +873 M MACs, +35.3 MB activations``, without what does not change."""
-    parts = [
-        f"{signed(delta.parameters)} parameters" if delta.parameters else "",
-        f"{signed(delta.macs)} MACs" if delta.macs else "",
-        _activations(delta.activation_bytes) if delta.activation_bytes else "",
-    ]
-    return ", ".join(part for part in parts if part)
+    known = [(delta.parameters, "parameters"), (delta.macs, "MACs"), (delta.activation_bytes, "B activations")]
+    parts = [_amount(change, what) for change, what in known if change]
+    return ", ".join(parts)
 
 
-def _activations(change: Dim) -> str:
+def _amount(change: Dim, what: str) -> str:
     if not isinstance(change, int):
-        return f"{signed(change)} bytes of activations"
-    return f"{'+' if change > 0 else ''}{size(change)} activations"
+        return f"{what.removeprefix('B ')} vary"
+    number = signed(change)
+    # 35.3 MB, but 12 B.
+    joined = what.startswith("B ") and number[-1].isalpha()
+    return f"{number}{what}" if joined else f"{number} {what}"
 
 
 def field(pixels: tuple[int, int] | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never, cast
 
@@ -11,7 +12,6 @@ from resdsl.review.changes import (
     Added,
     Change,
     Changed,
-    Field,
     Follows,
     Interface,
     Moved,
@@ -23,7 +23,7 @@ from resdsl.review.changes import (
 )
 from resdsl.review.checkpoint import Fit, Verdict
 from resdsl.review.compare import Review
-from resdsl.review.wording import folded_names, paths
+from resdsl.review.wording import common_end, folded_names, inside, paths
 
 Known = Added | Removed | Changed | Renamed | Moved | Repeated | Rewired | Interface
 
@@ -63,10 +63,10 @@ def tell(change: Change) -> Told:
     if isinstance(change, Changed):
         for detail in change.details:
             cost = figures.cost(detail.delta)
-            text = f"{_label(detail.places)}: {_sentence(detail)}"
+            text = _named(common_end(_inside(detail.places, change.places)), _sentence(detail))
             count = f", {len(detail.places)} times" if len(detail.places) not in (1, len(change.places)) else ""
             details.append((detail.sign, f"{text}{count}{f' ({cost})' if cost else ''}"))
-        if not change.details:
+        if not change.details and change.what != "input":
             details += _output(change)
     return Told(
         change.sign,
@@ -136,12 +136,15 @@ def weights_line(review: Review) -> str:
     if verdict.fit is Fit.FULLY:
         if verdict.misplaced:
             return "old weights load fully, INTO OTHER LAYERS"
-        return f"old weights load fully, but {SILENT.upper()}" if verdict.silent else "old weights load fully"
+        return f"old weights load fully, BUT {SILENT.upper()}" if verdict.silent else "old weights load fully"
     if verdict.fit is Fit.NOT:
         helped = f", {figures.share(verdict.renamed_share)} after renaming" if verdict.renamed_values else ""
         return f"old weights do not load{helped}"
-    line = f"old weights load partly ({figures.share(verdict.share)})"
-    return f"{line}, AND {SILENT.upper()}" if verdict.silent or verdict.misplaced else line
+    if not verdict.missing and not verdict.reshaped:
+        line = f"old weights load, {figures.count(len(verdict.unexpected), 'tensor')} left over"
+    else:
+        line = f"old weights load partly ({figures.share(verdict.share)})"
+    return f"{line}; AND {SILENT.upper()}" if verdict.silent or verdict.misplaced else line
 
 
 def weights_notes(review: Review) -> Iterator[str]:
@@ -149,8 +152,8 @@ def weights_notes(review: Review) -> Iterator[str]:
     verdict = review.checkpoint
     old, new = (review.old.name, review.new.name) if review.old.name != review.new.name else ("old", "new")
     if verdict.silent:
-        told = "; ".join(_headline(change) for change in verdict.silent)
-        yield f"{SILENT}: loading will not notice {told}"
+        told = "; ".join(_short(change) for change in verdict.silent)
+        yield f"{SILENT}: loading does not notice {told}"
     if verdict.misplaced:
         yield (
             f"{figures.count(len(verdict.misplaced), 'tensor')} would load into another layer than the one that they"
@@ -197,19 +200,35 @@ def _branches(layers: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _pairs(names: object) -> str:
-    assert isinstance(names, dict)
-    layers = dict.fromkeys((old.rpartition(".")[0], new.rpartition(".")[0]) for new, old in names.items())
-    shown = [f"{old} into {new}" for new, old in ((new, old) for new, old in layers)]
+def _pairs(origins: Mapping[str, str]) -> str:
+    """Layers of the new network and those of the old one that they are, where their names say otherwise."""
+    layers = dict.fromkeys((new.rpartition(".")[0], old.rpartition(".")[0]) for new, old in origins.items())
+    shown = [f"{new} was {old}" for new, old in layers]
     return ", ".join(shown[:2]) + (f" and {len(shown) - 2} more layers" if len(shown) > 2 else "")
+
+
+def _short(change: Change) -> str:
+    return f"other {change.what}ing" if isinstance(change, Interface) else _headline(change)
 
 
 def _headline(change: Change) -> str:
     if isinstance(change, Renamed | Interface):
         return _sentence(change)
-    label = _label(change.places)
-    sentence = _sentence(change)
-    return f"{label}: {sentence}" if label and label != sentence else sentence
+    label = change.places[0].path if len(change.places) == 1 else common_end(place.path for place in change.places)
+    if not label and isinstance(change, Changed) and all(field.name for field in change.fields):
+        return f"{change.what}: {', '.join(map(str, change.fields))}"
+    return _named(label, _sentence(change))
+
+
+def _named(label: str, sentence: str) -> str:
+    """A sentence after the name that it is about, unless it begins with that anyway."""
+    return sentence if not label or re.match(rf"{re.escape(label)}\b", sentence) else f"{label}: {sentence}"
+
+
+def _inside(places: Sequence[Place], scopes: Sequence[Place]) -> list[str]:
+    """The names of places inside of those that a change is told of."""
+    around = [path for scope in scopes for path in (scope.new, scope.old) if path is not None]
+    return [inside(place.path, around) for place in places]
 
 
 def _sentence(change: Change) -> str:
@@ -220,7 +239,9 @@ def _sentence(change: Change) -> str:
         case Changed():
             return _changed(known)
         case Renamed():
-            return f"{known.old} -> {known.new}"
+            # In a list, those that come after are numbered on.
+            more = " and so on" if len(known.places) > 1 and known.new[-1:].isdigit() else ""
+            return f"{known.old} -> {known.new}{more}"
         case Moved():
             (first, *_) = known.places
             return f"{known.what} moves from {first.old} to {first.new}" if len(known.places) == 1 else known.what
@@ -239,15 +260,6 @@ def _changed(change: Changed) -> str:
     if whole:
         return ", ".join([*whole, *named])
     return f"{change.what} {', '.join(named)}"
-
-
-def _label(places: Sequence[Place]) -> str:
-    """The name that places have in common: the whole path of one, the last part of several, if it is no number."""
-    if len(places) == 1:
-        return places[0].path
-    labels = {place.path.rpartition(".")[2] for place in places}
-    label = labels.pop()
-    return label if not labels and not label.isdigit() else ""
 
 
 def _where(change: Change) -> str:
@@ -293,7 +305,3 @@ def _follows(consequences: Follows | None) -> str:
 def _count(count: object) -> str:
     text = figures.exact(count) if isinstance(count, int) else str(count)
     return text if len(text) < 20 else "varies"
-
-
-def fields_text(fields: Sequence[Field]) -> str:
-    return ", ".join(map(str, fields))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Operator
@@ -32,7 +32,7 @@ class Writer:
         """``conv(64, 7x7, stride = 2)``, ``bottleneck(64)``, ``3 x bottleneck(64)`` for a stage of them."""
         if item.node is not None:
             text = operator_text(graph.nodes[item.node].operator)
-            return f"{text} of a residual (shortcut {item.shortcut})" if item.shortcut else text
+            return f"{text} (shortcut {item.shortcut})" if item.shortcut else text
         if item.callee:
             return self.call(item)
         calls = [self.call(child) if child.callee else self.describe(child, graph) for child in item.children]
@@ -79,6 +79,19 @@ def call_fields(old: Item, new: Item) -> tuple[Field, ...]:
     if not found and old.arguments.keys() != new.arguments.keys():
         found = [Field("", _whole(old), _whole(new))]
     return tuple(found)
+
+
+def inside(path: str, scopes: Iterable[str]) -> str:
+    """A path as it reads inside of the innermost of some scopes that it is in."""
+    around = [scope for scope in scopes if path.startswith(f"{scope}.")]
+    return path.removeprefix(f"{max(around, key=len)}.") if around else path
+
+
+def common_end(names: Iterable[str]) -> str:
+    """The parts that names have in common at their ends, empty where these are numbers alone."""
+    parts = [reversed(name.split(".")) for name in names]
+    end = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, zip(*parts, strict=False))]
+    return "" if all(part.isdigit() for part in end) else ".".join(reversed(end))
 
 
 def _whole(item: Item) -> str:

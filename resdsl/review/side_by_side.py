@@ -1,0 +1,132 @@
+"""Two networks beside each other, line by line, with what did not change folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from resdsl.ir.graph import Graph
+from resdsl.review.align import Alignment, Slot
+from resdsl.review.compare import Review
+from resdsl.review.trees import Item
+from resdsl.review.wording import Writer, paths
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One side of a line: the label, the piece as the language writes it, and the shape that it gives."""
+
+    label: str
+    text: str
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the comparison, ``depth`` levels in.
+
+    ``mark``: ``same``, ``added``, ``removed``, ``changed`` (the line itself), ``inside`` (something in it, which
+    follows), ``follows`` (other shapes only), ``moved`` (it stands elsewhere on the other side).
+    """
+
+    depth: int
+    mark: str
+    old: Cell | None
+    new: Cell | None
+
+
+def side_by_side(review: Review) -> tuple[Line, ...]:
+    """The lines of a review."""
+    return tuple(_Walker(review).lines())
+
+
+class _Walker:
+    def __init__(self, review: Review) -> None:
+        self._old, self._new = review.graphs
+        self._alignment: Alignment = review.alignment
+        self._writer = Writer(self._alignment.old, self._alignment.new)
+
+    def lines(self) -> Iterator[Line]:
+        return self._scope(self._alignment.old, 0)
+
+    def _scope(self, old: Item, depth: int) -> Iterator[Line]:
+        alignment = self._alignment
+        slots = alignment.slots.get(old)
+        if slots is None:
+            slots = list(zip(old.children, alignment.partners[old].children, strict=True))
+        for mark, group in groupby(slots, key=self._mark):
+            same = list(group)
+            if mark in ("same", "follows") and len(same) > 1:
+                yield from self._folded(same, mark, depth)
+                continue
+            for before, after in same:
+                yield Line(depth, mark, self._cell(before, self._old), self._cell(after, self._new))
+                if mark == "inside" and before is not None:
+                    yield from self._scope(before, depth + 1)
+
+    def _folded(self, slots: Sequence[Slot], mark: str, depth: int) -> Iterator[Line]:
+        """Scopes that are called alike in one line, layers one by one, or all in one where they are many."""
+        for is_layer, group in groupby(slots, key=_is_layer):
+            part = [(before, after) for before, after in group if before is not None and after is not None]
+            if is_layer and len(part) > 3:
+                sides = [one for one, _ in part], [one for _, one in part]
+                yield Line(depth, mark, self._several(sides[0], self._old), self._several(sides[1], self._new))
+            else:
+                yield from self._runs(part, mark, depth)
+
+    def _runs(self, slots: Sequence[tuple[Item, Item]], mark: str, depth: int) -> Iterator[Line]:
+        for _, group in groupby(slots, key=self._calls):
+            equal = list(group)
+            yield Line(
+                depth,
+                mark,
+                self._run([before for before, _ in equal], self._old),
+                self._run([after for _, after in equal], self._new),
+            )
+
+    def _calls(self, pair: tuple[Item, Item]) -> tuple[str, str]:
+        return self._writer.describe(pair[0], self._old), self._writer.describe(pair[1], self._new)
+
+    def _several(self, items: Sequence[Item], graph: Graph) -> Cell:
+        text = ", ".join(dict.fromkeys(self._writer.describe(item, graph) for item in items))
+        cell = self._cell(items[-1], graph)
+        assert cell is not None
+        return Cell(f"{len(items)} layers", text, cell.shape)
+
+    def _run(self, items: Sequence[Item], graph: Graph) -> Cell:
+        cell = self._cell(items[-1], graph)
+        assert cell is not None
+        if len(items) == 1:
+            return cell
+        return Cell(paths([item.label for item in items], 2), f"{len(items)} x {cell.text}", cell.shape)
+
+    def _cell(self, item: Item | None, graph: Graph) -> Cell | None:
+        if item is None:
+            return None
+        return Cell(item.label, self._writer.describe(item, graph), str(graph.nodes[item.output].type))
+
+    def _mark(self, slot: Slot) -> str:
+        old, new = slot
+        alignment = self._alignment
+        if old is None and new is not None:
+            return "moved" if all(leaf in alignment.back for leaf in new.leaves) else "added"
+        if new is None and old is not None:
+            return "moved" if all(leaf in alignment.pairs for leaf in old.leaves) else "removed"
+        assert old is not None and new is not None
+        if old.node is not None and new.node is not None:
+            before, after = self._old.nodes[old.node], self._new.nodes[new.node]
+            if before.operator != after.operator or (old.weighted and old.path != new.path and old.label != new.label):
+                return "changed"
+            return "same" if before.type == after.type else "follows"
+        if old.structure != new.structure:
+            return "inside"
+        if old.label != new.label:
+            return "changed"
+        pairs = zip(old.leaves, new.leaves, strict=True)
+        same = all(self._old.nodes[one].type == self._new.nodes[other].type for one, other in pairs)
+        return "same" if same else "follows"
+
+
+def _is_layer(slot: Slot) -> bool:
+    return slot[0] is not None and slot[0].node is not None
