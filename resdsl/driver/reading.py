@@ -14,6 +14,9 @@ from resdsl.elaborate.limits import Limits, raise_limit
 LARGEST_FILE = Limits().file_bytes
 """ResNet-152 takes a thousand; whatever is larger than this is hardly a specification."""
 
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
+_MOST_CONTROLS = 0.02
+
 _BINARY_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -44,8 +47,7 @@ def read_source(path: str | os.PathLike[str], *, largest: int = LARGEST_FILE) ->
         raise _failure(_why_unreadable(file, written, error)) from None
     if len(data) > largest:
         message = f"`{written}` has more than {largest:,} bytes"
-        binary = b"\0" in data or _format_of(data) is not None
-        helps = (_what_to_compile(data),) if binary else (raise_limit("file_bytes"),)
+        helps = (_what_to_compile(data),) if _is_binary(data) else (raise_limit("file_bytes"),)
         raise _failure(Diagnostic(catalogue.LIMIT, message, helps=helps))
     return decode(data, name=written, path=file)
 
@@ -64,7 +66,7 @@ def decode(data: bytes, *, name: str, path: Path | None = None) -> Source:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         message = f"`{name}` is text in UTF-16, and specifications are UTF-8"
         raise _failure(Diagnostic(catalogue.NOT_TEXT, message, helps=("save it as UTF-8 in your editor",)))
-    if b"\0" in data or _format_of(data) is not None:
+    if _is_binary(data):
         kind = _format_of(data) or "binary data"
         message = f"`{name}` is {kind}, not the text of a specification"
         raise _failure(Diagnostic(catalogue.NOT_TEXT, message, helps=(_what_to_compile(data),)))
@@ -78,6 +80,13 @@ def decode(data: bytes, *, name: str, path: Path | None = None) -> Source:
         raise _failure(
             Diagnostic(catalogue.NOT_TEXT, message, place, helps=("save it as UTF-8 in your editor",))
         ) from None
+
+
+def _is_binary(data: bytes) -> bool:
+    """Whether this is no text in any encoding: texts have no control characters but blanks and line ends."""
+    sample = data[:4096]
+    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    return b"\0" in data or _format_of(data) is not None or controls > len(sample) * _MOST_CONTROLS
 
 
 def _format_of(data: bytes) -> str | None:
@@ -127,9 +136,10 @@ def _missing(file: Path, written: str) -> Diagnostic:
         names = [entry.name for entry in folder.iterdir() if entry.suffix == ".res"]
     except OSError:
         names = []
-    wanted = file.name if file.suffix else f"{file.name}.res"
-    near = wanted if wanted in names else closest(wanted, names)
-    helps = (f"did you mean `{folder / near}`?",) if near else _shipped_help(file)
+    stems = {Path(name).stem: name for name in names}
+    # A file beside it and a network that ships are equally likely meant: the nearer name wins.
+    near = file.stem if file.stem in stems else closest(file.stem, [*stems, *shipped.names()])
+    helps = (f"did you mean `{folder / stems[near]}`?",) if near in stems else _shipped_help(file)
     return Diagnostic(catalogue.FILE_NOT_FOUND, f"there is no file `{written}`", helps=helps)
 
 

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 
 from resdsl.syntax.tree import Tree
@@ -25,7 +26,7 @@ def tree_text(tree: Tree) -> str:
 def _lines(tree: Tree, label: str) -> Iterator[str]:
     fields = {field.name: getattr(tree, field.name) for field in dataclasses.fields(tree) if field.compare}
     plain = {name: value for name, value in fields.items() if _is_plain(value)}
-    written = "".join(f" {name}={value}" for name, value in plain.items() if value not in (None, (), ""))
+    written = "".join(f" {name}={_written(value)}" for name, value in plain.items() if value not in (None, (), ""))
     yield f"{label}{type(tree).__name__}{written}"
     for name, value in fields.items():
         if name in plain:
@@ -37,6 +38,10 @@ def _lines(tree: Tree, label: str) -> Iterator[str]:
             for item in value:
                 inner = _lines(item, "") if isinstance(item, Tree) else iter([repr(item)])
                 yield from (f"    {line}" for line in inner)
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and not value.isidentifier() else str(value)
 
 
 def _is_plain(value: object) -> bool:

@@ -40,6 +40,12 @@ def test_a_forgotten_suffix_is_guessed(tmp_path: Path) -> None:
     assert mistake(tmp_path / "mine").helps == (f"did you mean `{tmp_path / 'mine.res'}`?",)
 
 
+def test_the_nearer_name_wins_whether_it_ships_or_lies_beside(tmp_path: Path) -> None:
+    (tmp_path / "resnet19.res").touch()
+    assert mistake(tmp_path / "resnet50x").helps == ("did you mean `resnet50`, which resdsl brings along?",)
+    assert mistake(tmp_path / "resnet19x").helps == (f"did you mean `{tmp_path / 'resnet19.res'}`?",)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     found = mistake(tmp_path / "nowhere" / "net.res")
     assert found.code.id == "E0801"
@@ -89,6 +95,7 @@ def test_an_empty_file(tmp_path: Path, data: bytes) -> None:
         (b"\xff\xd8\xff\xe0", "a JPEG image"),
         (b"PK\x03\x04", "a zip archive"),
         (b"\x00\x01\x02\xff", "binary data"),
+        (bytes(range(1, 256)), "binary data"),
     ],
 )
 def test_a_binary_file_is_called_what_it_is(tmp_path: Path, data: bytes, kind: str) -> None:
