@@ -1,25 +1,33 @@
 """A network as a table: what comes before and after the stages, op by op, and each stage as one row.
 
 The manner of table 1 of He et al. 2015 (arXiv:1512.03385): blocks that are called alike one after another are told
-once, with their number. All of it is data; drawing it is for others.
+once, with their number. Below a stage stand its blocks and below those their ops, as deep as is asked for. All of it
+is data; drawing it is for others.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from resdsl.analysis.cost import Cost, costs, total
+from resdsl.analysis.receptive import ReceptiveField, receptive_fields
 from resdsl.ir.graph import Graph, Scope, ScopeKind
 from resdsl.ir.print import describe
 from resdsl.ir.types import TensorType
 
+Item = Scope | int
+"""A piece of the network: a scope, or the index of a node."""
+
+DEEPEST = 100
+"""Levels of rows, at most: what is nested more deeply is told as one row, which nobody will miss in a table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """So many equal calls, one after another. ``call`` is short (``bottleneck(64)``), ``arguments`` are all of them."""
+    """So many equal calls, one after another. ``call`` is as written (``bottleneck(64)``), ``arguments`` are all."""
 
     count: int
     call: str
@@ -31,17 +39,26 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One op, block, group or stage.
+    """One op, block, join, group or stage.
 
-    ``kind`` is ``op`` or the kind of its scope, ``path`` its name, ``layers`` what it consists of, ``output`` the type
-    that flows out of it, ``cost`` its own share.
+    ``kind`` is ``op`` or the kind of its scope, ``path`` its name, ``layers`` what it consists of, ``input`` and
+    ``output`` the types that flow in and out of it, ``cost`` its own share, ``field`` which part of the image an
+    element of its output sees (``None`` as in ``receptive_fields``), ``rows`` its parts.
+
+    ``count`` is more than 1 where ``folded`` made one row of several; then the costs are theirs together, ``path`` is
+    the first's name, ``last`` the last's, and the field and the output are the last's.
     """
 
     kind: str
     path: str
     layers: tuple[Run, ...]
+    input: TensorType
     output: TensorType
     cost: Cost
+    field: ReceptiveField | None
+    rows: tuple[Row, ...] = ()
+    count: int = 1
+    last: str = ""
 
     @property
     def text(self) -> str:
@@ -61,38 +78,66 @@ class Summary:
     depth: int
 
 
-def summarize(graph: Graph, *, explicit: bool = False) -> Summary:
-    """The table of a graph; with ``explicit`` every op and block is written with all of its arguments."""
-    each = costs(graph)
+def summarize(graph: Graph, *, depth: int | None = 1, explicit: bool = False) -> Summary:
+    """The table of a graph, ``depth`` rows deep: 1 is the stages, 2 their blocks, ``None`` everything down to the ops.
+
+    With ``explicit`` every op and block is written with all of its arguments. The costs of the rows of one level add
+    up to that of the row above them, and those of the first level to the whole.
+    """
     writer = _Writer(graph, explicit)
-    rows = tuple(
-        Row(
-            "op" if isinstance(item, int) else str(item.kind),
-            graph.nodes[item].path if isinstance(item, int) else item.path,
-            writer.runs(item),
-            graph.nodes[item if isinstance(item, int) else item.output].type,
-            each[item] if isinstance(item, int) else total(each, item.nodes()),
-        )
-        for item in _rows(graph)
-    )
+    below = (DEEPEST if depth is None else min(depth, DEEPEST)) - 1
+    rows = tuple(writer.row(item, below) for item in _rows(graph))
     return Summary(
         name=graph.name,
         input_name=graph.input_name,
         input=graph.input.type,
         rows=rows,
         outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs),
-        cost=total(each, range(1, len(graph.nodes))),
+        cost=total(writer.costs, range(1, len(graph.nodes))),
         depth=graph.depth,
     )
 
 
-def _rows(graph: Graph) -> Iterator[Scope | int]:
+def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows with equal blocks in a row told once, on every level.
+
+    Blocks are equal when they are calls of the same block with the same arguments on the same type of value: then
+    they are the same inside, but for the names and the values of their weights.
+    """
+    found: list[Row] = []
+    for _, group in groupby(enumerate(rows), key=lambda each: _alike(*each)):
+        members = [row for _, row in group]
+        first, last = members[0], members[-1]
+        found.append(
+            dataclasses.replace(
+                first,
+                layers=tuple(dataclasses.replace(run, count=run.count * len(members)) for run in first.layers)
+                if len(members) > 1
+                else first.layers,
+                cost=sum((row.cost for row in members), Cost()),
+                field=last.field,
+                rows=folded(first.rows),
+                count=len(members),
+                last=last.path,
+            )
+        )
+    return tuple(found)
+
+
+def _alike(place: int, row: Row) -> object:
+    if row.kind != ScopeKind.BLOCK:
+        return place
+    arguments = tuple((run.call, tuple(run.arguments.items())) for run in row.layers)
+    return arguments, row.input, row.output, row.cost
+
+
+def _rows(graph: Graph) -> Iterator[Item]:
     """Stages, and all that is not in one, in order.
 
     A scope around stages is no row itself, nor is a group that is most of the network (``features`` of a DenseNet).
     """
     opened = _around_stages(graph.root)
-    pending: list[Scope | int] = list(reversed(graph.root.children))
+    pending: list[Item] = list(reversed(graph.root.children))
     while pending:
         item = pending.pop()
         if isinstance(item, int):
@@ -125,17 +170,35 @@ def _is_most(scope: Scope, graph: Graph) -> bool:
 
 
 class _Writer:
-    """Writes calls short: an argument that nearly all calls of a block share says nothing in a table."""
+    """Makes rows. A call is written with the arguments that it was given itself, or with all of them."""
 
     def __init__(self, graph: Graph, explicit: bool) -> None:
+        self.costs = costs(graph)
+        self._fields = receptive_fields(graph)
         self._graph = graph
         self._explicit = explicit
-        self._usual = {} if explicit else _usual_arguments(graph.root)
+        self._passed = _passed_by_stages(graph.root)
 
-    def runs(self, item: Scope | int) -> tuple[Run, ...]:
+    def row(self, item: Item, below: int) -> Row:
+        """The row of a piece, with ``below`` levels of rows in it."""
+        nodes = self._graph.nodes
+        if isinstance(item, int):
+            node = nodes[item]
+            source = nodes[node.inputs[0]].type
+            return Row("op", node.path, self.runs(item), source, node.type, self.costs[item], self._fields[item])
+        return Row(
+            str(item.kind),
+            item.path,
+            self.runs(item),
+            nodes[item.input].type,
+            nodes[item.output].type,
+            total(self.costs, item.nodes()),
+            self._fields[item.output],
+            tuple(self.row(part, below - 1) for part in _parts(item)) if below else (),
+        )
+
+    def runs(self, item: Item) -> tuple[Run, ...]:
         """What an op or a scope consists of: a block or join is itself, a group or stage what is in it."""
-        # What a stage passes to its first block alone is the stage's, and the block is like the others.
-        passed = {} if self._explicit or isinstance(item, int) else item.arguments
         runs: list[Run] = []
         pending = [item]
         while pending:
@@ -145,36 +208,61 @@ class _Writer:
             elif part.kind in (ScopeKind.STAGE, ScopeKind.GROUP):
                 pending.extend(reversed(part.children))
             else:
-                runs.append(self._run(part, passed if part is not item else {}))
-        return _folded(runs)
+                call = self._join(part) if part.kind is ScopeKind.JOIN else self._call(part, alone=part is item)
+                runs.append(Run(1, call, part.arguments))
+        return _counted(runs)
 
-    def _run(self, scope: Scope, passed: Mapping[str, str]) -> Run:
-        shown: list[str] = []
-        for place, (name, value) in enumerate(scope.arguments.items()):
-            if place == 0 and scope.kind is not ScopeKind.JOIN:
-                shown.append(f"{name} = {value}" if self._explicit else value)
-            elif name not in passed and value != self._usual.get((scope.callee, name)):
-                shown.append(f"{name} = {value}")
-        call = f"{scope.callee}({', '.join(shown)})" if shown else scope.callee
-        return Run(1, call, scope.arguments)
+    def _call(self, scope: Scope, *, alone: bool) -> str:
+        # What a stage passes to its first block is the stage's, as long as that block is told with the others.
+        passed = self._passed.get(id(scope), ()) if alone else ()
+        first = next(iter(scope.arguments), None)
+        shown = [
+            value if name == first and not self._explicit else f"{name} = {value}"
+            for name, value in scope.arguments.items()
+            if self._explicit or name in scope.given or name in passed
+        ]
+        return f"{scope.callee}({', '.join(shown)})" if shown else scope.callee
+
+    def _join(self, scope: Scope) -> str:
+        if scope.callee != "residual":
+            return scope.callee
+        scale = scope.arguments.get("scale", "1")
+        kind = scope.arguments.get("shortcut", "identity")
+        main = f"residual(scale = {scale})" if self._explicit or scale != "1" else "residual"
+        return f"{main} shortcut {kind}" if self._explicit or kind != "identity" else main
 
 
-def _folded(runs: list[Run]) -> tuple[Run, ...]:
-    folded: list[Run] = []
+def _passed_by_stages(root: Scope) -> dict[int, tuple[str, ...]]:
+    """The arguments that blocks have from the stage around them, by the identity of the block's scope."""
+    passed: dict[int, tuple[str, ...]] = {}
+    pending: list[tuple[Scope, Scope | None]] = [(root, None)]
+    waiting: set[int] = set()
+    while pending:
+        scope, stage = pending.pop()
+        if scope.kind is ScopeKind.STAGE:
+            stage = scope
+            waiting.add(id(scope))
+        elif stage is not None and scope.kind in (ScopeKind.BLOCK, ScopeKind.MODEL) and id(stage) in waiting:
+            waiting.remove(id(stage))
+            passed[id(scope)] = tuple(stage.arguments)
+        pending.extend((child, stage) for child in reversed(scope.children) if isinstance(child, Scope))
+    return passed
+
+
+def _parts(scope: Scope) -> Iterator[Item]:
+    """The rows of a scope's inside. The branches of a join are told with their neighbours, in order."""
+    pending = list(reversed(scope.children))
+    while pending:
+        child = pending.pop()
+        if isinstance(child, Scope) and child.kind is ScopeKind.JOIN:
+            pending.extend(reversed(child.children))
+        else:
+            yield child
+
+
+def _counted(runs: list[Run]) -> tuple[Run, ...]:
+    counted: list[Run] = []
     for call, equal in groupby(runs, key=lambda run: run.call):
         members = list(equal)
-        folded.append(Run(sum(run.count for run in members), call, members[-1].arguments))
-    return tuple(folded)
-
-
-def _usual_arguments(root: Scope) -> dict[tuple[str, str], str]:
-    """The value that most calls of a block give each argument."""
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    pending = [root]
-    while pending:
-        scope = pending.pop()
-        if scope.callee:
-            for name, value in scope.arguments.items():
-                counts.setdefault((scope.callee, name), Counter())[value] += 1
-        pending.extend(child for child in reversed(scope.children) if isinstance(child, Scope))
-    return {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
+        counted.append(Run(sum(run.count for run in members), call, members[-1].arguments))
+    return tuple(counted)

@@ -4,140 +4,123 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
+from resdsl.cli import summary_formats
 from resdsl.cli.options import source_of, speaking, specification_options
-from resdsl.cli.quantities import exact, short
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.driver.specification import load
 from resdsl.elaborate import Limits
 
-if TYPE_CHECKING:
-    from resdsl.analysis.cost import Cost
-    from resdsl.analysis.summary import Summary
+_LAYERS = 1
 
-HEADINGS = ("name", "layers", "output", "parameters", "MACs")
-_NUMBERS_FROM = 3
+
+class Depth(click.ParamType[int]):
+    """Levels of rows: a number from 1, or ``all``."""
+
+    name = "depth"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if text == "all":
+            return sys.maxsize
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            self.fail(f"'{text}' is neither a whole number from 1 nor 'all'", param, ctx)
+        return int(text)
 
 
 @click.command("summary", short_help="what a network is made of, stage by stage")
 @click.argument("spec")
-@click.option("--explicit", is_flag=True, help="Write every operator and block with all of its arguments.")
+@click.option(
+    "--depth",
+    type=Depth(),
+    metavar="N",
+    help="Levels of rows: 1 the stages (the default), 2 their blocks, ... or all, down to the operators.",
+)
+@click.option(
+    "--explicit",
+    is_flag=True,
+    help="Write every operator and block with all of its arguments (all levels, unless --depth).",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "csv", "json"]),
+    default="text",
+    help="How to write it: csv and json have exact numbers; --json is short for --format json.",
+)
 @specification_options
 @speaking
 def command(
     terminal: Terminal,
     spec: str,
+    depth: int | None,
     explicit: bool,
+    form: str,
     model: str | None,
     arguments: dict[str, object],
     input_shape: tuple[int | str, ...] | None,
     limits: Limits,
 ) -> None:
-    """What a network is made of, stage by stage: blocks, output sizes, parameters and MACs.
+    """What a network is made of, stage by stage: blocks, output sizes, and what they cost.
 
-    MACs are the multiply-accumulates of convolutions and linear layers for one image. Parameters are the trainable
-    ones; a batch norm's running statistics are counted apart.
+    MACs are the multiply-accumulates of convolutions and linear layers, activations the memory that the values of
+    all layers take; both for one image. Parameters are the trainable ones; a batch norm's running statistics are
+    counted apart. The field is the receptive field in pixels of the input, the stride how far apart the fields of two
+    neighbours are; "-" where that is the whole image, or not the same everywhere.
     """
+    as_json = terminal.as_json or form == "json"
+    terminal = Terminal(terminal.color, terminal.quiet, as_json)
     specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
-    summary = specification.summary(explicit=explicit)
-    terminal.report(specification.diagnostics, **_data(summary))
-    if terminal.as_json:
+    # Whoever wants every default looks for those of the operators too.
+    summary = specification.summary(depth=depth or (sys.maxsize if explicit else 1), explicit=explicit)
+    smallest = specification.smallest_input
+    terminal.report(specification.diagnostics, **(summary_formats.data(summary, smallest) if as_json else {}))
+    if as_json:
         return
-    rows = [_cells(summary, index) for index in range(len(summary.rows))]
-    heading = f"{summary.name}: {summary.input_name} {summary.input}"
-    if sys.stdout.isatty() or terminal.color == "always":
-        _draw(heading, rows, _totals(summary), color=colored(sys.stdout, terminal.color))
+    if form == "csv":
+        terminal.result(summary_formats.table_csv(summary))
+    elif form == "markdown":
+        terminal.result(summary_formats.markdown(summary, smallest))
+    elif sys.stdout.isatty() or terminal.color == "always":
+        below = summary_formats.totals_text(summary, smallest)
+        rows = summary_formats.cells(summary)
+        _draw(summary_formats.heading(summary), rows, below, color=colored(sys.stdout, terminal.color))
     else:
-        terminal.result("\n".join([heading, "", *_plain(rows), "", *_totals(summary)]))
+        terminal.result(summary_formats.text(summary, smallest))
 
 
-def _cells(summary: Summary, index: int) -> tuple[str, ...]:
-    row = summary.rows[index]
-    parameters = short(row.cost.parameters) if row.cost.parameters else ""
-    # A symbolic count is a long expression: the totals below give it whole.
-    macs = "varies" if not isinstance(row.cost.macs, int) else short(row.cost.macs) if row.cost.macs else ""
-    return row.path, row.text, str(row.output), parameters, macs
-
-
-def _totals(summary: Summary) -> list[str]:
-    cost = summary.cost
-    outputs = ", ".join(f"{name} {result}" for name, result in summary.outputs)
-    buffers = f" (and {exact(cost.buffers)} running statistics)" if cost.buffers else ""
-    return [
-        f"outputs     {outputs}",
-        f"parameters  {exact(cost.parameters)}{buffers}",
-        f"MACs        {exact(cost.macs)} for one image",
-        f"depth       {summary.depth} layers with weights on the longest path",
-        *(() if isinstance(cost.macs, int) else ("a size counts the MACs: --input 'N,3,224,224'",)),
-    ]
-
-
-def _plain(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns with blanks between, numbers to the right."""
-    table = [HEADINGS, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column >= _NUMBERS_FROM else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
-
-
-def _draw(heading: str, rows: Sequence[tuple[str, ...]], totals: Sequence[str], *, color: bool) -> None:
+def _draw(heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str], *, color: bool) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415  rich is for drawing only
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console(no_color=not color, highlight=False, force_terminal=color or None)
+    shown = _fitting(rows, console.width)
     table = Table(box=SIMPLE_HEAD, title=Text(heading, "bold"), title_justify="left", pad_edge=False)
-    styles = ("cyan", "", "", "", "")
-    for column, (name, style) in enumerate(zip(HEADINGS, styles, strict=True)):
-        right = column >= _NUMBERS_FROM
-        table.add_column(name, style=style, justify="right" if right else "left", no_wrap=column != 1)
+    for column in shown:
+        table.add_column(
+            summary_formats.HEADINGS[column],
+            style="cyan" if column == 0 else "",
+            justify="right" if column >= summary_formats.NUMBERS_FROM else "left",
+            no_wrap=column != _LAYERS,
+        )
     for row in rows:
         # Text, not markup: a shape in brackets is no style.
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console(no_color=not color, highlight=False, force_terminal=color or None)
+        table.add_row(*(Text(row[column]) for column in shown))
     console.print(table)
-    for line in totals:
+    for line in below:
         console.print(Text(line))
 
 
-def _data(summary: Summary) -> dict[str, object]:
-    return {
-        "name": summary.name,
-        "input": {"name": summary.input_name, "shape": _shape(summary.input.shape)},
-        "outputs": [{"name": name, "shape": _shape(result.shape)} for name, result in summary.outputs],
-        "rows": [
-            {
-                "name": row.path,
-                "kind": row.kind,
-                "layers": [
-                    {"count": run.count, "call": run.call, "arguments": dict(run.arguments)} for run in row.layers
-                ],
-                "output": _shape(row.output.shape),
-                **_cost(row.cost),
-            }
-            for row in summary.rows
-        ],
-        **_cost(summary.cost),
-        "depth": summary.depth,
-    }
-
-
-def _cost(cost: Cost) -> dict[str, object]:
-    return {"parameters": cost.parameters, "buffers": cost.buffers, "macs": _number(cost.macs)}
-
-
-def _shape(shape: Sequence[object]) -> list[object]:
-    return [_number(dim) for dim in shape]
-
-
-def _number(dim: object) -> object:
-    """A size; a symbolic one as its text."""
-    return dim if isinstance(dim, int) else str(dim)
+def _fitting(rows: Sequence[tuple[str, ...]], width: int) -> list[int]:
+    """The columns that a terminal has room for. Layers can be wrapped; the last ones are left out first."""
+    table = [summary_formats.HEADINGS, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(summary_formats.HEADINGS))]
+    widths[_LAYERS] = min(widths[_LAYERS], 24)
+    shown = list(range(len(widths)))
+    while len(shown) > summary_formats.NUMBERS_FROM and sum(widths[column] + 2 for column in shown) > width:
+        shown.pop()
+    return shown

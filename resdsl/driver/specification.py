@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
 from resdsl.elaborate import Limits, Program, elaborate, load_program
+from resdsl.elaborate.program import Reader, read_file
 from resdsl.ir.graph import Graph
 from resdsl.syntax.tree import Module
 
@@ -27,18 +28,20 @@ def load(
     set: Mapping[str, object] = MappingProxyType({}),
     input_shape: tuple[int | str, ...] | None = None,
     limits: Limits | None = None,
+    read: Reader = read_file,
 ) -> Specification:
     """The specification in the file ``path``, or the one that resdsl ships by that name (``resnet50``).
 
     ``model`` chooses among several models of a file, ``set`` gives arguments to the model's parameters
     (``{"classes": 10}``), ``input_shape`` replaces the shape that the file writes after ``input`` (an integer, or a
-    name for a symbolic size). ``limits`` bounds what the text may ask for.
+    name for a symbolic size). ``limits`` bounds what the text may ask for. ``read`` is how the files are read that it
+    uses (such as those of another revision).
 
     Raises ``CompileError`` if the file cannot be read. Mistakes in it are found by the stages that meet them.
     """
     limits = limits or Limits()
     source = path if isinstance(path, Source) else read_source(path, largest=limits.file_bytes)
-    return Specification(source, model=model, arguments=set, input_shape=input_shape, limits=limits)
+    return Specification(source, model=model, arguments=set, input_shape=input_shape, limits=limits, read=read)
 
 
 def loads(
@@ -69,19 +72,21 @@ class Specification:
         arguments: Mapping[str, object],
         input_shape: tuple[int | str, ...] | None,
         limits: Limits,
+        read: Reader = read_file,
     ) -> None:
         self.source = source
         self.model = model
         self.arguments = dict(arguments)
         self.input_shape = input_shape
         self.limits = limits
+        self.read = read
         self.diagnostics = Diagnostics()
         """What has been found so far."""
 
     @cached_property
     def program(self) -> Program:
         """The syntax tree of the text and of all that it uses, as far as it could be read."""
-        return load_program(self.source, self.diagnostics, limits=self.limits)
+        return load_program(self.source, self.diagnostics, limits=self.limits, read=self.read)
 
     @property
     def module(self) -> Module:
@@ -105,6 +110,16 @@ class Specification:
             raise CompileError(self.diagnostics)
         return graph
 
+    @property
+    def smallest_input(self) -> Mapping[str, int | None]:
+        """For each open size of the input (``H``), the smallest with which no layer's result is empty.
+
+        ``None`` where nothing up to a million is large enough.
+        """
+        from resdsl.analysis.smallest_input import smallest_input  # noqa: PLC0415  not needed to compile
+
+        return smallest_input(self.graph)
+
     def check(self) -> Diagnostics:
         """Everything that is wrong with the text: every model in it, unless one was chosen.
 
@@ -127,11 +142,14 @@ class Specification:
             raise CompileError(found)
         return text
 
-    def summary(self, *, explicit: bool = False) -> Summary:
-        """What the network is made of, stage by stage; ``explicit`` writes out every argument."""
+    def summary(self, *, depth: int | None = 1, explicit: bool = False) -> Summary:
+        """What the network is made of, stage by stage; ``explicit`` writes out every argument.
+
+        ``depth`` is how many levels of rows there are: 1 has the stages, 2 their blocks, ``None`` all down to the ops.
+        """
         from resdsl.analysis.summary import summarize  # noqa: PLC0415  not needed to compile
 
-        return summarize(self.graph, explicit=explicit)
+        return summarize(self.graph, depth=depth, explicit=explicit)
 
     def compile(
         self,

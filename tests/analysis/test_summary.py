@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 import pytest
 
-from resdsl.analysis.summary import Summary, summarize
+from resdsl.analysis.cost import Cost
+from resdsl.analysis.summary import Row, Summary, folded, summarize
 
 from ..building import build, network, shipped
+
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def rows(summary: Summary) -> list[tuple[str, str, str, str]]:
@@ -95,3 +102,134 @@ def test_a_group_that_is_nearly_everything_is_opened() -> None:
 def test_outputs_are_told_with_their_types() -> None:
     summary = summarize(network("relu\n  output a\n  flatten\n  output b"))
     assert [(name, str(result)) for name, result in summary.outputs] == [("a", "[N, 3, 8, 8]"), ("b", "[N, 192]")]
+
+
+def each(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        yield row
+        yield from each(row.rows)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "resnet50_fpn", "ensemble_resnet", "inception_v4"])
+def test_the_parts_of_every_row_add_up_to_it(name: str) -> None:
+    summary = summarize(shipped(name), depth=None)
+    assert sum((row.cost for row in summary.rows), Cost()) == summary.cost
+    opened = [row for row in each(summary.rows) if row.rows]
+    assert opened
+    assert [sum((part.cost for part in row.rows), Cost()) for row in opened] == [row.cost for row in opened]
+
+
+def test_every_layer_with_weights_is_one_row() -> None:
+    # torchvision's state dict has them all, each once.
+    reference = json.loads((REFERENCE / "resnet50.json").read_text())
+    expected = dict.fromkeys(name.rpartition(".")[0] for name in reference["state_dict"])
+    rows = [row for row in each(summarize(shipped("resnet50"), depth=None).rows) if row.kind == "op"]
+    assert [row.path for row in rows if row.cost.parameters] == list(expected)
+
+
+def test_activations_take_their_elements_times_their_width() -> None:
+    summary = summarize(network("c: conv(4, 3x3, stride = 2)\n  relu\n  output y", "N, 3, 8, 10"))
+    values = 4 * 4 * 5
+    assert [row.cost.activation_bytes for row in summary.rows] == [4 * values, 4 * values]
+    assert summary.cost.activation_bytes == 2 * 4 * values
+
+
+# Araujo, Norris and Sim 2019, table 1; their ResNets are TF-Slim's, which stride in the last unit of a stage.
+@pytest.mark.parametrize(
+    ("blocks", "size"), [((3, 4, 6, 3), 483), ((3, 4, 23, 3), 1027), ((3, 8, 36, 3), 1507)], ids=["50", "101", "152"]
+)
+def test_the_last_stage_sees_what_was_published(blocks: tuple[int, ...], size: int) -> None:
+    stages = "\n".join(
+        f"stage layer{stage} {{ {count - 1} x unit(4);  unit(4, stride = {1 if stage == 3 else 2}) }}"
+        for stage, count in enumerate(blocks)
+    )
+    graph = build(
+        f"""
+        block unit(width, stride = 1) {{
+          residual {{
+            a: conv(width, 1x1);  b: conv(width, 3x3, stride = stride);  c: conv(width, 1x1)
+          }} shortcut projection {{ d: conv(width, 1x1, stride = stride) }}
+        }}
+        model net() {{
+          input x: f32[N, 3, 224, 224]
+          conv(4, 7x7, stride = 2);  maxpool(3x3, stride = 2)
+          {stages}
+          output y
+        }}
+        """
+    )
+    field = summarize(graph).rows[-1].field
+    assert field is not None
+    assert (field.rows.size, field.columns.size, field.rows.stride) == (size, size, 32)
+
+
+def test_an_argument_that_was_given_is_told_however_common_it_is() -> None:
+    graph = build(
+        """
+        block unit(width, kernel = 3x3, skip = 1) { c: conv(width, kernel) }
+        model net() {
+          input x: f32[N, 3, 8, 8]
+          stage a { 2 x unit(4, kernel = 1x1) }
+          stage b { unit(4, kernel = 3x3);  unit(4) }
+          output y
+        }
+        """
+    )
+    assert [row.text for row in summarize(graph).rows] == [
+        "2 x unit(4, kernel = 1x1)",
+        "unit(4, kernel = 3x3), unit(4)",
+    ]
+
+
+def test_what_a_stage_passes_on_is_told_of_the_block_alone() -> None:
+    graph = build(
+        """
+        block unit(width, stride = 1) { c: conv(width, 3x3, stride = stride) }
+        model net() { input x: f32[N, 3, 8, 8]; stage a(stride = 2) { 2 x unit(4) }; output y }
+        """
+    )
+    (stage,) = summarize(graph, depth=2).rows
+    assert stage.text == "2 x unit(4)"
+    assert [row.text for row in stage.rows] == ["unit(4, stride = 2)", "unit(4)"]
+
+
+def test_equal_blocks_are_folded_and_others_are_not() -> None:
+    graph = build(
+        """
+        block unit(width) { c: conv(width, 3x3) }
+        model net() { input x: f32[N, 3, 8, 8]; stage a { 4 x unit(4) }; stage b { 2 x unit(4) }; output y }
+        """
+    )
+    rows = [(row.path, row.last, row.text, row.cost.parameters) for row in each(folded(summarize(graph, depth=2).rows))]
+    # The first has other weights: 3 channels come in.
+    assert rows == [
+        ("a", "a", "4 x unit(4)", 4 * 3 * 9 + 3 * 4 * 4 * 9),
+        ("a.0", "a.0", "unit(4)", 4 * 3 * 9),
+        ("a.1", "a.3", "3 x unit(4)", 3 * 4 * 4 * 9),
+        ("b", "b", "2 x unit(4)", 2 * 4 * 4 * 9),
+        ("b.0", "b.1", "2 x unit(4)", 2 * 4 * 4 * 9),
+    ]
+
+
+def test_a_residual_is_told_as_the_language_writes_it() -> None:
+    body = "residual(scale = 0.5) { c: conv(8, 3x3) } shortcut pad\n  residual { d: conv(8, 3x3) }\n  output y"
+    assert [row.text for row in summarize(network(body)).rows] == ["residual(scale = 0.5) shortcut pad", "residual"]
+    assert [row.text for row in summarize(network(body), explicit=True).rows] == [
+        "residual(scale = 0.5) shortcut pad",
+        "residual(scale = 1) shortcut identity",
+    ]
+
+
+def test_explicit_calls_can_be_built_again() -> None:
+    graph = shipped("resnetv2_50")
+    rows = [row for row in each(summarize(graph, depth=None, explicit=True).rows) if row.kind == "op"]
+    joins = {"add", "concat", "mul", "mean"}
+    checked = 0
+    for row in rows:
+        if row.text in joins or row.text.startswith("avgpool(global"):
+            continue
+        shape = ", ".join(str(dim) for dim in row.input.shape)
+        built = network(f"layer: {row.text}\n  output y", shape)
+        assert built.nodes[1].type == row.output, row.text
+        checked += 1
+    assert checked > 100

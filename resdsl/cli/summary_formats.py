@@ -1,0 +1,227 @@
+"""The table of a network as text, Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from resdsl.analysis.receptive import ReceptiveField
+from resdsl.analysis.summary import Row, Summary, folded
+from resdsl.cli.quantities import exact, short, size
+from resdsl.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from resdsl.analysis.cost import Cost
+
+HEADINGS = ("name", "layers", "output", "parameters", "MACs", "activations", "field", "stride")
+NUMBERS_FROM = 3
+
+_LONGEST_EXPRESSION = 30
+"""Characters of a symbolic count that a cell still shows; the totals have room for longer ones."""
+
+_CSV_COLUMNS = (
+    "level",
+    "kind",
+    "name",
+    "layers",
+    "output",
+    "parameters",
+    "buffers",
+    "macs",
+    "activation_bytes",
+    "field_height",
+    "field_width",
+    "stride_height",
+    "stride_width",
+)
+
+Smallest = Mapping[str, int | None]
+"""For each open size of the input, the smallest that every layer can take."""
+
+
+def heading(summary: Summary) -> str:
+    return f"{summary.name}: {summary.input_name} {summary.input.dtype}{summary.input}"
+
+
+def cells(summary: Summary) -> list[tuple[str, ...]]:
+    """The rows for people: equal blocks once, parts indented below what they are parts of."""
+    return [_cells(row, level) for level, row in _levels(folded(summary.rows))]
+
+
+def totals(summary: Summary, smallest: Smallest) -> list[tuple[str, str]]:
+    """What is said below the table: what it is about, and how much."""
+    cost = summary.cost
+    outputs = ", ".join(f"{name} {result}" for name, result in summary.outputs)
+    bounds = ", ".join(f"{symbol} from {size}" for symbol, size in smallest.items() if size is not None and size > 1)
+    buffers = f" (and {exact(cost.buffers)} running statistics)" if cost.buffers else ""
+    in_short = f" ({size(cost.activation_bytes)})" if isinstance(cost.activation_bytes, int) else ""
+    lines = [
+        ("outputs", outputs),
+        ("parameters", f"{exact(cost.parameters)}{buffers}"),
+        ("MACs", f"{exact(cost.macs)} for one image"),
+        ("activations", f"{exact(cost.activation_bytes)} bytes{in_short} for one image, the values of all layers"),
+        ("depth", f"{summary.depth} layers with weights on the longest path"),
+    ]
+    if bounds:
+        lines.append(("smallest", f"{bounds}: less leaves nothing for a layer"))
+    if not isinstance(cost.macs, int):
+        lines.append(("", "a size counts the MACs: --input 'N,3,224,224'"))
+    return lines
+
+
+def text(summary: Summary, smallest: Smallest) -> str:
+    """Columns with blanks between, numbers to the right."""
+    table = [HEADINGS, *cells(summary)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column >= NUMBERS_FROM else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join([heading(summary), "", *lines, "", *totals_text(summary, smallest)])
+
+
+def totals_text(summary: Summary, smallest: Smallest) -> list[str]:
+    return [f"{what:11}  {amount}" if what else amount for what, amount in totals(summary, smallest)]
+
+
+def markdown(summary: Summary, smallest: Smallest) -> str:
+    """A table as forges draw it, the totals as a list below."""
+    marks = ["---" if column < NUMBERS_FROM else "---:" for column in range(len(HEADINGS))]
+    table = [HEADINGS, tuple(marks), *(_in_markdown(row) for row in cells(summary))]
+    lines = [f"| {' | '.join(row)} |" for row in table]
+    below = [f"- {what}: {amount}" for what, amount in totals(summary, smallest) if what]
+    return "\n".join([f"### {heading(summary)}", "", *lines, "", *below])
+
+
+def table_csv(summary: Summary) -> str:
+    """Every row by itself, with exact numbers. Rows of one level below the same row add up to it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for level, row in _levels(summary.rows):
+        field = row.field
+        seen: tuple[object, ...] = ("", "", "", "")
+        if field is not None:
+            seen = (field.rows.size, field.columns.size, field.rows.stride, field.columns.stride)
+        cost = row.cost
+        counts = (cost.parameters, cost.buffers, str(cost.macs), str(cost.activation_bytes))
+        writer.writerow((level + 1, row.kind, row.path, row.text, row.output, *counts, *seen))
+    return stream.getvalue()
+
+
+def data(summary: Summary, smallest: Smallest) -> dict[str, object]:
+    """All of it for machines. Symbolic sizes and counts are their texts."""
+    return {
+        "name": summary.name,
+        "input": {
+            "name": summary.input_name,
+            "dtype": str(summary.input.dtype),
+            "shape": _shape(summary.input.shape),
+        },
+        "outputs": [{"name": name, "shape": _shape(result.shape)} for name, result in summary.outputs],
+        "rows": [_row_data(row) for row in summary.rows],
+        **_cost_data(summary.cost),
+        "depth": summary.depth,
+        "smallest_input": dict(smallest),
+    }
+
+
+def _levels(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
+    """Rows in the order of reading, with how deep they are."""
+    pending = [(0, row) for row in reversed(rows)]
+    while pending:
+        level, row = pending.pop()
+        yield level, row
+        pending.extend((level + 1, part) for part in reversed(row.rows))
+
+
+def _cells(row: Row, level: int) -> tuple[str, ...]:
+    cost = row.cost
+    return (
+        "  " * level + _name(row),
+        row.text,
+        str(row.output),
+        short(cost.parameters) if cost.parameters else "",
+        _count(cost.macs, short(cost.macs)) if cost.macs else "",
+        _count(cost.activation_bytes, size(cost.activation_bytes) if isinstance(cost.activation_bytes, int) else ""),
+        *_field(row.field),
+    )
+
+
+def _name(row: Row) -> str:
+    """``layer3.1..35`` for what is told together."""
+    if row.count == 1:
+        return row.path
+    (folder, _, first), (last_folder, _, last) = row.path.rpartition("."), row.last.rpartition(".")
+    if folder != last_folder:
+        return f"{row.path} .. {row.last}"
+    # layers.block1 to layers.block9: what counts is at the end.
+    counted = len(list(takewhile(str.isdigit, reversed(last))))
+    number = last[len(last) - counted :]
+    stem = last.removesuffix(number)
+    is_counted = bool(number) and first.startswith(stem) and first[len(stem) :].isdigit()
+    return f"{row.path}..{number if is_counted else last}"
+
+
+def _count(count: Dim, told: str) -> str:
+    if isinstance(count, int):
+        return told
+    written = str(count)
+    return written if len(written) <= _LONGEST_EXPRESSION else "varies"
+
+
+def _field(field: ReceptiveField | None) -> tuple[str, str]:
+    if field is None:
+        return "-", "-"
+    return _both(field.rows.size, field.columns.size), _both(field.rows.stride, field.columns.stride)
+
+
+def _both(down: int, across: int) -> str:
+    return str(down) if down == across else f"{down}x{across}"
+
+
+def _in_markdown(row: tuple[str, ...]) -> tuple[str, ...]:
+    name, layers, *rest = row
+    # Forges drop blanks at the start of a cell.
+    indent = "&nbsp;" * (len(name) - len(name.lstrip()))
+    shown = f"{indent}`{name.strip()}`" if name.strip() else ""
+    return shown, f"`{layers}`", *(cell.replace("|", "\\|") for cell in rest)
+
+
+def _row_data(row: Row) -> dict[str, object]:
+    field = row.field
+    return {
+        "name": row.path,
+        "kind": row.kind,
+        "layers": [{"count": run.count, "call": run.call, "arguments": dict(run.arguments)} for run in row.layers],
+        "input": _shape(row.input.shape),
+        "output": _shape(row.output.shape),
+        **_cost_data(row.cost),
+        "receptive_field": None if field is None else [field.rows.size, field.columns.size],
+        "stride": None if field is None else [field.rows.stride, field.columns.stride],
+        **({"rows": [_row_data(part) for part in row.rows]} if row.rows else {}),
+    }
+
+
+def _cost_data(cost: Cost) -> dict[str, object]:
+    return {
+        "parameters": cost.parameters,
+        "buffers": cost.buffers,
+        "macs": _number(cost.macs),
+        "activation_bytes": _number(cost.activation_bytes),
+    }
+
+
+def _shape(shape: Sequence[object]) -> list[object]:
+    return [_number(dim) for dim in shape]
+
+
+def _number(dim: object) -> object:
+    """A size; a symbolic one as its text."""
+    return dim if isinstance(dim, int) else str(dim)
