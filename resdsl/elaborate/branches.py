@@ -42,6 +42,10 @@ def join(state: State, step: tree.Join, flow: Flow, place: Place) -> Flow:
         state.poisoned = True
         return None
     values = [value for _, value in ends if value is not None]
+    if step.kind not in joins():
+        # The parser has told it, and keeps it in the tree.
+        state.poisoned = True
+        return None
     if flow is None or len(values) < len(ends):
         return None
     operator: Operator = joins()[step.kind]()
