@@ -1,4 +1,4 @@
-"""From findings to changes: what was done in many places is told once, and what only follows is told under its cause."""
+"""From findings to changes: what was done in many places is told once, what only follows is told under its cause."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _ARGUMENTS = re.compile(r"\([^()]*\)")
 
 @dataclass(slots=True, eq=False)
 class _Cause:
-    """Equal findings, or those in equal calls of a block. ``calls`` are the pairs of scopes that are called otherwise."""
+    """Equal findings, or those in equal calls of a block. ``calls`` are the scopes that are called otherwise."""
 
     fields: tuple[Field, ...] = ()
     findings: list[Finding] = field(default_factory=list)
@@ -169,8 +169,8 @@ class Teller:
             return replace(self._told(cause.findings), consequences=self._follows(cause))
         kinds: dict[Hashable, list[Finding]] = defaultdict(list)
         for finding in cause.findings:
-            names = tuple(one.name for one in finding.fields)
-            kinds[finding.kind, self._within(finding, cause), names].append(finding)
+            fields = tuple(one.name for one in finding.fields)
+            kinds[finding.kind, self._within(finding, cause), fields].append(finding)
         details = tuple(self._told(findings) for findings in kinds.values())
         names = dict.fromkeys(self._writer.call(after) for after in cause.calls)
         return Changed(

@@ -31,8 +31,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A value as it leaves a place: its type, the layers before it (its own included), and the pixels that one element
-    sees down and across (``None``: all of them)."""
+    """A value as it leaves a place: its type, and how many layers led to it.
+
+    ``receptive_field`` is how many pixels one element sees down and across; ``None``: all of them.
+    """
 
     type: TensorType
     depth: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -81,15 +81,13 @@ def judge(old: Graph, new: Graph, alignment: Alignment | None, changes: Sequence
     names = _tensor_pairs(old, new, alignment) if alignment is not None else {}
     origin = {after: before for before, after in names.items()}
     misplaced = {name: origin[name] for name in kept if origin.get(name, name) != name}
-    renames = _renames(stored, names, [change for change in changes if isinstance(change, Renamed)])
+    renames = _renames(stored, wanted, names, [change for change in changes if isinstance(change, Renamed)])
     counts = {name: parameter.count for name, parameter in new.parameters.items()}
     loaded = {after for before, after in _apply(stored, renames).items() if loads(stored[before], wanted.get(after))}
-    if not missing and not unexpected and not reshaped:
-        fit = Fit.FULLY
-    else:
-        fit = Fit.PARTLY if kept else Fit.NOT
+    fits = not missing and not unexpected and not reshaped
+    partly = Fit.PARTLY if kept else Fit.NOT
     return Verdict(
-        fit=fit,
+        fit=Fit.FULLY if fits else partly,
         kept=tuple(kept),
         missing=tuple(missing),
         unexpected=tuple(unexpected),
@@ -138,9 +136,6 @@ def _tensor_pairs(old: Graph, new: Graph, alignment: Alignment) -> dict[str, str
     return found
 
 
-# --- renames -----------------------------------------------------------------------------------------------------------
-
-
 def _apply(names: Iterable[str], renames: Mapping[str, str]) -> dict[str, str]:
     """What names become by renames, one after another."""
     current = {name: name for name in names}
@@ -154,29 +149,35 @@ def _step(current: Mapping[str, str], old: str, new: str) -> dict[str, str]:
     return {name: rename(to, old, new) if old in to else to for name, to in current.items()}
 
 
-def _renames(stored: Mapping[str, Shape], names: Mapping[str, str], changes: Sequence[Renamed]) -> dict[str, str]:
+def _renames(
+    stored: Mapping[str, Shape], new_names: Collection[str], names: Mapping[str, str], changes: Sequence[Renamed]
+) -> dict[str, str]:
     """Renames that bring all tensors to their new names and no other tensor to any: the shortest that do."""
-    wanted = {before: after for before, after in names.items() if before != after}
-    if not wanted:
+    if all(before == after for before, after in names.items()):
         return {}
     short = {change.old: change.new for change in changes}
     heads = {place.old: place.new for change in changes for place in change.places if place.old and place.new}
-    for rules in (short, heads, dict(reversed(heads.items()))):
-        if len(rules) and _does(stored, names, rules):
+    before, after = min(names.items(), key=lambda pair: len(pair[0]))
+    prefix = {"": after.removesuffix(f".{before}")} if after.endswith(f".{before}") else {}
+    for rules in (short, heads, dict(reversed(heads.items())), prefix):
+        if rules and _does(stored, names, new_names, rules):
             return rules
     return _by_way_of(stored, names)
 
 
-def _does(stored: Mapping[str, Shape], names: Mapping[str, str], rules: Mapping[str, str]) -> bool:
+def _does(
+    stored: Mapping[str, Shape], names: Mapping[str, str], wanted: Collection[str], rules: Mapping[str, str]
+) -> bool:
     """Whether rules, one after another, give the wanted names and never two tensors the same."""
     current = {name: name for name in stored}
     for old, new in rules.items():
         current = _step(current, old, new)
         if len(set(current.values())) < len(current):
             return False
-    return all(current[before] == after for before, after in names.items()) and all(
-        current[name] == name for name in stored if name not in names
-    )
+    if any(current[before] != after for before, after in names.items()):
+        return False
+    # What is left over must not be taken for a tensor that it is not.
+    return not any(current[name] in wanted for name in stored if name not in names and current[name] != name)
 
 
 def _by_way_of(stored: Mapping[str, Shape], names: Mapping[str, str]) -> dict[str, str]:

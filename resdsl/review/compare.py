@@ -42,9 +42,7 @@ class Review:
     def delta(self) -> Delta:
         """New minus old."""
         old, new = self.old.totals, self.new.totals
-        return Delta(
-            new.parameters - old.parameters, new.macs - old.macs, new.activation_bytes - old.activation_bytes
-        )
+        return Delta(new.parameters - old.parameters, new.macs - old.macs, new.activation_bytes - old.activation_bytes)
 
     @cached_property
     def alignment(self) -> Alignment:

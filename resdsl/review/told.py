@@ -33,7 +33,7 @@ SILENT = "same tensors, different computation"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One change: its sign, what it is, where it was made, what it means inside, what follows from it, what it costs."""
+    """One change: its sign, what it is, where it was made, what it means inside, what follows, and what it costs."""
 
     sign: str
     headline: str
@@ -96,7 +96,8 @@ def rows(review: Review) -> tuple[Row, ...]:
         Row("MACs", _count(old.macs), _count(new.macs), figures.difference(old.macs, new.macs)),
         Row(
             "activations",
-            *(text if len(text) < 20 else "varies" for text in memory),
+            memory[0] if len(memory[0]) < 20 else "varies",
+            memory[1] if len(memory[1]) < 20 else "varies",
             figures.difference(old.activation_bytes, new.activation_bytes).replace(" (", "B (").replace(" B (", " B ("),
         ),
         Row("depth", str(old.depth), str(new.depth), depth),
@@ -232,7 +233,7 @@ def _inside(places: Sequence[Place], scopes: Sequence[Place]) -> list[str]:
 
 
 def _sentence(change: Change) -> str:
-    known = cast(Known, change)
+    known = cast("Known", change)
     match known:
         case Added() | Removed():
             return known.what

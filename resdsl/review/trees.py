@@ -40,7 +40,7 @@ class Item:
     """Of the addition at the end of a residual: the kind of its shortcut."""
 
     def walk(self) -> Iterator[Item]:
-        """This item and all below it, each before what is in it."""
+        """It and all below it, each before what is in it."""
         stack = [self]
         while stack:
             item = stack.pop()
@@ -85,7 +85,9 @@ class Forest:
     def _scope(self, scope: Scope, parent: Item | None) -> Item:
         prefix = f"{parent.path}." if parent and parent.path else ""
         label = scope.path.removeprefix(prefix)
-        return Item(label, scope.path, str(scope.kind), scope.callee, scope.arguments, None, scope.output, False, parent)
+        return Item(
+            label, scope.path, str(scope.kind), scope.callee, scope.arguments, None, scope.output, False, parent
+        )
 
     def _fill(self, item: Item, scope: Scope, graph: Graph, weighted: set[int], shortcut: str) -> None:
         for child in scope.children:
@@ -128,7 +130,7 @@ class Forest:
         number = self._number_of(operator)
         if number not in self._features:
             # Its kind counts as much as its arguments.
-            self._features[number] = Counter((number, type(operator)))
+            self._features[number] = Counter((number, type(operator).__name__))
         return number
 
     def _number_of(self, key: Hashable) -> int:
