@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from resdsl.driver.compile import Compiled
     from resdsl.driver.listing import Shipped, specs
     from resdsl.driver.predict import predict
+    from resdsl.driver.review import diff
     from resdsl.driver.specification import Specification, load, loads
     from resdsl.driver.weights import read_weights
     from resdsl.elaborate import Limits
@@ -36,6 +37,7 @@ _HOMES = {
     "Shipped": "resdsl.driver.listing",
     "Source": "resdsl.diagnostics",
     "Specification": "resdsl.driver.specification",
+    "diff": "resdsl.driver.review",
     "load": "resdsl.driver.specification",
     "loads": "resdsl.driver.specification",
     "predict": "resdsl.driver.predict",
@@ -53,6 +55,7 @@ __all__ = [
     "Source",
     "Specification",
     "__version__",
+    "diff",
     "load",
     "loads",
     "predict",

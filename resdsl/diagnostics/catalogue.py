@@ -68,6 +68,8 @@ LABELS_NOT_FOUND = _code("E0405", "a file of labels cannot be read")
 ANNOTATION = _code("E0501", "a shape annotation is not met")
 EXPECTATION = _code("E0502", "an expectation is not met")
 EXPECTATION_UNKNOWN = _code("E0503", "an expectation about something unknown")
+BUDGET = _code("E0504", "a network over its budget")
+INCOMPATIBLE_WEIGHTS = _code("E0505", "a network that old weights do not fit")
 
 # E06 structure
 NO_INPUT = _code("E0601", "a model without an input")
