@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import sys
-from pathlib import Path
-
 import click
 
+from resdsl.cli.changes import show_difference, write_back
 from resdsl.cli.exits import FINE, INPUT, status_of
 from resdsl.cli.options import source_of, speaking, specification_files
-from resdsl.cli.terminal import Terminal, colored
+from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
 from resdsl.driver.specification import load
-from resdsl.files import OutputError, whole_file
 
 
 @click.command("fmt", short_help="lay specifications out the one way")
@@ -42,32 +38,12 @@ def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: 
         if text != source.text:
             changed.append(path)
             if diff:
-                terminal.result(_diff(source, text, colored(sys.stdout, terminal.color)))
+                show_difference(terminal, source, text, "formatted")
             if not keep and source.path is not None:
-                _replace(source.path, text, found)
+                write_back(source, text, found)
         if path == "-" and not keep and not terminal.as_json:
             terminal.result(text)
     terminal.report(found, changed=changed)
     for path in changed:
         terminal.say(f"{'would change' if keep else 'changed'} {path}")
     return status_of(found) or (INPUT if changed and check_only else FINE)
-
-
-def _replace(path: Path, text: str, found: Diagnostics) -> None:
-    try:
-        with whole_file(path) as stream:
-            stream.write(text.encode())
-    except OutputError as error:
-        found.report(error.diagnostic)
-
-
-def _diff(source: Source, text: str, color: bool) -> str:
-    lines = difflib.unified_diff(
-        source.text.splitlines(keepends=True), text.splitlines(keepends=True), source.name, f"{source.name} (formatted)"
-    )
-    return "".join(_tinted(line if line.endswith("\n") else f"{line}\n", color) for line in lines)
-
-
-def _tinted(line: str, color: bool) -> str:
-    tint = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
-    return click.style(line, fg=tint) if color and tint else line
