@@ -108,7 +108,11 @@ def compile_specification(
         optimized = optimize(graph, options.optimize, after=after_pass)
         random = sum(isinstance(parameter.source, Initializer) for parameter in graph.parameters.values())
         origin = _origin(options, report, random)
-        metadata = provenance(specification.program, specification.arguments, options.optimize, origin)
+        metadata = {
+            **provenance(specification.program, specification.arguments, options.optimize, origin),
+            # Of the network as it is written: folding makes other tensors, not another network.
+            "resdsl.parameters": str(graph.parameter_count),
+        }
         values = _told(stream(optimized.parameters.values(), options.seed, options.scheme), optimized, progress)
         written = _written(optimized, output, values, metadata, options)
     return Compiled(
