@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from resdsl.analysis.cost import Cost, costs
@@ -77,6 +77,8 @@ class Teller:
         self._alignment = alignment
         self._writer = writer
         self._finder = Finder(old.graph, new.graph, alignment, writer)
+        shared = {output.name for output in old.graph.outputs} & {output.name for output in new.graph.outputs}
+        self._needed = _needed_for(old.graph, shared), _needed_for(new.graph, shared)
 
     def changes(self) -> tuple[Change, ...]:
         causes: dict[Hashable, _Cause] = {}
@@ -201,7 +203,8 @@ class Teller:
         if first.kind == "removed":
             return Removed(what=what, places=places, delta=delta, is_silent=silent)
         if first.kind == "moved":
-            return Moved(what=what, places=places, delta=delta, is_silent=silent)
+            old_names, new_names = self._sources(first)
+            return Moved(what=what, places=places, delta=delta, is_silent=silent, old=old_names, new=new_names)
         if first.kind == "repeated":
             old, new = first.counts
             return Repeated(what=what, places=places, delta=delta, is_silent=silent, old=old, new=new)
@@ -217,7 +220,10 @@ class Teller:
         new = [self._new.graph.nodes[index] for index in finding.new_nodes]
         if all(isinstance(node.operator, Dropout | Identity | Input) for node in (*old, *new)):
             return False
-        return _tensors(self._old.graph, old) == _tensors(self._new.graph, new)
+        matters = any(node.index in self._needed[0] for node in old) or any(
+            node.index in self._needed[1] for node in new
+        )
+        return matters and _tensors(self._old.graph, old) == _tensors(self._new.graph, new)
 
     def _place(self, before: Item | None, after: Item | None) -> Place:
         return Place(
@@ -281,6 +287,15 @@ def _merged(several: Sequence[tuple[Field, ...]]) -> tuple[Field, ...]:
         pairs = list(dict.fromkeys((one.old, one.new) for one in same))
         merged.append(Field(same[0].name, ", ".join(old for old, _ in pairs), ", ".join(new for _, new in pairs)))
     return tuple(merged)
+
+
+def _needed_for(graph: Graph, outputs: Collection[str]) -> set[int]:
+    """The nodes that some outputs are computed from."""
+    needed = {output.node for output in graph.outputs if output.name in outputs}
+    for node in reversed(graph.nodes):
+        if node.index in needed:
+            needed.update(node.inputs)
+    return needed
 
 
 def _tensors(graph: Graph, nodes: Iterable[Node]) -> dict[str, tuple[int, ...]]:

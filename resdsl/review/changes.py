@@ -136,10 +136,12 @@ class Renamed(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved(Change):
-    """A piece that is built as before and now stands elsewhere."""
+    """A piece that is built as before and now stands elsewhere. ``old`` and ``new`` are the values that it takes."""
 
     sign: ClassVar[str] = ">"
     kind: ClassVar[str] = "moved"
+    old: tuple[str, ...]
+    new: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

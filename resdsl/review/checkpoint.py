@@ -14,6 +14,10 @@ from resdsl.weights.renaming import rename
 Shape = tuple[int, ...]
 
 
+_UNDONE, _DONE = "_old_", "_new_"
+"""First parts of names that no layer has."""
+
+
 class Fit(StrEnum):
     """How much of the new network a checkpoint of the old one fills."""
 
@@ -181,17 +185,19 @@ def _does(
 
 
 def _by_way_of(stored: Mapping[str, Shape], names: Mapping[str, str]) -> dict[str, str]:
-    """Renames layer by layer, by way of names that nothing has: for names that change places."""
-    layers: dict[str, str] = {}
-    for before, after in names.items():
-        layers[before.rpartition(".")[0]] = after.rpartition(".")[0]
-    wanted = {before: after for before, after in layers.items() if before != after}
-    taken = set(wanted.values())
-    away = {
-        layer: f"dropped.{layer}"
-        for layer in dict.fromkeys(name.rpartition(".")[0] for name in stored)
-        if layer in taken and layer not in layers
-    }
-    there = {before: f"renamed.{number}" for number, before in enumerate(wanted)}
-    back = {there[before]: after for before, after in wanted.items()}
-    return {**away, **there, **back}
+    """Renames layer by layer, for names that change places or are a part of others.
+
+    A rename finds its parts anywhere in a name. So all names get a first part, which is what anchors the renames, and
+    what is done gets another one until nothing can be met any more.
+    """
+    layers = {before.rpartition(".")[0]: after.rpartition(".")[0] for before, after in names.items()}
+    taken = {after for before, after in layers.items() if before != after}
+    left_over = dict.fromkeys(name.rpartition(".")[0] for name in stored if name not in names)
+    rules = {"": _UNDONE}
+    for before, after in layers.items():
+        if before != after:
+            rules[f"{_UNDONE}.{before}"] = f"{_DONE}.{after}"
+    for layer in left_over:
+        if layer in taken and layer not in layers:
+            rules[f"{_UNDONE}.{layer}"] = f"{_DONE}.dropped.{layer}"
+    return {**rules, _UNDONE: "", _DONE: ""}

@@ -51,6 +51,13 @@ def percent(old: Dim, new: Dim) -> str:
     return f"{change:+.1f}%"
 
 
+def size_difference(old: Dim, new: Dim) -> str:
+    """``+92.7 MB (+41.2%)``"""
+    told, bracket, part = difference(old, new).partition(" (")
+    unit = "B" if told[-1:].isupper() or told.endswith(" k") else " B"
+    return f"{told}{unit}{bracket}{part}" if told[:1] in ("+", "-") else told
+
+
 def difference(old: Dim, new: Dim) -> str:
     """``+15.6 M (+35.1%)``, or ``same``."""
     if old == new:

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 from resdsl.ir.dims import Dim
 from resdsl.ir.types import TensorType
-from resdsl.review.changes import Change, Changed, Delta, Interface, Place, Reading, Renamed, Repeated, Rewired, Side
+from resdsl.review.changes import (
+    Change,
+    Changed,
+    Delta,
+    Interface,
+    Moved,
+    Place,
+    Reading,
+    Renamed,
+    Repeated,
+    Rewired,
+    Side,
+)
 from resdsl.review.checkpoint import Verdict
 from resdsl.review.compare import Review
 from resdsl.review.told import tell, verdict_line, weights_line
@@ -59,7 +71,7 @@ def _change(change: Change) -> dict[str, object]:
         data["details"] = [_change(detail) for detail in change.details]
     if isinstance(change, Repeated | Interface):
         data |= {"old": change.old, "new": change.new}
-    if isinstance(change, Rewired):
+    if isinstance(change, Rewired | Moved):
         data |= {"old": list(change.old), "new": list(change.new)}
     if isinstance(change, Renamed):
         data |= {"old": change.old, "new": change.new, "tensors": dict(change.tensors)}

@@ -98,7 +98,7 @@ def rows(review: Review) -> tuple[Row, ...]:
             "activations",
             memory[0] if len(memory[0]) < 20 else "varies",
             memory[1] if len(memory[1]) < 20 else "varies",
-            figures.difference(old.activation_bytes, new.activation_bytes).replace(" (", "B (").replace(" B (", " B ("),
+            figures.size_difference(old.activation_bytes, new.activation_bytes),
         ),
         Row("depth", str(old.depth), str(new.depth), depth),
         Row("receptive field", *fields, "same" if fields[0] == fields[1] else "changed"),
@@ -196,7 +196,9 @@ def _branches(layers: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for layer in layers:
         parts = layer.split(".")
-        end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdigit()), len(parts))
+        # Few enough are named themselves; of many, where they are.
+        whole = len(parts) if len(layers) <= 8 else 2
+        end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdigit()), whole)
         found[".".join(parts[:end])] = None
     return list(found)
 
@@ -209,13 +211,19 @@ def _pairs(origins: Mapping[str, str]) -> str:
 
 
 def _short(change: Change) -> str:
-    return f"other {change.what}ing" if isinstance(change, Interface) else _headline(change)
+    if isinstance(change, Interface):
+        return f"other {change.what}ing"
+    article = {"added": "the new ", "removed": "the lost "}.get(change.kind, "")
+    return f"{article}{_headline(change)}"
 
 
 def _headline(change: Change) -> str:
     if isinstance(change, Renamed | Interface):
         return _sentence(change)
-    label = change.places[0].path if len(change.places) == 1 else common_end(place.path for place in change.places)
+    # Another operator is looked for where the one was that it replaces.
+    replaced = isinstance(change, Changed) and not all(field.name for field in change.fields)
+    names = [place.old if replaced and place.old is not None else place.path for place in change.places]
+    label = names[0] if len(names) == 1 else common_end(names)
     if not label and isinstance(change, Changed) and all(field.name for field in change.fields):
         return f"{change.what}: {', '.join(map(str, change.fields))}"
     return _named(label, _sentence(change))
@@ -241,11 +249,15 @@ def _sentence(change: Change) -> str:
             return _changed(known)
         case Renamed():
             # In a list, those that come after are numbered on.
-            more = " and so on" if len(known.places) > 1 and known.new[-1:].isdigit() else ""
+            more = " and so on" if len(known.places) > 1 and known.new.rpartition(".")[2].isdigit() else ""
             return f"{known.old} -> {known.new}{more}"
         case Moved():
             (first, *_) = known.places
-            return f"{known.what} moves from {first.old} to {first.new}" if len(known.places) == 1 else known.what
+            if len(known.places) > 1:
+                return known.what
+            if first.old != first.new:
+                return f"{known.what} moves from {first.old} to {first.new}"
+            return f"{known.what} moves: it takes {', '.join(known.new)} in place of {', '.join(known.old)}"
         case Repeated():
             return f"{known.old} -> {known.new} x {known.what}"
         case Rewired():
