@@ -34,9 +34,9 @@ class Dropout(Elementwise):
         if self.rate >= 1 - 2**-25:
             raise Refusal(
                 catalogue.ARGUMENT_VALUE,
-                f"a rate of {self.rate:g} drops everything, so nothing could be trained",
+                f"a rate of {self.rate:.12g} drops everything, so nothing could be trained",
                 argument="rate",
-                helps=("a rate below 1",),
+                helps=("a rate well below 1",),
             )
         return x
 

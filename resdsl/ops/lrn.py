@@ -9,7 +9,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import require_image
+from resdsl.ops.demands import known_channels, require_image
 from resdsl.ops.signature import SMALLEST_NUMBER, arg
 
 
@@ -31,13 +31,14 @@ class LocalResponseNorm(Operator):
     )
 
     size: int = arg(5, doc="how many channels count as neighbours, itself among them; odd")
-    alpha: float = arg(1e-4, doc="weight of the mean square of the neighbours")
-    beta: float = arg(0.75, doc="exponent")
+    alpha: float = arg(1e-4, doc="weight of the mean square of the neighbours; above 0")
+    beta: float = arg(0.75, doc="exponent; above 0")
     k: float = arg(1.0, doc="what the divisor is where all neighbours are zero", within=(0, math.inf))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require_image(x, "a local response norm")
+        known_channels(x)
         if self.size % 2 == 0:
             raise Refusal(
                 catalogue.ARGUMENT_VALUE,
@@ -58,8 +59,8 @@ class LocalResponseNorm(Operator):
 
     def lower(self, to: Lowering) -> None:
         size, alpha = self.size, self.alpha
-        channels = to.types[0].channels
-        if isinstance(channels, int) and size > 2 * channels - 1:
-            # From any channel that reaches all of them; ONNX Runtime takes memory for the whole size.
-            size, alpha = 2 * channels - 1, alpha * (2 * channels - 1) / size
+        whole = 2 * known_channels(to.types[0]) - 1
+        if size > whole:
+            # So many reach every channel from any other; ONNX Runtime takes memory for all that are asked for.
+            size, alpha = whole, alpha * whole / size
         to("LRN", to.input, size=size, alpha=alpha, beta=self.beta, bias=self.k)

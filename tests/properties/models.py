@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from zlib import crc32
 
 import numpy as np
@@ -46,9 +46,10 @@ def tensor(parameter: Parameter) -> Array:
             return random.uniform(-0.5, 0.5, parameter.shape).astype(np.float32)
 
 
-def emitted(graph: Graph) -> bytes:
+def emitted(graph: Graph, value: Callable[[Parameter], Array] = tensor) -> bytes:
+    """The model with a value for each of its weights."""
     stream = io.BytesIO()
-    emit_to_stream(graph, stream, ((parameter, tensor(parameter)) for parameter in graph.parameters.values()))
+    emit_to_stream(graph, stream, ((parameter, value(parameter)) for parameter in graph.parameters.values()))
     return stream.getvalue()
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import onnx
 from hypothesis import given
 
+from resdsl.diagnostics import Diagnostics, Source
 from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
 from resdsl.passes import optimize
 from resdsl.passes.pipeline import LEVELS
+from resdsl.syntax import format_source, parse
 
 from . import models
 from .budget import examples
@@ -59,7 +61,7 @@ def test_passes_keep_what_a_network_computes(specification: Specification) -> No
             assert models.close(plain[name], value), f"{name} at level {level}"
 
 
-@examples(quick=100)
+@examples()
 @given(specifications())
 def test_a_text_gives_the_same_bytes_each_time_and_every_name_once(specification: Specification) -> None:
     graph = models.build(specification.text)
@@ -70,3 +72,16 @@ def test_a_text_gives_the_same_bytes_each_time_and_every_name_once(specification
     assert len(set(names)) == len(names)
     nodes = [node.name for node in model.graph.node]
     assert len(set(nodes)) == len(nodes)
+
+
+@examples()
+@given(specifications())
+def test_layout_keeps_what_a_text_says_and_is_its_own_layout(specification: Specification) -> None:
+    found = Diagnostics()
+    source = Source("random.res", specification.text)
+    formatted = format_source(source, found)
+    assert formatted is not None
+    laid_out = Source("random.res", formatted)
+    assert parse(laid_out, found).items == parse(source, found).items
+    assert format_source(laid_out, found) == formatted
+    assert not found.errors
