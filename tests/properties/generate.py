@@ -648,6 +648,9 @@ def specifications(draw: Draw) -> Specification:
     defaults = ("default bn(eps = 1e-3)", "default conv(bias = true)", "default leaky_relu(slope = 0.3)")
     lines += [one for one in defaults if w.chance(15)]
     around = Around(0, blocks, {})
+    ensemble = w.chance(15)
+    if ensemble:
+        lines.append("tap everything")
     for number in range(w.whole(1, 3)):
         more, value = body(w, value, w.whole(1, 4), around)
         lines += more
@@ -655,7 +658,18 @@ def specifications(draw: Draw) -> Specification:
             lines.append(f"output {w.pick('relu', 'conv', 'out')}{number if number else ''}")
     if not lines[-1].startswith("output"):
         lines.append("output last")
+    models = []
+    if ensemble:
+        lines += ["from everything { mean { first: member(2);  second: member(width = 3) } }", "output ensemble"]
+        models = [
+            f"model member(width: int, classes = {w.whole(1, 4)}) {{",
+            f"  input x: f32[N, {channels}, H, W]",
+            "  conv1: conv(width, 3x3);  relu;  avgpool(global);  flatten;  fc: linear(classes)",
+            "  output logits;  softmax;  output probabilities",
+            "}",
+            "",
+        ]
     consts = [f"const {name} = {number}" for name, number in w.consts.items()]
     model = ["model net() {", *(f"  {line}" for line in lines), "}", ""]
-    text = "\n".join([*consts, *(one.text for one in blocks), *model])
+    text = "\n".join([*consts, *(one.text for one in blocks), *models, *model])
     return Specification(text, sizes)

@@ -25,7 +25,7 @@ Array = np.ndarray
 def build(text: str) -> Graph:
     """The graph of a text that has no mistakes."""
     diagnostics = Diagnostics()
-    graph = elaborate(load_program(Source("random.res", text), diagnostics), diagnostics)
+    graph = elaborate(load_program(Source("random.res", text), diagnostics), diagnostics, model="net")
     assert graph is not None, f"{render(diagnostics.errors)}\n{text}"
     return graph
 

@@ -71,7 +71,7 @@ def runnable_sizes(graph: Graph) -> dict[str, int] | None:
 def test_change_is_refused_or_gives_a_network_that_runs(text: str) -> None:
     diagnostics = Diagnostics()
     program = load_program(Source("changed.res", text), diagnostics, limits=LIMITS)
-    graph = elaborate(program, diagnostics, limits=LIMITS)
+    graph = elaborate(program, diagnostics, model="net", limits=LIMITS)
     codes = Counter(found.code.id for found in diagnostics.errors)
     assert (graph is None) == bool(codes)
     if graph is None:
