@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "fmt": Entry("fmt", "Write", "lay specifications out the one way"),
     "summary": Entry("summary", "Write", "what a network is made of, stage by stage"),
     "diff": Entry("diff", "Write", "what changed between two networks, and whether old weights still load"),
+    "git": Entry("git", "Write", "show layers and reviews of specifications in git"),
     "specs": Entry("specs", "Write", "the networks that resdsl brings along"),
     "explain": Entry("explain", "Write", "what a code such as E0301 means, with an example and its mending"),
     "operators": Entry("operators", "Write", "the operators of the language and their arguments"),

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 
 from resdsl.ir.graph import Derived, Graph, Initializer, Node, Parameter, Scope, ValueSource
 from resdsl.ir.operator import Operator
+from resdsl.ir.preprocess import Step
 from resdsl.ir.types import Sides, Size, Word
 
 
@@ -43,6 +44,18 @@ def describe(operator: Operator, *, explicit: bool = False) -> str:
             arguments.append(f"{field.name} = {describe_value(value)}")
     name = operator_name(operator)
     return f"{name}({', '.join(arguments)})" if arguments else name
+
+
+def describe_step(step: Step) -> str:
+    """A step of preprocessing as the language writes it: ``resize(256)``. Arguments at their defaults are left out."""
+    arguments: list[str] = []
+    for field in dataclasses.fields(step):
+        value = getattr(step, field.name)
+        if value != field.default:
+            # What comes first has no default and needs no name; the rest reads better with one.
+            named = bool(arguments) or isinstance(value, tuple)
+            arguments.append(f"{field.name} = {describe_value(value)}" if named else describe_value(value))
+    return f"{type(step).__name__.lower()}({', '.join(arguments)})"
 
 
 def operator_name(operator: Operator) -> str:

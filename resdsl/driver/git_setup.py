@@ -1,0 +1,125 @@
+"""Teaches git to show specifications: its settings, and which files they are for."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ATTRIBUTE = "*.res diff=resdsl"
+"""The line of an attributes file that makes git use the settings. A project may keep it in its ``.gitattributes``."""
+
+# A conversion that fails ends git, and one day the program may not be there any more.
+_TEXTCONV = 'f() {{ {program} git textconv -- "$1" 2>/dev/null || cat -- "$1"; }}; f'
+_DRIVER = 'f() {{ {program} git diff-driver -- "$@" || diff -u -- "$2" "$5" || true; }}; f'
+_DIFFTOOL = '{program} git difftool -- "$LOCAL" "$REMOTE" "$MERGED"'
+
+_SETTINGS = {"diff.resdsl.textconv": _TEXTCONV, "difftool.resdsl.cmd": _DIFFTOOL}
+_OPT_IN = {"diff.resdsl.command": _DRIVER}
+
+
+class GitProblem(Exception):
+    """Git cannot be set up; the message says why and what to do."""
+
+
+def install(where: Path, *, everywhere: bool = False, driver: bool = False) -> tuple[str, ...]:
+    """Make git show the layers of specifications, in the repository around ``where`` or everywhere for this user.
+
+    ``git diff``, ``git log -p`` and ``git show`` compare layers in place of texts; ``git difftool --tool=resdsl``
+    shows a review. With ``driver``, so does ``git diff`` (``git log -p`` and ``git show`` with ``--ext-diff``).
+    Returns what was done, a line each. Raises ``GitProblem`` outside of a repository, or without git.
+    """
+    scope = _scope(where, everywhere)
+    wanted = {**_SETTINGS, **(_OPT_IN if driver else {})}
+    done = []
+    for key, command in wanted.items():
+        _git(["config", scope, "--replace-all", key, command.format(program=_program())], where)
+        done.append(f"set {key}")
+    if not driver and _unset(scope, where, _OPT_IN):
+        done.append("unset diff.resdsl.command")
+    if not everywhere and _is_known(where):
+        done.append("the repository's attributes know *.res already")
+        return tuple(done)
+    file = _attributes(where, everywhere)
+    lines = _lines(file)
+    if ATTRIBUTE not in lines:
+        _write(file, [*lines, ATTRIBUTE])
+    done.append(f"{ATTRIBUTE} in {file}")
+    return tuple(done)
+
+
+def uninstall(where: Path, *, everywhere: bool = False) -> tuple[str, ...]:
+    """Undo ``install``; nothing else is touched. Returns what was done. Raises ``GitProblem`` as ``install`` does."""
+    scope = _scope(where, everywhere)
+    done = [f"unset {key}" for key in _unset(scope, where, {**_SETTINGS, **_OPT_IN})]
+    file = _attributes(where, everywhere)
+    lines = _lines(file)
+    if ATTRIBUTE in lines:
+        _write(file, [line for line in lines if line != ATTRIBUTE])
+        done.append(f"took {ATTRIBUTE} out of {file}")
+    return tuple(done)
+
+
+def _program() -> str:
+    """How git's shell calls resdsl: by its full name, since an environment may not be active when git runs."""
+    # -P: a folder `resdsl` in somebody's repository must not be taken for the program.
+    return f"{shlex.quote(Path(sys.executable).as_posix())} -P -m resdsl"
+
+
+def _scope(where: Path, everywhere: bool) -> str:
+    if everywhere:
+        return "--global"
+    try:
+        _git(["rev-parse", "--git-dir"], where)
+    except GitProblem as problem:
+        message = "this is no git repository: go to one, or set it up for all of yours with --global"
+        raise GitProblem(message if "not a git repository" in str(problem) else str(problem)) from None
+    return "--local"
+
+
+def _unset(scope: str, where: Path, settings: dict[str, str]) -> list[str]:
+    known = _git(["config", scope, "--list", "--name-only"], where, may_fail=True).splitlines()
+    found = [key for key in settings if key in known]
+    for key in found:
+        _git(["config", scope, "--unset-all", key], where)
+    return found
+
+
+def _is_known(where: Path) -> bool:
+    return _git(["check-attr", "diff", "--", "network.res"], where, may_fail=True).strip().endswith(": resdsl")
+
+
+def _attributes(where: Path, everywhere: bool) -> Path:
+    """Where attributes are kept that belong to nobody else: no file of the project is changed."""
+    if not everywhere:
+        return Path(where, _git(["rev-parse", "--git-path", "info/attributes"], where).rstrip("\n"))
+    written = _git(["config", "--global", "--type=path", "--get", "core.attributesFile"], where, may_fail=True).strip()
+    if written:
+        return Path(written)
+    settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(settings, "git", "attributes")
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
+def _write(file: Path, lines: list[str]) -> None:
+    if not lines:
+        file.unlink()
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _git(arguments: list[str], where: Path, *, may_fail: bool = False) -> str:
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, check=False, env=environment)
+    except OSError:
+        raise GitProblem("git is not installed") from None
+    if done.returncode and not may_fail:
+        raise GitProblem(f"git {' '.join(arguments[:2])}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode(errors="replace")
