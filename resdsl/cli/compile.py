@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ from resdsl.driver.weights import told_in
 from resdsl.elaborate import Limits
 from resdsl.files import whole_file
 from resdsl.ir.graph import Graph
+from resdsl.ir.operator import NEWEST_OPSET, OPSET
 from resdsl.ir.print import print_graph
 from resdsl.passes import PASSES, optimize
 from resdsl.weights.initial import Scheme
@@ -28,13 +30,27 @@ from resdsl.weights.initial import Scheme
 
 def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for given in values:
+    for given in _from_files(ctx, option, values):
         old, equals, new = given.partition("=")
         if not equals or old in found:
             reason = "is not of the form OLD=NEW, such as norm1=bn1" if not equals else "renames a part twice"
             raise click.BadParameter(f"'{given}' {reason}", ctx, option)
         found[old] = new
     return found
+
+
+def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> Iterator[str]:
+    """The values, with the lines of the files that ``@FILE`` names in their places."""
+    for value in values:
+        if not value.startswith("@"):
+            yield value
+            continue
+        try:
+            text = Path(value[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise click.BadParameter(f"'{value[1:]}' cannot be read: {reason}", ctx, option) from None
+        yield from (line for line in text.splitlines() if line.strip())
 
 
 @click.command("compile", short_help="a specification to an ONNX file")
@@ -59,7 +75,7 @@ def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...
     metavar="OLD=NEW",
     multiple=True,
     callback=_renames,
-    help="A part of the checkpoint's names, and what the network calls it. Repeatable.",
+    help="A part of the checkpoint's names, and what the network calls it; @FILE for a file of such lines. Repeatable.",
 )
 @click.option(
     "--init",
@@ -80,6 +96,12 @@ def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...
 @click.option(
     "--print-ir-after", metavar="PASS", type=click.Choice(list(PASSES)), help="Show the graph after a pass, on stderr."
 )
+@click.option(
+    "--opset",
+    type=click.IntRange(OPSET, NEWEST_OPSET),
+    default=OPSET,
+    help=f"The ONNX operator set ({OPSET}; up to {NEWEST_OPSET}).",
+)
 @click.option("--external-data", is_flag=True, help="Weights to a file beside the model (done anyway above 2 GB).")
 @speaking
 def command(
@@ -99,6 +121,7 @@ def command(
     zero_init_residual: bool,
     level: int,
     print_ir_after: str | None,
+    opset: int,
     external_data: bool,
 ) -> None:
     """A specification to an ONNX file, for ONNX Runtime on CUDA and on CPU.
@@ -133,6 +156,7 @@ def command(
             seed=seed,
             zero_init_residual=zero_init_residual,
             optimize=level,
+            opset=opset,
             external_data=external_data or None,
             progress=progress,
             after_pass=after_pass,

@@ -16,6 +16,7 @@ from resdsl.driver.metadata import provenance
 from resdsl.driver.weights import told_in
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Initializer, Parameter
+from resdsl.ir.operator import OPSET
 from resdsl.passes import optimize
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.formats.open import open_checkpoint
@@ -50,6 +51,7 @@ class Options:
     the identity. ``optimize`` is the level of the passes (see ``resdsl.passes``): 0 is the graph as written, from 1 on
     what computes nothing is dropped and batch norms are folded. With ``external_data`` the weights go to a file beside
     the model; ``None`` does that for models of more than 2 GB.
+    ``opset`` is the ONNX operator set, from ``resdsl.ir.operator.OPSET`` to ``NEWEST_OPSET``.
     """
 
     weights: str | os.PathLike[str] | Checkpoint | None = None
@@ -60,6 +62,7 @@ class Options:
     zero_init_residual: bool = False
     optimize: int = 0
     external_data: bool | None = None
+    opset: int = OPSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +154,10 @@ def _written(
     options: Options,
 ) -> Emitted:
     if isinstance(output, str | os.PathLike):
-        return emit(graph, Path(output), values, metadata=metadata, external_data=options.external_data)
-    return Emitted(STREAM, emit_to_stream(graph, output, values, metadata=metadata))
+        return emit(
+            graph, Path(output), values, metadata=metadata, external_data=options.external_data, opset=options.opset
+        )
+    return Emitted(STREAM, emit_to_stream(graph, output, values, metadata=metadata, opset=options.opset))
 
 
 def _origin(options: Options, report: MatchReport | None, random: int) -> dict[str, object]:

@@ -13,6 +13,7 @@ from resdsl.driver.reading import read_source
 from resdsl.elaborate import Limits, Program, elaborate, load_program
 from resdsl.elaborate.program import Reader, read_file
 from resdsl.ir.graph import Graph
+from resdsl.ir.operator import OPSET
 from resdsl.syntax.tree import Module
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class Specification:
         zero_init_residual: bool = False,
         optimize: int = 0,
         external_data: bool | None = None,
+        opset: int = OPSET,
         progress: Progress | None = None,
         after_pass: AfterPass | None = None,
     ) -> Compiled:
@@ -176,6 +178,7 @@ class Specification:
         name; with ``zero_init_residual`` every residual block starts as the identity. ``optimize`` is the level: 0 is
         the graph as written, from 1 on what computes nothing is dropped and batch norms are folded. With
         ``external_data`` the weights go to a file beside the model; ``None`` does that for models of more than 2 GB.
+        ``opset`` is the ONNX operator set (see ``resdsl.ir.operator.OPSET``).
 
         ``progress`` is told how many bytes of weights are done, of how many; ``after_pass`` the name and the result
         of each pass. Raises ``CompileError`` where the text or the weights have mistakes, or the file cannot be
@@ -184,7 +187,9 @@ class Specification:
         from resdsl.driver.compile import Options, compile_specification  # noqa: PLC0415  onnx is not needed to check
         from resdsl.weights.initial import Scheme  # noqa: PLC0415
 
-        options = Options(weights, partial, renames, Scheme(init), seed, zero_init_residual, optimize, external_data)
+        options = Options(
+            weights, partial, renames, Scheme(init), seed, zero_init_residual, optimize, external_data, opset
+        )
         return compile_specification(self, output, options, progress=progress, after_pass=after_pass)
 
     def _elaborate(self, model: str | None) -> Graph | None:

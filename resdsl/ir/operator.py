@@ -25,6 +25,11 @@ those layers ran on the CPU with copies either way (microsoft/onnxruntime#26393,
 """
 
 
+NEWEST_OPSET = 26
+"""The newest operator set that ONNX Runtime 1.31 runs. Every lowering means the same in all sets from ``OPSET`` to it,
+as the contract tests show, so a model can be written for any of them."""
+
+
 class Refusal(Exception):
     """An operator cannot take its input. The elaborator makes a diagnostic of it.
 

@@ -60,7 +60,7 @@ def pixels(shape: Sequence[int], seed: int = 1) -> Array:
     return (4 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
 
-def to_onnx(graph: Graph, weights: Mapping[str, Array]) -> onnx.ModelProto:
+def to_onnx(graph: Graph, weights: Mapping[str, Array], opset: int = OPSET) -> onnx.ModelProto:
     nodes: list[onnx.NodeProto] = []
     tensors = [numpy_helper.from_array(value, name) for name, value in weights.items()]
     for node in graph.nodes[1:]:
@@ -85,7 +85,7 @@ def to_onnx(graph: Graph, weights: Mapping[str, Array]) -> onnx.ModelProto:
         tensors,
     )
     # An IR version that ONNX Runtime 1.24 reads; newer ones add nothing that is used here.
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import evaluate
-from resdsl.ir.operator import Example
+from resdsl.ir.operator import NEWEST_OPSET, OPSET, Example
 from resdsl.ops.signature import signature
 
 from .harness import answers, every_operator, graph_of, name_of, pixels, read, run, to_onnx, weights_of
@@ -73,13 +73,14 @@ def test_the_shape_is_what_onnx_infers(example: Example) -> None:
     assert tuple(dim.dim_value for dim in output.type.tensor_type.shape.dim) == graph.nodes[-1].type.shape
 
 
+@pytest.mark.parametrize("opset", [OPSET, NEWEST_OPSET])
 @pytest.mark.parametrize("optimized", [False, True], ids=["as lowered", "optimized"])
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_onnx_runtime_computes_what_the_definition_says(example: Example, optimized: bool) -> None:
+def test_onnx_runtime_computes_what_the_definition_says(example: Example, optimized: bool, opset: int) -> None:
     graph = graph_of(*example)
     weights = weights_of(graph)
     x = pixels(example.shape)
-    y = run(to_onnx(graph, weights), x, optimized=optimized)
+    y = run(to_onnx(graph, weights, opset), x, optimized=optimized)
     expected = answers(graph, weights, x)[-1].value
     assert y.shape == graph.nodes[-1].type.shape
     assert_close(y, expected)

@@ -24,6 +24,7 @@ from resdsl.backends.onnx.tensors import Piece, Values, Write, place_tensors, te
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.files import OutputError, PendingFile, explained, is_stream, pending_file, real_target, whole_file
 from resdsl.ir.graph import Graph
+from resdsl.ir.operator import OPSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,16 @@ def emit(
     *,
     metadata: Mapping[str, str] | None = None,
     external_data: bool | None = None,
+    opset: int = OPSET,
 ) -> Emitted:
     """Write ``graph`` as ONNX to ``path``, whole or not at all.
 
     ``values`` are the graph's parameters with their tensors, in order. ``metadata`` joins what the model says of
     itself, and wins. With ``external_data`` the weights go to a file beside the model, ``NAME.<hash>.data``; ``None``
-    does that where the model would be larger than protobuf's 2 GB. Raises ``OutputError`` where the file cannot be
-    written.
+    does that where the model would be larger than protobuf's 2 GB. ``opset`` is from ``OPSET`` to ``NEWEST_OPSET``.
+    Raises ``OutputError`` where the file cannot be written.
     """
-    skeleton = _Skeleton(graph, metadata)
+    skeleton = _Skeleton(graph, metadata, opset)
     if external_data is None:
         external_data = skeleton.inline_length > protobuf.MESSAGE_LIMIT
     if external_data:
@@ -64,9 +66,16 @@ def emit(
     return Emitted(path, skeleton.inline_length)
 
 
-def emit_to_stream(graph: Graph, stream: BinaryIO, values: Values, *, metadata: Mapping[str, str] | None = None) -> int:
+def emit_to_stream(
+    graph: Graph,
+    stream: BinaryIO,
+    values: Values,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    opset: int = OPSET,
+) -> int:
     """Write ``graph`` as ONNX to an open stream; gives the number of bytes. Raises ``OutputError`` as ``emit`` does."""
-    skeleton = _Skeleton(graph, metadata)
+    skeleton = _Skeleton(graph, metadata, opset)
     skeleton.require_small()
 
     def write(piece: Piece) -> None:
@@ -82,11 +91,11 @@ def emit_to_stream(graph: Graph, stream: BinaryIO, values: Values, *, metadata: 
 class _Skeleton:
     """A model before its weights: everything whose bytes are known without them."""
 
-    def __init__(self, graph: Graph, metadata: Mapping[str, str] | None) -> None:
+    def __init__(self, graph: Graph, metadata: Mapping[str, str] | None, opset: int) -> None:
         self.name = graph.name
         self.parameters = tuple(graph.parameters.values())
         self.graph = build_graph(graph)
-        model = build_model({**model_metadata(graph), **(metadata or {})})
+        model = build_model({**model_metadata(graph), **(metadata or {})}, opset)
         self._model_bytes = model.SerializeToString(deterministic=True)
         self._graph_bytes = self.graph.SerializeToString(deterministic=True)
         self._heads = [tensor_head(parameter) for parameter in self.parameters]

@@ -14,7 +14,7 @@ import resdsl
 from resdsl.backends.onnx.names import ValueNames, name_values
 from resdsl.diagnostics import Span
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
-from resdsl.ir.operator import OPSET, Attribute, Lowering, Prim, Ref
+from resdsl.ir.operator import Attribute, Lowering, Prim, Ref
 from resdsl.ir.types import DType, TensorType
 
 IR_VERSION = 10
@@ -29,10 +29,10 @@ ELEMENT_TYPES: Mapping[DType, int] = {
 }
 
 
-def build_model(metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """A model without a graph, that carries ``metadata`` in alphabetical order."""
+def build_model(metadata: Mapping[str, str], opset: int) -> onnx.ModelProto:
+    """A model of an operator set without a graph, that carries ``metadata`` in alphabetical order."""
     model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="resdsl", producer_version=resdsl.__version__)
-    model.opset_import.add(domain="", version=OPSET)
+    model.opset_import.add(domain="", version=opset)
     for key in sorted(metadata):
         model.metadata_props.add(key=key, value=metadata[key])
     return model
