@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from hypothesis import given
 
+from resdsl.analysis.smallest_input import smallest_input
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
@@ -25,9 +26,15 @@ def names_of(model: onnx.ModelProto) -> list[str]:
 
 
 def check_shapes(graph: Graph, data: bytes, specification: Specification) -> None:
-    """The graph's shapes are those that ONNX infers and those that ONNX Runtime gives, for each size of the input."""
+    """The graph's shapes are those that ONNX infers and those that ONNX Runtime gives.
+
+    For the sizes of the input that the specification was made for, and for the smallest that it is said to take.
+    """
     open_sizes = models.inferred(models.without_types(data))
-    for sizes in specification.sizes:
+    least = smallest_input(graph)
+    smallest = {name: size for name, size in least.items() if size is not None}
+    assert least.keys() == smallest.keys() == specification.sizes[0].keys()
+    for sizes in (*specification.sizes, smallest):
         ours = models.shapes(graph, sizes)
         inferred = models.inferred(models.without_types(data, sizes))
         assert {name: inferred[name] for name in ours} == ours
