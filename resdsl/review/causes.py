@@ -118,7 +118,8 @@ class Teller:
             return finding.kind, finding.item.path, finding.what
         label = finding.item.label
         # The same piece in many blocks is one change, and in one block, at several numbers, too.
-        return finding.kind, "" if label.isdigit() else label, finding.what
+        named = not label.isdigit()
+        return finding.kind, label if named else "", _ARGUMENTS.sub("", finding.what) if named else finding.what
 
     # --- what follows ---
 

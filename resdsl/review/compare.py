@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from resdsl.analysis.cost import Cost
@@ -52,11 +52,13 @@ class Review:
 
 def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")) -> Review:
     """Compare two networks. ``sources`` are where they are from, as a reader calls it."""
-    before, after = Measured(old), Measured(new)
+    before = Measured(old)
     if same_network(old, new):
         changes = _interface(old, new, None)
         verdict = judge(old, new, None, changes)
-        return Review(_side(before, sources[0]), _side(after, sources[1]), changes, verdict, (old, new))
+        side = _side(before, sources[0])
+        return Review(side, replace(side, name=new.name, source=sources[1]), changes, verdict, (old, new))
+    after = Measured(new)
     alignment = align(old, new)
     writer = Writer(alignment.old, alignment.new)
     changes = Teller(before, after, alignment, writer).changes() + _interface(old, new, alignment)

@@ -85,7 +85,7 @@ PAIRS: dict[str, Pair] = {
     "gate-in-one-block": blocks(
         (
             "bn2: bn\n",
-            "bn2: bn\n    se: { mul { identity; { avgpool(global); conv(4, 1x1); relu; conv(width, 1x1); sigmoid } } }\n",
+            "bn2: bn\n    se: { mul { identity; { avgpool(global); conv(4, 1x1); conv(width, 1x1); sigmoid } } }\n",
         )
     ),
     "eps": small(("  conv1: conv(16", "  default bn(eps = 1e-3)\n  conv1: conv(16")),
@@ -140,14 +140,14 @@ PAIRS: dict[str, Pair] = {
             SMALL,
             (
                 "  conv1: conv(16",
-                "  preprocess { resize(32); normalize(mean = [0.5, 0.5, 0.5], std = [1, 1, 1]) }\n  conv1: conv(16",
+                "  preprocess { resize(32); normalize(mean = [0, 0, 0], std = [1, 1, 1]) }\n  conv1: conv(16",
             ),
         ),
         text(
             SMALL,
             (
                 "  conv1: conv(16",
-                "  preprocess { resize(40); crop(32); normalize(mean = [0.5, 0.5, 0.5], std = [1, 1, 1]) }\n  conv1: conv(16",
+                "  preprocess { resize(40); crop(32); normalize(mean = [0, 0, 0], std = [1, 1, 1]) }\n  conv1: conv(16",
             ),
         ),
     ),
