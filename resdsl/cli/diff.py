@@ -29,7 +29,7 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
 
 @click.command("diff", short_help="what changed between two networks, and whether old weights still load")
 @click.argument("old")
-@click.argument("new")
+@click.argument("new", required=False)
 @click.option(
     "--format",
     "form",
@@ -58,7 +58,7 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
 def command(
     terminal: Terminal,
     old: str,
-    new: str,
+    new: str | None,
     form: str,
     output: str | None,
     exit_code: bool,
@@ -75,7 +75,15 @@ def command(
 
     OLD and NEW are files, networks that resdsl brings along (resnet50), REV:path for a file as it was in a git
     revision (main:net.res), or - for standard input. The networks are compared, not the texts.
+
+    In place of the two, A...B stands for all networks of the git repository that differ between the point where B
+    left A, and B; A..B compares the two themselves. Networks that only use a file that changed are among them.
     """
+    if new is None:
+        if write_renames is not None or model is not None or arguments or input_shape is not None or form == "html":
+            raise click.UsageError("that is for two networks, and not for all that differ between two revisions")
+        budgets = (max_parameters, max_macs, require_compatible_weights)
+        return _range(terminal, old, form, output, budgets, limits, exit_code=exit_code)
     if old == new == "-":
         raise click.UsageError("only one of the two can be standard input")
     review = diff(source_of(old), source_of(new), model=model, set=arguments, input_shape=input_shape, limits=limits)
@@ -95,6 +103,40 @@ def command(
     if status_of(found) != FINE:
         return status_of(found)
     return INPUT if exit_code and not review.is_empty else FINE
+
+
+def _range(
+    terminal: Terminal,
+    written: str,
+    form: str,
+    output: str | None,
+    budgets: tuple[Budget | None, Budget | None, bool],
+    limits: Limits,
+    *,
+    exit_code: bool,
+) -> int:
+    from resdsl.cli import diff_range  # noqa: PLC0415  not needed for two networks
+    from resdsl.driver.revision_range import differences, range_of  # noqa: PLC0415
+    from resdsl.review.machine import SCHEMA, review_data  # noqa: PLC0415
+
+    revisions = range_of(written, Path.cwd())
+    if revisions is None:
+        raise click.UsageError("name two networks, or two revisions as main...HEAD")
+    differing = differences(revisions, limits=limits)
+    found = diff_range.mistakes(differing)
+    for each in differing:
+        if each.review is not None:
+            parameters, macs, compatible = budgets
+            found.extend(verify(each.review, max_parameters=parameters, max_macs=macs, compatible_weights=compatible))
+    if terminal.as_json or form == "json":
+        _show_json({"schema": SCHEMA, "networks": diff_range.data(differing, review_data)}, found, terminal, output)
+    else:
+        tell = diff_range.told_in_markdown if form == "markdown" else diff_range.told
+        _show(terminal, tell(differing, written, lambda review: _render(review, form, terminal, output)), output)
+        terminal.show(found)
+    if status_of(found) != FINE:
+        return status_of(found)
+    return INPUT if exit_code and differing else FINE
 
 
 def _render(review: Review, form: str, terminal: Terminal, output: str | None) -> str:
@@ -122,13 +164,17 @@ def _show(terminal: Terminal, text: str, output: str | None) -> None:
 
 
 def _show_data(terminal: Terminal, review: Review, found: Diagnostics, output: str | None) -> None:
+    from resdsl.review.machine import review_data  # noqa: PLC0415  not for people
+
+    _show_json(review_data(review), found, terminal, output)
+
+
+def _show_json(data: dict[str, object], found: Diagnostics, terminal: Terminal, output: str | None) -> None:
     import json  # noqa: PLC0415  not for people
 
     from resdsl.diagnostics.machine import report_data  # noqa: PLC0415
-    from resdsl.review.machine import review_data  # noqa: PLC0415
 
-    data = {**review_data(review), **report_data(found)}
-    _show(terminal, json.dumps(data, indent=2, ensure_ascii=False), output)
+    _show(terminal, json.dumps({**data, **report_data(found)}, indent=2, ensure_ascii=False), output)
 
 
 def _write(path: str, text: str, terminal: Terminal) -> None:

@@ -81,7 +81,17 @@ def _exists(blob: str, root: Path) -> bool:
 
 
 def _in_history(blob: str, tips: list[str], patterns: list[str], root: Path) -> tuple[Revision, str] | None:
-    log = ["log", "-1", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", f"--find-object={blob}"]
+    log = [
+        "log",
+        "-1",
+        "-z",
+        "--raw",
+        "--no-abbrev",
+        "--no-renames",
+        "--no-show-signature",
+        "--format=%H",
+        f"--find-object={blob}",
+    ]
     try:
         told = run_git([*log, *tips, "--", *patterns], root).decode(errors="replace")
     except CompileError:
