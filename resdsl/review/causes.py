@@ -278,7 +278,7 @@ def _what(texts: Iterable[str]) -> str:
     distinct = list(dict.fromkeys(texts))
     if len(distinct) == 1:
         return distinct[0]
-    return " or ".join(dict.fromkeys(_ARGUMENTS.sub("", text) for text in distinct))
+    return " or ".join(dict.fromkeys(_ARGUMENTS.sub("", text).strip() for text in distinct))
 
 
 def _merged(several: Sequence[tuple[Field, ...]]) -> tuple[Field, ...]:

@@ -14,22 +14,14 @@ from resdsl.review.told import rows, tell, verdict_line, weights_line, weights_n
 _TEMPLATE = Path(__file__).with_name("review.html.jinja")
 
 
-def render_html(review: Review) -> str:
-    """The page. Everything that comes from a specification is escaped."""
+def render_html(*reviews: Review) -> str:
+    """The page, of one review or of several below each other. Everything that comes from a specification is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    verdict = review.checkpoint
-    loud = bool(verdict.silent or verdict.misplaced)
+    titles = [_title(review) for review in reviews]
     return template.render(
-        review=review,
-        title=f"{review.old.name} → {review.new.name}" if review.old.name != review.new.name else review.new.name,
-        verdict=verdict_line(review),
-        rows=rows(review),
-        changes=[tell(change) for change in review.changes],
-        weights=weights_line(review),
-        weights_class="loud" if loud else "good" if verdict.fit is Fit.FULLY else "fair",
-        notes=list(weights_notes(review)),
-        lines=side_by_side(review) if review.is_architectural else (),
+        title=titles[0] if len(titles) == 1 else f"{len(titles)} networks changed",
+        pages=[_page(review) for review in reviews],
         classes={"+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "moved", " ": "same"},
         signs={
             "added": "+",
@@ -41,3 +33,23 @@ def render_html(review: Review) -> str:
             "same": "",
         },
     )
+
+
+def _title(review: Review) -> str:
+    return f"{review.old.name} → {review.new.name}" if review.old.name != review.new.name else review.new.name
+
+
+def _page(review: Review) -> dict[str, object]:
+    verdict = review.checkpoint
+    loud = bool(verdict.silent or verdict.misplaced)
+    return {
+        "title": _title(review),
+        "review": review,
+        "verdict": verdict_line(review),
+        "rows": rows(review),
+        "changes": [tell(change) for change in review.changes],
+        "weights": weights_line(review),
+        "weights_class": "loud" if loud else "good" if verdict.fit is Fit.FULLY else "fair",
+        "notes": list(weights_notes(review)),
+        "lines": side_by_side(review) if review.is_architectural else (),
+    }

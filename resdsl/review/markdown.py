@@ -15,13 +15,13 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 _FENCE_MARKS = {"+": "+", "-": "-", "~": "!", ">": "!", "=": "!", " ": " "}
 
 
-def render_markdown(review: Review) -> str:
-    """The comment, with a newline at the end and fewer than ``LONGEST`` characters: details beyond are left out."""
+def render_markdown(review: Review, *, longest: int = LONGEST) -> str:
+    """The comment, with a newline at the end and fewer than ``longest`` characters: details beyond are left out."""
     head = "\n".join(_head(review))
     blocks = [_block(tell(change)) for change in review.changes]
     notes = "".join(f"- {_escape(note)}\n" for note in weights_notes(review)) if _has_notes(review) else ""
     # Room for the frame around the blocks, and for the line that says what was left out.
-    room = LONGEST - len(head) - len(notes) - 500
+    room = longest - len(head) - len(notes) - 500
     kept: list[str] = []
     for block in blocks:
         if len(block) + 1 > room:

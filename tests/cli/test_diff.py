@@ -116,25 +116,26 @@ def test_renames_are_written_as_compile_reads_them(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
 
 
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=folder, check=True)
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of two commits: in the second, a block that the network uses is another."""
 
-    def git(*arguments: str) -> None:
-        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True)
-
-    git("init", "-q", "-b", "main")
+    git(tmp_path, "init", "-q", "-b", "main")
     (tmp_path / "nets").mkdir()
     (tmp_path / "nets" / "blocks.res").write_text("block unit(width) { conv1: conv(width, 3x3); relu }\n")
     (tmp_path / "nets" / "net.res").write_text(
         'use "blocks.res" (unit)\nmodel net { input x: f32[N, 3, 8, 8]; a: unit(4); output y }\n'
     )
     (tmp_path / "nets" / "other.res").write_text(TINY)
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
-    git("checkout", "-q", "-b", "work")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    git(tmp_path, "checkout", "-q", "-b", "work")
     (tmp_path / "nets" / "blocks.res").write_text("block unit(width) { conv1: conv(width, 5x5); relu }\n")
-    git("commit", "-q", "-a", "-m", "second")
+    git(tmp_path, "commit", "-q", "-a", "-m", "second")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -144,6 +145,12 @@ def test_a_revision_comes_with_the_files_that_it_uses() -> None:
     data = json.loads(run("main:nets/net.res", "nets/net.res", "--json").stdout)
     assert data["changes"][0]["fields"] == [{"name": "kernel", "old": "3", "new": "5"}]
     assert json.loads(run("main:nets/net.res", "HEAD~1:nets/net.res", "--json").stdout)["empty"]
+
+
+def test_one_name_alone_is_no_range(pair: tuple[str, str]) -> None:
+    result = run(pair[0])
+    assert result.exit_code == 2
+    assert "main...HEAD" in result.stderr
 
 
 @pytest.mark.usefixtures("repository")
