@@ -1,6 +1,6 @@
 """Fuzz the readers of weights (both containers of ``.pth``, ``.npz``, ``.safetensors``, ONNX), guided by coverage.
 
-    python -m tests.fuzz.fuzz_checkpoints WORK_FOLDER tests/fuzz/corpus/checkpoints -max_total_time=300
+    python -m tests.fuzz.fuzz_checkpoints WORK tests/fuzz/corpus/checkpoints tests/fuzz/corpus/seeds tests/weights/data
 
 Needs atheris: the extra ``fuzz``. A zip archive is changed inside its members, as its checksums would stop most other
 changes; so is the header of a ``.safetensors`` file, whose length has to fit.

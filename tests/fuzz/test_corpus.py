@@ -11,6 +11,7 @@ from .targets import check_checkpoint, check_specification
 CORPUS = Path(__file__).parent / "corpus"
 SPECIFICATIONS = sorted((CORPUS / "specifications").iterdir())
 CHECKPOINTS = sorted((CORPUS / "checkpoints").iterdir())
+SEEDS = sorted((CORPUS / "seeds").iterdir())
 
 
 @pytest.mark.parametrize("path", SPECIFICATIONS, ids=lambda path: path.name)
@@ -21,3 +22,8 @@ def test_specification_that_broke_something_gets_a_diagnostic(path: Path) -> Non
 @pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.name)
 def test_checkpoint_that_broke_something_gets_a_diagnostic(path: Path) -> None:
     assert check_checkpoint(path) is not None
+
+
+@pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.name)
+def test_seed_is_read_so_that_changes_of_it_come_far(path: Path) -> None:
+    assert check_checkpoint(path) is None
