@@ -23,7 +23,7 @@ from resdsl.weights.formats.open import open_checkpoint
 from resdsl.weights.initial import Scheme, zero_init_residual
 from resdsl.weights.match import MatchReport, match
 from resdsl.weights.values import stream
-from resdsl.weights.variant import check_variant
+from resdsl.weights.variant import METADATA_KEY, check_variant, variant_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,6 +116,9 @@ def compile_specification(
             # Of the network as it is written: folding makes other tensors, not another network.
             "resdsl.parameters": str(graph.parameter_count),
         }
+        if (variant := variant_of(graph)) is not None:
+            # So that weights taken out of this model cannot go into the other variant unnoticed.
+            metadata[METADATA_KEY] = str(variant)
         values = _told(stream(optimized.parameters.values(), options.seed, options.scheme), optimized, progress)
         written = _written(optimized, output, values, metadata, options)
     return Compiled(

@@ -89,11 +89,17 @@ _HINTS = (
 )
 """How the sources of weights name them; the first that is found decides."""
 
-_KEYS = ("architecture", "arch", "source", "url", "model", "model_name", "name", "resdsl.model")
+_KEYS = ("architecture", "arch", "source", "url", "model", "model_name", "name")
+
+METADATA_KEY = "resdsl.variant"
+"""Under this key our own models, and the weights taken out of them, say which variant they are."""
 
 
 def hint_of(checkpoint: Checkpoint) -> Hint | None:
     """The variant that a checkpoint's metadata or file name speaks of, if any does."""
+    said = checkpoint.metadata.get(METADATA_KEY)
+    if said in list(Variant):
+        return Hint(Variant(said), f"`{said}` in its metadata (`{METADATA_KEY}`)")
     for key in _KEYS:
         text = checkpoint.metadata.get(key, "")
         if found := _read(text):

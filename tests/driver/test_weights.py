@@ -135,3 +135,25 @@ def test_a_file_that_holds_no_weights(tmp_path: Path, content: bytes | None, cod
     with pytest.raises(CompileError):
         resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=tmp_path / "w.pth")
     assert not (tmp_path / "m.onnx").exists()
+
+
+STRIDED = """\
+use "std/residual.res" (bottleneck)
+model net(stride_in: {{conv1, conv2}} = {place}) {{
+  input image: f32[N, 3, 16, 16]
+  stage layer1(stride = 2) {{ 2 x bottleneck(8, stride_in = stride_in) }}
+  avgpool(global);  flatten
+  fc: linear(3)
+  output logits
+}}
+"""
+
+
+@pytest.mark.parametrize(("ours", "theirs", "warned"), [("conv1", "conv2", True), ("conv2", "conv2", False)])
+def test_weights_of_a_model_remember_where_its_stride_was(tmp_path: Path, ours: str, theirs: str, warned: bool) -> None:
+    resdsl.loads(STRIDED.format(place=theirs)).compile(tmp_path / "theirs.onnx")
+    extract_weights(tmp_path / "theirs.onnx", tmp_path / "w.safetensors")
+    compiled = resdsl.loads(STRIDED.format(place=ours)).compile(
+        tmp_path / "ours.onnx", weights=tmp_path / "w.safetensors"
+    )
+    assert [found.code.id for found in compiled.diagnostics] == (["W0701"] if warned else [])
