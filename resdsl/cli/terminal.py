@@ -11,6 +11,9 @@ from typing import TextIO
 
 from resdsl.diagnostics import Diagnostic, Diagnostics
 
+MOST = 100
+"""So many mistakes are drawn; nobody reads more before mending the first."""
+
 
 def colored(stream: TextIO, choice: str = "auto") -> bool:
     """Whether to write ANSI styles to ``stream``: what was asked for, then NO_COLOR, FORCE_COLOR, then its kind."""
@@ -45,7 +48,7 @@ class Terminal:
             return
         from resdsl.diagnostics.render import render  # noqa: PLC0415  most runs have nothing to draw
 
-        text = render(shown, color=colored(sys.stderr, self.color), width=width_of(sys.stderr))
+        text = render(shown, color=colored(sys.stderr, self.color), width=width_of(sys.stderr), most=MOST)
         print(text, end="", file=sys.stderr)
 
     def say(self, text: str) -> None:

@@ -13,23 +13,32 @@ from resdsl.diagnostics.source import Source, Span
 # A longer chain of calls keeps its ends: where the mistake is, and what the reader wrote.
 _LONGEST_CHAIN = 6
 _KEPT_AT_EACH_END = 3
+_LONGEST_LINE = 1_000
 
 
-def render(diagnostics: Diagnostics | Iterable[Diagnostic], *, color: bool = False, width: int | None = None) -> str:
+def render(
+    diagnostics: Diagnostics | Iterable[Diagnostic],
+    *,
+    color: bool = False,
+    width: int | None = None,
+    most: int | None = None,
+) -> str:
     """All of ``diagnostics`` as a text that ends with a tally; empty if there are none.
 
     ``color`` adds ANSI styles. ``width`` is the terminal's, in cells: longer lines of source are cut around what is
-    underlined; ``None`` cuts nothing. Whatever the sources and messages hold, no control character but those styles
-    and line ends is in the result.
+    underlined; ``None`` cuts nothing. Of more than ``most``, the first are drawn and the others counted. Whatever the
+    sources and messages hold, no control character but those styles and line ends is in the result.
     """
     found = list(diagnostics)
     if not found:
         return ""
     lines: list[str] = []
-    for diagnostic in found:
+    for diagnostic in found[:most]:
         repeats = diagnostics.repeats(diagnostic) if isinstance(diagnostics, Diagnostics) else 0
         lines += [row.to_text(color=color) for row in _drawn(diagnostic, repeats, width)]
         lines.append("")
+    if most is not None and len(found) > most:
+        lines += [f"... and {len(found) - most:,} more", ""]
     lines.append(_tally(found).to_text(color=color))
     return "\n".join(lines) + "\n"
 
@@ -61,7 +70,7 @@ def _ink(severity: Severity) -> Ink:
 
 def _drawn(diagnostic: Diagnostic, repeats: int, columns: int | None) -> Iterator[Row]:
     ink = _ink(diagnostic.severity)
-    first, *more = diagnostic.message.split("\n")
+    first, *more = map(_cut, diagnostic.message.split("\n"))
     yield Row().put(0, f"{diagnostic.severity.value}[{diagnostic.code.id}]", ink).end(f": {first}", Ink.STRONG)
     for line in more:
         yield Row().put(2, line, Ink.STRONG)
@@ -83,6 +92,12 @@ def _drawn(diagnostic: Diagnostic, repeats: int, columns: int | None) -> Iterato
     if drawn_any and remarks:
         yield frame(digits)
     yield from remarks
+
+
+def _cut(line: str) -> str:
+    """A line of a message. What it quotes may be a name of any length; its middle goes."""
+    half = _LONGEST_LINE // 2
+    return line if len(line) <= _LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
 
 
 def _labels(diagnostic: Diagnostic) -> list[Label]:
@@ -130,7 +145,7 @@ def _chain(chain: Sequence[Call]) -> Iterator[str]:
 
 
 def _remark(digits: int, kind: str, text: str) -> Iterator[Row]:
-    first, *more = text.split("\n")
+    first, *more = map(_cut, text.split("\n"))
     row = frame(digits, "=")
     row.put(digits + 3, f"{kind}: " if kind else "", Ink.HELP if kind == "help" else Ink.STRONG)
     indent = row.width + (0 if kind else 1)

@@ -260,6 +260,9 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "no arguments"
 
 
+_CHARACTERS_A_STEP = 100
+
+
 def _enter(
     state: State,
     defined: Defined,
@@ -290,6 +293,8 @@ def _enter(
         parameter.name.name: written(variables[parameter.name.name].value) for parameter in defined.tree.parameters
     }
     frame.arguments = scope.arguments = arguments
+    # What each call keeps of its arguments counts like statements, or many calls of many arguments would fill memory.
+    state.steps += len(arguments) + sum(map(len, arguments.values())) // _CHARACTERS_A_STEP
     state.claim_name(path, step.span, place)
     if flow is None:
         # What does not depend on the value that flows in is checked all the same.

@@ -9,7 +9,7 @@ from typing import Any
 
 from resdsl.diagnostics import Code, Label, Span, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
-from resdsl.elaborate.limits import LARGEST_INTEGER
+from resdsl.elaborate.limits import LARGEST_INTEGER, LONGEST
 from resdsl.elaborate.state import Flow, Place, State
 from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
 from resdsl.ir.dims import Expression as SymbolicDim
@@ -83,7 +83,7 @@ class _Evaluator:
                 chosen = self.truth(expression.condition)
                 return self.value(expression.value if chosen else expression.otherwise, words)
             case tree.ListLiteral():
-                return tuple(self.value(item, words) for item in expression.items)
+                return self.bounded(tuple(self.value(item, words) for item in expression.items), expression.span)
             case tree.Index():
                 return self.index(expression)
             case tree.FunctionCall():
@@ -94,10 +94,7 @@ class _Evaluator:
                 )
 
     def literal(self, expression: tree.Number | tree.String | tree.Boolean) -> object:
-        value = expression.value
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return self.bounded(value, expression.span)
-        return value
+        return self.bounded(expression.value, expression.span)
 
     def name(self, expression: tree.Name, words: tuple[str, ...]) -> object:
         name = expression.name
@@ -154,6 +151,10 @@ class _Evaluator:
             raise self.fail(f"the number is larger than {LARGEST_INTEGER:,}", span)
         if isinstance(value, float) and not math.isfinite(value):
             raise self.fail("the number is too large", span)
+        if isinstance(value, str) and len(value) > LONGEST:
+            raise self.fail(f"the string is longer than {LONGEST:,} characters", span)
+        if isinstance(value, tuple) and _is_long(value):
+            raise self.fail(f"the list has more than {LONGEST:,} items, with those of the lists in it", span)
         return value
 
     def unary(self, expression: tree.Unary) -> object:
@@ -198,9 +199,7 @@ class _Evaluator:
             isinstance(left, str) and isinstance(right, str) and not isinstance(left, Word)
         )
         if sign == "+" and joinable:
-            if len(left) + len(right) > 1_000_000:  # type: ignore[arg-type]
-                raise self.fail("the result is longer than 1,000,000", expression.span)
-            return left + right  # type: ignore[operator]
+            return self.bounded(left + right, expression.span)  # type: ignore[operator]
         symbolic = isinstance(left, SymbolicDim) or isinstance(right, SymbolicDim)
         numbers = all(_is_number(side) or isinstance(side, SymbolicDim) for side in (left, right))
         if not numbers or (symbolic and (sign in ("/", "%") or isinstance(left, float) or isinstance(right, float))):
@@ -335,3 +334,16 @@ FUNCTIONS: dict[str, Callable[[_Evaluator, tree.FunctionCall, list[object]], obj
     "len": _length,
     "round": _round,
 }
+
+
+def _is_long(items: tuple[object, ...]) -> bool:
+    """Whether a list has too many items, counting those of lists in it as often as they stand there."""
+    count = 0
+    waiting = [items]
+    while waiting:
+        inside = waiting.pop()
+        count += len(inside)
+        if count > LONGEST:
+            return True
+        waiting += [item for item in inside if isinstance(item, tuple)]
+    return False

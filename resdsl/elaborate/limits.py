@@ -23,9 +23,9 @@ class Limits:
     depth: int = 100
     """Bodies inside bodies, across calls."""
     files: int = 1_000
-    file_bytes: int = 1_000_000
+    file_bytes: int = 250_000
     """Bytes of each file."""
-    total_bytes: int = 4_000_000
+    total_bytes: int = 1_000_000
     """Characters of all used files together."""
     outside: bool = False
 
@@ -35,6 +35,9 @@ DEEPEST = 1_000
 
 LARGEST_INTEGER = 2**53
 """Whole numbers beyond this are refused: no size of a tensor needs them, and arithmetic on them can be made slow."""
+
+LONGEST = 1_000
+"""Items of a list and characters of a string: lists of lists that double and texts that are copied stay small."""
 
 
 def raise_limit(name: str) -> str:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, catalogue
 from resdsl.elaborate.allowances import Allowances
 from resdsl.syntax import tree
+
+_OWN = frozenset(
+    code.id
+    for code in (catalogue.UNUSED_BLOCK, catalogue.UNUSED_CONST, catalogue.UNUSED_PARAMETER, catalogue.UNUSED_TAP)
+)
 
 
 def lint(module: tree.Module, diagnostics: Diagnostics, allowances: Allowances) -> None:
@@ -17,9 +23,10 @@ def lint(module: tree.Module, diagnostics: Diagnostics, allowances: Allowances) 
     """
     if diagnostics.errors:
         return
+    told = {found.primary for found in diagnostics if found.code.id in _OWN}
     for warning in sorted(_unused(module), key=lambda found: found.primary.span.start if found.primary else 0):
         silent = allowances.silence(warning.code, warning.primary.span if warning.primary else None)
-        if not silent and warning not in diagnostics:
+        if not silent and warning.primary not in told:
             diagnostics.report(warning)
 
 
@@ -33,8 +40,11 @@ def _unused(module: tree.Module) -> Iterator[Diagnostic]:
             )
     # A file without a model is a library: its blocks are for others.
     if any(definition.kind == "model" for definition in definitions):
-        for definition in definitions:
-            if definition.kind == "block" and not _is_used(definition, definitions):
+        named = [set(_names(_below([definition]))) for definition in definitions]
+        uses = Counter(name for names in named for name in names)
+        for definition, names in zip(definitions, named, strict=True):
+            # That it calls itself is no use of it.
+            if definition.kind == "block" and uses[definition.name.name] == (definition.name.name in names):
                 yield _warning(
                     catalogue.UNUSED_BLOCK,
                     f"the block `{definition.name.name}` is never used",
@@ -43,12 +53,6 @@ def _unused(module: tree.Module) -> Iterator[Diagnostic]:
                 )
     for definition in definitions:
         yield from _unused_in(definition)
-
-
-def _is_used(definition: tree.Definition, definitions: Iterable[tree.Definition]) -> bool:
-    """Whether anything but the definition itself names it."""
-    name = definition.name.name
-    return any(name in _names(_below([other])) for other in definitions if other is not definition)
 
 
 def _unused_in(definition: tree.Definition) -> Iterator[Diagnostic]:

@@ -11,7 +11,7 @@ from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Fix, Label, 
 from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.elaborate.program import Defined, Unit
-from resdsl.ir.dims import Dim, lower_bound
+from resdsl.ir.dims import Dim, lower_bound, nesting
 from resdsl.ir.graph import Initializer, Node, Output, Parameter, Scope
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.preprocess import Preprocess
@@ -20,6 +20,10 @@ from resdsl.syntax import tree
 
 Flow = int | None
 """The current value: the index of its node, or ``None`` where a mistake that has been told makes it unknown."""
+
+
+_MOST_DIVISIONS = 60
+"""In a symbolic size, one inside the other. Halving merges, so that no network comes near."""
 
 
 class TooLarge(Exception):
@@ -244,6 +248,10 @@ class State:
         if elements > self.limits.elements:
             message = f"a tensor {type_} has more than {self.limits.elements:,} elements"
             self.too_large(message, at, place, "elements")
+        if max(map(nesting, type_.shape), default=0) > _MOST_DIVISIONS:
+            message = f"this size is divided more than {_MOST_DIVISIONS} times, and cannot be written more simply"
+            self.report(catalogue.LIMIT, message, at, place, helps=("give the input a fixed size",))
+            raise TooLarge
 
     def claim_name(self, path: str, span: Span, place: Place) -> bool:
         """Register the name of a scope, node or tensor; gives whether it is new. Two of the same are a mistake."""

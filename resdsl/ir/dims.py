@@ -103,14 +103,20 @@ class Expression:
         return total
 
     def __str__(self) -> str:
+        # The text of each atom is made once: made twice at every level of a quotient of quotients, it would double.
+        told = [(_order(monomial), monomial, coefficient) for monomial, coefficient in self.terms]
         # Symbols before the constant, as people write them: H + 1, not 1 + H.
+        told.sort(key=lambda term: (not term[0], term[0]))
         pieces: list[str] = []
-        for monomial, coefficient in sorted(self.terms, key=lambda term: (not term[0], _order(term[0]))):
+        for texts, monomial, coefficient in told:
             sign = "-" if coefficient < 0 else "+"
             magnitude = abs(coefficient)
             # Also after a leading minus, which binds more tightly: -(H//2) is not -H//2.
             bare = len(monomial) == 1 and magnitude == 1 and (pieces or coefficient > 0)
-            factors = [str(atom) if bare else _parenthesised(atom) for atom in monomial]
+            factors = [
+                f"({text})" if isinstance(atom, Quotient) and not bare else text
+                for atom, text in zip(monomial, texts, strict=True)
+            ]
             if magnitude != 1 or not monomial:
                 factors.insert(0, str(magnitude))
             pieces.append(f" {sign} " + "*".join(factors))
@@ -143,6 +149,14 @@ def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
 
 def symbols(dim: Dim) -> frozenset[str]:
     return frozenset() if isinstance(dim, int) else dim.symbols
+
+
+def nesting(dim: Dim) -> int:
+    """How many divisions stand inside one another."""
+    if isinstance(dim, int):
+        return 0
+    inner = (atom.numerator for monomial, _ in dim.terms for atom in monomial if isinstance(atom, Quotient))
+    return max((1 + nesting(one) for one in inner), default=0)
 
 
 def lower_bound(dim: Dim, bounds: Mapping[str, int]) -> int | None:
@@ -178,10 +192,6 @@ def smallest(holds: Callable[[int], bool], limit: int = 1 << 20) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle + 1, high)
     return high
-
-
-def _parenthesised(atom: Atom) -> str:
-    return f"({atom})" if isinstance(atom, Quotient) else str(atom)
 
 
 def _order(monomial: Monomial) -> tuple[str, ...]:
