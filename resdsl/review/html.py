@@ -50,6 +50,7 @@ def _page(review: Review) -> dict[str, object]:
         "changes": [tell(change) for change in review.changes],
         "weights": weights_line(review),
         "weights_class": "loud" if loud else "good" if verdict.fit is Fit.FULLY else "fair",
-        "notes": list(weights_notes(review)),
+        # Every second part is code.
+        "notes": [note.split("`") for note in weights_notes(review)],
         "lines": side_by_side(review) if review.is_architectural else (),
     }

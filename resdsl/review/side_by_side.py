@@ -60,10 +60,20 @@ class _Walker:
             if mark in ("same", "follows") and len(same) > 1:
                 yield from self._folded(same, mark, depth)
                 continue
-            for before, after in same:
-                yield Line(depth, mark, self._cell(before, self._old), self._cell(after, self._new))
-                if mark == "inside" and before is not None:
-                    yield from self._scope(before, depth + 1)
+            for _, alike in groupby(same, key=_structures):
+                run = list(alike)
+                if mark == "inside":
+                    yield from self._opened(run, depth)
+                    continue
+                for before, after in run:
+                    yield Line(depth, mark, self._cell(before, self._old), self._cell(after, self._new))
+
+    def _opened(self, slots: Sequence[Slot], depth: int) -> Iterator[Line]:
+        """Scopes in which the same changed, one after another: the first of them stands for all."""
+        pairs = [(before, after) for before, after in slots if before is not None and after is not None]
+        old, new = [one for one, _ in pairs], [one for _, one in pairs]
+        yield Line(depth, "inside", self._run(old, self._old), self._run(new, self._new))
+        yield from self._scope(old[0], depth + 1)
 
     def _folded(self, slots: Sequence[Slot], mark: str, depth: int) -> Iterator[Line]:
         """Scopes that are called alike in one line, layers one by one, or all in one where they are many."""
@@ -126,6 +136,10 @@ class _Walker:
         pairs = zip(old.leaves, new.leaves, strict=True)
         same = all(self._old.nodes[one].type == self._new.nodes[other].type for one, other in pairs)
         return "same" if same else "follows"
+
+
+def _structures(slot: Slot) -> tuple[int, ...]:
+    return tuple(item.structure if item is not None else -1 for item in slot)
 
 
 def _is_layer(slot: Slot) -> bool:
