@@ -10,11 +10,10 @@ import click
 from resdsl.cli.exits import FINE, INPUT, status_of
 from resdsl.cli.options import source_of, speaking, specification_options
 from resdsl.cli.terminal import Terminal, colored, width_of
-from resdsl.diagnostics import Diagnostics
+from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.driver.review import diff, verify
-from resdsl.driver.weights import told_in
 from resdsl.elaborate import Limits
-from resdsl.files import whole_file
+from resdsl.files import OutputError, whole_file
 from resdsl.review.budget import Budget, parse_budget
 from resdsl.review.checkpoint import renames_text
 from resdsl.review.compare import Review
@@ -178,6 +177,11 @@ def _show_json(data: dict[str, object], found: Diagnostics, terminal: Terminal, 
 
 
 def _write(path: str, text: str, terminal: Terminal) -> None:
-    with told_in(Diagnostics()), whole_file(Path(path)) as stream:
-        stream.write(text.encode())
+    try:
+        with whole_file(Path(path)) as stream:
+            stream.write(text.encode())
+    except OutputError as error:
+        found = Diagnostics()
+        found.report(error.diagnostic)
+        raise CompileError(found) from None
     terminal.say(f"wrote {path}")

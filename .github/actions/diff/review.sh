@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Review the networks that differ between BASE and HEAD; keep one comment on the pull request up to date.
+# Ends as `resdsl diff` does: 0, or 1 where a budget is broken or a specification has mistakes.
+set -uo pipefail
+
+marker='<!-- resdsl-diff -->'
+report="$RUNNER_TEMP/resdsl-diff.md"
+body="$RUNNER_TEMP/resdsl-diff-comment.md"
+errors="$RUNNER_TEMP/resdsl-diff-errors.txt"
+
+if [ -z "${BASE:-}" ]; then
+  echo "::error::there is nothing to compare with: run on pull_request, or give the input \`base\`"
+  exit 2
+fi
+for commit in "$BASE" "$HEAD"; do
+  if ! git rev-parse --quiet --verify --end-of-options "$commit^{commit}" >/dev/null; then
+    echo "::error::commit $commit is not there: give actions/checkout \`fetch-depth: 0\`"
+    exit 2
+  fi
+done
+
+read -ra arguments <<<"${ARGUMENTS:-}"
+rm -f "$report"
+"$RESDSL" diff "$BASE...$HEAD" --format markdown --output "$report" "${arguments[@]}" 2> >(tee "$errors" >&2)
+status=$?
+wait
+[ -s "$report" ] || exit "$status"
+
+changed=false
+grep -q '^#### ' "$report" && changed=true
+{
+  echo "$marker"
+  # GitHub takes 65,536 characters, and the report has up to 65,000.
+  grep '^error\[' "$errors" | cut -c 1-85 | head -n 5 | sed 's/.*/> ❌ &/'
+  echo
+  cat "$report"
+} >"$body"
+cat "$body" >>"${GITHUB_STEP_SUMMARY:-/dev/null}"
+printf 'changed=%s\nreport=%s\n' "$changed" "$report" >>"${GITHUB_OUTPUT:-/dev/null}"
+
+comment() {
+  local comments="repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments" known
+  known=$(gh api --paginate "$comments" --jq ".[] | select(.body | startswith(\"$marker\")) | .id") || return
+  known=${known%%$'\n'*}
+  if [ -n "$known" ]; then
+    gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$known" --field "body=@$body"
+  elif [ "$changed" = true ]; then
+    gh api --silent --method POST "$comments" --field "body=@$body"
+  fi
+}
+
+if [ "${COMMENT:-true}" = true ] && [ -n "${PULL_REQUEST:-}" ]; then
+  # Pull requests from forks have a token that may only read: the summary has it all.
+  comment || echo "::warning::no comment was written; it takes \`permissions: pull-requests: write\`"
+fi
+exit "$status"
