@@ -14,7 +14,8 @@ from resdsl.elaborate import Limits, elaborate, load_program
 from resdsl.elaborate.program import standard_library
 from resdsl.ir.print import print_graph
 from resdsl.ir.verify import verify
-from resdsl.syntax import format_source, parse
+from resdsl.syntax import parse
+from resdsl.syntax.formatter import format_source
 from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.formats.open import open_checkpoint
 

@@ -12,7 +12,8 @@ from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
 from resdsl.passes import optimize
 from resdsl.passes.pipeline import LEVELS
-from resdsl.syntax import format_source, parse
+from resdsl.syntax import parse
+from resdsl.syntax.formatter import format_source
 
 from . import models
 from .budget import examples
