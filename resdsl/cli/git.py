@@ -52,6 +52,7 @@ def install_command(terminal: Terminal, everywhere: bool, driver: bool) -> None:
     except GitProblem as problem:
         raise click.UsageError(str(problem)) from None
     _tell(terminal, done)
+    terminal.say("try it: git log -p -- '*.res'")
 
 
 @command.command("uninstall", short_help="undo what install did")

@@ -103,10 +103,13 @@ def _difference(path: str, old: Version, new: Version, color: bool) -> list[str]
 
 
 def _text(version: Version) -> Sequence[str] | None:
-    """The lines of a file, ``None`` where it is no text."""
+    """The lines of a file, ``None`` where it is no text or cannot be read."""
     if not version.exists:
         return ()
-    data = version.file.read_bytes()
+    try:
+        data = version.file.read_bytes()
+    except OSError:
+        return None
     return None if b"\0" in data else data.decode(errors="replace").splitlines()
 
 
