@@ -15,6 +15,10 @@ MOST = 100
 """So many mistakes are drawn; nobody reads more before mending the first."""
 
 
+WIDEST = 500
+"""Columns where no terminal says how many: a log has its lines whole, but for those that nobody wrote by hand."""
+
+
 def colored(stream: TextIO, choice: str = "auto") -> bool:
     """Whether to write ANSI styles to ``stream``: what was asked for, then NO_COLOR, FORCE_COLOR, then its kind."""
     if choice != "auto":
@@ -48,7 +52,7 @@ class Terminal:
             return
         from resdsl.diagnostics.render import render  # noqa: PLC0415  most runs have nothing to draw
 
-        text = render(shown, color=colored(sys.stderr, self.color), width=width_of(sys.stderr), most=MOST)
+        text = render(shown, color=colored(sys.stderr, self.color), width=width_of(sys.stderr) or WIDEST, most=MOST)
         print(text, end="", file=sys.stderr)
 
     def say(self, text: str) -> None:

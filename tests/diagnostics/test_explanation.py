@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import zipfile
 from pathlib import Path
 
 import click
@@ -17,7 +18,9 @@ from resdsl.diagnostics.diagnostic import Code
 from resdsl.diagnostics.explanation import PAGES, Example, examples, page_of
 
 EACH = pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
-ABOUT_TEXT = [code for code in CODES.values() if not code.id.startswith(("E07", "E08", "W07"))]
+# Weights, files and machines, and what a comparison of two networks finds: commands make these mistakes, no text does.
+BY_COMMANDS = ("E07", "E08", "W07", "E0504", "E0505")
+ABOUT_TEXT = [code for code in CODES.values() if not code.id.startswith(BY_COMMANDS)]
 ABOUT_FILES = [code for code in CODES.values() if code not in ABOUT_TEXT]
 COMMAND = re.compile(r"^resdsl .*$", re.MULTILINE)
 
@@ -73,3 +76,11 @@ def test_commands_of_a_page_are_commands_of_resdsl(code: Code) -> None:
             assert command is not None
             # Raises on an option that does not exist.
             command.make_context(words[0], words[1:])
+
+
+def test_the_pages_are_in_the_wheel(tmp_path: Path) -> None:
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling builds the wheel")
+    (built,) = wheel.WheelBuilder(str(PAGES.parents[2])).build(directory=str(tmp_path))
+    with zipfile.ZipFile(built) as archive:
+        held = {Path(name).stem for name in archive.namelist() if name.startswith("resdsl/diagnostics/pages/")}
+    assert held == set(CODES)
