@@ -68,8 +68,6 @@ LABELS_NOT_FOUND = _code("E0405", "a file of labels cannot be read")
 ANNOTATION = _code("E0501", "a shape annotation is not met")
 EXPECTATION = _code("E0502", "an expectation is not met")
 EXPECTATION_UNKNOWN = _code("E0503", "an expectation about something unknown")
-BUDGET = _code("E0504", "a network over its budget")
-INCOMPATIBLE_WEIGHTS = _code("E0505", "a network that old weights do not fit")
 
 # E06 structure
 NO_INPUT = _code("E0601", "a model without an input")
@@ -102,6 +100,8 @@ CLASS_COUNT = _code("E0713", "a checkpoint for another number of classes")
 TENSOR_NAMES = _code("E0714", "tensors of other names in the checkpoint")
 BAD_RENAME = _code("E0715", "a rename that does not fit the checkpoint")
 NO_WEIGHTS_TO_SAVE = _code("E0716", "a model without weights to save")
+BUDGET = _code("E0720", "a network over its budget")
+INCOMPATIBLE_WEIGHTS = _code("E0721", "a network that old weights do not fit")
 
 # E08 files and environment: E0801 to E0849 files, E0850 to E0899 the machine and what is installed
 FILE_NOT_FOUND = _code("E0801", "a file does not exist")

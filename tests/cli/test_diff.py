@@ -58,7 +58,7 @@ def test_budgets_hold(pair: tuple[str, str], option: str, budget: str, status: i
     # 5 x 3 x 3 x 3 = 135 weights, each used for 8 x 8 pixels.
     result = run(*pair, option, budget)
     assert result.exit_code == status
-    assert ("E0504" in result.stderr) == bool(status)
+    assert ("E0720" in result.stderr) == bool(status)
 
 
 def test_a_budget_that_is_none_is_refused(pair: tuple[str, str]) -> None:
@@ -69,7 +69,7 @@ def test_a_budget_that_is_none_is_refused(pair: tuple[str, str]) -> None:
 
 def test_compatible_weights_can_be_required(pair: tuple[str, str]) -> None:
     assert run(*pair, "--require-compatible-weights").exit_code == 1
-    assert "E0505" in run(*pair, "--require-compatible-weights").stderr
+    assert "E0721" in run(*pair, "--require-compatible-weights").stderr
     assert run(pair[0], pair[0], "--require-compatible-weights").exit_code == 0
 
 
