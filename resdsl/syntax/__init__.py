@@ -1,4 +1,4 @@
-"""Text to syntax tree and back: grammar, parser, formatter."""
+"""Text to syntax tree and back: the grammar, the parser, the formatter."""
 
 from resdsl.syntax.formatter import format_source
 from resdsl.syntax.parser import parse

@@ -269,10 +269,11 @@ class _Mender:
 
     def _unclosed(self, opened: _Open, noticed: Token | None, end: int) -> Diagnostic:
         text, closing = _TEXT[opened.token.type], _TEXT[OPENING[opened.token.type]]
+        way_out = f"write `{closing}` where it ends"
         fix = None
         if opened.forgotten_at is not None or noticed is not None:
             new_text = "\n" + " " * (opened.indent - 1) + closing if opened.is_body else closing
-            fix = Fix(f"close it with `{closing}`", (Edit(self.source.span(end, end), new_text),))
+            fix = Fix(way_out, (Edit(self.source.span(end, end), new_text),))
         if not opened.is_body:
             seen = Label(self.source.span(end, end), f"expected `{closing}` by here")
         elif noticed is not None:
@@ -285,10 +286,9 @@ class _Mender:
                 if after is None
                 else Label(after, "the next definition begins while it is open")
             )
-        helps = (f"write `{closing}` where it ends",)
         return Diagnostic(
             catalogue.UNCLOSED, f"this `{text}` is never closed", Label(_span(opened.token, self.source)), (seen,),
-            helps=helps, fix=fix,
+            helps=(way_out,), fix=fix,
         )  # fmt: skip
 
     def _next_definition(self) -> Span | None:
@@ -312,7 +312,7 @@ class _Mender:
                 Label(place, f"expected `{_TEXT[right]}`"),
                 (Label(_span(opening, self.source), "opened here"),),
                 helps=(f"write `{_TEXT[right]}`",),
-                fix=Fix(f"close it with `{_TEXT[right]}`", (Edit(place, _TEXT[right]),)),
+                fix=Fix(f"write `{_TEXT[right]}`", (Edit(place, _TEXT[right]),)),
             )
         )
 
@@ -327,7 +327,7 @@ class _Mender:
                 Label(place, f"expected `{right}`"),
                 (Label(_span(closing, self.source), "closed here"),),
                 helps=(f"write `{right}`",),
-                fix=Fix(f"open it with `{right}`", (Edit(place, right),)),
+                fix=Fix(f"write `{right}`", (Edit(place, right),)),
             )
         )
 
@@ -339,6 +339,6 @@ class _Mender:
                 f"this `{token}` closes nothing",
                 Label(place, "no bracket is open here" if not self.stack else ""),
                 helps=("remove it, or open the bracket that it should close",),
-                fix=Fix("remove it", (Edit(place, ""),)),
+                fix=Fix("remove it, or open the bracket that it should close", (Edit(place, ""),)),
             )
         )

@@ -49,12 +49,11 @@ def shown(text: str) -> str:
 
 def found(token: Token) -> str:
     """What a token is called where it was not expected."""
-    if token.type == "NEWLINE":
-        return "the end of the line"
     if token.type == "$END":
         return "the end of the file"
-    if not token:
-        return "nothing"
+    # A token without text is a bracket that was missing: what the author sees is that the line ends.
+    if token.type == "NEWLINE" or not token:
+        return "the end of the line"
     return f"`{shown(token)}`"
 
 

@@ -157,7 +157,7 @@ STATEMENTS = [
          "`conv(64, 3x3)`", "conv(64, 3x3)"),
     Case("c: conv 64, stride = 2", "E0101", "without parentheses", "64, stride = 2", "", "c: conv(64, stride = 2)"),
     Case("width = 64", "E0101", "a value is given with `const`", "width", "`const width = ...`", "const width = 64"),
-    Case("y = conv(64)", "E0101", "there are no variables for tensors", "=", "`y: conv...`", "y: conv(64)"),
+    Case("y = conv(64)", "E0101", "there are no variables for tensors", "=", "to name the layer", "y: conv(64)"),
     Case("stage layer1: { relu }", "E0101", "a body stands in braces", ":", "remove",
          "stage layer1 { relu }"),
     Case("stage layer1", "E0101", "expected `(` or `{` behind `layer1`, found the end of the line", "@12"),
@@ -177,7 +177,7 @@ STATEMENTS = [
 ]  # fmt: skip
 
 VALUES = [
-    Case("conv(64 3x3)", "E0106", "expected `,` between `64` and `3x3`", "3x3", "divided by commas", "conv(64, 3x3)"),
+    Case("conv(64 3x3)", "E0106", "expected `,` between `64` and `3x3`", "3x3", "", "conv(64, 3x3)"),
     Case("conv(64, [1 2])", "E0106", "expected `,` between `1` and `2`", "2", "", "conv(64, [1, 2])"),
     Case("relu -> [N 3]", "E0106", "expected `,` between `N` and `3`", "3", "", "relu -> [N, 3]"),
     Case("conv(64\n  stride = 2)", "E0106", "expected `,` between `64` and `stride`", "stride", "",

@@ -138,7 +138,7 @@ def _single_quoted(token: Token, span: Span) -> WrongText:
         "strings stand in double quotes",
         Label(span),
         helps=(f'write `"{text}"`',),
-        fix=Fix("use double quotes", (Edit(span, f'"{text}"'),)),
+        fix=Fix(f'write `"{text}"`', (Edit(span, f'"{text}"'),)),
     )
     return WrongText(diagnostic, (retyped(token, "STRING", f'"{text}"'),))
 
@@ -174,7 +174,7 @@ def _bad_number(token: Token, span: Span) -> Diagnostic:
         way_out = "a number has one point; a label such as `layer1.0` ends with `:`"
     else:
         way_out = "a name begins with a letter; a number is `64`, `1_000`, `0.1`, `1e-3` or `11.5G`, a size `3x3`"
-    fix = Fix(f"write `{_short(new_text)}`", (Edit(span, new_text),)) if new_text else None
+    fix = Fix(way_out, (Edit(span, new_text),)) if new_text else None
     return Diagnostic(catalogue.BAD_NUMBER, message, Label(span), helps=(way_out,), fix=fix)
 
 
@@ -258,7 +258,7 @@ def _slash_comment(span: Span) -> WrongText:
         "a comment begins with `#`",
         Label(mark, "divides whole numbers, between two of them"),
         helps=("write `#` in place of `//`",),
-        fix=Fix("write `#`", (Edit(mark, "#"),)),
+        fix=Fix("write `#` in place of `//`", (Edit(mark, "#"),)),
     )
     return WrongText(diagnostic, ())
 

@@ -46,14 +46,20 @@ def error(
     helps: Iterable[str] = (),
     fix: tuple[str, Iterable[tuple[Span, str]]] | None = None,
 ) -> Diagnostic:
+    ways_out = tuple(helps)
     return Diagnostic(
         code,
         message,
         Label(span, label),
         secondary=tuple(Label(*other) for other in secondary),
-        helps=tuple(helps),
-        fix=Fix(fix[0], tuple(Edit(*edit) for edit in fix[1])) if fix else None,
+        helps=ways_out,
+        fix=Fix(_title(fix[0], ways_out), tuple(Edit(*edit) for edit in fix[1])) if fix else None,
     )
+
+
+def _title(title: str, helps: tuple[str, ...]) -> str:
+    """What a fix does, in the words of the help that says it already."""
+    return next((way_out for way_out in helps if way_out.startswith(("write `", "did you mean"))), title)
 
 
 def replace_token(place: Place, kind: str) -> Repair:

@@ -32,8 +32,8 @@ def _assignment(place: Place) -> Explanation | None:
                 place.here,
                 "every layer works on the current value",
                 helps=(
-                    f"to name the layer, write `{name}: {shown(place.after())}...`",
-                    f"to come back to its result, write `tap {name}` behind it and `from {name} {{ ... }}`",
+                    f"write `{name}: {shown(place.after())}...` to name the layer",
+                    f"to come back to its result, there are `tap {name}` behind it and `from {name} {{ ... }}`",
                 ),
                 fix=("make it a label", [(between, ":")]),
             ),

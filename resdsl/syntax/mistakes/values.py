@@ -101,7 +101,7 @@ def _needless_comma(place: Place) -> Explanation | None:
             "a value is missing before this comma",
             place.here,
             helps=("remove the comma, or write the value",),
-            fix=("remove the comma", [(place.here, "")]),
+            fix=("remove the comma, or write the value", [(place.here, "")]),
         ),
         Repair(place.position, place.position + 1),
     )
@@ -136,8 +136,7 @@ def _missing_comma(place: Place) -> Explanation | None:
             secondary=[(opening, "inside of this bracket")]
             if opening.position.line != place.here.position.line
             else [],
-            helps=("values in brackets are divided by commas",),
-            fix=("write the comma", [(place.behind, ",")]),
+            fix=("divide the values by a comma", [(place.behind, ",")]),
         ),
         Repair(place.position, place.position, (inserted("COMMA", ",", place.token),)),
     )
