@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source
     from resdsl.driver.compile import Compiled
+    from resdsl.driver.fixing import fix
     from resdsl.driver.listing import Shipped, specs
     from resdsl.driver.predict import predict
     from resdsl.driver.review import diff
@@ -38,6 +39,7 @@ _HOMES = {
     "Source": "resdsl.diagnostics",
     "Specification": "resdsl.driver.specification",
     "diff": "resdsl.driver.review",
+    "fix": "resdsl.driver.fixing",
     "load": "resdsl.driver.specification",
     "loads": "resdsl.driver.specification",
     "predict": "resdsl.driver.predict",
@@ -56,6 +58,7 @@ __all__ = [
     "Specification",
     "__version__",
     "diff",
+    "fix",
     "load",
     "loads",
     "predict",
