@@ -11,11 +11,9 @@ from resdsl.diagnostics import Code, catalogue
 
 ROOT = Path(__file__).parents[2]
 NAMES = {value.id: name for name, value in vars(catalogue).items() if isinstance(value, Code)}
-# Mistakes in a text: each has a snapshot of what is said. The others need weights, images, devices or full disks,
+# Mistakes in a text: each has a snapshot of what is said. The others need weights, images, devices or full disks.
 KINDS_IN_A_TEXT = ("E01", "E02", "E03", "E04", "E05", "E06", "E09", "W05")
-# ... or a budget or an older version to compare with.
-OF_A_COMPARISON = {"E0504", "E0505"}
-IN_A_TEXT = sorted(code for code in catalogue.CODES if code[:3] in KINDS_IN_A_TEXT and code not in OF_A_COMPARISON)
+IN_A_TEXT = sorted(code for code in catalogue.CODES if code[:3] in KINDS_IN_A_TEXT)
 
 
 def test_every_code_has_one_name() -> None:

@@ -18,8 +18,8 @@ from resdsl.diagnostics.diagnostic import Code
 from resdsl.diagnostics.explanation import PAGES, Example, examples, page_of
 
 EACH = pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
-# Weights, files and machines, and what a comparison of two networks finds: commands make these mistakes, no text does.
-BY_COMMANDS = ("E07", "E08", "W07", "E0504", "E0505")
+# Weights, files and machines: commands make these mistakes, no text does.
+BY_COMMANDS = ("E07", "E08", "W07")
 ABOUT_TEXT = [code for code in CODES.values() if not code.id.startswith(BY_COMMANDS)]
 ABOUT_FILES = [code for code in CODES.values() if code not in ABOUT_TEXT]
 COMMAND = re.compile(r"^resdsl .*$", re.MULTILINE)
