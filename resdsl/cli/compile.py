@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
+from resdsl.analysis.quantities import short, size
 from resdsl.cli.options import source_of, speaking, specification_options
 from resdsl.cli.progress import bar
-from resdsl.cli.quantities import short, size
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError
 from resdsl.driver.compile import Compiled

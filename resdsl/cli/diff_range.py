@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from resdsl.cli.quantities import short
+from resdsl.analysis.quantities import short
 from resdsl.diagnostics import Diagnostics
 from resdsl.driver.revision_range import Difference
 from resdsl.review.compare import Review

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from resdsl.analysis.quantities import short
 from resdsl.cli.options import speaking
-from resdsl.cli.quantities import short
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics.suggest import closest
 from resdsl.driver import shipped

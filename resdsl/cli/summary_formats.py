@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from resdsl.analysis.quantities import exact, short, size
 from resdsl.analysis.receptive import ReceptiveField
 from resdsl.analysis.summary import Row, Summary, folded
-from resdsl.cli.quantities import exact, short, size
 from resdsl.ir.dims import Dim
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from resdsl.analysis.quantities import short, size
 from resdsl.cli.options import speaking
-from resdsl.cli.quantities import short, size
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import Diagnostics
 from resdsl.driver.weights import extract_weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from resdsl.analysis.quantities import exact
 from resdsl.ir.dims import Dim
 from resdsl.review import figures
 
@@ -33,8 +34,8 @@ class Budget:
             return f"{what} depend on the size of the input, and the budget is {self.text}"
         if new <= self.limit(old):
             return None
-        than = f", {figures.difference(old, new)} against the {figures.exact(old)} before" if self.relative else ""
-        return f"{figures.exact(new)} {what} are over the budget of {self.text}{than}"
+        than = f", {figures.difference(old, new)} against the {exact(old)} before" if self.relative else ""
+        return f"{exact(new)} {what} are over the budget of {self.text}{than}"
 
 
 def parse_budget(text: str) -> Budget:

@@ -1,41 +1,16 @@
-"""Counts, sizes and their differences as people say them."""
+"""Differences of counts and sizes as people say them."""
 
 from __future__ import annotations
 
+from resdsl.analysis.quantities import short
 from resdsl.ir.dims import Dim
 from resdsl.ir.types import TensorType
 from resdsl.review.changes import Delta
-
-_STEPS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
-
-
-def short(count: Dim) -> str:
-    """``60_192_808`` as ``60.2 M``, with three digits; a symbolic count is written out."""
-    if not isinstance(count, int):
-        return str(count)
-    sign, size = ("-" if count < 0 else ""), abs(count)
-    for unit, step in _STEPS:
-        # From 999.5 on, three digits of the smaller unit would read 1000.
-        if size >= 0.9995 * step:
-            value = size / step
-            decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
-            return f"{sign}{value:.{decimals}f} {unit}"
-    return f"{sign}{size}"
 
 
 def signed(count: int) -> str:
     """``+1.12 M``"""
     return f"+{short(count)}" if count >= 0 else short(count)
-
-
-def exact(count: Dim) -> str:
-    return f"{count:,}" if isinstance(count, int) else str(count)
-
-
-def size(count: Dim) -> str:
-    """Bytes in steps of a thousand: ``35.3 MB``."""
-    text = short(count)
-    return text if not isinstance(count, int) else f"{text}B" if text[-1].isalpha() else f"{text} B"
 
 
 def percent(old: Dim, new: Dim) -> str:

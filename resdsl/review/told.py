@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never, cast
 
+from resdsl.analysis import quantities
 from resdsl.review import figures
 from resdsl.review.changes import (
     Added,
@@ -82,15 +83,15 @@ def tell(change: Change) -> Told:
 def rows(review: Review) -> tuple[Row, ...]:
     """The table of totals."""
     old, new = review.old.totals, review.new.totals
-    memory = figures.size(old.activation_bytes), figures.size(new.activation_bytes)
+    memory = quantities.size(old.activation_bytes), quantities.size(new.activation_bytes)
     fields = figures.field(old.receptive_field), figures.field(new.receptive_field)
     ends = figures.outputs(old.outputs), figures.outputs(new.outputs)
     depth = "same" if old.depth == new.depth else f"{new.depth - old.depth:+d}"
     return (
         Row(
             "parameters",
-            figures.exact(old.parameters),
-            figures.exact(new.parameters),
+            quantities.exact(old.parameters),
+            quantities.exact(new.parameters),
             figures.difference(old.parameters, new.parameters),
         ),
         Row("MACs", _count(old.macs), _count(new.macs), figures.difference(old.macs, new.macs)),
@@ -316,5 +317,5 @@ def _follows(consequences: Follows | None) -> str:
 
 
 def _count(count: object) -> str:
-    text = figures.exact(count) if isinstance(count, int) else str(count)
+    text = quantities.exact(count) if isinstance(count, int) else str(count)
     return text if len(text) < 20 else "varies"
