@@ -19,6 +19,7 @@ from resdsl.backends.onnx.model import build_graph, build_model, model_metadata
 from resdsl.diagnostics import catalogue
 from resdsl.files import OutputError
 from resdsl.ir.graph import Graph, Parameter
+from resdsl.ir.operator import OPSET
 from resdsl.ops import operators
 
 from ..building import build, network, tensor, tensors
@@ -66,7 +67,7 @@ def some_input(*shape: int) -> np.ndarray:
 
 def test_the_stream_is_the_message_that_the_library_builds() -> None:
     graph = build(RESIDUAL)
-    plain = build_model(model_metadata(graph))
+    plain = build_model(model_metadata(graph), OPSET)
     plain.graph.CopyFrom(build_graph(graph))
     plain.graph.initializer.extend(numpy_helper.from_array(array, p.name) for p, array in tensors(graph))
     assert emitted(graph) == plain
