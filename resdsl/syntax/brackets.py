@@ -13,7 +13,7 @@ from lark import Token
 
 from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catalogue
 from resdsl.syntax.findings import Findings
-from resdsl.syntax.lexing import CLOSING, OPENING, VALUE_STARTS, make_token
+from resdsl.syntax.lexing import CLOSING, LOST_CLOSER, OPENING, VALUE_STARTS, make_token
 
 MAX_BRACE_DEPTH = 50
 MAX_BRACKET_DEPTH = 100
@@ -24,6 +24,7 @@ _STARTS_A_STATEMENT = frozenset({
     "LABEL", "STAGE", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "TAP", "FROM", "OUTPUT", "CONST", "EXPECT", "FOR",
     "ARROW", "SHORTCUT", "RBRACE", "LBRACE", "INPUT", "DEFAULT", "LABELS", "PREPROCESS",
 })  # fmt: skip
+_GOES_ON_WITH_A_BODY = frozenset({"SHORTCUT", "ELSE"})
 _ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "LABEL"})
 
 
@@ -149,8 +150,12 @@ class _Mender:
                     self._end_arguments()
                 elif token.type in OPENING:
                     self._open(token, position)
-                elif token.type in CLOSING and not self._close(token, first_on_line=line_begins):
-                    continue
+                elif token.type in CLOSING:
+                    self._close(token, position, first_on_line=line_begins)
+                elif token.type == "EQUAL":
+                    self._leave_list()
+                elif token.type in _GOES_ON_WITH_A_BODY and line_begins:
+                    self._reach_continuation(token)
                 line_begins = False
             self.kept.append(token)
         while self.stack:
@@ -162,10 +167,14 @@ class _Mender:
 
     def _end_line(self, position: int) -> None:
         """Note what the layout says of the brackets that are open at the end of a line."""
-        after = position + 1
-        if after == len(self.tokens) or self.tokens[after].type == "NEWLINE" or not self.stack or not self.kept:
+        following = self._following(position)
+        if following is None or not self.kept or self.kept[-1].type == "NEWLINE":
             return
-        following = self.tokens[after]
+        if self.missing < 0 and self._lacks_brace(following):
+            self._unopened(following)
+            return
+        if not self.stack:
+            return
         here = len(self.kept)
         if self.stack[-1].token.type != "LBRACE":
             if not self._may_go_on(following):
@@ -178,6 +187,54 @@ class _Mender:
                 break
             if opened.forgotten_at is None and (following.column or 1) <= opened.indent:
                 opened.forgotten_at = here
+
+    def _following(self, position: int) -> Token | None:
+        """The first token of the next line that is not empty."""
+        while position < len(self.tokens) and self.tokens[position].type == "NEWLINE":
+            position += 1
+        return self.tokens[position] if position < len(self.tokens) else None
+
+    def _lacks_brace(self, following: Token) -> bool:
+        """Whether the line that ends here should have opened a body, as the next one is indented further."""
+        if self.stack and self.stack[-1].token.type != "LBRACE":
+            return False
+        goes_on = self.kept[-1].type in {"LBRACE", "SEMICOLON"} or following.type in {"SHORTCUT", "ELSE", "ARROW"}
+        return not goes_on and (following.column or 1) > self.indent
+
+    def _unopened(self, following: Token) -> None:
+        """Open the body of a header whose brace is missing, and tell of it."""
+        last = self.kept[-1]
+        end = last.end_pos or 0
+        self.missing += 1
+        brace = make_token("LBRACE", "", end, last)
+        self.kept.append(brace)
+        self.stack.append(_Open(brace, self.indent))
+        self.findings.report_bracket(
+            Diagnostic(
+                catalogue.UNEXPECTED_TEXT,
+                "expected `{` at the end of this line",
+                Label(self.source.span(end, end)),
+                (Label(_span(following, self.source), "what is indented further is the inside of a body"),),
+                helps=("write `{` where the body begins",),
+                fix=Fix("write `{` where the body begins", (Edit(self.source.span(end, end), " {"),)),
+            )
+        )
+
+    def _reach_continuation(self, token: Token) -> None:
+        """At ``shortcut`` or ``else`` on a line of its own: the body before it has to be closed."""
+        top = self.stack[-1] if self.stack else None
+        if self.missing > 0 and top is not None and top.is_body and 0 <= (token.column or 1) - top.indent <= 1:
+            self.missing -= 1
+            top.forgotten_at = None
+            while self.kept and self.kept[-1].type == "NEWLINE":
+                self.kept.pop()
+            self._forget_top(token)
+
+    def _leave_list(self) -> None:
+        """Note where a list ends before an argument by name: ``(mean = [1, 2, std = [3, 4])``."""
+        top = self.stack[-1] if self.stack else None
+        if top and top.token.type == "LSQB" and top.forgotten_at is None and len(self.kept) > 2:
+            top.forgotten_at = len(self.kept) - (2 if self.kept[-2].type == "COMMA" else 1)
 
     def _end_arguments(self) -> None:
         """Note that the statement ends here, and with it all brackets in it."""
@@ -201,30 +258,41 @@ class _Mender:
         return self.kept[-1].type not in _ENDS_A_VALUE or following.type not in VALUE_STARTS
 
     def _open(self, token: Token, position: int) -> None:
-        enumerates = position > 0 and self.tokens[position - 1].type == "COLON"
+        in_parentheses = bool(self.stack) and self.stack[-1].token.type == "LPAR"
+        enumerates = in_parentheses and self.tokens[position - 1].type == "COLON"
         if token.type == "LBRACE" and not enumerates:
             while self.stack and self.stack[-1].token.type != "LBRACE":
                 self._forget_top(token)
         self.stack.append(_Open(token, self.indent, is_enumeration=token.type == "LBRACE" and enumerates))
 
-    def _close(self, token: Token, *, first_on_line: bool) -> bool:
-        """Match a closing bracket; False where it is to be dropped."""
+    def _close(self, token: Token, position: int, *, first_on_line: bool) -> None:
+        """Match a closing bracket, or mark it as lost."""
         if token.type == "RBRACE":
-            return self._close_brace(token, first_on_line=first_on_line)
+            self._close_brace(token, first_on_line=first_on_line)
+            return
         inner = takewhile(lambda opened: not opened.is_body, reversed(self.stack))
         opener = next((opened for opened in inner if OPENING[opened.token.type] == token.type), None)
         if opener is not None:
             while self.stack[-1] is not opener:
                 self._forget_top(token)
             self.stack.pop()
-            return True
-        if self.stack and self.stack[-1].token.type != "LBRACE":
+        elif self.stack and not self.stack[-1].is_body and not self._closes_later(position):
             self._mismatch(self.stack.pop().token, token)
-            return True
-        if self.stack and self._is_meant_as_argument_list(self.stack[-1].token, token):
+        elif self.stack and self.stack[-1].is_body and self._is_meant_as_argument_list(self.stack[-1].token, token):
             self._wrong_opening(self.stack.pop().token, token)
-            return True
-        self._closes_nothing(token)
+        else:
+            token.type = LOST_CLOSER
+
+    def _closes_later(self, position: int) -> bool:
+        """Whether the innermost bracket is closed by its own kind further on in the line."""
+        opening = self.stack[-1].token.type
+        depth = 1
+        for token in self.tokens[position + 1 :]:
+            if token.type in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE"}:
+                return False
+            depth += (token.type == opening) - (token.type == OPENING[opening])
+            if depth == 0:
+                return True
         return False
 
     def _is_meant_as_argument_list(self, opening: Token, closing: Token) -> bool:
@@ -232,18 +300,21 @@ class _Mender:
         start = opening.start_pos or 0
         return start > 0 and self.source.text[start - 1].isalnum() and opening.line == closing.line
 
-    def _close_brace(self, token: Token, *, first_on_line: bool) -> bool:
+    def _close_brace(self, token: Token, *, first_on_line: bool) -> None:
         column = token.column or 1
         braces = [opened for opened in self.stack if opened.token.type == "LBRACE"]
         on_top = self.stack[-1] if self.stack else None
         if on_top is not None and on_top.token.type != "LBRACE" and (self.missing < 0 or not braces):
             self.missing += 1
             self._mismatch(self.stack.pop().token, token)
-            return True
-        if not braces or (first_on_line and self.missing < 0 and column > braces[-1].indent):
+            return
+        is_lost = not braces or (
+            self.missing < 0 and (column > braces[-1].indent if first_on_line else braces[-1].token.line != token.line)
+        )
+        if is_lost:
             self.missing += 1
-            self._closes_nothing(token)
-            return False
+            token.type = LOST_CLOSER
+            return
         while self.stack[-1].token.type != "LBRACE":
             self._forget_top(token)
         while self.missing > 0 and first_on_line and len(braces) > 1 and column < braces[-1].indent:
@@ -252,7 +323,6 @@ class _Mender:
                 self._forget_top(token)
             braces.pop()
         self.stack.pop()
-        return True
 
     def _forget_top(self, noticed: Token | None) -> None:
         """Close the innermost open bracket, and tell of it."""
@@ -265,7 +335,7 @@ class _Mender:
         closing = OPENING[opened.token.type]
         end = previous.end_pos or 0
         self.insertions.append((position, len(self.insertions), make_token(closing, "", end, previous)))
-        self.findings.report(self._unclosed(opened, noticed, end))
+        self.findings.report_bracket(self._unclosed(opened, noticed, end))
 
     def _unclosed(self, opened: _Open, noticed: Token | None, end: int) -> Diagnostic:
         text, closing = _TEXT[opened.token.type], _TEXT[OPENING[opened.token.type]]
@@ -305,7 +375,9 @@ class _Mender:
         right = OPENING[opening.type]
         wrong, place = str(closing), _span(closing, self.source)
         closing.type = right
-        self.findings.report(
+        if self.findings.may_follow_from_a_bracket(place):
+            return
+        self.findings.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 f"`{opening}` is closed by `{wrong}`",
@@ -320,7 +392,9 @@ class _Mender:
         place, right = _span(opening, self.source), "(" if closing.type == "RPAR" else "["
         opening.type = "LPAR" if closing.type == "RPAR" else "LSQB"
         self.missing -= 1
-        self.findings.report(
+        if self.findings.may_follow_from_a_bracket(place):
+            return
+        self.findings.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 f"`{opening}` is closed by `{closing}`",
@@ -328,17 +402,5 @@ class _Mender:
                 (Label(_span(closing, self.source), "closed here"),),
                 helps=(f"write `{right}`",),
                 fix=Fix(f"write `{right}`", (Edit(place, right),)),
-            )
-        )
-
-    def _closes_nothing(self, token: Token) -> None:
-        place = _span(token, self.source)
-        self.findings.report(
-            Diagnostic(
-                catalogue.UNEXPECTED_TEXT,
-                f"this `{token}` closes nothing",
-                Label(place, "no bracket is open here" if not self.stack else ""),
-                helps=("remove it, or open the bracket that it should close",),
-                fix=Fix("remove it, or open the bracket that it should close", (Edit(place, ""),)),
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from resdsl.diagnostics import Diagnostic, Diagnostics
+from resdsl.diagnostics import Diagnostic, Diagnostics, Span
 
 MAX_ERRORS = 50
 """A text with more syntax errors is no text in this language; the first ones say so."""
@@ -15,9 +15,20 @@ class Findings:
     """The syntax errors of one text, in the order in which they were found."""
 
     _found: list[Diagnostic] = field(default_factory=list)
+    _lines_with_wrong_brackets: set[int] = field(default_factory=set)
 
     def report(self, diagnostic: Diagnostic) -> None:
         self._found.append(diagnostic)
+
+    def report_bracket(self, diagnostic: Diagnostic) -> None:
+        """Report a bracket that does not match, with all the lines that it was seen on."""
+        self._found.append(diagnostic)
+        labels = [diagnostic.primary, *diagnostic.secondary]
+        self._lines_with_wrong_brackets |= {label.span.position.line for label in labels if label is not None}
+
+    def may_follow_from_a_bracket(self, span: Span) -> bool:
+        """Whether a mistake stands on a line with a wrong bracket, so that it may be a consequence of that."""
+        return span.position.line in self._lines_with_wrong_brackets
 
     def __bool__(self) -> bool:
         return bool(self._found)

@@ -134,8 +134,7 @@ def _row(row: _Row, aligned: str | None, indent: int) -> list[str]:
 
 def _statement(statement: Statement, indent: int) -> list[str]:
     """The lines of a statement that does not fit on one, or must not."""
-    margin = " " * indent
-    lines = [margin + comment for comment in statement.above]
+    lines: list[str] = []
     opened = _opened_blocks(statement.pieces, indent)
     run: list[Piece] = []
     prefix = ""

@@ -61,18 +61,17 @@ class Group:
 
 @dataclass
 class Statement:
-    """One statement and the comments that belong to it. Lines are those of the source, counted from 1."""
+    """One statement and the comment behind it. Lines are those of the source, counted from 1."""
 
     first_line: int
     pieces: list[Piece] = field(default_factory=list)
-    above: list[str] = field(default_factory=list)
     behind: str | None = None
     last_line: int = 0
 
     @cached_property
     def flat(self) -> str | None:
         """On one line, without the comment behind it; ``None`` where that cannot be."""
-        return None if self.above else flat(self.pieces)
+        return flat(self.pieces)
 
 
 @dataclass
@@ -168,7 +167,7 @@ class _Reader:
                 self._comment(part, block)
             elif part.type in {"NEWLINE", "SEMICOLON", "$END"}:
                 self._position += 1
-                self._finish(statement)
+                self._finish(statement, block)
                 statement = None
             else:
                 if statement is None:
@@ -176,11 +175,12 @@ class _Reader:
                     block.entries.append(statement)
                 self._piece(part, statement.pieces)
                 statement.last_line = self._line_before()
-        self._finish(statement)
+        self._finish(statement, block)
 
-    def _finish(self, statement: Statement | None) -> None:
+    def _finish(self, statement: Statement | None, block: Block) -> None:
+        """Put comments from the middle of a statement above it, where no body in it could take them."""
         if statement is not None and self._pending:
-            statement.above += self._pending
+            block.entries[-1:-1] = [CommentLine(text, statement.first_line) for text in self._pending]
             self._pending = []
 
     def _ends_statement(self) -> bool:

@@ -24,6 +24,11 @@ VALUE_STARTS = frozenset({
 """Tokens that an expression can begin with, right or wrong."""
 
 SLASH_COMMENT = "SLASH_COMMENT"
+"""A comment that begins with ``//``."""
+
+LOST_CLOSER = "LOST_CLOSER"
+"""A closing bracket that closes nothing. Often a consequence of another mistake, which is told instead."""
+
 _NEVER_BEFORE_OPERATOR = frozenset({"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COMMA", "LPAR", "LSQB"})
 _BEFORE_BARE_EXPRESSIONS = frozenset({"CONST", "EXPECT", "IF", "ELSE", "FOR", "SHORTCUT"})
 

@@ -37,6 +37,9 @@ from resdsl.syntax.tables import HOLE, MODULE, Tables, tables
 _ONE_AT_A_TIME = RLock()
 
 _SEPARATORS = frozenset({"NEWLINE", "SEMICOLON"})
+_FRESH = _SEPARATORS | {"LBRACE"}
+_DEFINING = frozenset({"MODEL", "BLOCK", "USE", "CONST"})
+
 _SOUND = 3
 """So many tokens have to be read after a mistake before another one is believed to be a mistake of its own."""
 
@@ -92,6 +95,9 @@ class _Run:
         self._sound = _SOUND
         self._rest_of_line_is_sound = True
         self._after_broken_header = False
+        # The statement is read as what its author may have meant: another mistake in it may come from the guess.
+        self._is_guess = False
+        self._last_wrong_line: int | None = None
         self._keyword_kinds = frozenset(made.keywords.values())
 
     def module(self) -> tuple[tree.Item, ...]:
@@ -136,6 +142,10 @@ class _Run:
             is_written = token.start_pos != token.end_pos
             if is_written:
                 self._sound = _SOUND if token.type in _SEPARATORS else self._sound + 1
+            if token.type in _FRESH:
+                self._is_guess = False
+            if token.type in _DEFINING:
+                self._after_broken_header = False
             if token.type == "NEWLINE":
                 self._rest_of_line_is_sound = True
         return None
@@ -157,10 +167,15 @@ class _Run:
     def _take_wrong_text(self, wrong: WrongText) -> None:
         """Tell of a token that is wrong in itself, and go on with what it was taken for."""
         instead = wrong.instead
-        if self._rest_of_line_is_sound:
+        token = self.tokens[self._position]
+        is_told = token.line == self._last_wrong_line or self._findings.may_follow_from_a_bracket(
+            self._source.span(token.start_pos or 0, token.end_pos or 0)
+        )
+        if self._rest_of_line_is_sound and (wrong.is_certain or not is_told):
             self._findings.report(wrong.diagnostic)
+            self._last_wrong_line = token.line
         if len(instead) > 1 and not self._automaton.accepts(*[token.type for token in instead]):
-            instead = (retyped(self.tokens[self._position], "BAD_VALUE"),)
+            instead = (retyped(token, "BAD_VALUE"),)
         if len(instead) > 1:
             self.tokens[self._position : self._position + 1] = instead
         elif instead:
@@ -176,7 +191,10 @@ class _Run:
         if self._is_told(place):
             return self._skip(place)
         explanation = explain(place)
+        if not explanation.is_certain and self._findings.may_follow_from_a_bracket(place.here):
+            return self._skip(place)
         self._findings.report(explanation.diagnostic)
+        self._last_wrong_line = place.token.line
         self._sound = 0
         repair = explanation.repair
         if repair is None:
@@ -186,13 +204,14 @@ class _Run:
             start = place.start
             if not self._automaton.unwind("ERROR"):
                 return False
+            self._is_guess = True
         self.tokens[repair.start : repair.end] = repair.tokens
         self._position = start
         return True
 
     def _is_told(self, place: Place) -> bool:
         """Whether this error follows from one that was told."""
-        if self._sound < _SOUND or not self._rest_of_line_is_sound:
+        if self._sound < _SOUND or not self._rest_of_line_is_sound or self._is_guess:
             return True
         if place.start < self._position or self._position == 0:
             return False
@@ -215,7 +234,7 @@ class _Run:
         first = self.tokens[start].start_pos or 0
         last = self.tokens[position - 1].end_pos or 0
         self._automaton.feed(make_token("ERROR", self._source.text[first:last], first, self.tokens[start]))
-        self._after_broken_header = place.at_top
+        self._after_broken_header = self._after_broken_header or place.at_top
         self._position = position
         return self.tokens[position].type != END or self._automaton.accepts(END)
 

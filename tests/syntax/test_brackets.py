@@ -188,3 +188,79 @@ def test_long_runs_of_anything_end_in_errors_or_a_tree(piece: str) -> None:
     module = parse(Source("", piece * 3_000), Diagnostics())
     assert isinstance(module, tree.Module)
     assert len(errors(piece * 3_000)) in range(1, 51)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "position", "fixed"),
+    [
+        (
+            "block b {\n  concat\n    relu\n    identity\n  }\n}\n",
+            "expected `{` at the end of this line",
+            (2, 9),
+            "block b {\n  concat {\n    relu\n    identity\n  }\n}\n",
+        ),
+        (
+            "model m(n = 1)\n\n  relu\n  bn\n}\n",
+            "expected `{` at the end of this line",
+            (1, 15),
+            "model m(n = 1) {\n\n  relu\n  bn\n}\n",
+        ),
+        ("block b {\n  stage a  relu }\n  bn\n}\n", "expected `(` or `{` behind `a`, found `relu`", (2, 12), None),
+        (
+            "block b {\n  conv64, 7x7)\n  bn\n}\n",
+            "expected the end of the statement behind `conv64`, found `,`",
+            (2, 9),
+            None,
+        ),
+        ("block b {\n  relu -> N, 3]\n}\n", "a shape stands in square brackets", (2, 11), None),
+        ("block b {\n  n(mean = 1, 2], std = 3)\n}\n", "this `]` closes nothing", (2, 16), None),
+    ],
+)
+def test_a_bracket_that_was_never_opened_is_told_once(
+    text: str, message: str, position: tuple[int, int], fixed: str | None
+) -> None:
+    (error,) = errors(text)
+    assert error.message == message
+    assert error.primary is not None
+    assert tuple(error.primary.span.position) == position
+    if fixed is not None:
+        assert error.fix is not None
+        (edit,) = error.fix.edits
+        assert text[: edit.span.start] + edit.replacement + text[edit.span.end :] == fixed
+        assert errors(fixed) == []
+
+
+SAMPLE = """\
+use "std/residual.res" (bottleneck, basic)
+
+block squeeze(width, stride = 1, kind: {a, b} = a) {
+  residual(scale = max(0.1, width[0])) {
+    conv1: conv(width, 3x3, stride = stride if kind == a else 1);  bn1: bn;  relu
+  } shortcut projection {
+    downsample: { conv(4 * (width + 1), 1x1, pad = [0, 0, 1, 1]); bn }
+  }
+}
+
+model m(classes = 10) {
+  input image: f32[N, 3, H, W]
+  if classes > 10 {
+    stage layer1(stride = 2) { 3 x bottleneck(64) } -> [N, 256, H // 4, W // 4]
+  } else {
+    concat {
+      identity
+      { relu; bn }
+    }
+  }
+  preprocess { resize(256); normalize(mean = [0.485, 0.456], std = [0.229, 0.224]) }
+}
+
+model n {
+  relu
+}
+"""
+
+
+@pytest.mark.parametrize("position", [place for place, character in enumerate(SAMPLE) if character in "()[]{}"])
+def test_a_bracket_that_is_left_out_is_one_mistake(position: int) -> None:
+    assert errors(SAMPLE) == []
+    assert len(errors(SAMPLE[:position] + SAMPLE[position + 1 :])) == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lark import Token
 
 from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catalogue
-from resdsl.syntax.lexing import SLASH_COMMENT, make_token, retyped
+from resdsl.syntax.lexing import LOST_CLOSER, SLASH_COMMENT, make_token, retyped
 
 # Characters that look like, or do elsewhere, what another one does here.
 _INSTEAD = {
@@ -77,11 +77,16 @@ _SIZES = re.compile(r"[0-9]+(?:x[0-9]+){2,}")
 
 @dataclass(frozen=True, slots=True)
 class WrongText:
-    """What is said, what the parser goes on with in its place, and whether the rest of the line is to be trusted."""
+    """What is said, and what the parser goes on with in its place.
+
+    ``rest_is_sound``: whether the rest of the line is to be trusted; ``is_certain``: whether it is a mistake of its own
+    even right behind another one.
+    """
 
     diagnostic: Diagnostic
     instead: tuple[Token, ...]
     rest_is_sound: bool = True
+    is_certain: bool = True
 
 
 def wrong_text(token: Token, source: Source) -> WrongText | None:
@@ -104,6 +109,8 @@ def wrong_text(token: Token, source: Source) -> WrongText | None:
             return _stray(token, span)
         case _ if token.type == SLASH_COMMENT:
             return _slash_comment(span)
+        case _ if token.type == LOST_CLOSER:
+            return _lost_closer(token, span)
         case _:
             return None
 
@@ -260,7 +267,19 @@ def _slash_comment(span: Span) -> WrongText:
         helps=("write `#` in place of `//`",),
         fix=Fix("write `#` in place of `//`", (Edit(mark, "#"),)),
     )
-    return WrongText(diagnostic, ())
+    return WrongText(diagnostic, (), is_certain=False)
+
+
+def _lost_closer(token: Token, span: Span) -> WrongText:
+    way_out = "remove it, or open the bracket that it should close"
+    diagnostic = Diagnostic(
+        catalogue.UNEXPECTED_TEXT,
+        f"this `{token}` closes nothing",
+        Label(span),
+        helps=(way_out,),
+        fix=Fix(way_out, (Edit(span, ""),)),
+    )
+    return WrongText(diagnostic, (), is_certain=False)
 
 
 def _short(text: str) -> str:

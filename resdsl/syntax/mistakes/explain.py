@@ -27,7 +27,7 @@ def _anything_else(place: Place) -> Explanation:
     previous = place.previous
     where = f" behind `{shown(previous)}`" if previous and previous.type != "NEWLINE" else ""
     message = f"expected {wanted}{where}, found {what}" if wanted else f"{what} does not belong here"
-    return Explanation(error(message, place.here))
+    return Explanation(error(message, place.here), is_certain=False)
 
 
 def _wanted(place: Place) -> str:

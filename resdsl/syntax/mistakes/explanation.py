@@ -26,10 +26,14 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is said, and how to go on; without a repair the statement is skipped."""
+    """What is said, and how to go on; without a repair the statement is skipped.
+
+    ``is_certain``: whether it is a mistake of its own even on a line with a wrong bracket.
+    """
 
     diagnostic: Diagnostic
     repair: Repair | None = None
+    is_certain: bool = True
 
 
 Recognizer = Callable[[Place], Explanation | None]

@@ -94,7 +94,8 @@ def _lonely_number(place: Place) -> Explanation | None:
             f"the number `{shown(previous)}` is no statement",
             place.span(previous),
             helps=(f"a repeat is `{shown(previous)} x block(...)`, a label `{shown(previous)}: ...`",),
-        )
+        ),
+        is_certain=False,
     )
 
 

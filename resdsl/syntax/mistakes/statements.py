@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resdsl.diagnostics import catalogue
-from resdsl.syntax.lexing import END, inserted, join_stage_names, make_token, retyped
+from resdsl.syntax.lexing import END, LOST_CLOSER, inserted, join_stage_names, make_token, retyped
 from resdsl.syntax.mistakes.explanation import Explanation, Recognizer, Repair, error
 from resdsl.syntax.mistakes.keywords import outside_of_a_body
 from resdsl.syntax.place import Place
@@ -158,7 +158,7 @@ def _arguments_without_parentheses(place: Place) -> Explanation | None:
             place.end,
             (
                 inserted("LPAR", "(", place.token),
-                *place.tokens[place.position : place.end],
+                *(token for token in place.tokens[place.position : place.end] if token.type != LOST_CLOSER),
                 make_token("RPAR", "", end, last),
             ),
         ),
@@ -187,6 +187,7 @@ def _two_statements(place: Place) -> Explanation | None:
                 fix=("make it a label", [(behind, ":")]) if looks_like_a_label else None,
             ),
             Repair(place.position, place.position, (inserted("SEMICOLON", ";", place.token),)),
+            is_certain=False,
         )
     if place.at_top and place.keywords.get(str(place.token)) not in {"MODEL", "BLOCK", "USE", "CONST"}:
         return outside_of_a_body(place)
@@ -202,6 +203,35 @@ def _two_statements(place: Place) -> Explanation | None:
             fix=("separate them", [(behind, ";")]),
         ),
         Repair(place.position, place.position, (inserted("SEMICOLON", ";", place.token),)),
+        is_certain=False,
+    )
+
+
+def _label_without_colon(place: Place) -> Explanation | None:
+    """``denselayer{i} dense_layer(32)``."""
+    name = place.previous
+    if name is None or name.type != "NAME" or place.kind != "LBRACE" or name.end_pos != place.token.start_pos:
+        return None
+    rest = [token.type for token in place.tokens[place.position : place.end + 40]]
+    end = place.position + rest.index("RBRACE") if "RBRACE" in rest else 0
+    if end == 0 or place.position != place.start + 1 or not place.tokens[end + 1].isidentifier():
+        return None
+    label = place.source.span(name.start_pos or 0, place.tokens[end].end_pos or 0)
+    behind = place.source.span(label.end, label.end)
+    way_out = f"write `{shown(label.text)}: {shown(place.tokens[end + 1])}`"
+    return Explanation(
+        error(
+            f"expected `:` behind the label `{shown(label.text)}`",
+            place.span(place.tokens[end + 1]),
+            code=catalogue.MISSING_SEPARATOR,
+            helps=(way_out,),
+            fix=(way_out, [(behind, ":")]),
+        ),
+        Repair(
+            place.start,
+            end + 1,
+            (make_token("LABEL", label.text, label.start, name), make_token("COLON", "", label.end, name)),
+        ),
     )
 
 
@@ -279,7 +309,8 @@ def _shape_of_nothing(place: Place) -> Explanation | None:
             place.here,
             "nothing that makes a value ends right before it",
             helps=("write `conv(64, 3x3) -> [N, 64, H, W]`",),
-        )
+        ),
+        is_certain=False,
     )
 
 
@@ -289,6 +320,7 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     _second_label,
     _labelled_keyword,
     _arguments_without_parentheses,
+    _label_without_colon,
     _two_statements,
     _colon_for_a_body,
     _dotted_name,
