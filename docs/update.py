@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from resdsl.cli.quantities import exact, short
+from resdsl.analysis.quantities import exact, short
 from resdsl.diagnostics import explanation
 from resdsl.driver import operators
 from resdsl.driver.listing import specs
