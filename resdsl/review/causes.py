@@ -31,7 +31,7 @@ from resdsl.review.changes import (
 )
 from resdsl.review.findings import Finder, Finding
 from resdsl.review.trees import Item
-from resdsl.review.wording import Writer, call_fields
+from resdsl.review.wording import call_fields, called
 
 
 class Measured:
@@ -71,12 +71,11 @@ class _Cause:
 class Teller:
     """Makes changes of findings. The changes' totals add up to the difference of the two networks."""
 
-    def __init__(self, old: Measured, new: Measured, alignment: Alignment, writer: Writer) -> None:
+    def __init__(self, old: Measured, new: Measured, alignment: Alignment) -> None:
         self._old = old
         self._new = new
         self._alignment = alignment
-        self._writer = writer
-        self._finder = Finder(old.graph, new.graph, alignment, writer)
+        self._finder = Finder(old.graph, new.graph, alignment)
         shared = {output.name for output in old.graph.outputs} & {output.name for output in new.graph.outputs}
         self._needed = _needed_for(old.graph, shared), _needed_for(new.graph, shared)
 
@@ -175,7 +174,7 @@ class Teller:
             fields = tuple(one.name for one in finding.fields)
             kinds[finding.kind, self._within(finding, cause), fields].append(finding)
         details = tuple(self._told(findings) for findings in kinds.values())
-        names = dict.fromkeys(self._writer.call(after) for after in cause.calls)
+        names = dict.fromkeys(called(after) for after in cause.calls)
         return Changed(
             what=next(iter(names)) if len(names) == 1 else next(iter(cause.calls)).callee,
             places=tuple(self._place(before, after) for after, before in cause.calls.items()),

@@ -15,7 +15,6 @@ from resdsl.review.align import Alignment, align, same_network
 from resdsl.review.causes import Measured, Teller, pixels
 from resdsl.review.changes import Change, Delta, Interface, Side, Totals
 from resdsl.review.checkpoint import Verdict, judge
-from resdsl.review.wording import Writer
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,7 @@ def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")
         return Review(side, replace(side, name=new.name, source=sources[1]), changes, verdict, (old, new))
     after = Measured(new)
     alignment = align(old, new)
-    writer = Writer(alignment.old, alignment.new)
-    changes = Teller(before, after, alignment, writer).changes() + _interface(old, new, alignment)
+    changes = Teller(before, after, alignment).changes() + _interface(old, new, alignment)
     verdict = judge(old, new, alignment, changes)
     return Review(_side(before, sources[0]), _side(after, sources[1]), changes, verdict, (old, new))
 

@@ -10,7 +10,7 @@ from resdsl.ir.graph import Graph, Node
 from resdsl.review.align import Alignment, Slot, commutes
 from resdsl.review.changes import Field
 from resdsl.review.trees import Item
-from resdsl.review.wording import Writer, operator_fields, operator_text
+from resdsl.review.wording import called, described, operator_fields, operator_text
 
 
 @dataclass(slots=True, eq=False)
@@ -40,11 +40,10 @@ class Finding:
 class Finder:
     """All findings of an alignment, in the order of the new network, what is gone before what came."""
 
-    def __init__(self, old: Graph, new: Graph, alignment: Alignment, writer: Writer) -> None:
+    def __init__(self, old: Graph, new: Graph, alignment: Alignment) -> None:
         self._old = old
         self._new = new
         self._alignment = alignment
-        self._writer = writer
         self._old_leaves = {item.node: item for item in alignment.old.walk() if item.node is not None}
         self._new_leaves = {item.node: item for item in alignment.new.walk() if item.node is not None}
         self._displaced = {index for index in alignment.moved if not self._keeps_inputs(new.nodes[index])}
@@ -115,10 +114,10 @@ class Finder:
     ) -> Finding | None:
         counts = tuple(sum(1 for slot in slots if (one := slot[side]) and one.callee == callee) for side in (0, 1))
         old, new = counts
-        texts = {self._writer.call(item) for item in items}
+        texts = {called(item) for item in items}
         if not old or not new or abs(new - old) != len(items) or len(texts) != 1:
             return None
-        siblings = {self._writer.call(one) for slot in slots if (one := slot[added]) and one not in items}
+        siblings = {called(one) for slot in slots if (one := slot[added]) and one not in items}
         if not texts & siblings:
             return None
         nodes = tuple(leaf for item in items for leaf in item.leaves)
@@ -147,7 +146,7 @@ class Finder:
                 yield from self._whole(child, kind)
                 continue
             nodes = tuple(child.leaves)
-            what = self._writer.describe(child, graph)
+            what = described(child, graph)
             if kind == "removed":
                 yield Finding(kind, child, None, what, old_nodes=nodes)
             else:
@@ -161,7 +160,7 @@ class Finder:
             partner = self._partner(item)
             # The first layer of a piece is the one that takes something else.
             if partner is not None and inside[:1] == [True] and self._is_moved(item):
-                what = self._writer.describe(item, self._new)
+                what = described(item, self._new)
                 yield Finding("moved", partner, item, what, tuple(partner.leaves), tuple(item.leaves))
             elif any(inside):
                 pending.extend(reversed(item.children))
@@ -186,7 +185,7 @@ class Finder:
                 what = operator_text(after.operator).partition("(")[0].partition(" ")[0]
                 yield Finding("changed", *items, what, (old,), (new,), fields)
             elif new not in self._displaced and not self._keeps_inputs(after) and not self._is_explained(after):
-                what = self._writer.describe(items[1], self._new)
+                what = described(items[1], self._new)
                 yield Finding("rewired", *items, what, (old,), (new,))
 
     def _keeps_inputs(self, node: Node) -> bool:

@@ -10,7 +10,7 @@ from resdsl.ir.graph import Graph
 from resdsl.review.align import Alignment, Slot
 from resdsl.review.compare import Review
 from resdsl.review.trees import Item
-from resdsl.review.wording import Writer, paths
+from resdsl.review.wording import described, paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,6 @@ class _Walker:
     def __init__(self, review: Review) -> None:
         self._old, self._new = review.graphs
         self._alignment: Alignment = review.alignment
-        self._writer = Writer(self._alignment.old, self._alignment.new)
 
     def lines(self) -> Iterator[Line]:
         return self._scope(self._alignment.old, 0)
@@ -96,10 +95,10 @@ class _Walker:
             )
 
     def _calls(self, pair: tuple[Item, Item]) -> tuple[str, str]:
-        return self._writer.describe(pair[0], self._old), self._writer.describe(pair[1], self._new)
+        return described(pair[0], self._old), described(pair[1], self._new)
 
     def _several(self, items: Sequence[Item], graph: Graph) -> Cell:
-        text = ", ".join(dict.fromkeys(self._writer.describe(item, graph) for item in items))
+        text = ", ".join(dict.fromkeys(described(item, graph) for item in items))
         cell = self._cell(items[-1], graph)
         assert cell is not None
         return Cell(f"{len(items)} layers", text, cell.shape)
@@ -114,7 +113,7 @@ class _Walker:
     def _cell(self, item: Item | None, graph: Graph) -> Cell | None:
         if item is None:
             return None
-        return Cell(item.label, self._writer.describe(item, graph), str(graph.nodes[item.output].type))
+        return Cell(item.label, described(item, graph), str(graph.nodes[item.output].type))
 
     def _mark(self, slot: Slot) -> str:
         old, new = slot

@@ -36,6 +36,8 @@ class Item:
     leaves: list[int] = field(default_factory=list)
     structure: int = -1
     named: int = -1
+    given: tuple[str, ...] = ()
+    """Of a call: the arguments that stand in it."""
     shortcut: str = ""
     """Of the addition at the end of a residual: the kind of its shortcut."""
 
@@ -86,7 +88,16 @@ class Forest:
         prefix = f"{parent.path}." if parent and parent.path else ""
         label = scope.path.removeprefix(prefix)
         return Item(
-            label, scope.path, str(scope.kind), scope.callee, scope.arguments, None, scope.output, False, parent
+            label,
+            scope.path,
+            str(scope.kind),
+            scope.callee,
+            scope.arguments,
+            None,
+            scope.output,
+            False,
+            parent,
+            given=scope.given,
         )
 
     def _fill(self, item: Item, scope: Scope, graph: Graph, weighted: set[int], shortcut: str) -> None:

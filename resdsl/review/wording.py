@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, takewhile
 
@@ -17,39 +16,27 @@ from resdsl.review.trees import Item
 _MOST_RUNS = 4
 
 
-class Writer:
-    """Writes calls short: an argument that nearly all calls of a block share says nothing."""
+def described(item: Item, graph: Graph) -> str:
+    """``conv(64, 7x7, stride = 2)``, ``bottleneck(64)``, ``3 x bottleneck(64)`` for a stage of them."""
+    if item.node is not None:
+        text = operator_text(graph.nodes[item.node].operator)
+        return f"{text} (shortcut {item.shortcut})" if item.shortcut else text
+    if item.callee:
+        return called(item)
+    calls = [called(child) if child.callee else described(child, graph) for child in item.children]
+    runs = [(call, sum(1 for _ in equal)) for call, equal in groupby(calls)]
+    texts = [f"{count} x {call}" if count > 1 else call for call, count in runs]
+    return ", ".join(texts if len(texts) <= _MOST_RUNS else [*texts[: _MOST_RUNS - 1], "..."])
 
-    def __init__(self, old: Item, new: Item) -> None:
-        counts: dict[tuple[str, str], Counter[str]] = {}
-        for tree in (old, new):
-            for item in tree.walk():
-                for name, value in item.arguments.items() if item.callee else ():
-                    counts.setdefault((item.callee, name), Counter())[value] += 1
-        self._usual = {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
 
-    def describe(self, item: Item, graph: Graph) -> str:
-        """``conv(64, 7x7, stride = 2)``, ``bottleneck(64)``, ``3 x bottleneck(64)`` for a stage of them."""
-        if item.node is not None:
-            text = operator_text(graph.nodes[item.node].operator)
-            return f"{text} (shortcut {item.shortcut})" if item.shortcut else text
-        if item.callee:
-            return self.call(item)
-        calls = [self.call(child) if child.callee else self.describe(child, graph) for child in item.children]
-        runs = [(call, sum(1 for _ in equal)) for call, equal in groupby(calls)]
-        texts = [f"{count} x {call}" if count > 1 else call for call, count in runs]
-        return ", ".join(texts if len(texts) <= _MOST_RUNS else [*texts[: _MOST_RUNS - 1], "..."])
-
-    def call(self, item: Item) -> str:
-        """A call of a block without what its stage passes to it, and without what is usual."""
-        passed = item.parent.arguments if item.parent is not None and item.parent.kind == "stage" else {}
-        shown: list[str] = []
-        for place, (name, value) in enumerate(item.arguments.items()):
-            if place == 0:
-                shown.append(value)
-            elif name not in passed and value != self._usual.get((item.callee, name)):
-                shown.append(f"{name} = {value}")
-        return f"{item.callee}({', '.join(shown)})" if shown else item.callee
+def called(item: Item) -> str:
+    """A call of a block with the arguments that stand in it; those of its stage and defaults are told elsewhere."""
+    shown = [
+        value if place == 0 else f"{name} = {value}"
+        for place, (name, value) in enumerate(item.arguments.items())
+        if name in item.given
+    ]
+    return f"{item.callee}({', '.join(shown)})" if shown else item.callee
 
 
 def operator_text(operator: Operator) -> str:
