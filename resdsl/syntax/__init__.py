@@ -1,6 +1,5 @@
-"""Text to syntax tree and back: the grammar, the parser, the formatter."""
+"""Text to syntax tree and back: the grammar, the parser, and (loaded by ``fmt`` alone) ``formatter``."""
 
-from resdsl.syntax.formatter import format_source
 from resdsl.syntax.parser import parse
 
-__all__ = ["format_source", "parse"]
+__all__ = ["parse"]

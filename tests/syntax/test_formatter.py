@@ -10,7 +10,8 @@ from textwrap import dedent
 import pytest
 
 from resdsl.diagnostics import Diagnostics, Source
-from resdsl.syntax import format_source, parse
+from resdsl.syntax import parse
+from resdsl.syntax.formatter import format_source
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resdsl.diagnostics import Diagnostics, Source, Span
-from resdsl.syntax import format_source, parse, tree
+from resdsl.syntax import parse, tree
+from resdsl.syntax.formatter import format_source
 
 NOWHERE = Span(Source("nowhere", ""), 0, 0)
 ROOT = Path(__file__).parents[2]
