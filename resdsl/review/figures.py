@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from resdsl.analysis.quantities import short
 from resdsl.ir.dims import Dim
 from resdsl.ir.types import TensorType
-from resdsl.review.changes import Delta
+from resdsl.review.changes import Delta, Place, Totals
 
 
 def signed(count: int) -> str:
@@ -44,11 +46,37 @@ def difference(old: Dim, new: Dim) -> str:
     return f"{signed(change)} ({told})" if told else signed(change)
 
 
-def cost(delta: Delta) -> str:
-    """``+1.12 M parameters, +873 M MACs, +35.3 MB activations``, without what does not change."""
-    known = [(delta.parameters, "parameters"), (delta.macs, "MACs"), (delta.activation_bytes, "B activations")]
-    parts = [_amount(change, what) for change, what in known if change]
+def cost(delta: Delta, old: Totals | None = None) -> str:
+    """``+1.12 M parameters, +873 M MACs, +35.3 MB activations``, without what does not change.
+
+    With the totals ``old`` of the network before, each also in percent of those: ``+1.12 M parameters (+2.5%)``.
+    """
+    known = (
+        (delta.parameters, "parameters", old.parameters if old else 0),
+        (delta.macs, "MACs", old.macs if old else 0),
+        (delta.activation_bytes, "B activations", old.activation_bytes if old else 0),
+    )
+    parts: list[str] = []
+    for change, what, before in known:
+        if change:
+            share = percent(before, before + change)
+            parts.append(_amount(change, what) + (f" ({share})" if share else ""))
     return ", ".join(parts)
+
+
+def reach(places: Sequence[Place]) -> str:
+    """What the last of the places does to depth and receptive field: ``depth 92 -> 131 at layer3``."""
+    both = [(place.path, place.before, place.after) for place in places if place.before and place.after]
+    if not both:
+        return ""
+    path, before, after = both[-1]
+    assert before is not None
+    assert after is not None
+    parts = [f"depth {before.depth} -> {after.depth}"] if before.depth != after.depth else []
+    if before.receptive_field != after.receptive_field:
+        parts.append(f"receptive field {field(before.receptive_field)} -> {field(after.receptive_field)}")
+    where = f" at {path}" if path else ""
+    return f"{', '.join(parts)}{where}" if parts else ""
 
 
 def _amount(change: Dim, what: str) -> str:

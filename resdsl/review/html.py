@@ -47,7 +47,7 @@ def _page(review: Review) -> dict[str, object]:
         "review": review,
         "verdict": verdict_line(review),
         "rows": rows(review),
-        "changes": [tell(change) for change in review.changes],
+        "changes": [tell(change, review.old.totals) for change in review.changes],
         "weights": weights_line(review),
         "weights_class": "loud" if loud else "good" if verdict.fit is Fit.FULLY else "fair",
         # Every second part is code.

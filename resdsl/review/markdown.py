@@ -18,7 +18,7 @@ _FENCE_MARKS = {"+": "+", "-": "-", "~": "!", ">": "!", "=": "!", " ": " "}
 def render_markdown(review: Review, *, longest: int = LONGEST) -> str:
     """The comment, with a newline at the end and fewer than ``longest`` characters: details beyond are left out."""
     head = "\n".join(_head(review))
-    blocks = [_block(tell(change)) for change in review.changes]
+    blocks = [_block(tell(change, review.old.totals)) for change in review.changes]
     notes = "".join(f"- {_escape(note)}\n" for note in weights_notes(review)) if _has_notes(review) else ""
     # Room for the frame around the blocks, and for the line that says what was left out.
     room = longest - len(head) - len(notes) - 500

@@ -18,7 +18,7 @@ def render_text(review: Review, *, color: bool = False, width: int | None = None
     paint = _Paint(color)
     lines: list[str] = [paint(_title(review), "1")]
     for change in review.changes:
-        lines += ["", *_change(tell(change), paint, width)]
+        lines += ["", *_change(tell(change, review.old.totals), paint, width)]
     if review.is_architectural:
         lines += ["", *_table(rows(review), paint)]
     if review.is_architectural or not review.checkpoint.is_compatible:

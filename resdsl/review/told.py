@@ -21,6 +21,7 @@ from resdsl.review.changes import (
     Renamed,
     Repeated,
     Rewired,
+    Totals,
 )
 from resdsl.review.checkpoint import Fit, Verdict
 from resdsl.review.compare import Review
@@ -59,7 +60,9 @@ class Row:
         return self.difference != "same"
 
 
-def tell(change: Change) -> Told:
+def tell(change: Change, old: Totals | None = None) -> Told:
+    """A change in words; costs also in percent of the totals of the ``old`` network, where they are given."""
+    costs = (figures.cost(change.total, old), figures.reach(change.places))
     details: list[tuple[str, str]] = []
     if isinstance(change, Changed):
         for detail in change.details:
@@ -75,7 +78,7 @@ def tell(change: Change) -> Told:
         _where(change),
         tuple(details),
         _follows(change.consequences),
-        figures.cost(change.total),
+        "; ".join(part for part in costs if part),
         change.is_silent,
     )
 
