@@ -79,7 +79,7 @@ def command(
     left A, and B; A..B compares the two themselves. Networks that only use a file that changed are among them.
     """
     if new is None:
-        if write_renames is not None or model is not None or arguments or input_shape is not None or form == "html":
+        if write_renames is not None or model is not None or arguments or input_shape is not None:
             raise click.UsageError("that is for two networks, and not for all that differ between two revisions")
         budgets = (max_parameters, max_macs, require_compatible_weights)
         return _range(terminal, old, form, output, budgets, limits, exit_code=exit_code)
@@ -129,6 +129,9 @@ def _range(
             found.extend(verify(each.review, max_parameters=parameters, max_macs=macs, compatible_weights=compatible))
     if terminal.as_json or form == "json":
         _show_json({"schema": SCHEMA, "networks": diff_range.data(differing, review_data)}, found, terminal, output)
+    elif form == "html":
+        _show(terminal, diff_range.told_in_html(differing, written), output)
+        terminal.show(found)
     else:
         tell = diff_range.told_in_markdown if form == "markdown" else diff_range.told
         _show(terminal, tell(differing, written, lambda review: _render(review, form, terminal, output)), output)

@@ -35,6 +35,16 @@ def told_in_markdown(found: Sequence[Difference], revisions: str, render: Callab
     return text
 
 
+def told_in_html(found: Sequence[Difference], revisions: str) -> str:
+    """Every difference on one page."""
+    # jinja2 takes a while to load, and only this needs it.
+    from resdsl.review.html import render_html  # noqa: PLC0415
+
+    others = [f"{each.path}: {_line(each)}" for each in found if each.review is None]
+    remarks = others if found else [f"No architectural change in {revisions}."]
+    return render_html(*(each.review for each in found if each.review is not None), remarks=remarks)
+
+
 def data(found: Sequence[Difference], of_review: Callable[[Review], dict[str, object]]) -> list[dict[str, object]]:
     return [
         {

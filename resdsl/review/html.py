@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -14,13 +15,17 @@ from resdsl.review.told import rows, tell, verdict_line, weights_line, weights_n
 _TEMPLATE = Path(__file__).with_name("review.html.jinja")
 
 
-def render_html(*reviews: Review) -> str:
-    """The page, of one review or of several below each other. Everything that comes from a specification is escaped."""
+def render_html(*reviews: Review, remarks: Sequence[str] = ()) -> str:
+    """The page, of one review or of several below each other. Everything that comes from a specification is escaped.
+
+    ``remarks`` stand at the top: what is to be said of networks that there is no review of.
+    """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     titles = [_title(review) for review in reviews]
     return template.render(
         title=titles[0] if len(titles) == 1 else f"{len(titles)} networks changed",
+        remarks=remarks,
         pages=[_page(review) for review in reviews],
         classes={"+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "moved", " ": "same"},
         signs={

@@ -167,6 +167,18 @@ def test_the_command_writes_json_and_markdown() -> None:
 
 
 @pytest.mark.usefixtures("root")
+def test_the_command_writes_one_page_with_all_of_them() -> None:
+    commit({"lib/blocks.res": BLOCKS.replace("3x3", "5x5"), "fresh.res": net("fresh", "", "c: conv(8, 1x1)")})
+    run = CliRunner().invoke(app, ["diff", "main...HEAD", "--format", "html"])
+    assert run.exit_code == 0
+    assert run.stdout.count("<h2>Totals</h2>") == 2
+    assert "fresh.res: + new: 24 parameters, 1.54 k MACs, depth 1" in run.stdout
+    none = CliRunner().invoke(app, ["diff", "HEAD...HEAD", "--format", "html"]).stdout
+    assert "No architectural change in HEAD...HEAD." in none
+    assert "<h1>" not in none
+
+
+@pytest.mark.usefixtures("root")
 def test_the_command_ends_as_budgets_and_mistakes_ask_for() -> None:
     commit({"apart.res": FILES["apart.res"].replace("3x3", "5x5")})
 
