@@ -136,6 +136,12 @@ class Pairs:
         return Row(name, self.ours.median(by), self.theirs.median(by), ratio, target, met, note)
 
 
+def _environment() -> dict[str, str]:
+    """That of this process, but modules are found in this tree, and what was compiled of them is kept, as installed."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What a benchmark is given."""
@@ -146,7 +152,7 @@ class Bench:
     """So many runs are measured where a benchmark asks for no other number."""
     torch_python: Path | None = None
     python: str = sys.executable
-    environment: Mapping[str, str] = field(default_factory=lambda: _environment())
+    environment: Mapping[str, str] = field(default_factory=_environment)
 
     @property
     def torch(self) -> str:
@@ -197,12 +203,6 @@ class Bench:
             for subject, samples in ((ours, left), (theirs, right))[:: -1 if number % 2 else 1]:
                 samples.append(self.once(subject))
         return Pairs(Series(tuple(left)), Series(tuple(right)))
-
-
-def _environment() -> dict[str, str]:
-    """That of this process, but modules are found in this tree, and what was compiled of them is kept, as installed."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": str(ROOT)}
 
 
 def _promise(measured: Quantity, at_most: float | None) -> dict[str, object]:
