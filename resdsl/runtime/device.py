@@ -1,4 +1,4 @@
-"""Names of devices, and what the NVIDIA driver says of this machine."""
+"""Names and options of devices, and what the NVIDIA driver says of this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import ctypes
 import re
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
+from pathlib import Path
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import closest
@@ -27,6 +29,39 @@ class Device:
 
     def __str__(self) -> str:
         return self.kind if self.kind in ("auto", "cpu") else f"{self.kind}:{self.index}"
+
+
+class ConvSearch(StrEnum):
+    """How cuDNN chooses the algorithm of a convolution.
+
+    ``EXHAUSTIVE`` tries them all, which takes seconds for every new shape; ``HEURISTIC`` lets cuDNN guess, and
+    ``DEFAULT`` takes the one that always works.
+    """
+
+    EXHAUSTIVE = "exhaustive"
+    HEURISTIC = "heuristic"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOptions:
+    """What runs a model, and how. All but ``device`` and ``threads`` are for GPUs, and do nothing on the processor.
+
+    ``device`` is a name that ``parse_device`` knows; ``threads`` the number of processor threads, all that this process
+    may use if ``None``. ``tf32`` lets a GPU round the factors of products to 10 bits of mantissa, which is faster and
+    no longer agrees with the processor to float32's precision. ``cuda_graphs`` records the kernels of a run once for
+    each shape of the input and replays them, which spares the time to launch them one by one; every node must run on
+    the GPU. ``trt_fp16`` lets TensorRT compute a float32 model in float16 (CUDA computes in the model's own types:
+    compile it in float16). ``trt_cache`` is a folder where TensorRT keeps the engines it built, which takes minutes.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    tf32: bool = False
+    conv_search: ConvSearch = ConvSearch.HEURISTIC
+    cuda_graphs: bool = False
+    trt_fp16: bool = False
+    trt_cache: Path | None = None
 
 
 def parse_device(text: str) -> Device:

@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+import resdsl.runtime.providers as providers_module
 import resdsl.runtime.session as session_module
 from resdsl.diagnostics import Diagnostic
 from resdsl.diagnostics.render import render
@@ -144,8 +145,9 @@ GPUS = Driver(gpus=("NVIDIA A", "NVIDIA B"))
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimpleNamespace, Driver], None]:
     def become(runtime: SimpleNamespace, driver: Driver) -> None:
-        monkeypatch.setattr(session_module, "_onnx_runtime", lambda: runtime)
-        monkeypatch.setattr(session_module, "nvidia_driver", lambda: driver)
+        monkeypatch.setattr(session_module, "onnx_runtime", lambda: runtime)
+        for module in (session_module, providers_module):
+            monkeypatch.setattr(module, "nvidia_driver", lambda: driver)
 
     return become
 
