@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -18,13 +19,14 @@ from resdsl.diagnostics import CompileError
 from resdsl.driver.compile import Compiled
 from resdsl.driver.specification import Specification, load
 from resdsl.driver.tree_text import tree_text
-from resdsl.driver.weights import told_in
+from resdsl.driver.weights import read_weights, told_in
 from resdsl.elaborate import Limits
 from resdsl.files import whole_file
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import NEWEST_OPSET, OPSET
 from resdsl.ir.print import print_graph
 from resdsl.passes import PASSES, optimize
+from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 
 
@@ -66,7 +68,8 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option(
     "--weights",
     metavar="FILE",
-    help="A checkpoint: .safetensors, .pth, .pt, .npz or .onnx. Tensors are found by name. Nothing in it is run.",
+    help="A checkpoint: .safetensors, .pth, .pt, .npz or .onnx, also by its address (https://..., hf:OWNER/NAME). "
+    "Tensors are found by name. Nothing in it is run.",
 )
 @click.option("--partial", is_flag=True, help="Take what fits of the weights; the rest keeps initial values.")
 @click.option(
@@ -84,6 +87,11 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     help="How kernels are drawn (he_normal).",
 )
 @click.option("--seed", type=int, default=0, help="What they are drawn from (0). The same seed gives the same bytes.")
+@click.option(
+    "--keep-preprocess",
+    is_flag=True,
+    help="Keep SPEC's preprocessing and labels where the weights come with others (timm's config.json).",
+)
 @click.option("--zero-init-residual", is_flag=True, help="Start every residual block as the identity.")
 @click.option(
     "-O",
@@ -118,6 +126,7 @@ def command(
     renames: dict[str, str],
     init: str,
     seed: int,
+    keep_preprocess: bool,
     zero_init_residual: bool,
     level: int,
     print_ir_after: str | None,
@@ -146,10 +155,11 @@ def command(
         if name == print_ir_after:
             print(print_graph(graph), end="", file=sys.stderr)
 
-    with bar(f"writing {target}", wanted=not terminal.quiet and not terminal.as_json) as progress:
+    wanted = not terminal.quiet and not terminal.as_json
+    with ExitStack() as files, bar(f"writing {target}", wanted=wanted) as progress:
         compiled = specification.compile(
             sys.stdout.buffer if target == "-" else target,
-            weights=weights,
+            weights=_opened(weights, files, wanted=wanted),
             partial=partial,
             renames=renames,
             init=init,
@@ -157,6 +167,7 @@ def command(
             zero_init_residual=zero_init_residual,
             optimize=level,
             opset=opset,
+            keep_preprocess=keep_preprocess,
             external_data=external_data or None,
             progress=progress,
             after_pass=after_pass,
@@ -165,6 +176,14 @@ def command(
     if print_ir_after is not None and print_ir_after not in seen:
         terminal.say(f"the pass {print_ir_after} does not run at -O{level}")
     terminal.say(_line(target, compiled, init, seed))
+
+
+def _opened(weights: str | None, files: ExitStack, *, wanted: bool) -> Checkpoint | None:
+    """The weights, open as long as ``files``. A bar shows how much has come of what is fetched."""
+    if weights is None:
+        return None
+    with bar(f"fetching {weights}", wanted=wanted) as progress:
+        return files.enter_context(read_weights(weights, progress=progress))
 
 
 def _default_output(spec: str) -> str:
@@ -202,7 +221,18 @@ def _weights(compiled: Compiled, init: str, seed: int) -> str:
     if compiled.match is None:
         return f"random weights ({drawn})"
     rest = f"; the other {compiled.random} tensors are random ({drawn})" if compiled.random else ""
-    return f"{compiled.match}{rest}"
+    return f"{compiled.match}{_adopted(compiled)}{rest}"
+
+
+def _adopted(compiled: Compiled) -> str:
+    """What came along with a checkpoint in place of what the specification says."""
+    adopted = compiled.adopted
+    parts = []
+    if adopted.preprocess is not None:
+        parts.append(f"its preprocessing ({adopted.preprocess})")
+    if adopted.labels is not None:
+        parts.append("its labels")
+    return f", with {' and '.join(parts)}" if parts else ""
 
 
 def _next(target: str, compiled: Compiled) -> str:
@@ -221,5 +251,9 @@ def _data(compiled: Compiled) -> dict[str, object]:
         "seconds": round(compiled.seconds, 3),
         "tensors": compiled.tensors,
         "random": compiled.random,
+        "adopted": {
+            "preprocess": compiled.adopted.preprocess.to_data() if compiled.adopted.preprocess else None,
+            "labels": list(compiled.adopted.labels) if compiled.adopted.labels else None,
+        },
         "match": dataclasses.asdict(compiled.match) if compiled.match else None,
     }

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,9 +19,10 @@ from resdsl.ir.graph import Graph, Initializer, Parameter
 from resdsl.ir.operator import OPSET
 from resdsl.passes import optimize
 from resdsl.weights.checkpoint import Checkpoint
-from resdsl.weights.formats.open import open_checkpoint
+from resdsl.weights.companion import Companion, companion, news
 from resdsl.weights.initial import Scheme, zero_init_residual
 from resdsl.weights.match import MatchReport, match
+from resdsl.weights.source import open_weights
 from resdsl.weights.values import stream
 from resdsl.weights.variant import METADATA_KEY, check_variant, variant_of
 
@@ -52,6 +53,8 @@ class Options:
     what computes nothing is dropped and batch norms are folded. With ``external_data`` the weights go to a file beside
     the model; ``None`` does that for models of more than 2 GB.
     ``opset`` is the ONNX operator set, from ``resdsl.ir.operator.OPSET`` to ``NEWEST_OPSET``.
+    Preprocessing and labels are the weights' own where they come with timm's ``config.json`` beside them, unless
+    ``keep_preprocess``.
     """
 
     weights: str | os.PathLike[str] | Checkpoint | None = None
@@ -63,6 +66,7 @@ class Options:
     optimize: int = 0
     external_data: bool | None = None
     opset: int = OPSET
+    keep_preprocess: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Compiled:
     """What was made. ``bytes`` are those of the model and of its file of weights, ``macs`` are for one image.
 
     ``random`` are the tensors that were drawn at random or start from a constant, of ``tensors`` in all; ``match`` is
-    what became of a checkpoint's. ``diagnostics`` are warnings.
+    what became of a checkpoint's, ``adopted`` what came along with it in place of what the specification says.
+    ``diagnostics`` are warnings.
     """
 
     path: Path | None
@@ -83,6 +88,7 @@ class Compiled:
     random: int
     tensors: int
     match: MatchReport | None
+    adopted: Companion
     diagnostics: Diagnostics
 
 
@@ -104,13 +110,14 @@ def compile_specification(
     graph = specification.graph
     with told_in(found), ExitStack() as files:
         report: MatchReport | None = None
+        source, adopted = "", Companion()
         if options.weights is not None:
-            graph, report = _with_weights(graph, options, found, files)
+            graph, report, source, adopted = _with_weights(graph, options, found, files)
         if options.zero_init_residual:
             graph = zero_init_residual(graph)
         optimized = optimize(graph, options.optimize, after=after_pass)
         random = sum(isinstance(parameter.source, Initializer) for parameter in graph.parameters.values())
-        origin = _origin(options, report, random)
+        origin = _origin(options, report, source, random)
         metadata = {
             **provenance(specification.program, specification.arguments, options.optimize, origin),
             # Of the network as it is written: folding makes other tensors, not another network.
@@ -132,21 +139,29 @@ def compile_specification(
         random=random,
         tensors=len(graph.parameters),
         match=report,
+        adopted=adopted,
         diagnostics=found,
     )
 
 
-def _with_weights(graph: Graph, options: Options, found: Diagnostics, files: ExitStack) -> tuple[Graph, MatchReport]:
-    """The graph with a checkpoint's tensors, which stays open as long as ``files``."""
+def _with_weights(
+    graph: Graph, options: Options, found: Diagnostics, files: ExitStack
+) -> tuple[Graph, MatchReport, str, Companion]:
+    """The graph with a checkpoint's tensors, which stays open as long as ``files``; where that was fetched from.
+
+    With them, what the checkpoint's repository says of images and classes, where that is not as the graph has it.
+    """
     checkpoint = options.weights
     if not isinstance(checkpoint, Checkpoint):
         assert checkpoint is not None
-        checkpoint = files.enter_context(open_checkpoint(Path(checkpoint)))
+        checkpoint = files.enter_context(open_weights(checkpoint))
     graph, report = match(graph, checkpoint, found, partial=options.partial, renames=options.renames)
     if found.errors:
         raise CompileError(found)
     check_variant(graph, checkpoint, found)
-    return graph, report
+    adopted = Companion() if options.keep_preprocess else news(companion(checkpoint.path, graph), graph)
+    graph = replace(graph, preprocess=adopted.preprocess or graph.preprocess, labels=adopted.labels or graph.labels)
+    return graph, report, checkpoint.origin, adopted
 
 
 def _written(
@@ -163,11 +178,13 @@ def _written(
     return Emitted(STREAM, emit_to_stream(graph, output, values, metadata=metadata, opset=options.opset))
 
 
-def _origin(options: Options, report: MatchReport | None, random: int) -> dict[str, object]:
+def _origin(options: Options, report: MatchReport | None, source: str, random: int) -> dict[str, object]:
     """Where the weights are from, for the metadata."""
     origin: dict[str, object] = {}
     if report is not None:
         origin |= {"checkpoint": report.checkpoint, "tensors": len(report.loaded)}
+    if source:
+        origin["from"] = source
     if random:
         origin |= {"scheme": str(options.scheme), "seed": options.seed}
     return origin

@@ -165,20 +165,23 @@ class Specification:
         optimize: int = 0,
         external_data: bool | None = None,
         opset: int = OPSET,
+        keep_preprocess: bool = False,
         progress: Progress | None = None,
         after_pass: AfterPass | None = None,
     ) -> Compiled:
         """Write the network as an ONNX file, whole or not at all; an existing file stays until the new one is done.
 
-        ``weights`` is a file, or a checkpoint that ``resdsl.read_weights`` opened. Its tensors are found by name, after
-        ``renames`` (``{"backbone.body": "", "norm1": "bn1"}``: parts of its names, and what the network calls them).
-        All must fit, unless ``partial``: then what does not fit keeps its initial value, with a warning.
+        ``weights`` is a file, an address, or a checkpoint that ``resdsl.read_weights`` opened. Its tensors are found by
+        name, after ``renames`` (``{"backbone.body": "", "norm1": "bn1"}``: parts of its names, and what the network
+        calls them). All must fit, unless ``partial``: then what does not fit keeps its initial value, with a warning.
 
         ``init`` is how kernels are drawn (see ``resdsl.weights.initial.Scheme``), from ``seed`` and each tensor's own
         name; with ``zero_init_residual`` every residual block starts as the identity. ``optimize`` is the level: 0 is
         the graph as written, from 1 on what computes nothing is dropped and batch norms are folded. With
         ``external_data`` the weights go to a file beside the model; ``None`` does that for models of more than 2 GB.
-        ``opset`` is the ONNX operator set (see ``resdsl.ir.operator.OPSET``).
+        ``opset`` is the ONNX operator set (see ``resdsl.ir.operator.OPSET``). Preprocessing and labels that come with
+        the weights (timm's ``config.json`` beside them) take the place of the specification's, unless
+        ``keep_preprocess``.
 
         ``progress`` is told how many bytes of weights are done, of how many; ``after_pass`` the name and the result
         of each pass. Raises ``CompileError`` where the text or the weights have mistakes, or the file cannot be
@@ -188,7 +191,16 @@ class Specification:
         from resdsl.weights.initial import Scheme  # noqa: PLC0415
 
         options = Options(
-            weights, partial, renames, Scheme(init), seed, zero_init_residual, optimize, external_data, opset
+            weights,
+            partial,
+            renames,
+            Scheme(init),
+            seed,
+            zero_init_residual,
+            optimize,
+            external_data,
+            opset,
+            keep_preprocess,
         )
         return compile_specification(self, output, options, progress=progress, after_pass=after_pass)
 

@@ -10,27 +10,32 @@ from pathlib import Path
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.files import OutputError
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError
-from resdsl.weights.formats.open import open_checkpoint
+from resdsl.weights.remote.fetch import Progress
 from resdsl.weights.save import Saved, save_weights
+from resdsl.weights.source import open_weights
 
 
-def read_weights(path: str | os.PathLike[str]) -> Checkpoint:
+def read_weights(source: str | os.PathLike[str], *, progress: Progress | None = None) -> Checkpoint:
     """The named tensors of a ``.safetensors``, ``.pth``, ``.pt``, ``.npz`` or ``.onnx`` file, none of them read yet.
 
-    Close it, or use it in a ``with`` block; ``Specification.compile`` takes it as ``weights``. Nothing in the file is
-    run, and torch is not needed. Raises ``CompileError`` where the file is missing, damaged or of another format.
+    ``source`` may also be the address of such a file, ``https://...[#sha256=HEX]``, or of a repository on the model
+    hub, ``hf:OWNER/NAME[@REVISION][/FILE]``: it is fetched into a cache once, and ``progress`` is told how many bytes
+    of how many have come. Close the result, or use it in a ``with`` block; ``Specification.compile`` takes it as
+    ``weights``. Nothing in the file is run, and torch is not needed. Raises ``CompileError`` where the file is missing,
+    damaged, of another format, or cannot be fetched.
     """
     with told_in(Diagnostics()):
-        return open_checkpoint(Path(path))
+        return open_weights(source, progress)
 
 
 def extract_weights(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Saved:
-    """Write the weights of a model, or of any file of weights, as ``.safetensors`` in float32, whole or not at all.
+    """Write the weights of a model, or of any file or address of weights, as ``.safetensors`` in float32.
 
-    Raises ``CompileError`` for a source without weights and where the result cannot be written.
+    The file appears whole or not at all. Raises ``CompileError`` for a source without weights and where the result
+    cannot be written.
     """
     with told_in(Diagnostics()):
-        return save_weights(Path(source), Path(output))
+        return save_weights(source, Path(output))
 
 
 @contextmanager

@@ -46,6 +46,10 @@ Step = Resize | Crop | Normalize
 class Preprocess:
     steps: tuple[Step, ...]
 
+    def __str__(self) -> str:
+        """As a person says it: ``resize 235 bicubic, crop 224, normalize``."""
+        return ", ".join(_said(step) for step in self.steps)
+
     def to_data(self) -> list[dict[str, object]]:
         """As plain data for a model's metadata: ``[{"step": "resize", "size": 256, ..}, ..]``."""
         return [{"step": type(step).__name__.lower(), **dataclasses.asdict(step)} for step in self.steps]
@@ -56,6 +60,12 @@ class Preprocess:
         if not isinstance(data, list):
             raise ValueError("preprocessing is not a list of steps")
         return cls(tuple(_step(entry) for entry in data))
+
+
+def _said(step: Step) -> str:
+    if isinstance(step, Resize):
+        return f"resize {step.size} {step.interpolation}{' exact' if step.fit == 'exact' else ''}"
+    return f"crop {step.size}" if isinstance(step, Crop) else "normalize"
 
 
 _STEPS: dict[str, type[Step]] = {"resize": Resize, "crop": Crop, "normalize": Normalize}

@@ -65,13 +65,15 @@ class Checkpoint(CheckpointReader):
     """An open file of tensors. Close it, or use it in a ``with`` block.
 
     ``name`` is what messages call it, ``path`` the file. ``tensors`` are in the file's order. ``wrapper`` is where in
-    the file they were found, where that is not the top (``state_dict`` of a training checkpoint).
+    the file they were found, where that is not the top (``state_dict`` of a training checkpoint). ``origin`` is the
+    address that the file was fetched from, with what makes it fixed (a commit, a digest); empty for others.
     """
 
     path: Path
     metadata: Mapping[str, str]
     tensors: Mapping[str, TensorInfo]
     wrapper: str = ""
+    origin: str = ""
 
     def __init__(self, path: Path) -> None:
         self.path = path

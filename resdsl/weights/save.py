@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
 from resdsl.weights.checkpoint import CheckpointError
-from resdsl.weights.formats.open import open_checkpoint
+from resdsl.weights.source import open_weights
 
 _ALIGNMENT = 8
 _DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16"}
@@ -80,14 +81,14 @@ def _header(heads: Sequence[Head], metadata: Mapping[str, str]) -> bytes:
     return text + b" " * (-len(text) % _ALIGNMENT)
 
 
-def save_weights(source: Path, path: Path) -> Saved:
+def save_weights(source: str | os.PathLike[str], path: Path) -> Saved:
     """The weights of a model, or of any file of weights, as ``.safetensors`` in float32.
 
     Of an ONNX model these are the initialisers with the names of a state dict, not its constants; what the model says
     of itself (``resdsl.*``) goes along. Raises ``CheckpointError`` for a file without weights, ``OutputError`` where
     the result cannot be written.
     """
-    with open_checkpoint(source) as checkpoint:
+    with open_weights(source) as checkpoint:
         keys = [key for key, info in checkpoint.tensors.items() if info.is_float]
         if not keys:
             raise CheckpointError.of(

@@ -1,0 +1,104 @@
+"""What stands where a file of weights is asked for: a path, or an address to fetch it from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import CheckpointError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Hosts that may be spoken to without encryption: nobody stands between."""
+
+_HUB = re.compile(
+    r"(?:hf|hf-hub):(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>[^@]+))?", re.ASCII
+)
+_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+-]+):(?://)?", re.IGNORECASE)
+_DIGEST = re.compile(r"sha256[=:](?P<digest>[0-9a-f]{64})")
+_DIGEST_IN_NAME = re.compile(r"-(?P<digest>[0-9a-f]{8,64})\.[a-z]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class HubAddress:
+    """``hf:OWNER/NAME[@REVISION][/FILE]``: a file of a repository on the hub; without FILE, its weights."""
+
+    repository: str
+    revision: str | None = None
+    file: str | None = None
+
+    def __str__(self) -> str:
+        revision = f"@{self.revision}" if self.revision else ""
+        return f"hf:{self.repository}{revision}{f'/{self.file}' if self.file else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """``https://...[#sha256=HEX]``. ``digest`` is how the file's SHA-256 begins, where the address says so.
+
+    A name such as ``resnet50-0676ba61.pth`` says it too, as PyTorch's own published weights are called.
+    """
+
+    url: str
+    name: str
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def parse_address(text: str) -> HubAddress | WebAddress | None:
+    """The address that ``text`` is, or ``None`` for a path. Raises ``CheckpointError`` for one that cannot be used."""
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return None
+    match scheme["scheme"].lower():
+        case "hf" | "hf-hub":
+            return _hub(text)
+        case "https" | "http":
+            return _web(text)
+        case other if "://" in text:
+            raise _wrong(text, f"`{other}` addresses are not fetched", "name a file, `https://...` or `hf:OWNER/NAME`")
+    return None
+
+
+def _hub(text: str) -> HubAddress:
+    found = _HUB.fullmatch(text)
+    if found is None or ".." in PurePosixPath(found["file"] or "").parts:
+        raise _wrong(
+            text,
+            "it does not name a repository of the hub",
+            "write `hf:OWNER/NAME`, such as `hf:timm/resnet50.a1_in1k`; `@REVISION` and `/FILE` may follow",
+        )
+    return HubAddress(found["repository"], found["revision"], found["file"])
+
+
+def _web(text: str) -> WebAddress:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError as error:
+        raise _wrong(text, str(error).lower(), "copy the address once more") from None
+    name = PurePosixPath(unquote(parts.path)).name
+    if not host or not name or set("\\\0:") & set(name):
+        raise _wrong(text, "it does not name a file", "copy the address of the file itself, ending in its name")
+    if parts.scheme.lower() == "http" and host not in LOOPBACK:
+        raise _wrong(
+            text,
+            "what comes over `http` can be changed on the way",
+            f"write `https{text[4:]}`",
+        )
+    named = _DIGEST_IN_NAME.search(name)
+    digest = named["digest"] if named else None
+    if parts.fragment:
+        stated = _DIGEST.fullmatch(parts.fragment.lower())
+        if stated is None:
+            raise _wrong(text, f"`#{parts.fragment}` is no SHA-256", "write `#sha256=` and 64 hexadecimal digits")
+        digest = stated["digest"]
+    return WebAddress(parts._replace(fragment="").geturl(), name, digest)
+
+
+def _wrong(text: str, fact: str, way_out: str) -> CheckpointError:
+    return CheckpointError.of(catalogue.WEIGHTS_ADDRESS, f"`{text}` is no address of weights: {fact}", way_out)

@@ -1,0 +1,66 @@
+"""From an address to a file on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from resdsl.diagnostics import catalogue
+from resdsl.weights.checkpoint import CheckpointError
+from resdsl.weights.remote.address import HubAddress, WebAddress
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes have come, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that lies in a cache. ``origin`` is the address with all that makes it fixed: a commit, a digest."""
+
+    path: Path
+    origin: str
+
+
+def fetch(address: HubAddress | WebAddress, progress: Progress | None = None) -> Fetched:
+    """The file of an address: from the cache, or fetched into it and checked.
+
+    Needs the extra ``hub``. Raises ``CheckpointError`` where it cannot be had or is not what the address promises.
+    """
+    try:
+        if isinstance(address, HubAddress):
+            from resdsl.weights.remote.hub import fetch_from_hub  # noqa: PLC0415  the client takes 0.3 s to load
+
+            return fetch_from_hub(address, progress)
+        from resdsl.weights.remote.web import fetch_from_web  # noqa: PLC0415
+
+        return fetch_from_web(address, progress)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("huggingface_hub", "filelock"):
+            raise
+        raise CheckpointError.of(
+            catalogue.EXTRA_NEEDED,
+            f"to fetch `{address}`, the package `{error.name}` is needed, which is not installed",
+            "run `pip install 'resdsl[hub]'`, or download the file yourself and name it",
+        ) from None
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def failed(address: HubAddress | WebAddress, fact: str, *ways_out: str) -> CheckpointError:
+    return CheckpointError.of(catalogue.DOWNLOAD_FAILED, f"`{address}` cannot be fetched: {fact}", *ways_out)
+
+
+def altered(address: HubAddress | WebAddress, wanted: str, found: str) -> CheckpointError:
+    """What came has another digest than what was promised. It has been deleted."""
+    return CheckpointError.of(
+        catalogue.DOWNLOAD_ALTERED,
+        f"what came from `{address}` is not what was published: its SHA-256 is {found[: max(16, len(wanted))]}, "
+        f"not {wanted}",
+        "it was deleted; try again, and if that gives the same, ask whoever published it",
+    )
