@@ -119,9 +119,14 @@ class CheckpointReader:
 
 
 class DerivedFunction:
-    """A named function of arrays; the name is what the printer shows."""
+    """A named function of arrays; the name is what the printer shows.
+
+    With ``rowwise`` all operands have as many rows (places on the first axis) as the result, and rows of the result
+    depend on the same rows of the operands alone: a large tensor need not be there as a whole.
+    """
 
     name: str
+    rowwise: bool = False
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         raise NotImplementedError
