@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import struct
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from resdsl.diagnostics import catalogue
 from resdsl.runtime.files import require_file
@@ -41,7 +43,13 @@ _NOT_READ = (
     (b"version https://git-lfs", "it is a Git LFS pointer: fetch the file with `git lfs pull`"),
 )
 
-_PILLOW_SETTINGS = threading.Lock()
+_BEGINNING = 16  # bytes, of which Pillow's formats know their files
+
+_DECODERS = r"PIL\.\w+ImagePlugin"
+_QUIET = ("ignore", None, Warning, re.compile(_DECODERS), 0)
+
+_Factory = Callable[[BinaryIO, str], ImageFile.ImageFile]
+_Accept = Callable[[bytes], bool | str]
 
 
 def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -61,14 +69,15 @@ def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image
 
 
 def decode_image(data: bytes | BinaryIO, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The image that ``data`` holds, as ``load_image``; ``name`` is what messages call it."""
+    """The image that ``data`` holds, as ``load_image``; ``name`` is what messages call it. May run in any thread."""
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    _keep_pillow_quiet()
     try:
-        with _pillow_unlimited(), Image.open(stream, formats=_formats()) as image:
+        with _opened(stream) as image:
             check_pixels(image.size, f"`{name}`", max_pixels)
-            # From here on Pillow watches over images inside the image (icons), which may tell another size.
-            Image.MAX_IMAGE_PIXELS = max_pixels
             image.load()
+            # An icon holds other images, which may be larger than it tells. Pillow's own limit holds for those.
+            check_pixels(image.size, f"`{name}`", max_pixels)
             return _to_rgb(_upright(image), name)
     except RunProblem:
         raise
@@ -103,32 +112,45 @@ def _too_large(fact: str, max_pixels: int) -> RunProblem:
     )
 
 
-@contextlib.contextmanager
-def _pillow_unlimited() -> Iterator[None]:
-    """Leave it to us what Pillow opens, make its limit an error, and keep its other warnings from the user's eyes."""
-    # Both settings belong to the process: nobody else may change them meanwhile.
-    with _PILLOW_SETTINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        before = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None
+def _opened(stream: BinaryIO) -> ImageFile.ImageFile:
+    """The image that the stream begins with, its pixels not read yet.
+
+    As ``Image.open``, but for its limit of pixels: that one is a setting of the whole process, ours one of the call.
+    """
+    stream = stream if stream.seekable() else io.BytesIO(stream.read())
+    beginning = stream.read(_BEGINNING)
+    for factory, accept in _plugins():
         try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+            accepted = accept is None or accept(beginning)
+            # A text says why the file is of this format and cannot be read nevertheless.
+            if accepted and not isinstance(accepted, str):
+                stream.seek(0)
+                return factory(stream, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue  # this is how Pillow's formats say that a file is of another
+    raise UnidentifiedImageError
 
 
-def _formats() -> list[str]:
+@cache
+def _plugins() -> tuple[tuple[_Factory, _Accept | None], ...]:
     Image.init()
-    return sorted(_FORMATS & set(Image.OPEN))
+    known = [Image.OPEN[name] for name in sorted(_FORMATS & set(Image.OPEN))]
+    # Those that look at no beginning would try themselves on every file.
+    return cast("tuple[tuple[_Factory, _Accept | None], ...]", (*sorted(known, key=lambda one: one[1] is None),))
+
+
+def _keep_pillow_quiet() -> None:
+    """Keep the warnings of Pillow's decoders, about what a file says beside its pixels, from the user's eyes."""
+    # Not by `catch_warnings`: that is for one thread alone.
+    if _QUIET not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_DECODERS)
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        # A camera's broken EXIF block says nothing of the pixels: the image is taken as it lies.
-        return image
+    # A camera's broken EXIF block says nothing of the pixels: the image is taken as it lies.
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

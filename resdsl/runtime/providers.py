@@ -6,7 +6,8 @@ import contextlib
 import importlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver
 from resdsl.runtime.problem import EnvironmentProblem, RunProblem
+from resdsl.runtime.processor import processor
 from resdsl.runtime.quiet import capture, in_plain_words
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
@@ -44,13 +46,17 @@ def onnx_runtime() -> ModuleType:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What is the same whichever device a model is opened for. ``profile`` is how the files of a profile begin."""
+    """What is the same whichever device a model is opened for.
+
+    ``profile`` is how the file of a profile begins, ``entries`` are for the configuration of the session.
+    """
 
     onnxruntime: ModuleType
     model: Path | bytes
     name: str
     options: DeviceOptions
     profile: Path | None = None
+    entries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -100,8 +106,9 @@ class Opening:
         # What goes wrong is raised as well: a log on the user's terminal would tell it twice.
         options.log_severity_level = 4
         # Told the number, ONNX Runtime does not try to pin threads to processors that a container lacks.
-        options.intra_op_num_threads = self.options.threads or usable_processors()
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        options.intra_op_num_threads = self.options.threads or processor().threads
+        for key, value in {"session.record_ep_graph_assignment_info": "1", **self.entries}.items():
+            options.add_session_config_entry(key, value)
         if self.profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = os.fspath(self.profile)
@@ -120,7 +127,7 @@ class Opening:
         if not self.has(device):
             helps.append("install the build for GPUs: `pip uninstall onnxruntime`, then `pip install onnxruntime-gpu`")
         elif any(_MISSING_LIBRARY.search(cause) for cause in causes):
-            helps += _libraries_for(device)
+            helps += libraries_for(device)
         helps.append("`--device cpu` runs it on the processor")
         return EnvironmentProblem(
             Diagnostic(
@@ -151,9 +158,10 @@ def preload(onnxruntime: ModuleType, device: Device) -> None:
             importlib.import_module("tensorrt_libs")
 
 
-def usable_processors() -> int:
-    """How many processors this process may run on: a container or ``taskset`` may allow fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def libraries_for(device: Device) -> tuple[str, ...]:
+    """How to install what a GPU's provider needs."""
+    cuda = 'install the CUDA libraries: `pip install "onnxruntime-gpu[cuda,cudnn]"`'
+    return (cuda, "install TensorRT: `pip install tensorrt`") if device.kind == "tensorrt" else (cuda,)
 
 
 def _providers(device: Device, options: DeviceOptions) -> list[tuple[str, dict[str, str]]]:
@@ -199,11 +207,6 @@ def _tensorrt_options(device: Device, options: DeviceOptions) -> dict[str, str]:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
-
-
-def _libraries_for(device: Device) -> list[str]:
-    found = ['install the CUDA libraries: `pip install "onnxruntime-gpu[cuda,cudnn]"`']
-    return [*found, "install TensorRT: `pip install tensorrt`"] if device.kind == "tensorrt" else found
 
 
 def _unreadable(model: Path | bytes, name: str, reason: str) -> RunProblem:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -132,6 +133,7 @@ def open_session(
     threads: int | None = None,
     name: str | None = None,
     profile: Path | None = None,
+    entries: Mapping[str, str] = MappingProxyType({}),
 ) -> Session:
     """Load an ONNX file (or its bytes) for ``device``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``tensorrt``.
 
@@ -139,7 +141,8 @@ def open_session(
     Runtime would go on with the processor, so its own account of the providers, and of the nodes that each was given,
     decides. ``device`` may also be ``DeviceOptions``, which say more; ``threads`` is the number of processor threads,
     and wins over theirs. ``name`` is what messages call the model. With ``profile`` every run is recorded node by node
-    in a file whose name begins so; ``Session.end_profile`` gives it.
+    in a file whose name begins so; ``Session.end_profile`` gives it. ``entries`` go to ONNX Runtime's configuration of
+    the session as they are.
 
     Raises ``EnvironmentProblem`` where the device or ONNX Runtime itself cannot be used, ``RunProblem`` for a model
     that is missing or cannot be read and for a ``device`` that is not known.
@@ -151,7 +154,7 @@ def open_session(
     name = name or ("the model" if isinstance(model, bytes) else str(model))
     if isinstance(model, Path):
         require_file(model, "a model")
-    opening = Opening(onnx_runtime(), model, name, options, profile)
+    opening = Opening(onnx_runtime(), model, name, options, profile, entries)
     if asked.kind != "auto":
         return _session(opening, asked, f"{asked} was asked for")
     return _open_best(opening)

@@ -1,0 +1,55 @@
+"""What of resdsl works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import io
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import resdsl
+from resdsl.driver.specification import loads
+from resdsl.runtime import installation
+from resdsl.runtime.doctor import Finding, State, examine
+
+PROBE = """\
+model probe {
+  input x: f32[N, 64]
+  linear(64, bias = false)
+  output y
+}
+"""
+"""A network of one node, which a GPU has to run to be believed."""
+
+_LIBRARIES = ("numpy", "onnx", "lark", "pillow", "safetensors")
+
+
+def doctor() -> Iterator[Finding]:
+    """Everything that is found, as it is found; nothing is wrong unless a finding is a ``State.PROBLEM``."""
+    yield Finding("resdsl", "version", State.FINE, resdsl.__version__)
+    yield Finding("resdsl", "Python", State.FINE, f"{platform.python_version()} on {platform.platform()}")
+    for name in _LIBRARIES:
+        yield _library(name)
+    probe = io.BytesIO()
+    loads(PROBE).compile(probe)
+    yield from examine(probe.getvalue())
+    yield from _extras()
+
+
+def _library(name: str) -> Finding:
+    try:
+        return Finding("resdsl", name, State.FINE, version(name))
+    except PackageNotFoundError:
+        fix = f"`pip install --force-reinstall {name}`"
+        return Finding("resdsl", name, State.PROBLEM, "pip does not list it", (fix,))
+
+
+def _extras() -> Iterator[Finding]:
+    for extra in installation.extras_of("resdsl"):
+        needed = installation.packages("resdsl", [extra])
+        missing = [package.requirement for package in needed if not package.fits]
+        if missing:
+            fix = f"`pip install 'resdsl[{extra}]'`"
+            yield Finding("extras", extra, State.NOTE, f"lacks {', '.join(missing)}", (fix,))
+        else:
+            yield Finding("extras", extra, State.FINE, "installed")

@@ -1,0 +1,237 @@
+"""How fast models run: loading, the first run, and runs in turns, so that they stand the same load of the machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from resdsl.diagnostics import catalogue
+from resdsl.runtime.binding import Binding
+from resdsl.runtime.device import DeviceOptions
+from resdsl.runtime.inputs import random_inputs
+from resdsl.runtime.memory import peak_memory
+from resdsl.runtime.problem import RunProblem
+from resdsl.runtime.processor import processor
+from resdsl.runtime.profile import count_macs
+from resdsl.runtime.session import Session, open_session
+
+Array = npt.NDArray[Any]
+
+_FEWEST_ROUNDS = 5
+_LOADS = 4
+_MOST_ROUNDS = 100_000
+# Threads of a session that has run go on spinning for a while, in the way of the session whose turn is next.
+_IN_TURNS = {"session.force_spinning_stop": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model to be measured; ``name`` is what the results call it."""
+
+    name: str
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median, and between which two the middle half lies."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Spread:
+        low, middle, high = quantiles(numbers, n=4, method="inclusive") if len(numbers) > 1 else 3 * [numbers[0]]
+        return cls(middle, low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One model at one batch size and number of threads. Times are in seconds, of a whole batch.
+
+    ``load`` is how long it took to open the model, ``first`` its first run at this batch size; the percentiles are of
+    ``rounds`` runs after the warm-up, which had their inputs and outputs where the model runs. ``macs`` are those of
+    the batch, ``None`` where they are not known, ``memory`` is what ``peak_memory`` says. ``ratio`` is how long it
+    takes for each second of the first model, pair by pair.
+    """
+
+    model: str
+    device: str
+    batch: int
+    threads: int
+    load: float
+    first: float
+    p50: float
+    p90: float
+    p99: float
+    rounds: int
+    memory: int | None
+    macs: int | None
+    ratio: Spread
+
+    @property
+    def images_per_second(self) -> float:
+        return self.batch / self.p50
+
+    @property
+    def macs_per_second(self) -> float | None:
+        return None if self.macs is None else self.macs / self.p50
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure: every model at every ``batches`` and ``threads`` (``None``: all that may be used).
+
+    ``seconds`` is how long each model runs in each of them, after ``warmup`` runs that don't count; ``size`` are the
+    height and width of images where a model leaves them open.
+    """
+
+    batches: tuple[int, ...] = (1,)
+    threads: tuple[int | None, ...] = (None,)
+    seconds: float = 3.0
+    warmup: int = 3
+    size: tuple[int, int] | None = None
+    seed: int = 0
+
+
+def bench(
+    contenders: Sequence[Contender],
+    plan: Plan,
+    *,
+    device: DeviceOptions,
+    started: Callable[[str], object] = lambda _: None,
+) -> Iterator[Measured]:
+    """Measure the models in turns, one batch size and number of threads after the other.
+
+    Their order changes from round to round. ``started`` is told what comes next. Raises ``RunProblem`` where a model
+    cannot be opened, or cannot run at a batch size.
+    """
+    for threads in plan.threads:
+        options = replace(device, threads=threads)
+        started(f"loading, {threads or processor().threads} threads")
+        models = _loaded(contenders, options)
+        for batch in plan.batches:
+            started(f"batch {batch}, {threads or processor().threads} threads")
+            yield from _measured(models, batch, plan)
+
+
+def peak(product: bytes, *, device: DeviceOptions, rows: int, seconds: float = 1.0) -> float:
+    """The multiply-accumulates that the device does in a second, at the best: in a large product of matrices.
+
+    ``product`` is a model of one linear layer over an input ``[rows, features]``; the fastest of its runs counts.
+    """
+    session = open_session(product, device=device, name="a product of matrices")
+    feeds = random_inputs(session, batch=rows, size=None, seed=0)
+    ((_, features),) = (array.shape for array in feeds.values())
+    ((_, results),) = (port.shape for port in session.outputs)
+    assert isinstance(results, int)
+    binding = session.bind(feeds)
+    times: list[float] = []
+    while sum(times) < seconds or len(times) < _FEWEST_ROUNDS:
+        times.append(_timed(session, binding))
+    return rows * int(features) * results / min(times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model in memory. ``seconds`` is how long it takes to open."""
+
+    contender: Contender
+    options: DeviceOptions
+    session: Session
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A model with inputs of one batch size, after its first run."""
+
+    loaded: _Loaded
+    binding: Binding
+    first: float
+    memory: int | None
+    macs: int | None
+
+    @classmethod
+    def of(cls, loaded: _Loaded, batch: int, plan: Plan) -> _Ready:
+        feeds = random_inputs(loaded.session, batch=batch, size=plan.size, seed=plan.seed)
+        binding = loaded.session.bind(feeds)
+        first = _timed(loaded.session, binding)
+        memory = peak_memory(loaded.contender.file, loaded.options, batch=batch, size=plan.size)
+        return cls(loaded, binding, first, memory, _macs(loaded, feeds, batch))
+
+
+def _loaded(contenders: Sequence[Contender], options: DeviceOptions) -> list[_Loaded]:
+    """The models, each opened several times in turns; the last session of each stays."""
+    times: list[list[float]] = [[] for _ in contenders]
+    entries = _IN_TURNS if len(contenders) > 1 else {}
+    for _ in range(_LOADS):
+        sessions = []
+        for contender, taken in zip(contenders, times, strict=True):
+            start = time.perf_counter()
+            sessions.append(open_session(contender.file, device=options, name=contender.name, entries=entries))
+            taken.append(time.perf_counter() - start)
+    # The very first waits for ONNX Runtime's libraries and for the disk.
+    return [
+        _Loaded(contender, options, session, median(taken[1:]))
+        for contender, session, taken in zip(contenders, sessions, times, strict=True)
+    ]
+
+
+def _measured(models: Sequence[_Loaded], batch: int, plan: Plan) -> Iterator[Measured]:
+    ready = [_Ready.of(loaded, batch, plan) for loaded in models]
+    for _ in range(plan.warmup):
+        for one in ready:
+            one.loaded.session.run_bound(one.binding)
+    times: list[list[float]] = [[] for _ in ready]
+    turns = list(zip(ready, times, strict=True))
+    end = time.perf_counter() + plan.seconds * len(ready)
+    while len(times[0]) < _MOST_ROUNDS and (time.perf_counter() < end or len(times[0]) < _FEWEST_ROUNDS):
+        for one, taken in turns:
+            taken.append(_timed(one.loaded.session, one.binding))
+        turns.reverse()
+    for one, taken in zip(ready, times, strict=True):
+        session = one.loaded.session
+        p90, p99 = (float(value) for value in np.percentile(taken, (90, 99)))
+        yield Measured(
+            model=session.name,
+            device=str(session.device),
+            batch=batch,
+            threads=session.options.threads or processor().threads,
+            load=one.loaded.seconds,
+            first=one.first,
+            p50=median(taken),
+            p90=p90,
+            p99=p99,
+            rounds=len(taken),
+            memory=one.memory,
+            macs=one.macs,
+            ratio=Spread.of([its / base for its, base in zip(taken, times[0], strict=True)]),
+        )
+
+
+def _timed(session: Session, binding: Binding) -> float:
+    start = time.perf_counter()
+    session.run_bound(binding)
+    return time.perf_counter() - start
+
+
+def _macs(loaded: _Loaded, feeds: Mapping[str, Array], batch: int) -> int | None:
+    """Those of the batch: as the model's metadata says for one image, or counted where it says nothing."""
+    said = loaded.session.metadata.get("resdsl.macs", "")
+    if said.isascii() and said.isdigit():
+        return int(said) * batch
+    try:
+        return count_macs(loaded.contender.file, feeds, device=replace(loaded.options, cuda_graphs=False)) or None
+    except RunProblem as problem:
+        if problem.diagnostic.code in (catalogue.RUN_FAILED, catalogue.DEVICE_UNUSABLE):
+            return None
+        raise
