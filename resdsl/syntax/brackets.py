@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 
-from lark import Token
-
 from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catalogue
 from resdsl.syntax.findings import Findings
 from resdsl.syntax.lexing import CLOSING, LOST_CLOSER, OPENING, VALUE_STARTS, make_token
+from resdsl.syntax.token import Token
 
 MAX_BRACE_DEPTH = 50
 MAX_BRACKET_DEPTH = 100
@@ -39,7 +38,7 @@ class _Open:
 
     @property
     def is_body(self) -> bool:
-        return self.token.type == "LBRACE" and not self.is_enumeration
+        return self.token.kind == "LBRACE" and not self.is_enumeration
 
 
 def balance(tokens: list[Token], source: Source, findings: Findings) -> list[Token] | None:
@@ -58,8 +57,8 @@ def balance(tokens: list[Token], source: Source, findings: Findings) -> list[Tok
 
 def too_deep_error(token: Token, source: Source) -> Diagnostic:
     """A bracket beyond the limit of nesting."""
-    limit = MAX_BRACE_DEPTH if token.type == "LBRACE" else MAX_BRACKET_DEPTH
-    way_out = "move the inner part into a `block`" if token.type == "LBRACE" else "name parts of it with `const`"
+    limit = MAX_BRACE_DEPTH if token.kind == "LBRACE" else MAX_BRACKET_DEPTH
+    way_out = "move the inner part into a `block`" if token.kind == "LBRACE" else "name parts of it with `const`"
     return Diagnostic(
         catalogue.LIMIT,
         f"brackets nest deeper than {limit} levels here",
@@ -69,19 +68,19 @@ def too_deep_error(token: Token, source: Source) -> Diagnostic:
 
 
 def _span(token: Token, source: Source) -> Span:
-    return source.span(token.start_pos or 0, token.end_pos or 0)
+    return source.span(token.start, token.end)
 
 
 def _too_deep(tokens: list[Token]) -> Token | None:
     braces = brackets = 0
     for token in tokens:
-        if token.type == "LBRACE":
+        if token.kind == "LBRACE":
             braces += 1
-        elif token.type == "RBRACE":
+        elif token.kind == "RBRACE":
             braces = max(0, braces - 1)
-        elif token.type in OPENING:
+        elif token.kind in OPENING:
             brackets += 1
-        elif token.type in CLOSING:
+        elif token.kind in CLOSING:
             brackets = max(0, brackets - 1)
         else:
             continue
@@ -94,10 +93,10 @@ def _is_balanced(tokens: list[Token]) -> bool:
     """Whether all brackets match, and no definition begins in the first column inside of one."""
     expected: list[str] = []
     for position, token in enumerate(tokens):
-        if token.type in OPENING:
-            expected.append(OPENING[token.type])
-        elif token.type in CLOSING:
-            if not expected or expected.pop() != token.type:
+        if token.kind in OPENING:
+            expected.append(OPENING[token.kind])
+        elif token.kind in CLOSING:
+            if not expected or expected.pop() != token.kind:
                 return False
         elif expected and _begins_definition(tokens, position):
             return False
@@ -106,10 +105,10 @@ def _is_balanced(tokens: list[Token]) -> bool:
 
 def _begins_definition(tokens: list[Token], position: int) -> bool:
     return (
-        tokens[position].type in _STARTS_A_DEFINITION
+        tokens[position].kind in _STARTS_A_DEFINITION
         and tokens[position].column == 1
         and position + 1 < len(tokens)
-        and tokens[position + 1].type in {"NAME", "STRING"}
+        and tokens[position + 1].kind in {"NAME", "STRING"}
     )
 
 
@@ -135,26 +134,26 @@ class _Mender:
     indent: int = 1
 
     def mend(self) -> list[Token]:
-        kinds = [token.type for token in self.tokens]
+        kinds = [token.kind for token in self.tokens]
         self.missing = kinds.count("LBRACE") - kinds.count("RBRACE")
         line_begins = True
         for position, token in enumerate(self.tokens):
-            if token.type == "NEWLINE":
+            if token.kind == "NEWLINE":
                 self._end_line(position)
                 line_begins = True
             else:
                 if line_begins:
-                    self.indent = token.column or 1
+                    self.indent = token.column
                 self._leave_enumeration(token)
-                if token.type == "SEMICOLON":
+                if token.kind == "SEMICOLON":
                     self._end_arguments()
-                elif token.type in OPENING:
+                elif token.kind in OPENING:
                     self._open(token, position)
-                elif token.type in CLOSING:
+                elif token.kind in CLOSING:
                     self._close(token, position, first_on_line=line_begins)
-                elif token.type == "EQUAL":
+                elif token.kind == "EQUAL":
                     self._leave_list()
-                elif token.type in _GOES_ON_WITH_A_BODY and line_begins:
+                elif token.kind in _GOES_ON_WITH_A_BODY and line_begins:
                     self._reach_continuation(token)
                 line_begins = False
             self.kept.append(token)
@@ -168,7 +167,7 @@ class _Mender:
     def _end_line(self, position: int) -> None:
         """Note what the layout says of the brackets that are open at the end of a line."""
         following = self._following(position)
-        if following is None or not self.kept or self.kept[-1].type == "NEWLINE":
+        if following is None or not self.kept or self.kept[-1].kind == "NEWLINE":
             return
         if self.missing < 0 and self._lacks_brace(following):
             self._unopened(following)
@@ -176,35 +175,35 @@ class _Mender:
         if not self.stack:
             return
         here = len(self.kept)
-        if self.stack[-1].token.type != "LBRACE":
+        if self.stack[-1].token.kind != "LBRACE":
             if not self._may_go_on(following):
                 self._end_arguments()
             return
-        if following.type == "RBRACE":
+        if following.kind == "RBRACE":
             return
         for opened in reversed(self.stack):
-            if opened.token.type != "LBRACE":
+            if opened.token.kind != "LBRACE":
                 break
-            if opened.forgotten_at is None and (following.column or 1) <= opened.indent:
+            if opened.forgotten_at is None and following.column <= opened.indent:
                 opened.forgotten_at = here
 
     def _following(self, position: int) -> Token | None:
         """The first token of the next line that is not empty."""
-        while position < len(self.tokens) and self.tokens[position].type == "NEWLINE":
+        while position < len(self.tokens) and self.tokens[position].kind == "NEWLINE":
             position += 1
         return self.tokens[position] if position < len(self.tokens) else None
 
     def _lacks_brace(self, following: Token) -> bool:
         """Whether the line that ends here should have opened a body, as the next one is indented further."""
-        if self.stack and self.stack[-1].token.type != "LBRACE":
+        if self.stack and self.stack[-1].token.kind != "LBRACE":
             return False
-        goes_on = self.kept[-1].type in {"LBRACE", "SEMICOLON"} or following.type in {"SHORTCUT", "ELSE", "ARROW"}
-        return not goes_on and (following.column or 1) > self.indent
+        goes_on = self.kept[-1].kind in {"LBRACE", "SEMICOLON"} or following.kind in {"SHORTCUT", "ELSE", "ARROW"}
+        return not goes_on and following.column > self.indent
 
     def _unopened(self, following: Token) -> None:
         """Open the body of a header whose brace is missing, and tell of it."""
         last = self.kept[-1]
-        end = last.end_pos or 0
+        end = last.end
         self.missing += 1
         brace = make_token("LBRACE", "", end, last)
         self.kept.append(brace)
@@ -223,18 +222,18 @@ class _Mender:
     def _reach_continuation(self, token: Token) -> None:
         """At ``shortcut`` or ``else`` on a line of its own: the body before it has to be closed."""
         top = self.stack[-1] if self.stack else None
-        if self.missing > 0 and top is not None and top.is_body and 0 <= (token.column or 1) - top.indent <= 1:
+        if self.missing > 0 and top is not None and top.is_body and 0 <= token.column - top.indent <= 1:
             self.missing -= 1
             top.forgotten_at = None
-            while self.kept and self.kept[-1].type == "NEWLINE":
+            while self.kept and self.kept[-1].kind == "NEWLINE":
                 self.kept.pop()
             self._forget_top(token)
 
     def _leave_list(self) -> None:
         """Note where a list ends before an argument by name: ``(mean = [1, 2, std = [3, 4])``."""
         top = self.stack[-1] if self.stack else None
-        if top and top.token.type == "LSQB" and top.forgotten_at is None and len(self.kept) > 2:
-            top.forgotten_at = len(self.kept) - (2 if self.kept[-2].type == "COMMA" else 1)
+        if top and top.token.kind == "LSQB" and top.forgotten_at is None and len(self.kept) > 2:
+            top.forgotten_at = len(self.kept) - (2 if self.kept[-2].kind == "COMMA" else 1)
 
     def _end_arguments(self) -> None:
         """Note that the statement ends here, and with it all brackets in it."""
@@ -248,30 +247,30 @@ class _Mender:
         top = self.stack[-1] if self.stack else None
         if not top or not top.is_enumeration or top.forgotten_at is not None:
             return
-        if not token.isidentifier() and token.type not in {"COMMA", "RBRACE"}:
+        if not token.isidentifier() and token.kind not in {"COMMA", "RBRACE"}:
             top.forgotten_at = len(self.kept)
 
     def _may_go_on(self, following: Token) -> bool:
         """Whether a list of arguments may go on in the next line."""
-        if following.type in _STARTS_A_STATEMENT:
+        if following.kind in _STARTS_A_STATEMENT:
             return False
-        return self.kept[-1].type not in _ENDS_A_VALUE or following.type not in VALUE_STARTS
+        return self.kept[-1].kind not in _ENDS_A_VALUE or following.kind not in VALUE_STARTS
 
     def _open(self, token: Token, position: int) -> None:
-        in_parentheses = bool(self.stack) and self.stack[-1].token.type == "LPAR"
-        enumerates = in_parentheses and self.tokens[position - 1].type == "COLON"
-        if token.type == "LBRACE" and not enumerates:
-            while self.stack and self.stack[-1].token.type != "LBRACE":
+        in_parentheses = bool(self.stack) and self.stack[-1].token.kind == "LPAR"
+        enumerates = in_parentheses and self.tokens[position - 1].kind == "COLON"
+        if token.kind == "LBRACE" and not enumerates:
+            while self.stack and self.stack[-1].token.kind != "LBRACE":
                 self._forget_top(token)
-        self.stack.append(_Open(token, self.indent, is_enumeration=token.type == "LBRACE" and enumerates))
+        self.stack.append(_Open(token, self.indent, is_enumeration=token.kind == "LBRACE" and enumerates))
 
     def _close(self, token: Token, position: int, *, first_on_line: bool) -> None:
         """Match a closing bracket, or mark it as lost."""
-        if token.type == "RBRACE":
+        if token.kind == "RBRACE":
             self._close_brace(token, first_on_line=first_on_line)
             return
         inner = takewhile(lambda opened: not opened.is_body, reversed(self.stack))
-        opener = next((opened for opened in inner if OPENING[opened.token.type] == token.type), None)
+        opener = next((opened for opened in inner if OPENING[opened.token.kind] == token.kind), None)
         if opener is not None:
             while self.stack[-1] is not opener:
                 self._forget_top(token)
@@ -281,30 +280,30 @@ class _Mender:
         elif self.stack and self.stack[-1].is_body and self._is_meant_as_argument_list(self.stack[-1].token, token):
             self._wrong_opening(self.stack.pop().token, token)
         else:
-            token.type = LOST_CLOSER
+            token.kind = LOST_CLOSER
 
     def _closes_later(self, position: int) -> bool:
         """Whether the innermost bracket is closed by its own kind further on in the line."""
-        opening = self.stack[-1].token.type
+        opening = self.stack[-1].token.kind
         depth = 1
         for token in self.tokens[position + 1 :]:
-            if token.type in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE"}:
+            if token.kind in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE"}:
                 return False
-            depth += (token.type == opening) - (token.type == OPENING[opening])
+            depth += (token.kind == opening) - (token.kind == OPENING[opening])
             if depth == 0:
                 return True
         return False
 
     def _is_meant_as_argument_list(self, opening: Token, closing: Token) -> bool:
         """Whether a brace was meant as a parenthesis: ``conv{64, 3x3)``."""
-        start = opening.start_pos or 0
+        start = opening.start
         return start > 0 and self.source.text[start - 1].isalnum() and opening.line == closing.line
 
     def _close_brace(self, token: Token, *, first_on_line: bool) -> None:
-        column = token.column or 1
-        braces = [opened for opened in self.stack if opened.token.type == "LBRACE"]
+        column = token.column
+        braces = [opened for opened in self.stack if opened.token.kind == "LBRACE"]
         on_top = self.stack[-1] if self.stack else None
-        if on_top is not None and on_top.token.type != "LBRACE" and (self.missing < 0 or not braces):
+        if on_top is not None and on_top.token.kind != "LBRACE" and (self.missing < 0 or not braces):
             self.missing += 1
             self._mismatch(self.stack.pop().token, token)
             return
@@ -313,9 +312,9 @@ class _Mender:
         )
         if is_lost:
             self.missing += 1
-            token.type = LOST_CLOSER
+            token.kind = LOST_CLOSER
             return
-        while self.stack[-1].token.type != "LBRACE":
+        while self.stack[-1].token.kind != "LBRACE":
             self._forget_top(token)
         while self.missing > 0 and first_on_line and len(braces) > 1 and column < braces[-1].indent:
             self.missing -= 1
@@ -329,16 +328,16 @@ class _Mender:
         opened = self.stack.pop()
         position = len(self.kept) if opened.forgotten_at is None else opened.forgotten_at
         if opened.forgotten_at is None and noticed is None:
-            while position and self.kept[position - 1].type == "NEWLINE":
+            while position and self.kept[position - 1].kind == "NEWLINE":
                 position -= 1
         previous = self.kept[position - 1]
-        closing = OPENING[opened.token.type]
-        end = previous.end_pos or 0
+        closing = OPENING[opened.token.kind]
+        end = previous.end
         self.insertions.append((position, len(self.insertions), make_token(closing, "", end, previous)))
         self.findings.report_bracket(self._unclosed(opened, noticed, end))
 
     def _unclosed(self, opened: _Open, noticed: Token | None, end: int) -> Diagnostic:
-        text, closing = _TEXT[opened.token.type], _TEXT[OPENING[opened.token.type]]
+        text, closing = _TEXT[opened.token.kind], _TEXT[OPENING[opened.token.kind]]
         way_out = f"write `{closing}` where it ends"
         fix = None
         if opened.forgotten_at is not None or noticed is not None:
@@ -363,7 +362,7 @@ class _Mender:
 
     def _next_definition(self) -> Span | None:
         """Where the definition behind these tokens begins."""
-        end = self.tokens[-1].end_pos or 0
+        end = self.tokens[-1].end
         rest = self.source.text[end:]
         if not rest.strip():
             return None
@@ -372,9 +371,9 @@ class _Mender:
         return self.source.span(start, start + len(word))
 
     def _mismatch(self, opening: Token, closing: Token) -> None:
-        right = OPENING[opening.type]
+        right = OPENING[opening.kind]
         wrong, place = str(closing), _span(closing, self.source)
-        closing.type = right
+        closing.kind = right
         if self.findings.may_follow_from_a_bracket(place):
             return
         self.findings.report_bracket(
@@ -389,8 +388,8 @@ class _Mender:
         )
 
     def _wrong_opening(self, opening: Token, closing: Token) -> None:
-        place, right = _span(opening, self.source), "(" if closing.type == "RPAR" else "["
-        opening.type = "LPAR" if closing.type == "RPAR" else "LSQB"
+        place, right = _span(opening, self.source), "(" if closing.kind == "RPAR" else "["
+        opening.kind = "LPAR" if closing.kind == "RPAR" else "LSQB"
         self.missing -= 1
         if self.findings.may_follow_from_a_bracket(place):
             return

@@ -1,30 +1,19 @@
 """From reductions of the grammar to nodes of the tree.
 
-Lark calls a `Builder` for every rule as it is recognised: no tree is walked, so depth costs no recursion.
+A node is made for every rule as it is recognised: no tree is walked, so depth costs no recursion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from lark import Token
-
-from resdsl.diagnostics import Span
 from resdsl.syntax import tree
 from resdsl.syntax.mistakes import meaning
 from resdsl.syntax.nodes import Nodes
+from resdsl.syntax.tables import IDENTIFIER, MISSING, TOKEN, VALUE, Tables
+from resdsl.syntax.token import Token
 
 MAX_EXPRESSION_DEPTH = 100
-
-# Tokens that say more than their place in the rule does; the others are dropped.
-_TELLING = frozenset({
-    "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "LABEL", "LABEL_NAME", "MODEL", "BLOCK", "RESIDUAL",
-    "CONCAT", "ADD", "MUL", "MEAN", "NOT", "AND", "OR", "EQUALITY", "ORDER", "OTHER_ORDER",
-    "PLUS", "MINUS", "STAR", "SLASH", "DOUBLE_SLASH", "PERCENT",
-})  # fmt: skip
 
 # The rules that can do with a Broken child. A mistake in a part of any other makes the whole Broken.
 _CONTAINERS = frozenset({"module", "body", "broken"})
@@ -33,59 +22,58 @@ _DEEPENING = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
 class Piece:
     """What stands on the parser's stack for a rule: its value, where it was read from, how deep it nests."""
 
-    value: Any
-    span: Span
-    depth: int
+    __slots__ = ("depth", "end", "start", "value")
+
+    def __init__(self, value: Any, start: int, end: int, depth: int) -> None:
+        self.value = value
+        self.start = start
+        self.end = end
+        self.depth = depth
 
 
 class Builder:
-    """The callbacks of the grammar, one attribute per rule, as Lark asks for them.
+    """Makes the pieces of one text.
 
-    The rule ``r`` becomes ``nodes.r(span, *children)``: the values of its named parts in order, with ``None`` for an
-    optional part that is missing. ``nodes`` belongs to the text that is being parsed.
+    The rule ``r`` becomes ``nodes.r(span, *values)``: the values of its named parts in order, with ``None`` for an
+    optional part that is missing.
     """
 
-    nodes: Nodes
+    def __init__(self, tables: Tables, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._methods = {method: getattr(nodes, method) for _, _, method, _ in tables.rules if method}
 
-    def __getattr__(self, rule: str) -> Callable[[list[Any]], Piece]:
-        if not hasattr(Nodes, rule):
-            raise AttributeError(rule)
-        return partial(self._reduce, rule)
-
-    def _reduce(self, rule: str, children: list[Any]) -> Piece:
-        nodes = self.nodes
+    def reduce(self, method: str | None, parts: list[tuple[int, int]], children: list[Token | Piece]) -> Piece:
+        """The piece that a rule makes of its children; ``parts`` says which of them are used, and how."""
+        nodes = self._nodes
         values: list[Any] = []
         depth = 0
-        start = end = None
-        for child in children:
-            if child is None:
-                values.append(None)
-                continue
-            if isinstance(child, Token):
-                first, last = child.start_pos or 0, child.end_pos or 0
-                if child.type == "NAME":
-                    values.append(tree.Identifier(str(child), span=nodes.span(first, last)))
-                elif child.type in _TELLING:
-                    values.append(child)
-            else:
+        for position, how in parts:
+            child: Any = children[position] if how != MISSING else None
+            if how == VALUE:
                 values.append(child.value)
                 depth = max(depth, child.depth)
-                _, first, last = child.span
-            start = first if start is None else start
-            end = last
-        span = nodes.span(start or 0, end or 0)
-        if rule not in _CONTAINERS:
-            if any(isinstance(value, tree.Broken) for value in values):
-                return Piece(tree.Broken(span=span), span, 0)
-            if rule in _DEEPENING:
-                depth += 1
-                if depth > MAX_EXPRESSION_DEPTH:
-                    nodes.findings.report(meaning.nested_too_deep(span, MAX_EXPRESSION_DEPTH))
-                    return Piece(tree.Broken(span=span), span, 0)
-        else:
+            elif how == IDENTIFIER:
+                values.append(tree.Identifier(str(child), span=nodes.span(child.start, child.end)))
+            elif how == TOKEN or child is None:
+                values.append(child)
+            else:
+                # A list grows at its right end: what was read of it so far comes first, and nobody else needs it.
+                values = [*values, *child.value] if values else child.value
+                depth = max(depth, child.depth)
+        start, end = (children[0].start, children[-1].end) if children else (0, 0)
+        if method is None:
+            return Piece(values, start, end, depth)
+        span = nodes.span(start, end)
+        if method in _CONTAINERS:
             depth = 0
-        return Piece(getattr(nodes, rule)(span, *values), span, depth)
+        elif tree.Broken in map(type, values):
+            return Piece(tree.Broken(span=span), start, end, 0)
+        elif method in _DEEPENING:
+            depth += 1
+            if depth > MAX_EXPRESSION_DEPTH:
+                nodes.findings.report(meaning.nested_too_deep(span, MAX_EXPRESSION_DEPTH))
+                return Piece(tree.Broken(span=span), start, end, 0)
+        return Piece(self._methods[method](span, *values), start, end, depth)

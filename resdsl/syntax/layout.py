@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lark import Token
-
+from resdsl.syntax.token import Token
 from resdsl.syntax.tree import Comment
 
 _CALLABLE = frozenset({"NAME", "LABEL_NAME", "RESIDUAL"})
@@ -156,7 +155,7 @@ class _Reader:
         statement: Statement | None = None
         while self._position < len(self._stream):
             part = self._stream[self._position]
-            if isinstance(part, Token) and part.type == "RBRACE":
+            if isinstance(part, Token) and part.kind == "RBRACE":
                 block.one_line = part.line == block.first_line
                 break
             if isinstance(part, Comment):
@@ -165,13 +164,13 @@ class _Reader:
                     self._pending.append(part.text)
                     continue
                 self._comment(part, block)
-            elif part.type in {"NEWLINE", "SEMICOLON", "$END"}:
+            elif part.kind in {"NEWLINE", "SEMICOLON", "$END"}:
                 self._position += 1
                 self._finish(statement, block)
                 statement = None
             else:
                 if statement is None:
-                    statement = Statement(part.line or 1)
+                    statement = Statement(part.line)
                     block.entries.append(statement)
                 self._piece(part, statement.pieces)
                 statement.last_line = self._line_before()
@@ -186,11 +185,11 @@ class _Reader:
     def _ends_statement(self) -> bool:
         """Whether what comes next is not the rest of a statement."""
         following = next((part for part in self._stream[self._position :] if isinstance(part, Token)), None)
-        return following is None or following.type not in {"SHORTCUT", "ELSE", "ARROW"}
+        return following is None or following.kind not in {"SHORTCUT", "ELSE", "ARROW"}
 
     def _line_before(self) -> int:
         before = self._stream[self._position - 1]
-        return (before.end_line or 0) if isinstance(before, Token) else 0
+        return before.line if isinstance(before, Token) else 0
 
     def _comment(self, comment: Comment, block: Block) -> None:
         line = comment.span.position.line
@@ -205,24 +204,24 @@ class _Reader:
     def _piece(self, token: Token, pieces: list[Piece]) -> None:
         before = pieces[-1] if pieces else None
         self._position += 1
-        if token.type == "LBRACE" and not self._open_groups:
-            line = token.line or 1
+        if token.kind == "LBRACE" and not self._open_groups:
+            line = token.line
             block = Block(line, [CommentLine(text, line) for text in self._pending])
             self._pending = []
             self.entries(block)
             self._position += 1
             pieces.append(block)
-        elif token.type in {"LPAR", "LSQB", "LBRACE"}:
+        elif token.kind in {"LPAR", "LSQB", "LBRACE"}:
             pieces.append(self._group(token, before))
         else:
             is_value = isinstance(before, Group) or (isinstance(before, Word) and before.kind in _VALUES)
-            pieces.append(Word(token.type, str(token), hugs=token.type == "MINUS" and not is_value))
+            pieces.append(Word(token.kind, str(token), hugs=token.kind == "MINUS" and not is_value))
 
     def _group(self, token: Token, before: Piece | None) -> Group:
         kind = before.kind if isinstance(before, Word) else ""
-        if token.type == "LPAR":
+        if token.kind == "LPAR":
             group = Group("(", ")", kind in _CALLABLE or kind == "STRING", kind in _CALLABLE)
-        elif token.type == "LSQB":
+        elif token.kind == "LSQB":
             hugs = isinstance(before, Group) or kind in {"NAME", "STRING"}
             group = Group("[", "]", not hugs, hugs)
         else:
@@ -239,12 +238,12 @@ class _Reader:
             if isinstance(part, Comment):
                 self._position += 1
                 self._item_comment(part, group, item)
-            elif part.type == "COMMA":
+            elif part.kind == "COMMA":
                 self._position += 1
                 group.items.append(item)
                 group.takes_comma = True
                 item = Item()
-            elif part.type in {"RPAR", "RSQB", "RBRACE"}:
+            elif part.kind in {"RPAR", "RSQB", "RBRACE"}:
                 self._position += 1
                 if item.pieces:
                     group.items.append(item)
@@ -268,7 +267,7 @@ class _Reader:
 
 
 def _start(part: Token | Comment) -> int:
-    return part.span.start if isinstance(part, Comment) else part.start_pos or 0
+    return part.span.start if isinstance(part, Comment) else part.start
 
 
 def read_layout(tokens: Iterable[Token], comments: Iterable[Comment]) -> Block:

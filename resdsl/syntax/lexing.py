@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from lark import Token
-
 from resdsl.diagnostics import Source
+from resdsl.syntax.tables import Tables
+from resdsl.syntax.token import Token
 from resdsl.syntax.tree import Comment
 
 RESERVED = frozenset({"if", "else", "and", "or", "not", "true", "false"})
 """Keywords that cannot be names."""
 
-END = "$END"
 OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSING = frozenset(OPENING.values())
 
@@ -41,24 +40,38 @@ _STAGE_NAME = re.compile(
 )
 
 
+def lex(text: str, tables: Tables) -> list[Token]:
+    """All tokens of a text but blanks. Never fails: text that is nothing makes tokens too."""
+    tokens: list[Token] = []
+    blank, keywords = tables.blank, tables.keywords
+    line, before_line = 1, -1
+    for match in tables.pattern.finditer(text):
+        kind = match.lastgroup or ""
+        if kind == blank:
+            continue
+        piece = match.group()
+        if kind == "NAME":
+            kind = keywords.get(piece, kind)
+        start, end = match.span()
+        tokens.append(Token(kind, piece, start, end, line, start - before_line))
+        if kind == "NEWLINE":
+            line, before_line = line + 1, end - 1
+    return tokens
+
+
 def make_token(kind: str, text: str, start: int, like: Token) -> Token:
     """A token at an offset, on the line of another."""
-    end = start + len(text)
-    return Token(kind, text, start, like.line, like.column, like.end_line, like.end_column, end)
+    return Token(kind, text, start, start + len(text), like.line, like.column)
 
 
 def retyped(token: Token, kind: str, text: str | None = None) -> Token:
     """What a token is taken for: of another kind, perhaps with another text, at the same place."""
-    made = make_token(kind, str(token) if text is None else text, token.start_pos or 0, token)
-    made.end_pos = token.end_pos
-    return made
+    return Token(kind, str(token) if text is None else text, token.start, token.end, token.line, token.column)
 
 
 def inserted(kind: str, text: str, before: Token) -> Token:
     """A token that the text lacks, right before another; it takes no room."""
-    made = make_token(kind, text, before.start_pos or 0, before)
-    made.end_pos = before.start_pos
-    return made
+    return Token(kind, text, before.start, before.start, before.line, before.column)
 
 
 def separate_comments(tokens: Iterable[Token], source: Source) -> tuple[list[Token], tuple[Comment, ...]]:
@@ -66,11 +79,11 @@ def separate_comments(tokens: Iterable[Token], source: Source) -> tuple[list[Tok
     code: list[Token] = []
     comments: list[Comment] = []
     for token in tokens:
-        if token.type != "COMMENT":
+        if token.kind != "COMMENT":
             code.append(token)
             continue
-        own_line = not code or code[-1].type == "NEWLINE"
-        start = token.start_pos or 0
+        own_line = not code or code[-1].kind == "NEWLINE"
+        start = token.start
         comments.append(Comment(token.rstrip(), own_line, span=source.span(start, start + len(token.rstrip()))))
     return code, tuple(comments)
 
@@ -82,19 +95,19 @@ def find_slash_comments(tokens: list[Token], text: str) -> list[Token]:
     expects_expression = False
     skip_to = -1
     for token in tokens:
-        start = token.start_pos or 0
+        start = token.start
         if start < skip_to:
             continue
-        if token.type in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE"}:
+        if token.kind in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE"}:
             expects_expression = False
-        elif token.type in {"LPAR", "LSQB"}:
+        elif token.kind in {"LPAR", "LSQB"}:
             depth += 1
-        elif token.type in {"RPAR", "RSQB"}:
+        elif token.kind in {"RPAR", "RSQB"}:
             depth = max(0, depth - 1)
-        elif token.type in _BEFORE_BARE_EXPRESSIONS:
+        elif token.kind in _BEFORE_BARE_EXPRESSIONS:
             expects_expression = True
-        elif token.type == "DOUBLE_SLASH" and (
-            not found or found[-1].type in _NEVER_BEFORE_OPERATOR or not (depth or expects_expression)
+        elif token.kind == "DOUBLE_SLASH" and (
+            not found or found[-1].kind in _NEVER_BEFORE_OPERATOR or not (depth or expects_expression)
         ):
             line_end = text.find("\n", start)
             skip_to = len(text) if line_end < 0 else line_end
@@ -115,26 +128,27 @@ def plain_kind(label: Token, keywords: Mapping[str, str]) -> str:
 def join_stage_names(tokens: list[Token], text: str) -> list[Token]:
     """Make one LABEL_NAME of the pieces of a name behind ``stage``: ``layer{i}``, ``features.0``, ``add``."""
     joined: list[Token] = []
-    position = 0
-    while position < len(tokens):
-        token = tokens[position]
-        if joined and joined[-1].type == "STAGE" and not _is_value(joined):
-            name = _STAGE_NAME.match(text, token.start_pos or 0)
-            pieces = 0
-            while name and position + pieces < len(tokens) and (tokens[position + pieces].end_pos or 0) <= name.end():
-                pieces += 1
-            if name and pieces and tokens[position + pieces - 1].end_pos == name.end():
-                joined.append(make_token("LABEL_NAME", name.group(), name.start(), token))
-                position += pieces
-                continue
-        joined.append(token)
-        position += 1
-    return joined
+    rest = 0
+    for position, token in enumerate(tokens):
+        if token.kind != "STAGE" or position < rest:
+            continue
+        joined += tokens[rest : position + 1]
+        rest = position + 1
+        if rest == len(tokens) or _is_value(joined):
+            continue
+        name = _STAGE_NAME.match(text, tokens[rest].start)
+        end = rest
+        while name and end < len(tokens) and tokens[end].end <= name.end():
+            end += 1
+        if name and end > rest and tokens[end - 1].end == name.end():
+            joined.append(make_token("LABEL_NAME", name.group(), name.start(), tokens[rest]))
+            rest = end
+    return joined + tokens[rest:]
 
 
 def _is_value(tokens: list[Token]) -> bool:
     """Whether the last token, ``stage``, is a value in an expression: ``pad if stage == 1``."""
-    return len(tokens) > 1 and tokens[-2].type not in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COLON"}
+    return len(tokens) > 1 and tokens[-2].kind not in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COLON"}
 
 
 def drop_newlines(tokens: list[Token]) -> list[Token]:
@@ -142,20 +156,20 @@ def drop_newlines(tokens: list[Token]) -> list[Token]:
     kept: list[Token] = []
     depths = [0]
     for token in tokens:
-        if token.type == "NEWLINE":
-            if depths[-1] or (kept and kept[-1].type == "NEWLINE"):
+        if token.kind == "NEWLINE":
+            if depths[-1] or (kept and kept[-1].kind == "NEWLINE"):
                 continue
-        elif token.type == "LBRACE":
+        elif token.kind == "LBRACE":
             # Braces in parentheses are an enumeration, whose lines are those of the parentheses.
             depths.append(1 if depths[-1] else 0)
-        elif token.type == "RBRACE":
+        elif token.kind == "RBRACE":
             if len(depths) > 1:
                 depths.pop()
-        elif token.type in OPENING:
+        elif token.kind in OPENING:
             depths[-1] += 1
-        elif token.type in CLOSING:
+        elif token.kind in CLOSING:
             depths[-1] = max(0, depths[-1] - 1)
-        elif token.type in _JOINED_TO_THE_LINE_BEFORE and kept and kept[-1].type == "NEWLINE":
+        elif token.kind in _JOINED_TO_THE_LINE_BEFORE and kept and kept[-1].kind == "NEWLINE":
             kept.pop()
         kept.append(token)
     return kept

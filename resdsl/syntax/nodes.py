@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lark import Token
-
 from resdsl.diagnostics import Source, Span
 from resdsl.syntax import tree
 from resdsl.syntax.findings import Findings
 from resdsl.syntax.mistakes import meaning
 from resdsl.syntax.numbers import number_value, size_value
+from resdsl.syntax.token import Token
 
 ParseHole = Callable[[int, int], tree.Expression | tree.Broken]
 """Parses the text between two offsets as one expression."""
@@ -298,7 +297,4 @@ class Nodes:
         return tree.String(_ESCAPE.sub(r"\1", text[1:-1]), span=self._token_span(text))
 
     def _token_span(self, token: Token) -> Span:
-        start, end = token.start_pos, token.end_pos
-        if start is None or end is None:
-            raise ValueError(f"{token!r} has no place")
-        return self.span(start, end)
+        return self.span(token.start, token.end)

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lark import Token
-
 from resdsl.diagnostics import Source, Span
 from resdsl.syntax.automaton import Automaton
-from resdsl.syntax.lexing import CLOSING, END, OPENING
-from resdsl.syntax.tables import HOLE
+from resdsl.syntax.lexing import CLOSING, OPENING
+from resdsl.syntax.tables import END, HOLE
+from resdsl.syntax.token import Token
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Place:
 
     @property
     def kind(self) -> str:
-        return self.token.type
+        return self.token.kind
 
     @property
     def previous(self) -> Token | None:
@@ -50,14 +49,14 @@ class Place:
         position = self.position
         if offset is None:
             return position
-        while position > 0 and (self.tokens[position - 1].start_pos or 0) >= offset:
+        while position > 0 and self.tokens[position - 1].start >= offset:
             position -= 1
         return position
 
     @cached_property
     def head(self) -> int:
         """The position of the first token behind the statement's label."""
-        kinds = [token.type for token in self.tokens[self.start : self.start + 2]]
+        kinds = [token.kind for token in self.tokens[self.start : self.start + 2]]
         return self.start + 2 if kinds == ["LABEL", "COLON"] else self.start
 
     @cached_property
@@ -75,9 +74,9 @@ class Place:
         """The innermost bracket of the statement that is open here."""
         stack: list[Token] = []
         for token in self.tokens[self.start : self.position]:
-            if token.type in OPENING:
+            if token.kind in OPENING:
                 stack.append(token)
-            elif token.type in CLOSING and stack:
+            elif token.kind in CLOSING and stack:
                 stack.pop()
         return stack[-1] if stack else None
 
@@ -86,7 +85,7 @@ class Place:
         """The position behind the last token of the statement, as far as no body begins."""
         depth = 0
         for position in range(self.position, len(self.tokens)):
-            kind = self.tokens[position].type
+            kind = self.tokens[position].kind
             if kind in {"NEWLINE", END} or (depth == 0 and kind in {"SEMICOLON", "LBRACE", "ARROW"}):
                 return position
             if kind in OPENING:
@@ -101,7 +100,7 @@ class Place:
         return self.automaton.accepts(*kinds)
 
     def span(self, token: Token) -> Span:
-        return self.source.span(token.start_pos or 0, token.end_pos or 0)
+        return self.source.span(token.start, token.end)
 
     @property
     def here(self) -> Span:
@@ -114,6 +113,6 @@ class Place:
     def behind(self) -> Span:
         """The empty place right behind the token before."""
         if self.position == 0:
-            return self.source.span(self.token.start_pos or 0, self.token.start_pos or 0)
-        end = self.tokens[self.position - 1].end_pos or 0
+            return self.source.span(self.token.start, self.token.start)
+        end = self.tokens[self.position - 1].end
         return self.source.span(end, end)

@@ -1,69 +1,65 @@
-"""The LALR tables of the grammar, and the lexer that its terminals make."""
+"""The LALR tables of the grammar, and the pattern of its terminals, ready made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+import zlib
 from functools import cache
-from importlib.resources import files
-
-from lark import Lark, Token
-from lark.lexer import BasicLexer, LexerThread
-
-from resdsl.syntax.builder import Builder
+from pathlib import Path
+from typing import Any
 
 MODULE = "module"
 HOLE = "hole"
+END = "$END"
+"""The terminal that ends a text."""
 
+GRAMMAR = Path(__file__).with_name("grammar.lark")
+READY = Path(__file__).with_name("tables.json")
 
-class _Kept:
-    """Lark's way to keep terminals that no rule uses: comments, and text that is wrong in itself."""
-
-    always_accept = (
-        "COMMENT",
-        "BAD_STRING",
-        "OPEN_STRING",
-        "SINGLE_QUOTED",
-        "BAD_NUMBER",
-        "DOTTED_NAME",
-        "FOREIGN_NAME",
-        "FOREIGN_OPERATOR",
-        "STRAY",
-    )
-
-    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        return stream
+# How a part of a rule is handed to the method that makes what the rule means.
+VALUE = 0
+TOKEN = 1
+IDENTIFIER = 2
+SPLICED = 3
+"""It is itself a list of parts."""
+MISSING = 4
+"""An optional part that is not there: ``None``."""
 
 
 class Tables:
-    """What is made from the grammar once per process."""
+    """What the parser needs to know of the grammar. ``data`` is what `resdsl.syntax.make_tables` makes."""
 
-    def __init__(self) -> None:
-        self.builder = Builder()
-        self.lark = Lark(
-            files("resdsl.syntax").joinpath("grammar.lark").read_text(encoding="utf-8"),
-            parser="lalr",
-            lexer="basic",
-            start=[MODULE, HOLE],
-            transformer=self.builder,
-            postlex=_Kept(),
-            keep_all_tokens=True,
-        )
-        self._lexer = BasicLexer(self.lark.lexer_conf)
-        words = {
-            terminal.pattern.value: terminal.name
-            for terminal in self.lark.terminals
-            if terminal.pattern.type == "str" and terminal.pattern.value.isidentifier()
-        }
-        self.keywords: dict[str, str] = words
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.pattern: re.Pattern[str] = re.compile(data["pattern"])
+        """Matches any token, and blanks; the name of the group is the kind. There is no text that it does not match."""
+        self.blank: str = data["blank"]
+        self.keywords: dict[str, str] = data["keywords"]
         """The terminal of each keyword."""
-
-    def lex(self, text: str) -> Iterator[Token]:
-        """All tokens of a text but blanks. Never fails: text that is nothing makes tokens too."""
-        stream: Iterator[Token] = LexerThread.from_text(self._lexer, text).lex(None)  # type: ignore[no-untyped-call]
-        return stream
+        self.starts: dict[str, int] = data["starts"]
+        self.ends: dict[str, int] = data["ends"]
+        self.rules: list[tuple[str, int, str | None, list[tuple[int, int]]]] = data["rules"]
+        """What it makes, of how many parts, the method of `Nodes` for that, and the parts that the method is handed:
+        their positions, and how. The method is ``""`` where the only part stands for the whole (in Lark: ``?rule``),
+        ``None`` where the parts become parts of another rule (``_rule``).
+        """
+        self.actions: list[dict[str, int]] = data["actions"]
+        """For each state what to do at a terminal: shift and go to a state, or reduce by the rule ``-1 - action``."""
+        self.gotos: list[dict[str, int]] = data["gotos"]
+        """For each state where to go when something was made."""
 
 
 @cache
 def tables() -> Tables:
-    """Built when first asked for."""
-    return Tables()
+    """Read when first asked for. Where they are not those of the grammar beside them, Lark makes them anew."""
+    data = json.loads(READY.read_bytes())
+    if data["grammar"] != digest(GRAMMAR.read_bytes()):
+        from resdsl.syntax.make_tables import make_tables  # noqa: PLC0415  who edits the grammar waits for Lark
+
+        data = make_tables()
+    return Tables(data)
+
+
+def digest(grammar: bytes) -> int:
+    """Tells a grammar from an edited one; line ends don't count."""
+    return zlib.crc32(grammar.replace(b"\r\n", b"\n"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from lark import Token
+from resdsl.syntax.token import Token
 
 _OPERATORS = frozenset({
     "PLUS", "MINUS", "STAR", "SLASH", "DOUBLE_SLASH", "PERCENT", "EQUALITY", "ORDER", "OTHER_ORDER", "AND", "OR",
@@ -49,10 +49,10 @@ def shown(text: str) -> str:
 
 def found(token: Token) -> str:
     """What a token is called where it was not expected."""
-    if token.type == "$END":
+    if token.kind == "$END":
         return "the end of the file"
     # A token without text is a bracket that was missing: what the author sees is that the line ends.
-    if token.type == "NEWLINE" or not token:
+    if token.kind == "NEWLINE" or not token:
         return "the end of the line"
     return f"`{shown(token)}`"
 

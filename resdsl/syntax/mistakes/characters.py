@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lark import Token
-
 from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catalogue
 from resdsl.syntax.lexing import LOST_CLOSER, SLASH_COMMENT, make_token, retyped
+from resdsl.syntax.token import Token
 
 # Characters that look like, or do elsewhere, what another one does here.
 _INSTEAD = {
@@ -91,8 +90,8 @@ class WrongText:
 
 def wrong_text(token: Token, source: Source) -> WrongText | None:
     """What is wrong with a token in itself, if anything is."""
-    span = source.span(token.start_pos or 0, token.end_pos or 0)
-    match token.type:
+    span = source.span(token.start, token.end)
+    match token.kind:
         case "BAD_STRING":
             return _bad_escape(token, span)
         case "OPEN_STRING":
@@ -107,9 +106,9 @@ def wrong_text(token: Token, source: Source) -> WrongText | None:
             return _foreign_operator(token, span)
         case "STRAY":
             return _stray(token, span)
-        case _ if token.type == SLASH_COMMENT:
+        case _ if token.kind == SLASH_COMMENT:
             return _slash_comment(span)
-        case _ if token.type == LOST_CLOSER:
+        case _ if token.kind == LOST_CLOSER:
             return _lost_closer(token, span)
         case _:
             return None
@@ -189,7 +188,7 @@ def _bad_number_instead(token: Token) -> tuple[Token, ...]:
     repeat = _REPEAT.fullmatch(token)
     if repeat is None:
         return (retyped(token, "BAD_VALUE"),)
-    start = token.start_pos or 0
+    start = token.start
     pieces = [make_token("INT", repeat[1], start, token), make_token("X", "x", start + repeat.end(1), token)]
     if repeat[2]:
         pieces.append(make_token("NAME", repeat[2], start + repeat.start(2), token))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from resdsl.syntax.lexing import END
 from resdsl.syntax.mistakes import keywords, repeats, statements, values
 from resdsl.syntax.mistakes.explanation import Explanation, error
 from resdsl.syntax.place import Place
+from resdsl.syntax.tables import END
 from resdsl.syntax.wording import expected, found, shown
 
 _RECOGNIZERS = (*keywords.RECOGNIZERS, *values.RECOGNIZERS, *repeats.RECOGNIZERS, *statements.RECOGNIZERS)
@@ -25,7 +25,7 @@ def _anything_else(place: Place) -> Explanation:
     wanted = _wanted(place)
     what = "the end of the label's braces" if place.in_hole and place.kind in {"NEWLINE", END} else found(place.token)
     previous = place.previous
-    where = f" behind `{shown(previous)}`" if previous and previous.type != "NEWLINE" else ""
+    where = f" behind `{shown(previous)}`" if previous and previous.kind != "NEWLINE" else ""
     message = f"expected {wanted}{where}, found {what}" if wanted else f"{what} does not belong here"
     return Explanation(error(message, place.here), is_certain=False)
 

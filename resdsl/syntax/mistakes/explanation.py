@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lark import Token
-
 from resdsl.diagnostics import Code, Diagnostic, Edit, Fix, Label, Span, catalogue
 from resdsl.syntax.lexing import retyped
 from resdsl.syntax.place import Place
+from resdsl.syntax.token import Token
 
 
 @dataclass(frozen=True, slots=True)

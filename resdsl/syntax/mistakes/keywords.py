@@ -5,9 +5,10 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from resdsl.diagnostics import Span, catalogue
-from resdsl.syntax.lexing import END, RESERVED, inserted, join_stage_names, retyped
+from resdsl.syntax.lexing import RESERVED, inserted, join_stage_names, retyped
 from resdsl.syntax.mistakes.explanation import Explanation, Recognizer, Repair, error, replace_token
 from resdsl.syntax.place import Place
+from resdsl.syntax.tables import END
 from resdsl.syntax.wording import found, shown
 
 _DEFINING = {
@@ -25,12 +26,12 @@ def _keyword_at_top(place: Place) -> Explanation | None:
     if not place.at_top or place.position != place.start or not place.token.isidentifier():
         return None
     word, name = str(place.token), place.after()
-    if not (name.isidentifier() or name.type == "STRING"):
+    if not (name.isidentifier() or name.kind == "STRING"):
         return None
     borrowed = _DEFINING.get(word.lower())
     close = get_close_matches(word.lower(), ("model", "block", "use", "const"), 1, 0.7)
     meant = borrowed or (close[0] if close else None)
-    if meant is None or (meant == "use") != (name.type == "STRING"):
+    if meant is None or (meant == "use") != (name.kind == "STRING"):
         return None
     return _unknown_keyword(place, place.position, meant)
 
@@ -85,7 +86,7 @@ def _head_keyword(place: Place) -> Explanation | None:
             return Explanation(
                 error(f"a `{head}` cannot be defined in a body", span, helps=("move it out to the top of the file",))
             )
-        case "use" if second.type == "STRING":
+        case "use" if second.kind == "STRING":
             return Explanation(error("`use` stands at the top of a file", span, helps=("move it out of the body",)))
         case "shortcut":
             return _lonely_shortcut(span)
@@ -143,13 +144,13 @@ def _misspelt(place: Place) -> Explanation | None:
     """``stge layer1 {``, ``resdual {``, ``shotcut identity``."""
     if place.at_top:
         return None
-    if place.token.isidentifier() and place.previous is not None and place.previous.type == "RBRACE":
+    if place.token.isidentifier() and place.previous is not None and place.previous.kind == "RBRACE":
         options = [word for word in ("shortcut", "else") if place.accepts(place.keywords[word])]
         close = get_close_matches(place.token.lower(), options, 1, 0.7)
         if close and place.token != close[0]:
             return _unknown_keyword(place, place.position, close[0])
     head = place.tokens[place.head]
-    if head.type != "NAME" or str(head) in place.keywords:
+    if head.kind != "NAME" or str(head) in place.keywords:
         return None
     if place.kind == "LBRACE":
         options, cutoff = [*_FOLLOWED_BY_A_BODY, "if"], 0.7

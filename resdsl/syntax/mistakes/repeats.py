@@ -14,11 +14,11 @@ def _repeat(place: Place) -> Explanation | None:
     previous = place.previous
     if previous is None:
         return None
-    if previous.type == "X":
+    if previous.kind == "X":
         return _repeat_of_what(place)
     if not place.accepts("X"):
         return None
-    count = shown(place.source.text[place.tokens[place.head].start_pos : previous.end_pos])
+    count = shown(place.source.text[place.tokens[place.head].start : previous.end])
     if place.kind == "STAR" or place.token == "X":
         return Explanation(
             error(
@@ -29,10 +29,10 @@ def _repeat(place: Place) -> Explanation | None:
             ),
             replace_token(place, "X"),
         )
-    if previous.type == "NAME" or not place.token.isidentifier():
+    if previous.kind == "NAME" or not place.token.isidentifier():
         return None
     helps = [f"write `{count} x {shown(place.token)}` to repeat it"]
-    if previous.type == "INT" and place.head == place.start:
+    if previous.kind == "INT" and place.head == place.start:
         helps.append(f"write `{count}: {shown(place.token)}` to label it")
     return Explanation(
         error(
@@ -46,7 +46,7 @@ def _repeat(place: Place) -> Explanation | None:
 
 
 def _repeat_of_what(place: Place) -> Explanation:
-    count = shown(place.source.text[place.tokens[place.head].start_pos : place.tokens[place.position - 1].end_pos])
+    count = shown(place.source.text[place.tokens[place.head].start : place.tokens[place.position - 1].end])
     if place.kind == "LBRACE":
         return Explanation(
             error(
@@ -68,12 +68,12 @@ def _repeat_of_what(place: Place) -> Explanation:
 def _count_behind(place: Place) -> Explanation | None:
     """``bottleneck(64) * 3``."""
     previous, count = place.previous, place.after()
-    if place.at_top or previous is None or place.bracket is not None or previous.type not in {"RPAR", "NAME"}:
+    if place.at_top or previous is None or place.bracket is not None or previous.kind not in {"RPAR", "NAME"}:
         return None
-    if not (place.kind == "STAR" or place.token == "x") or count.type != "INT" or place.accepts("STAR"):
+    if not (place.kind == "STAR" or place.token == "x") or count.kind != "INT" or place.accepts("STAR"):
         return None
-    call = place.source.span(place.tokens[place.head].start_pos or 0, previous.end_pos or 0)
-    whole = place.source.span(call.start, count.end_pos or 0)
+    call = place.source.span(place.tokens[place.head].start, previous.end)
+    whole = place.source.span(call.start, count.end)
     return Explanation(
         error(
             "the count of a repeat comes first",
@@ -87,7 +87,7 @@ def _count_behind(place: Place) -> Explanation | None:
 def _lonely_number(place: Place) -> Explanation | None:
     """``64``, ``x: 64``."""
     previous = place.previous
-    if previous is None or previous.type != "INT" or place.position != place.head + 1 or not place.accepts("X"):
+    if previous is None or previous.kind != "INT" or place.position != place.head + 1 or not place.accepts("X"):
         return None
     return Explanation(
         error(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from resdsl.diagnostics import catalogue
-from resdsl.syntax.lexing import END, LOST_CLOSER, inserted, join_stage_names, make_token, retyped
+from resdsl.syntax.lexing import LOST_CLOSER, inserted, join_stage_names, make_token, retyped
 from resdsl.syntax.mistakes.explanation import Explanation, Recognizer, Repair, error
 from resdsl.syntax.mistakes.keywords import outside_of_a_body
 from resdsl.syntax.place import Place
+from resdsl.syntax.tables import END
 from resdsl.syntax.wording import shown
 
 _WITHOUT_LABEL = {
@@ -21,10 +22,10 @@ def _assignment(place: Place) -> Explanation | None:
     if place.at_top or place.kind != "EQUAL" or place.position != place.head + 1 or place.head != place.start:
         return None
     name = place.tokens[place.start]
-    if name.type != "NAME":
+    if name.kind != "NAME":
         return None
     start = place.span(name)
-    if place.after().isidentifier() and place.after(2).type in {"LPAR", "NEWLINE", "SEMICOLON", "RBRACE"}:
+    if place.after().isidentifier() and place.after(2).kind in {"LPAR", "NEWLINE", "SEMICOLON", "RBRACE"}:
         between = place.source.span(start.end, place.here.end)
         return Explanation(
             error(
@@ -92,7 +93,7 @@ def _second_label(place: Place) -> Explanation | None:
     if place.kind != "COLON" or place.position != place.head + 1 or place.head == place.start:
         return None
     label, colon, second = place.tokens[place.start : place.start + 3]
-    between = place.source.span(colon.start_pos or 0, second.start_pos or 0)
+    between = place.source.span(colon.start, second.start)
     return Explanation(
         error(
             "a statement has one label",
@@ -118,8 +119,8 @@ def _labelled_keyword(place: Place) -> Explanation | None:
 
 def _unlabelable(place: Place, position: int) -> Explanation:
     label, keyword = place.tokens[place.start], place.tokens[position]
-    kind = place.keywords.get(str(keyword), keyword.type)
-    remove = place.source.span(label.start_pos or 0, keyword.start_pos or 0)
+    kind = place.keywords.get(str(keyword), keyword.kind)
+    remove = place.source.span(label.start, keyword.start)
     helps = (_WITHOUT_LABEL.get(kind, "only what makes a value has a label: a layer, a block, a group, a join"),)
     rest = [retyped(keyword, kind), *place.tokens[position + 1 : place.end]]
     if kind == "STAGE":
@@ -138,13 +139,13 @@ def _unlabelable(place: Place, position: int) -> Explanation:
 
 def _arguments_without_parentheses(place: Place) -> Explanation | None:
     """``conv 64, 3x3``."""
-    if place.at_top or place.position != place.head + 1 or place.tokens[place.head].type != "NAME":
+    if place.at_top or place.position != place.head + 1 or place.tokens[place.head].kind != "NAME":
         return None
     if place.kind not in {"INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "LSQB", "MINUS"}:
         return None
     callee, last = place.tokens[place.head], place.tokens[place.end - 1]
-    start, end = callee.end_pos or 0, last.end_pos or 0
-    gap = place.source.span(start, place.token.start_pos or 0)
+    start, end = callee.end, last.end
+    gap = place.source.span(start, place.token.start)
     arguments = place.source.text[gap.end : end]
     return Explanation(
         error(
@@ -158,7 +159,7 @@ def _arguments_without_parentheses(place: Place) -> Explanation | None:
             place.end,
             (
                 inserted("LPAR", "(", place.token),
-                *(token for token in place.tokens[place.position : place.end] if token.type != LOST_CLOSER),
+                *(token for token in place.tokens[place.position : place.end] if token.kind != LOST_CLOSER),
                 make_token("RPAR", "", end, last),
             ),
         ),
@@ -173,7 +174,7 @@ def _two_statements(place: Place) -> Explanation | None:
     if not (place.token.isidentifier() or place.kind in {"LABEL", "LBRACE"}):
         return None
     behind = place.behind
-    if not place.at_top and place.position == place.head + 1 == place.start + 1 and previous.type == "NAME":
+    if not place.at_top and place.position == place.head + 1 == place.start + 1 and previous.kind == "NAME":
         label = f"write `{shown(previous)}: {shown(place.token)}` to label a layer"
         both = f"write `{shown(previous)}; {shown(place.token)}` for two layers"
         looks_like_a_label = previous[-1].isdigit() or "_" in previous
@@ -210,13 +211,13 @@ def _two_statements(place: Place) -> Explanation | None:
 def _label_without_colon(place: Place) -> Explanation | None:
     """``denselayer{i} dense_layer(32)``."""
     name = place.previous
-    if name is None or name.type != "NAME" or place.kind != "LBRACE" or name.end_pos != place.token.start_pos:
+    if name is None or name.kind != "NAME" or place.kind != "LBRACE" or name.end != place.token.start:
         return None
-    rest = [token.type for token in place.tokens[place.position : place.end + 40]]
+    rest = [token.kind for token in place.tokens[place.position : place.end + 40]]
     end = place.position + rest.index("RBRACE") if "RBRACE" in rest else 0
     if end == 0 or place.position != place.start + 1 or not place.tokens[end + 1].isidentifier():
         return None
-    label = place.source.span(name.start_pos or 0, place.tokens[end].end_pos or 0)
+    label = place.source.span(name.start, place.tokens[end].end)
     behind = place.source.span(label.end, label.end)
     way_out = f"write `{shown(label.text)}: {shown(place.tokens[end + 1])}`"
     return Explanation(
@@ -239,7 +240,7 @@ def _colon_for_a_body(place: Place) -> Explanation | None:
     """``model resnet(classes = 10):``."""
     if place.kind != "COLON" or not place.accepts("LBRACE") or place.bracket is not None:
         return None
-    brace_follows = place.after().type == "LBRACE"
+    brace_follows = place.after().kind == "LBRACE"
     return Explanation(
         error(
             "a body stands in braces",
@@ -275,7 +276,7 @@ def _dotted_name(place: Place) -> Explanation | None:
 def _use_of_nothing(place: Place) -> Explanation | None:
     """``use "std/residual.res"``, ``use std``."""
     head = place.tokens[place.start]
-    if head.type != "USE" or place.position > place.start + 2:
+    if head.kind != "USE" or place.position > place.start + 2:
         return None
     return Explanation(
         error(
@@ -288,7 +289,7 @@ def _use_of_nothing(place: Place) -> Explanation | None:
 
 def _shape_in_other_brackets(place: Place) -> Explanation | None:
     previous = place.previous
-    if previous is None or previous.type != "ARROW" or place.kind in {"NEWLINE", END}:
+    if previous is None or previous.kind != "ARROW" or place.kind in {"NEWLINE", END}:
         return None
     return Explanation(
         error(

@@ -14,7 +14,7 @@ _ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FA
 def _size_with_blanks(place: Place) -> Explanation | None:
     """``conv(64, 3 x 3)``."""
     previous, following = place.previous, place.after()
-    if previous is None or previous.type != "INT" or place.token not in {"x", "X"} or following.type != "INT":
+    if previous is None or previous.kind != "INT" or place.token not in {"x", "X"} or following.kind != "INT":
         return None
     if place.accepts("X"):
         return None
@@ -35,11 +35,11 @@ def _size_with_blanks(place: Place) -> Explanation | None:
 def _colon_for_equals(place: Place) -> Explanation | None:
     """``conv(64, stride: 2)``, ``const width: 64``."""
     previous = place.previous
-    if place.kind != "COLON" or previous is None or previous.type != "NAME" or not place.accepts("EQUAL"):
+    if place.kind != "COLON" or previous is None or previous.kind != "NAME" or not place.accepts("EQUAL"):
         return None
-    blank = place.source.span(previous.end_pos or 0, place.after().start_pos or 0)
-    if place.after(2).type == "EQUAL":
-        annotation = place.source.span(previous.end_pos or 0, place.after().end_pos or 0)
+    blank = place.source.span(previous.end, place.after().start)
+    if place.after(2).kind == "EQUAL":
+        annotation = place.source.span(previous.end, place.after().end)
         return Explanation(
             error(
                 "only the parameters of a block or model have types",
@@ -94,7 +94,7 @@ def _needless_comma(place: Place) -> Explanation | None:
     """``conv(64,, 3x3)``, ``conv(, 64)``."""
     if place.kind != "COMMA" or place.bracket is None or place.previous is None:
         return None
-    if place.previous.type not in {"COMMA", "LPAR", "LSQB", "LBRACE"}:
+    if place.previous.kind not in {"COMMA", "LPAR", "LSQB", "LBRACE"}:
         return None
     return Explanation(
         error(
@@ -110,12 +110,12 @@ def _needless_comma(place: Place) -> Explanation | None:
 def _missing_comma(place: Place) -> Explanation | None:
     """``conv(64 3x3)``."""
     previous = place.previous
-    if place.bracket is None or previous is None or previous.type not in _ENDS_A_VALUE:
+    if place.bracket is None or previous is None or previous.kind not in _ENDS_A_VALUE:
         return None
     if place.kind not in VALUE_STARTS or not (place.accepts("COMMA", place.kind) or place.kind == "LABEL"):
         return None
     opening = place.span(place.bracket)
-    if previous.type == "NAME" and place.accepts("EQUAL"):
+    if previous.kind == "NAME" and place.accepts("EQUAL"):
         return Explanation(
             error(
                 f"expected `=` or `,` between {found(previous)} and {found(place.token)}",

@@ -1,0 +1,155 @@
+"""Makes the parser's tables from the grammar, with Lark: ``python -m resdsl.syntax.make_tables`` after changing it.
+
+Lark reads the grammar, finds its conflicts, and computes the LALR(1) automaton and the order in which terminals are
+tried. That takes longer than all else that `check` does, so what comes of it is kept beside the grammar in
+`tables.json`, as plain data; a test compares it with what the grammar gives now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from lark import Lark
+from lark.grammar import Rule
+from lark.lexer import BasicLexer, Token
+from lark.parsers.lalr_analysis import ParseTableBase, Shift
+
+from resdsl.syntax.nodes import Nodes
+from resdsl.syntax.tables import GRAMMAR, HOLE, IDENTIFIER, MISSING, MODULE, READY, SPLICED, TOKEN, VALUE, digest
+
+# Tokens that say more than their place in the rule does; the others are dropped.
+_TELLING = frozenset({
+    "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "LABEL", "LABEL_NAME", "MODEL", "BLOCK", "RESIDUAL",
+    "CONCAT", "ADD", "MUL", "MEAN", "NOT", "AND", "OR", "EQUALITY", "ORDER", "OTHER_ORDER",
+    "PLUS", "MINUS", "STAR", "SLASH", "DOUBLE_SLASH", "PERCENT",
+})  # fmt: skip
+
+
+class _Kept:
+    """Lark's way to keep terminals that no rule uses: comments, and text that is wrong in itself."""
+
+    always_accept = (
+        "COMMENT",
+        "BAD_STRING",
+        "OPEN_STRING",
+        "SINGLE_QUOTED",
+        "BAD_NUMBER",
+        "DOTTED_NAME",
+        "FOREIGN_NAME",
+        "FOREIGN_OPERATOR",
+        "STRAY",
+    )
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return stream
+
+
+def make_tables() -> dict[str, Any]:
+    """What `tables.json` should hold: see `resdsl.syntax.tables.Tables`."""
+    grammar = GRAMMAR.read_bytes()
+    lark = Lark(
+        grammar.decode(),
+        parser="lalr",
+        lexer="basic",
+        start=[MODULE, HOLE],
+        postlex=_Kept(),
+        keep_all_tokens=True,
+    )
+    lexer = BasicLexer(lark.lexer_conf)
+    (pattern,) = (compiled.pattern for compiled in lexer.scanner._mres)
+    (blank,) = lexer.ignore_types
+    words = (terminal for terminal in lark.terminals if terminal.pattern.type == "str")
+    return {
+        "grammar": digest(grammar),
+        "pattern": pattern,
+        "blank": blank,
+        "keywords": {
+            word.pattern.value: word.name
+            for word in sorted(words, key=lambda word: word.name)
+            if word.pattern.value.isidentifier()
+        },
+        **_automaton(lark.parser.parser._parse_table, lark.rules),
+    }
+
+
+def _transparent(rules: list[Rule]) -> set[str]:
+    """What stands for its parts (``_rule``) and always has exactly one, so that it can as well be that part."""
+    inlined = {rule.origin.name for rule in rules if rule.origin.name.startswith("_")}
+    return inlined - {rule.origin.name for rule in rules if [part.is_term for part in rule.expansion] != [False]}
+
+
+def _rule(rule: Rule, transparent: set[str]) -> list[Any]:
+    name, size = str(rule.origin.name), len(rule.expansion)
+    if name in transparent or (rule.options.expand1 and not rule.alias):
+        if size != 1:
+            raise ValueError(f"`{rule}` has several parts, so it needs an alias")
+        return [name, size, "", []]
+    method = None if name.startswith("_") else str(rule.alias or name)
+    if method is not None and not hasattr(Nodes, method):
+        raise ValueError(f"`Nodes` has no method for `{rule}`")
+    return [name, size, method, [list(part) for part in _parts(rule, transparent)]]
+
+
+def _parts(rule: Rule, transparent: set[str]) -> Iterator[tuple[int, int]]:
+    """The parts that are used, by position, and how."""
+    # One flag for each symbol, and one more for each optional one that this expansion is without.
+    missing = rule.options.empty_indices or [False] * len(rule.expansion)
+    symbols = enumerate(rule.expansion)
+    for is_missing in missing:
+        if is_missing:
+            yield 0, MISSING
+            continue
+        position, symbol = next(symbols)
+        if not symbol.is_term:
+            is_list = symbol.name.startswith("_") and symbol.name not in transparent
+            yield position, SPLICED if is_list else VALUE
+        elif symbol.name == "NAME":
+            yield position, IDENTIFIER
+        elif symbol.name in _TELLING:
+            yield position, TOKEN
+
+
+def _automaton(table: ParseTableBase[int], rules: list[Rule]) -> dict[str, Any]:
+    """The states, numbered as they are reached, since Lark numbers them differently in every process."""
+    numbers = {rule: number for number, rule in enumerate(rules)}
+    order = list(dict.fromkeys(table.start_states[name] for name in (MODULE, HOLE)))
+    rows: list[dict[str, int]] = []
+    for state in order:
+        row: dict[str, int] = {}
+        for name, (action, argument) in sorted(table.states[state].items()):
+            if action is not Shift:
+                row[str(name)] = -1 - numbers[argument]
+                continue
+            if argument not in order:
+                order.append(argument)
+            row[str(name)] = order.index(argument)
+        rows.append(row)
+    return {
+        "starts": {name: order.index(state) for name, state in sorted(table.start_states.items())},
+        "ends": {name: order.index(state) for name, state in sorted(table.end_states.items())},
+        "rules": [_rule(rule, _transparent(rules)) for rule in rules],
+        "actions": [{name: move for name, move in row.items() if _is_terminal(name)} for row in rows],
+        "gotos": [{name: move for name, move in row.items() if not _is_terminal(name)} for row in rows],
+    }
+
+
+def _is_terminal(name: str) -> bool:
+    return name.isupper()
+
+
+def as_text(tables: dict[str, Any]) -> str:
+    """JSON with a line for each rule and state, so that a change of the grammar can be read in a diff."""
+    parts: list[str] = []
+    for name, value in tables.items():
+        if isinstance(value, list) and len(value) > 1:
+            rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in value)
+            parts.append(f'"{name}": [\n{rows}\n]')
+        else:
+            parts.append(f'"{name}": {json.dumps(value)}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+if __name__ == "__main__":
+    READY.write_text(as_text(make_tables()), encoding="utf-8")
