@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 
+_SYNC_SECONDS = 0.02
+"""How long a disk rests before it is sent what was written meanwhile."""
+
+_SEEKING = threading.Lock()
+
+
 class OutputError(Exception):
     """A result could not be written; ``diagnostic`` says why and what to do."""
 
@@ -51,6 +57,24 @@ class OutputStream(io.BufferedWriter):
             super().flush()
 
 
+class _Section(io.RawIOBase):
+    """A file's bytes from one place on, for writing."""
+
+    def __init__(self, descriptor: int, start: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self._position = start
+        self._path = path
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        with explained(self._path):
+            written = _write_at(self._descriptor, data, self._position)
+        self._position += written
+        return written
+
+
 class PendingFile:
     """A file being written. ``stream`` takes its bytes; ``commit`` gives it its name, at once and whole."""
 
@@ -59,6 +83,37 @@ class PendingFile:
         self.committed = False
         self._path = path
         self._temporary = temporary
+
+    def section(self, start: int) -> io.BufferedWriter:
+        """A stream that writes from byte ``start`` on. Close it; several threads may each write to one of their own.
+
+        What was not written between two sections is zero. Whoever uses sections leaves ``stream`` alone.
+        """
+        return io.BufferedWriter(_Section(self.stream.fileno(), start, self._path), 1 << 16)
+
+    @contextmanager
+    def syncing(self) -> Iterator[None]:
+        """While the block runs, send to the disk what is written already, so that ``commit`` has little left to do."""
+        ended = threading.Event()
+        failures: list[OSError] = []
+
+        def send() -> None:
+            try:
+                while not ended.wait(_SYNC_SECONDS):
+                    os.fsync(self.stream.fileno())
+            except OSError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=send, name="syncing")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        # The system tells a failure to write once: here, or to whoever asks next.
+        for error in failures:
+            raise _explain(self._path, error) from error
 
     def commit(self, target: Path) -> None:
         """Make the bytes durable, then rename to ``target``, a name in the folder that was asked for."""
@@ -129,6 +184,16 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
         finally:
             if not pending.committed:
                 pending.discard()
+
+
+def _write_at(descriptor: int, data: Buffer, position: int) -> int:
+    """Write at a place of a file; gives how many bytes were written."""
+    if hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, data, position)
+    # Windows has one position for all.
+    with _SEEKING:
+        os.lseek(descriptor, position, os.SEEK_SET)
+        return os.write(descriptor, data)
 
 
 def _open_temporary(path: Path, target: Path) -> PendingFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -12,18 +13,20 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from resdsl.backends.onnx import Emitted, emit, emit_to_stream
 from resdsl.diagnostics import CompileError, Diagnostics
+from resdsl.driver.for_runtime import no_stream_for_runtime, write_for_runtime
+from resdsl.driver.lowering import lowered, opset_for, said_of
 from resdsl.driver.metadata import provenance
 from resdsl.driver.weights import told_in
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Initializer, Parameter
 from resdsl.ir.operator import OPSET
-from resdsl.passes import optimize
+from resdsl.ir.types import DType
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.companion import Companion, companion, news
 from resdsl.weights.initial import Scheme, zero_init_residual
 from resdsl.weights.match import MatchReport, match
 from resdsl.weights.source import open_weights
-from resdsl.weights.values import stream
+from resdsl.weights.values import LazyTensor, stream
 from resdsl.weights.variant import METADATA_KEY, check_variant, variant_of
 
 if TYPE_CHECKING:
@@ -55,6 +58,11 @@ class Options:
     ``opset`` is the ONNX operator set, from ``resdsl.ir.operator.OPSET`` to ``NEWEST_OPSET``.
     Preprocessing and labels are the weights' own where they come with timm's ``config.json`` beside them, unless
     ``keep_preprocess``.
+
+    With ``embed_preprocess`` the model takes raw images, bytes ``[N, rows, columns, channels]``, and prepares them
+    itself. ``precision`` is the type of its weights and of its arithmetic: ``f32``, ``f16`` or ``bf16`` (which raises
+    ``opset`` to 22). With ``for_runtime`` ONNX Runtime optimises the model for the processor of this machine, where it
+    starts at once and which alone it is for.
     """
 
     weights: str | os.PathLike[str] | Checkpoint | None = None
@@ -67,6 +75,9 @@ class Options:
     external_data: bool | None = None
     opset: int = OPSET
     keep_preprocess: bool = False
+    embed_preprocess: bool = False
+    precision: DType = DType.F32
+    for_runtime: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +126,22 @@ def compile_specification(
             graph, report, source, adopted = _with_weights(graph, options, found, files)
         if options.zero_init_residual:
             graph = zero_init_residual(graph)
-        optimized = optimize(graph, options.optimize, after=after_pass)
+        embed, precision = options.embed_preprocess, options.precision
+        optimized = lowered(
+            graph, found, level=options.optimize, embed=embed, precision=precision, after_pass=after_pass
+        )
         random = sum(isinstance(parameter.source, Initializer) for parameter in graph.parameters.values())
         origin = _origin(options, report, source, random)
         metadata = {
             **provenance(specification.program, specification.arguments, options.optimize, origin),
             # Of the network as it is written: folding makes other tensors, not another network.
             "resdsl.parameters": str(graph.parameter_count),
+            **said_of(graph, embed=embed, precision=precision),
         }
         if (variant := variant_of(graph)) is not None:
             # So that weights taken out of this model cannot go into the other variant unnoticed.
             metadata[METADATA_KEY] = str(variant)
-        values = _told(stream(optimized.parameters.values(), options.seed, options.scheme), optimized, progress)
-        written = _written(optimized, output, values, metadata, options)
+        written = _written(optimized, output, metadata, options, _Progress(optimized, progress))
     return Compiled(
         path=None if written.path == STREAM else written.path,
         data_path=written.data_path,
@@ -167,15 +181,28 @@ def _with_weights(
 def _written(
     graph: Graph,
     output: str | os.PathLike[str] | BinaryIO,
-    values: Iterator[Value],
     metadata: Mapping[str, str],
     options: Options,
+    progress: _Progress,
 ) -> Emitted:
+    parameters = graph.parameters.values()
+    opset = opset_for(options.precision, options.opset)
     if isinstance(output, str | os.PathLike):
-        return emit(
-            graph, Path(output), values, metadata=metadata, external_data=options.external_data, opset=options.opset
-        )
-    return Emitted(STREAM, emit_to_stream(graph, output, values, metadata=metadata, opset=options.opset))
+        values = ((one, _Told(LazyTensor(one, options.seed, options.scheme), progress)) for one in parameters)
+        if not options.for_runtime:
+            return emit(
+                graph, Path(output), values, metadata=metadata, external_data=options.external_data, opset=opset
+            )
+
+        def write_plain(path: Path, more: Mapping[str, str]) -> None:
+            emit(graph, path, values, metadata={**metadata, **more}, external_data=True, opset=opset)
+
+        return write_for_runtime(Path(output), write_plain)
+    if options.for_runtime:
+        raise no_stream_for_runtime(STREAM)
+    # A stream takes one tensor after another, so the next ones are made meanwhile.
+    ahead = progress.following(stream(parameters, options.seed, options.scheme))
+    return Emitted(STREAM, emit_to_stream(graph, output, ahead, metadata=metadata, opset=opset))
 
 
 def _origin(options: Options, report: MatchReport | None, source: str, random: int) -> dict[str, object]:
@@ -190,12 +217,37 @@ def _origin(options: Options, report: MatchReport | None, source: str, random: i
     return origin
 
 
-def _told(values: Iterator[Value], graph: Graph, progress: Progress | None) -> Iterator[Value]:
-    """The same values; ``progress`` is told how far they are."""
-    total = sum(parameter.bytes for parameter in graph.parameters.values())
-    done = 0
-    for parameter, value in values:
-        yield parameter, value
-        done += parameter.bytes
-        if progress is not None:
-            progress(done, total)
+class _Progress:
+    """How far the weights are, in bytes. Threads may tell it at once."""
+
+    def __init__(self, graph: Graph, tell: Progress | None) -> None:
+        self._total = sum(parameter.bytes for parameter in graph.parameters.values())
+        self._done = 0
+        self._tell = tell
+        self._lock = threading.Lock()
+
+    def add(self, written: int) -> None:
+        if self._tell is None:
+            return
+        with self._lock:
+            self._done += written
+            self._tell(self._done, self._total)
+
+    def following(self, values: Iterator[Value]) -> Iterator[Value]:
+        """The same values; each counts as written when the next is asked for."""
+        for parameter, value in values:
+            yield parameter, value
+            self.add(parameter.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A tensor whose pieces count as written when the next is asked for."""
+
+    tensor: LazyTensor
+    progress: _Progress
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        for piece in self.tensor.pieces():
+            yield piece
+            self.progress.add(piece.nbytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -87,6 +87,13 @@ class Checkpoint(CheckpointReader):
         """
         raise NotImplementedError
 
+    def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
+        """The elements of ``read(key)`` in C order: flat arrays of ``count``, the last one shorter.
+
+        Each holds until the next is asked for, and is only to be read.
+        """
+        yield from divided(self.read(key), count)
+
     def close(self) -> None:
         """Let go of the file. Reading after it is a mistake."""
 
@@ -139,6 +146,13 @@ def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
         return stored.astype(np.float32, order="C", copy=True)
 
 
+def divided(array: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    """The elements of an array in C order, ``count`` at a time."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, count):
+        yield flat[start : start + count]
+
+
 def check_shape(shape: tuple[int, ...], *, name: str, key: str) -> int:
     """The number of elements; raises ``CheckpointError`` where the shape is none or beyond the limit."""
     if len(shape) > MAX_RANK or any(size < 0 for size in shape):
@@ -157,6 +171,34 @@ def map_file(path: Path) -> mmap.mmap:
     """The bytes of a file that is not empty, without reading them yet."""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A tensor whose elements lie one after another in a mapped file, in C order, from byte ``start`` on."""
+
+    mapped: mmap.mmap
+    start: int
+    dtype: np.dtype
+    info: TensorInfo
+
+    def pieces(self, count: int) -> Iterator[np.ndarray]:
+        """As ``Checkpoint.pieces``. What was read takes no memory of the process any more."""
+        as_stored = self.dtype == np.float32
+        size = self.dtype.itemsize
+        for done in range(0, self.info.count, count):
+            here = self.start + done * size
+            stored = np.frombuffer(self.mapped, self.dtype, min(count, self.info.count - done), here)
+            yield stored if as_stored else as_weights(stored, self.info.dtype)
+            forget(self.mapped, here, stored.nbytes)
+
+
+def forget(mapped: mmap.mmap, start: int, length: int) -> None:
+    """Take bytes of a map out of this process's memory; they come again where they are read again."""
+    # Windows counts pages of a file otherwise, and has no such call.
+    if length and hasattr(mapped, "madvise"):
+        page = start - start % mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_DONTNEED, page, start + length - page)
 
 
 def unmap(mapped: mmap.mmap) -> None:

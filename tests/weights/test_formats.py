@@ -38,6 +38,15 @@ def assert_read(path: Path, expected: dict[str, np.ndarray]) -> None:
         for key, value in expected.items():
             np.testing.assert_array_equal(found[key], value, strict=True, err_msg=key)
             assert checkpoint.tensors[key].shape == value.shape
+            assert_in_pieces(checkpoint, key, found[key])
+
+
+def assert_in_pieces(checkpoint: Checkpoint, key: str, whole: np.ndarray) -> None:
+    for count in (1, 5, max(1, whole.size)):
+        pieces = [piece.copy() for piece in checkpoint.pieces(key, count)]
+        assert [piece.shape for piece in pieces[:-1]] == [(count,)] * (len(pieces) - 1)
+        together = np.concatenate([np.empty(0, whole.dtype), *pieces])
+        np.testing.assert_array_equal(together, whole.reshape(-1), strict=True, err_msg=key)
 
 
 def refused(path: Path) -> tuple[str, str]:

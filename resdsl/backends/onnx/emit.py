@@ -1,29 +1,37 @@
 """Writing a graph as ONNX.
 
-The model is never built as a whole: its weights come one at a time and are written straight from their arrays, so
-emitting needs memory for the largest tensor, not for the model. The order of the bytes is decided by the graph alone,
-so the same graph and weights give the same file.
+The model is never built as a whole: all but the values of its weights is, and then these are made and written piece by
+piece, each at its place, so emitting needs memory for the nodes and a few pieces, not for the model. The order of the
+bytes is decided by the graph alone, so the same graph and weights give the same file.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
-import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
 from resdsl.backends.onnx import protobuf
 from resdsl.backends.onnx.model import build_graph, build_model, model_metadata
-from resdsl.backends.onnx.tensors import Piece, Values, Write, place_tensors, tensor_head, write_inline, write_side_file
+from resdsl.backends.onnx.tensors import (
+    INLINE_BELOW,
+    Field,
+    Piece,
+    Tensor,
+    Values,
+    inline_field,
+    raw_pieces,
+    referring_initializers,
+    side_fields,
+)
+from resdsl.backends.onnx.writing import write_in_order, write_in_place
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.files import OutputError, PendingFile, explained, is_stream, pending_file, real_target, whole_file
-from resdsl.ir.graph import Graph
+from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.operator import OPSET
 
 
@@ -59,9 +67,18 @@ def emit(
     if external_data:
         return _emit_with_side_file(skeleton, path, values)
     skeleton.require_small()
-    with whole_file(path) as stream:
-        skeleton.write_inline(stream.write, values)
-        superseded = _side_files_of(real_target(path))
+    if is_stream(path):
+        with whole_file(path) as stream:
+            stream.write(skeleton.beginning)
+            write_in_order(skeleton.fields, values, stream.write)
+        return Emitted(path, skeleton.inline_length)
+    with pending_file(path) as file:
+        with file.section(0) as section:
+            section.write(skeleton.beginning)
+        write_in_place(file, len(skeleton.beginning), skeleton.fields, values)
+        target = real_target(path)
+        superseded = _side_files_of(target)
+        file.commit(target)
     _remove(superseded)
     return Emitted(path, skeleton.inline_length)
 
@@ -82,7 +99,8 @@ def emit_to_stream(
         with explained(Path("-")):
             stream.write(piece)
 
-    skeleton.write_inline(write, values)
+    write(skeleton.beginning)
+    write_in_order(skeleton.fields, values, write)
     with explained(Path("-")):
         stream.flush()
     return skeleton.inline_length
@@ -94,18 +112,21 @@ class _Skeleton:
     def __init__(self, graph: Graph, metadata: Mapping[str, str] | None, opset: int) -> None:
         self.name = graph.name
         self.parameters = tuple(graph.parameters.values())
-        self.graph = build_graph(graph)
         model = build_model({**model_metadata(graph), **(metadata or {})}, opset)
-        self._model_bytes = model.SerializeToString(deterministic=True)
-        self._graph_bytes = self.graph.SerializeToString(deterministic=True)
-        self._heads = [tensor_head(parameter) for parameter in self.parameters]
-        self._graph_length = len(self._graph_bytes) + sum(head.length for head in self._heads)
-        self._graph_prefix = protobuf.prefix(protobuf.MODEL_GRAPH, self._graph_length)
+        self._model: bytes = model.SerializeToString(deterministic=True)
+        self._graph: bytes = build_graph(graph).SerializeToString(deterministic=True)
+        self.fields = [inline_field(parameter) for parameter in self.parameters]
+        weights = sum(field.length for field in self.fields)
+        self.beginning = self._around(weights)
+        self.inline_length = len(self.beginning) + weights
 
-    @property
-    def inline_length(self) -> int:
-        """Bytes of the model with its weights in it."""
-        return len(self._model_bytes) + len(self._graph_prefix) + self._graph_length
+    def _around(self, initializers: int) -> bytes:
+        """The model up to its initializers, which are the end of the graph and of the model: so many bytes."""
+        return self._model + protobuf.prefix(protobuf.MODEL_GRAPH, len(self._graph) + initializers) + self._graph
+
+    def referring(self, initializers: bytes) -> bytes:
+        """The whole model, with initializers that refer to a side file."""
+        return self._around(len(initializers)) + initializers
 
     def require_small(self) -> None:
         """Refuse a model that no reader could load from one file."""
@@ -119,19 +140,6 @@ class _Skeleton:
                 helps=("write to a named file and let the weights have a file of their own beside it",),
             )
         )
-
-    def write_inline(self, write: Write, values: Values) -> None:
-        for piece in (self._model_bytes, self._graph_prefix, self._graph_bytes):
-            write(piece)
-        write_inline(self._heads, values, write)
-
-    def write_referring(self, write: Write, graph: onnx.GraphProto) -> int:
-        """Write the model around ``graph``, which has its initializers already; gives the number of bytes."""
-        graph_bytes = graph.SerializeToString(deterministic=True)
-        prefix = protobuf.prefix(protobuf.MODEL_GRAPH, len(graph_bytes))
-        for piece in (self._model_bytes, prefix, graph_bytes):
-            write(piece)
-        return len(self._model_bytes) + len(prefix) + len(graph_bytes)
 
 
 def _emit_with_side_file(skeleton: _Skeleton, path: Path, values: Values) -> Emitted:
@@ -149,22 +157,40 @@ def _emit_with_side_file(skeleton: _Skeleton, path: Path, values: Values) -> Emi
             )
         )
     target = real_target(path)
-    with pending_file(path) as data:
-        digest = hashlib.blake2b(digest_size=4)
-
-        def write(piece: Piece) -> None:
-            digest.update(piece)
-            data.stream.write(piece)
-
-        side = write_side_file(skeleton.parameters, values, write)
-        data_path = target.with_name(f"{target.stem}.{digest.hexdigest()}.data")
-        place_tensors(skeleton.parameters, side, data_path.name, skeleton.graph)
-        with pending_file(path) as model:
-            length = skeleton.write_referring(model.stream.write, skeleton.graph)
-            superseded = _side_files_of(target) - {data_path}
-            _commit_pair(data if side.length else None, data_path, model, target)
+    beside = side_fields(skeleton.parameters)
+    inside: dict[str, bytes] = {}
+    checksums: dict[str, int] = {}
+    with pending_file(path) as data, pending_file(path) as model:
+        write_in_place(data, 0, beside, _large(values, inside), checksums)
+        data_path = target.with_name(f"{target.stem}.{_digest(checksums, beside)}.data")
+        content = skeleton.referring(referring_initializers(skeleton.parameters, inside, beside, data_path.name))
+        model.stream.write(content)
+        superseded = _side_files_of(target) - {data_path}
+        _commit_pair(data if beside else None, data_path, model, target)
     _remove(superseded)
-    return Emitted(path, length, data_path if side.length else None, side.length)
+    length = sum(field.length for field in beside)
+    return Emitted(path, len(content), data_path if beside else None, length)
+
+
+def _large(values: Values, inside: dict[str, bytes]) -> Iterator[tuple[Parameter, Tensor]]:
+    """The tensors for the side file. The bytes of others are put ``inside`` by name."""
+    for parameter, tensor in values:
+        if parameter.bytes < INLINE_BELOW:
+            inside[parameter.name] = b"".join(raw_pieces(parameter, tensor))
+        else:
+            yield parameter, tensor
+
+
+def _digest(checksums: Mapping[str, int], beside: Sequence[Field]) -> str:
+    """Eight digits that tell one side file from another: of the tensors' names, lengths and checksums, in order.
+
+    Not of the bytes of the file, which would have to be there in order, and be read by one thread.
+    """
+    digest = blake2b(digest_size=4)
+    for field in beside:
+        name = field.parameter.name
+        digest.update(f"{name}:{field.bytes}:{checksums[name]};".encode())
+    return digest.hexdigest()
 
 
 def _commit_pair(data: PendingFile | None, data_path: Path, model: PendingFile, target: Path) -> None:
@@ -193,6 +219,9 @@ def _side_files_of(model_path: Path) -> set[Path]:
     # Most models have none, and reading a large one to learn that would take its size in memory.
     if not candidates or not model_path.exists():
         return set()
+    import onnx  # noqa: PLC0415  only to replace a model of before
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # noqa: PLC0415
+
     try:
         model = onnx.load_model(model_path, load_external_data=False)
     except (DecodeError, OSError):

@@ -1,23 +1,31 @@
-"""Weights as ONNX tensors: inside the model, or in a file beside it."""
+"""Weights as ONNX tensors: inside the model, or in a file beside it. What stands where is known before any value is."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import Protocol
 
-import onnx
+import numpy as np
 
 from resdsl.backends.onnx import protobuf
 from resdsl.backends.onnx.model import ELEMENT_TYPES
 from resdsl.ir.graph import Parameter
 from resdsl.ir.types import DType
 
-if TYPE_CHECKING:
-    import numpy as np
 
-Values = Iterable[tuple[Parameter, "np.ndarray"]]
+class LazyTensor(Protocol):
+    """A tensor that is made while it is written, so that it is never there as a whole."""
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """Its elements in C order, as flat arrays, each of which is written before the next is asked for."""
+
+
+Tensor = np.ndarray | LazyTensor
+
+Values = Iterable[tuple[Parameter, Tensor]]
 """Every parameter of a graph with its tensor, in the order of the graph. Nothing holds on to one that is written."""
 
 Piece = bytes | memoryview
@@ -38,109 +46,122 @@ _NUMPY_NAMES = {
     DType.I64: "int64",
 }
 
+# Field numbers of TensorProto and of StringStringEntryProto, from onnx.proto.
+_DIMS, _DATA_TYPE, _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 13, 14
+_KEY, _VALUE = 1, 2
+
+_EXTERNAL = 1  # TensorProto.DataLocation
+
 
 @dataclass(frozen=True, slots=True)
-class TensorHead:
-    """All of an initializer field up to its bytes: key, length, dims, type, name, and the length of the bytes."""
+class Field:
+    """A tensor's place in a file: the bytes that stand before it, then so many of its own. Fields follow each other."""
 
     parameter: Parameter
-    encoded: bytes
+    before: Piece
+    bytes: int
 
     @property
     def length(self) -> int:
-        """Bytes of the whole field."""
-        return len(self.encoded) + self.parameter.bytes
+        """Bytes of both."""
+        return len(self.before) + self.bytes
 
 
-def tensor_head(parameter: Parameter) -> TensorHead:
-    body = _describe(parameter).SerializeToString(deterministic=True)
-    body += protobuf.prefix(protobuf.TENSOR_RAW_DATA, parameter.bytes)
-    field = protobuf.prefix(protobuf.GRAPH_INITIALIZER, len(body) + parameter.bytes)
-    return TensorHead(parameter, field + body)
+def inline_field(parameter: Parameter) -> Field:
+    """An initializer inside the graph; before its bytes stand key, length, dims, type, name, and the bytes' length."""
+    length = parameter.bytes
+    body = _describe(parameter) + protobuf.prefix(protobuf.TENSOR_RAW_DATA, length)
+    return Field(parameter, protobuf.prefix(protobuf.GRAPH_INITIALIZER, len(body) + length) + body, length)
 
 
-def raw_bytes(parameter: Parameter, array: np.ndarray) -> memoryview:
-    """The bytes of a tensor as ONNX stores them: C order, little endian. No copy where the array is so already."""
-    import numpy as np  # noqa: PLC0415
+def side_fields(parameters: Iterable[Parameter]) -> list[Field]:
+    """The large parameters in a side file, aligned."""
+    padding = memoryview(bytes(ALIGNMENT))
+    fields: list[Field] = []
+    position = 0
+    for parameter in parameters:
+        if (length := parameter.bytes) >= INLINE_BELOW:
+            gap = -position % ALIGNMENT
+            fields.append(Field(parameter, padding[:gap], length))
+            position += gap + length
+    return fields
 
-    if array.shape != parameter.shape or array.dtype.name != _NUMPY_NAMES[parameter.dtype]:
-        raise AssertionError(
-            f"{parameter.name} should be {parameter.dtype}{list(parameter.shape)},"
-            f" and its source gives {array.dtype}{list(array.shape)}"
-        )
+
+def referring_initializers(
+    parameters: Iterable[Parameter], inside: Mapping[str, bytes], beside: Sequence[Field], location: str
+) -> bytes:
+    """The initializers of a graph whose large tensors are ``beside`` it, in the file called ``location``.
+
+    ``inside`` are the bytes of the others.
+    """
+    places: dict[str, int] = {}
+    position = 0
+    for field in beside:
+        places[field.parameter.name] = position + len(field.before)
+        position += field.length
+    encoded = bytearray()
+    for parameter in parameters:
+        body = _describe(parameter)
+        if parameter.name in inside:
+            body += _string(protobuf.TENSOR_RAW_DATA, inside[parameter.name])
+        else:
+            for key, value in (
+                ("location", location),
+                ("offset", str(places[parameter.name])),
+                ("length", str(parameter.bytes)),
+            ):
+                entry = _string(_KEY, key.encode()) + _string(_VALUE, value.encode())
+                body += _string(_EXTERNAL_DATA, entry)
+            body += _number(_DATA_LOCATION, _EXTERNAL)
+        encoded += _string(protobuf.GRAPH_INITIALIZER, body)
+    return bytes(encoded)
+
+
+def _describe(parameter: Parameter) -> bytes:
+    """The fields of a TensorProto that say what it is."""
+    dims = [_number(_DIMS, size) for size in parameter.shape]
+    kind = _number(_DATA_TYPE, ELEMENT_TYPES[parameter.dtype])
+    return b"".join((*dims, kind, _string(_NAME, parameter.name.encode())))
+
+
+def _number(field: int, value: int) -> bytes:
+    return protobuf.varint(field << 3) + protobuf.varint(value)
+
+
+def _string(field: int, value: bytes) -> bytes:
+    return protobuf.prefix(field, len(value)) + value
+
+
+def raw_pieces(parameter: Parameter, tensor: Tensor) -> Iterator[memoryview]:
+    """The bytes of a tensor as ONNX stores them: C order, little endian. No copy where an array is so already."""
+    if isinstance(tensor, np.ndarray):
+        if tensor.shape != parameter.shape:
+            raise _unlike(parameter, f"{tensor.dtype}{list(tensor.shape)}")
+        yield _raw(parameter, tensor)
+        return
+    left = parameter.count
+    for piece in tensor.pieces():
+        left -= piece.size
+        yield _raw(parameter, piece)
+    if left:
+        raise _unlike(parameter, f"{parameter.count - left} elements")
+
+
+def _raw(parameter: Parameter, array: np.ndarray) -> memoryview:
+    if _type_name(array.dtype) != _NUMPY_NAMES[parameter.dtype]:
+        raise _unlike(parameter, f"{array.dtype}{list(array.shape)}")
     if sys.byteorder == "big" or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("<"))
     # As bytes, because bfloat16 is no type that a memoryview knows.
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def _hand_over(
-    parameters: Iterable[Parameter], values: Values, take: Callable[[Parameter, memoryview], object]
-) -> None:
-    """Call ``take`` with each parameter and its bytes. No array is held while the next is made."""
-    source = iter(values)
-    for parameter in parameters:
-        given, array = next(source, (None, None))
-        if given is None or array is None or given.name != parameter.name:
-            raise AssertionError(f"the tensor of {parameter.name} is due, and {given.name if given else 'none'} comes")
-        take(parameter, raw_bytes(parameter, array))
-        del array
-    if next(source, None) is not None:
-        raise AssertionError("there are more tensors than parameters")
+@cache
+def _type_name(dtype: np.dtype) -> str:
+    return dtype.name
 
 
-@dataclass(frozen=True, slots=True)
-class SideFile:
-    """What went into a side file: its length, and for each parameter its offset, or its bytes where it stays inside."""
-
-    length: int
-    places: tuple[int | bytes, ...]
-
-
-def write_side_file(parameters: Sequence[Parameter], values: Values, write: Write) -> SideFile:
-    """Hand the bytes of every large parameter to ``write``, aligned, in order."""
-    padding = memoryview(bytes(ALIGNMENT))
-    position = 0
-    places: list[int | bytes] = []
-
-    def take(parameter: Parameter, data: memoryview) -> None:
-        nonlocal position
-        if parameter.bytes < INLINE_BELOW:
-            places.append(bytes(data))
-            return
-        if gap := -position % ALIGNMENT:
-            write(padding[:gap])
-        places.append(position + gap)
-        write(data)
-        position += gap + parameter.bytes
-
-    _hand_over(parameters, values, take)
-    return SideFile(position, tuple(places))
-
-
-def place_tensors(parameters: Sequence[Parameter], side: SideFile, location: str, proto: onnx.GraphProto) -> None:
-    """Add the parameters to ``proto``, those in the side file as references into the file called ``location``."""
-    for parameter, place in zip(parameters, side.places, strict=True):
-        tensor = _describe(parameter)
-        if isinstance(place, bytes):
-            tensor.raw_data = place
-        else:
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            for key, value in (("location", location), ("offset", str(place)), ("length", str(parameter.bytes))):
-                tensor.external_data.add(key=key, value=value)
-        proto.initializer.append(tensor)
-
-
-def write_inline(heads: Sequence[TensorHead], values: Values, write: Write) -> None:
-    """Write the initializer fields, each array straight from where it lies."""
-    encoded = {head.parameter.name: head.encoded for head in heads}
-
-    def take(parameter: Parameter, data: memoryview) -> None:
-        write(encoded[parameter.name])
-        write(data)
-
-    _hand_over([head.parameter for head in heads], values, take)
-
-
-def _describe(parameter: Parameter) -> onnx.TensorProto:
-    return onnx.TensorProto(name=parameter.name, dims=parameter.shape, data_type=ELEMENT_TYPES[parameter.dtype])
+def _unlike(parameter: Parameter, found: str) -> AssertionError:
+    return AssertionError(
+        f"{parameter.name} should be {parameter.dtype}{list(parameter.shape)}, and its source gives {found}"
+    )

@@ -7,6 +7,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -90,19 +91,35 @@ class NpzCheckpoint(Checkpoint):
 
     def read(self, key: str) -> np.ndarray:
         info, head = self.tensors[key], self._heads[key]
-        dtype = stored_dtype(info, name=self.name, key=key)
+        # All at once; of an empty array there is nothing, and its checksum is verified all the same.
+        whole = list(self._stored(key, max(1, info.count)))
+        flat = whole[0] if whole else np.empty(0, head.dtype)
+        return as_weights(flat.reshape(info.shape, order="F" if head.fortran else "C"), info.dtype)
+
+    def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
+        if self._heads[key].fortran:
+            yield from super().pieces(key, count)
+            return
+        for stored in self._stored(key, count):
+            yield as_weights(stored, self.tensors[key].dtype)
+
+    def _stored(self, key: str, count: int) -> Iterator[np.ndarray]:
+        """The elements as they lie in the file, ``count`` at a time."""
+        info, head = self.tensors[key], self._heads[key]
+        size = stored_dtype(info, name=self.name, key=key).itemsize
         try:
             # One at a time behind a lock: zipfile shares the file between those that read.
             with self._archive.open(f"{key}.npy") as file:
                 file.read(head.length)
-                data = file.read(info.count * dtype.itemsize)
+                for done in range(0, info.count, count):
+                    here = min(count, info.count - done)
+                    data = file.read(here * size)
+                    if len(data) != here * size:
+                        raise CheckpointError.damaged(self.name, f"the array `{key:.80}` ends early")
+                    yield np.frombuffer(data, head.dtype)
                 file.read()  # to the end, where the checksum is verified
         except _BROKEN_MEMBER as error:
             raise CheckpointError.damaged(self.name, f"the array `{key:.80}` cannot be read: {error!s:.80}") from error
-        if len(data) != info.count * dtype.itemsize:
-            raise CheckpointError.damaged(self.name, f"the array `{key:.80}` ends early")
-        flat = np.frombuffer(data, head.dtype)
-        return as_weights(flat.reshape(info.shape, order="F" if head.fortran else "C"), info.dtype)
 
     def close(self) -> None:
         self._archive.close()

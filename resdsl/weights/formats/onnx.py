@@ -7,6 +7,7 @@ carries a ``:`` (``stem:pads``, ``onnx::Conv_497``) is a constant or has lost it
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ class OnnxCheckpoint(Checkpoint):
         info, proto = self.tensors[key], self._protos[key]
         dtype = stored_dtype(info, name=self.name, key=key)
         if proto.data_location == onnx.TensorProto.EXTERNAL:
-            flat = self._external(proto, dtype, info.count)
+            path, offset = self._external(proto, dtype, info.count)
+            flat = np.fromfile(path, dtype, info.count, offset=offset)
         elif proto.HasField("raw_data"):
             whole = len(proto.raw_data) // dtype.itemsize
             flat = np.frombuffer(proto.raw_data, dtype, whole)
@@ -73,6 +75,20 @@ class OnnxCheckpoint(Checkpoint):
                 self.name, f"`{key}` has {flat.size:,} elements, and its shape {list(info.shape)} takes {info.count:,}"
             )
         return as_weights(flat.reshape(info.shape), info.dtype)
+
+    def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
+        info, proto = self.tensors[key], self._protos[key]
+        if proto.data_location != onnx.TensorProto.EXTERNAL:
+            yield from super().pieces(key, count)
+            return
+        dtype = stored_dtype(info, name=self.name, key=key)
+        path, offset = self._external(proto, dtype, info.count)
+        for done in range(0, info.count, count):
+            here = min(count, info.count - done)
+            stored = np.fromfile(path, dtype, here, offset=offset + done * dtype.itemsize)
+            if stored.size < here:
+                raise CheckpointError.damaged(self.name, f"`{path.name}` was cut off while `{key}` was read")
+            yield as_weights(stored, info.dtype)
 
     def close(self) -> None:
         self._protos = {}
@@ -91,7 +107,8 @@ class OnnxCheckpoint(Checkpoint):
         check_shape(shape, name=self.name, key=proto.name)
         return TensorInfo(shape, _DTYPES[proto.data_type])
 
-    def _external(self, proto: onnx.TensorProto, dtype: np.dtype, count: int) -> np.ndarray:
+    def _external(self, proto: onnx.TensorProto, dtype: np.dtype, count: int) -> tuple[Path, int]:
+        """The file beside the model that has the elements, and the byte where they begin."""
         entries = {self._text(entry.key): self._text(entry.value) for entry in proto.external_data}
         # No links: the bytes of whatever they led to would end up in the weights.
         path = neighbour(self.path.parent, entries.get("location", ""), name=self.name, links=False)
@@ -107,7 +124,7 @@ class OnnxCheckpoint(Checkpoint):
                 f"`{proto.name}` should be {count * dtype.itemsize:,} bytes from byte {offset:,} of"
                 f" `{path.name}`, which has {size:,}",
             )
-        return np.fromfile(path, dtype, count, offset=offset)
+        return path, offset
 
 
 def _typed(proto: onnx.TensorProto, dtype: np.dtype) -> np.ndarray:

@@ -7,7 +7,7 @@ side cannot give bfloat16.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,11 @@ from resdsl.diagnostics import catalogue
 from resdsl.weights.checkpoint import (
     Checkpoint,
     CheckpointError,
+    Stretch,
     TensorInfo,
     as_weights,
     check_shape,
+    forget,
     map_file,
     neighbour,
     stored_dtype,
@@ -74,7 +76,14 @@ class SafetensorsCheckpoint(Checkpoint):
         info = self.tensors[key]
         dtype = stored_dtype(info, name=self.name, key=key)
         flat = np.frombuffer(self._mapped, dtype, info.count, self._starts[key]) if info.count else np.empty(0, dtype)
-        return as_weights(flat.reshape(info.shape), info.dtype)
+        weights = as_weights(flat.reshape(info.shape), info.dtype)
+        forget(self._mapped, self._starts[key], flat.nbytes)
+        return weights
+
+    def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
+        info = self.tensors[key]
+        dtype = stored_dtype(info, name=self.name, key=key)
+        return Stretch(self._mapped, self._starts[key], dtype, info).pieces(count)
 
     def close(self) -> None:
         unmap(self._mapped)
@@ -103,6 +112,9 @@ class ShardedCheckpoint(Checkpoint):
 
     def read(self, key: str) -> np.ndarray:
         return self._shards[self._files[key]].read(key)
+
+    def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
+        return self._shards[self._files[key]].pieces(key, count)
 
     def close(self) -> None:
         for shard in self._shards.values():

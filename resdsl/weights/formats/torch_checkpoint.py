@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +13,11 @@ from resdsl.diagnostics import catalogue
 from resdsl.weights.checkpoint import (
     Checkpoint,
     CheckpointError,
+    Stretch,
     TensorInfo,
     as_weights,
     check_shape,
+    forget,
     stored_dtype,
     unmap,
 )
@@ -51,18 +53,34 @@ class TorchCheckpoint(Checkpoint):
 
     def read(self, key: str) -> np.ndarray:
         info, tensor = self.tensors[key], self._stored[key]
-        dtype = stored_dtype(info, name=self.name, key=key, big_endian=self._big_endian)
+        dtype = self._dtype(key)
         count = _reach(tensor)
         if not count:
             return as_weights(np.empty(info.shape, dtype), info.dtype)
-        start = self._places[tensor.storage.key].start + (tensor.storage.base + tensor.offset) * dtype.itemsize
+        start = self._start(tensor, dtype)
         flat = np.frombuffer(self._mapped, dtype, count, start)
         # The strides were checked when the file was opened; that of a single element does not matter and may be wild.
         strides = [
             stride * dtype.itemsize if size > 1 else dtype.itemsize
             for size, stride in zip(info.shape, tensor.strides, strict=True)
         ]
-        return as_weights(np.lib.stride_tricks.as_strided(flat, info.shape, strides, writeable=False), info.dtype)
+        seen = np.lib.stride_tricks.as_strided(flat, info.shape, strides, writeable=False)
+        weights = as_weights(seen, info.dtype)
+        forget(self._mapped, start, flat.nbytes)
+        return weights
+
+    def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
+        info, tensor = self.tensors[key], self._stored[key]
+        dtype = self._dtype(key)
+        if not _is_plain(tensor):
+            return super().pieces(key, count)
+        return Stretch(self._mapped, self._start(tensor, dtype), dtype, info).pieces(count)
+
+    def _dtype(self, key: str) -> np.dtype:
+        return stored_dtype(self.tensors[key], name=self.name, key=key, big_endian=self._big_endian)
+
+    def _start(self, tensor: StoredTensor, dtype: np.dtype) -> int:
+        return self._places[tensor.storage.key].start + (tensor.storage.base + tensor.offset) * dtype.itemsize
 
     def close(self) -> None:
         unmap(self._mapped)
@@ -105,6 +123,16 @@ def _reach(tensor: StoredTensor) -> int:
     if 0 in tensor.shape:
         return 0
     return 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=False))
+
+
+def _is_plain(tensor: StoredTensor) -> bool:
+    """Whether the elements lie in C order, one after another."""
+    expected = 1
+    for size, stride in zip(reversed(tensor.shape), reversed(tensor.strides), strict=True):
+        if size == 0 or (size > 1 and stride != expected):
+            return False
+        expected *= size
+    return True
 
 
 def _find_tensors(content: object, name: str) -> tuple[str, dict[str, StoredTensor]]:
