@@ -46,23 +46,27 @@ class _Kept:
         return stream
 
 
-def make_tables() -> dict[str, Any]:
-    """What `tables.json` should hold: see `resdsl.syntax.tables.Tables`."""
-    grammar = GRAMMAR.read_bytes()
-    lark = Lark(
-        grammar.decode(),
+def read_grammar() -> Lark:
+    """The grammar as Lark reads it; raises where it has a conflict."""
+    return Lark(
+        GRAMMAR.read_text(encoding="utf-8"),
         parser="lalr",
         lexer="basic",
         start=[MODULE, HOLE],
         postlex=_Kept(),
         keep_all_tokens=True,
     )
+
+
+def make_tables() -> dict[str, Any]:
+    """What `tables.json` should hold: see `resdsl.syntax.tables.Tables`."""
+    lark = read_grammar()
     lexer = BasicLexer(lark.lexer_conf)
     (pattern,) = (compiled.pattern for compiled in lexer.scanner._mres)
     (blank,) = lexer.ignore_types
     words = (terminal for terminal in lark.terminals if terminal.pattern.type == "str")
     return {
-        "grammar": digest(grammar),
+        "grammar": digest(GRAMMAR.read_bytes()),
         "pattern": pattern,
         "blank": blank,
         "keywords": {
