@@ -17,6 +17,7 @@ from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError
 from resdsl.driver.compile import Compiled
+from resdsl.driver.lowering import Ways, lowered
 from resdsl.driver.specification import Specification, load
 from resdsl.driver.tree_text import tree_text
 from resdsl.driver.weights import read_weights, told_in
@@ -25,9 +26,13 @@ from resdsl.files import whole_file
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import NEWEST_OPSET, OPSET
 from resdsl.ir.print import print_graph
-from resdsl.passes import PASSES, optimize
+from resdsl.ir.types import DType
+from resdsl.passes import PASSES
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
+
+PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+"""As people write them on a command line, and as the language does."""
 
 
 def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -111,6 +116,22 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     help=f"The ONNX operator set ({OPSET}; up to {NEWEST_OPSET}).",
 )
 @click.option("--external-data", is_flag=True, help="Weights to a file beside the model (done anyway above 2 GB).")
+@click.option(
+    "--embed-preprocess",
+    is_flag=True,
+    help="The model takes raw images (bytes, [N, rows, columns, 3]) and resizes, crops and normalises them itself.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(list(PRECISIONS)),
+    default="fp32",
+    help="Of weights and arithmetic (fp32); inputs and outputs stay fp32.",
+)
+@click.option(
+    "--for-runtime",
+    is_flag=True,
+    help="Let ONNX Runtime optimise the model for the processor of this machine, where it then starts at once.",
+)
 @speaking
 def command(
     terminal: Terminal,
@@ -132,6 +153,9 @@ def command(
     print_ir_after: str | None,
     opset: int,
     external_data: bool,
+    embed_preprocess: bool,
+    precision: str,
+    for_runtime: bool,
 ) -> None:
     """A specification to an ONNX file, for ONNX Runtime on CUDA and on CPU.
 
@@ -140,7 +164,7 @@ def command(
     """
     specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
     if emit != "onnx":
-        _write_text(terminal, specification, emit, output, level)
+        _write_text(terminal, specification, emit, output, Ways(level, embed_preprocess, DType(PRECISIONS[precision])))
         return
     target = output or _default_output(spec)
     if target == "-" and terminal.as_json:
@@ -169,6 +193,9 @@ def command(
             opset=opset,
             keep_preprocess=keep_preprocess,
             external_data=external_data or None,
+            embed_preprocess=embed_preprocess,
+            precision=PRECISIONS[precision],
+            for_runtime=for_runtime,
             progress=progress,
             after_pass=after_pass,
         )
@@ -176,6 +203,8 @@ def command(
     if print_ir_after is not None and print_ir_after not in seen:
         terminal.say(f"the pass {print_ir_after} does not run at -O{level}")
     terminal.say(_line(target, compiled, init, seed))
+    if for_runtime:
+        terminal.say(f"{target} is for this machine and its ONNX Runtime alone; SPEC compiles anywhere")
 
 
 def _opened(weights: str | None, files: ExitStack, *, wanted: bool) -> Checkpoint | None:
@@ -190,13 +219,13 @@ def _default_output(spec: str) -> str:
     return "model.onnx" if spec == "-" else f"{Path(spec).stem}.onnx"
 
 
-def _write_text(terminal: Terminal, specification: Specification, emit: str, output: str | None, level: int) -> None:
+def _write_text(terminal: Terminal, specification: Specification, emit: str, output: str | None, ways: Ways) -> None:
     if emit == "ast":
         text = tree_text(specification.module)
         if specification.diagnostics.errors:
             raise CompileError(specification.diagnostics)
     else:
-        text = print_graph(optimize(specification.graph, level))
+        text = print_graph(lowered(specification.graph, specification.diagnostics, ways))
     if output in (None, "-"):
         terminal.result(text)
     else:
@@ -236,7 +265,8 @@ def _adopted(compiled: Compiled) -> str:
 
 
 def _next(target: str, compiled: Compiled) -> str:
-    if compiled.graph.preprocess is None:
+    takes_images = compiled.graph.preprocess is not None or compiled.graph.input.type.dtype is DType.U8
+    if not takes_images:
         return f"resdsl weights {target} -o weights.safetensors"
     return f"resdsl predict {target} photo.jpg"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from resdsl.backends.onnx import Emitted, emit, emit_to_stream
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.driver.for_runtime import no_stream_for_runtime, write_for_runtime
-from resdsl.driver.lowering import lowered, opset_for, said_of
+from resdsl.driver.lowering import Ways, lowered, opset_for, said_of
 from resdsl.driver.metadata import provenance
 from resdsl.driver.weights import told_in
 from resdsl.ir.dims import Dim
@@ -126,17 +126,15 @@ def compile_specification(
             graph, report, source, adopted = _with_weights(graph, options, found, files)
         if options.zero_init_residual:
             graph = zero_init_residual(graph)
-        embed, precision = options.embed_preprocess, options.precision
-        optimized = lowered(
-            graph, found, level=options.optimize, embed=embed, precision=precision, after_pass=after_pass
-        )
+        ways = Ways(options.optimize, options.embed_preprocess, options.precision)
+        optimized = lowered(graph, found, ways, after_pass)
         random = sum(isinstance(parameter.source, Initializer) for parameter in graph.parameters.values())
         origin = _origin(options, report, source, random)
         metadata = {
             **provenance(specification.program, specification.arguments, options.optimize, origin),
             # Of the network as it is written: folding makes other tensors, not another network.
             "resdsl.parameters": str(graph.parameter_count),
-            **said_of(graph, embed=embed, precision=precision),
+            **said_of(graph, ways),
         }
         if (variant := variant_of(graph)) is not None:
             # So that weights taken out of this model cannot go into the other variant unnoticed.

@@ -14,6 +14,7 @@ from resdsl.elaborate import Limits, Program, elaborate, load_program
 from resdsl.elaborate.program import Reader, read_file
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import OPSET
+from resdsl.ir.types import DType
 from resdsl.syntax.tree import Module
 
 if TYPE_CHECKING:
@@ -166,6 +167,9 @@ class Specification:
         external_data: bool | None = None,
         opset: int = OPSET,
         keep_preprocess: bool = False,
+        embed_preprocess: bool = False,
+        precision: str = "f32",
+        for_runtime: bool = False,
         progress: Progress | None = None,
         after_pass: AfterPass | None = None,
     ) -> Compiled:
@@ -183,9 +187,14 @@ class Specification:
         the weights (timm's ``config.json`` beside them) take the place of the specification's, unless
         ``keep_preprocess``.
 
+        With ``embed_preprocess`` the model takes raw images, bytes ``[N, rows, columns, channels]``, and does its own
+        preprocessing. ``precision`` is ``f32``, ``f16`` or ``bf16``: what weights are rounded to and what is computed
+        in; inputs and outputs stay 32-bit floats. With ``for_runtime`` ONNX Runtime optimises the model for this
+        machine's processor: it starts at once, here alone, and has its weights in a file beside it.
+
         ``progress`` is told how many bytes of weights are done, of how many; ``after_pass`` the name and the result
         of each pass. Raises ``CompileError`` where the text or the weights have mistakes, or the file cannot be
-        written, ``ValueError`` for an ``init`` that is not known.
+        written, ``ValueError`` for an ``init`` or a ``precision`` that is not known.
         """
         from resdsl.driver.compile import Options, compile_specification  # noqa: PLC0415  onnx is not needed to check
         from resdsl.weights.initial import Scheme  # noqa: PLC0415
@@ -201,6 +210,9 @@ class Specification:
             external_data,
             opset,
             keep_preprocess,
+            embed_preprocess,
+            DType(precision),
+            for_runtime,
         )
         return compile_specification(self, output, options, progress=progress, after_pass=after_pass)
 

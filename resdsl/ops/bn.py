@@ -39,10 +39,13 @@ class BatchNorm(Operator):
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
         shape = (known_channels(x),)
-        learned = (ParameterSpec("weight", shape, "ones"), ParameterSpec("bias", shape, "zeros"))
+        learned = (
+            ParameterSpec("weight", shape, "ones", dtype=x.dtype),
+            ParameterSpec("bias", shape, "zeros", dtype=x.dtype),
+        )
         statistics = (
-            ParameterSpec("running_mean", shape, "zeros", trainable=False),
-            ParameterSpec("running_var", shape, "ones", trainable=False),
+            ParameterSpec("running_mean", shape, "zeros", trainable=False, dtype=x.dtype),
+            ParameterSpec("running_var", shape, "ones", trainable=False, dtype=x.dtype),
         )
         return learned + statistics if self.affine else statistics
 

@@ -64,8 +64,8 @@ class Conv(Operator):
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
         shape = (self.channels, known_channels(x) // self.groups, *self.kernel)
-        weight = ParameterSpec("weight", shape, "kernel")
-        return (weight, ParameterSpec("bias", (self.channels,), "zeros")) if self.bias else (weight,)
+        weight = ParameterSpec("weight", shape, "kernel", dtype=x.dtype)
+        return (weight, ParameterSpec("bias", (self.channels,), "zeros", dtype=x.dtype)) if self.bias else (weight,)
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         _, channels, rows, columns = result.shape

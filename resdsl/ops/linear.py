@@ -46,8 +46,8 @@ class Linear(Operator):
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
-        weight = ParameterSpec("weight", (self.features, _features(x)), "kernel")
-        return (weight, ParameterSpec("bias", (self.features,), "zeros")) if self.bias else (weight,)
+        weight = ParameterSpec("weight", (self.features, _features(x)), "kernel", dtype=x.dtype)
+        return (weight, ParameterSpec("bias", (self.features,), "zeros", dtype=x.dtype)) if self.bias else (weight,)
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         return _features(inputs[0]) * self.features

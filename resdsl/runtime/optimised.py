@@ -10,13 +10,14 @@ import io
 import json
 import os
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.runtime.device import Device
 from resdsl.runtime.problem import EnvironmentProblem
+from resdsl.runtime.processor import processor
 from resdsl.runtime.providers import onnx_runtime
 from resdsl.runtime.quiet import capture, in_plain_words
 
@@ -26,7 +27,6 @@ KEY = "resdsl.runtime"
 _INLINE_BELOW = "1024"
 _METADATA_FIELD = 14  # ModelProto.metadata_props, from onnx.proto
 _LARGEST_ENTRY = 2**20
-_VECTOR_UNITS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "asimddp", "i8mm", "sve")
 
 
 def this_machine() -> dict[str, str]:
@@ -35,7 +35,7 @@ def this_machine() -> dict[str, str]:
         "onnxruntime": str(onnx_runtime().__version__),
         "device": "cpu",
         "machine": platform.machine(),
-        "units": " ".join(_vector_units()),
+        "units": ", ".join(processor().features),
     }
 
 
@@ -90,8 +90,19 @@ def made_for(model: Path | bytes) -> Mapping[str, str] | None:
     return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else None
 
 
-def require_this_machine(made: Mapping[str, str], name: str) -> None:
-    """Raise ``EnvironmentProblem`` unless a model, which messages call ``name``, was made for a machine like this."""
+def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> None:
+    """Raise ``EnvironmentProblem`` unless a model was made for a machine like this and for the ``device`` asked for.
+
+    ``made`` is what ``made_for`` gave, ``name`` what messages call the model.
+    """
+    if device.kind not in ("auto", "cpu"):
+        raise EnvironmentProblem(
+            Diagnostic(
+                catalogue.OTHER_MACHINE,
+                f"`{name}` was made for the processor by `--for-runtime`, and `{device}` was asked for",
+                helps=("compile its specification again without `--for-runtime`", "`--device cpu` runs it"),
+            )
+        )
     here = this_machine()
     differences = [
         f"{what} {made.get(key) or 'unknown'}, and this machine has {here[key] or 'none'}"
@@ -111,17 +122,6 @@ def require_this_machine(made: Mapping[str, str], name: str) -> None:
                 helps=("compile its specification again, here or without `--for-runtime`",),
             )
         )
-
-
-def _vector_units() -> list[str]:
-    """Those of the processor that decide how ONNX Runtime lays out weights, as Linux calls them."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return []
-    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-    known = set(found[1].split()) if found else set()
-    return [unit for unit in _VECTOR_UNITS if unit in known]
 
 
 def _entries(stream: BinaryIO) -> Iterator[tuple[str, str]]:

@@ -57,6 +57,8 @@ class Opening:
     options: DeviceOptions
     profile: Path | None = None
     entries: Mapping[str, str] = field(default_factory=dict)
+    optimised: bool = False
+    """Whether the model is one that `--for-runtime` wrote: nothing is left to do, and looking for it takes time."""
 
     @property
     def version(self) -> str:
@@ -105,6 +107,8 @@ class Opening:
         options = self.onnxruntime.SessionOptions()
         # What goes wrong is raised as well: a log on the user's terminal would tell it twice.
         options.log_severity_level = 4
+        if self.optimised:
+            options.graph_optimization_level = self.onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         # Told the number, ONNX Runtime does not try to pin threads to processors that a container lacks.
         options.intra_op_num_threads = self.options.threads or processor().threads
         for key, value in {"session.record_ep_graph_assignment_info": "1", **self.entries}.items():
@@ -215,6 +219,8 @@ def _unreadable(model: Path | bytes, name: str, reason: str) -> RunProblem:
     helps = ["`resdsl compile` writes a model that can be run"]
     if isinstance(model, Path) and model.suffix == ".res":
         helps = [f"this is a specification: compile it first, `resdsl compile {model} -o {model.with_suffix('.onnx')}`"]
+    elif "Could not find an implementation" in reason:
+        helps = ["the device has no kernel for it: a `bf16` model must be compiled again with `--precision fp16`"]
     elif re.search(r"opset|IR version", reason):
         helps = ["a newer ONNX Runtime may read it: `pip install --upgrade onnxruntime-gpu`"]
     elif re.search(r"external|\.data\b", reason, re.IGNORECASE):

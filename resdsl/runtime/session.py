@@ -17,6 +17,7 @@ from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.runtime.binding import Binding
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver, parse_device
 from resdsl.runtime.files import require_file
+from resdsl.runtime.optimised import made_for, require_this_machine
 from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 from resdsl.runtime.providers import ABOUT_THE_DEVICE, Opening, onnx_runtime, placement
 from resdsl.runtime.quiet import in_plain_words
@@ -154,7 +155,11 @@ def open_session(
     name = name or ("the model" if isinstance(model, bytes) else str(model))
     if isinstance(model, Path):
         require_file(model, "a model")
-    opening = Opening(onnx_runtime(), model, name, options, profile, entries)
+    made = made_for(model)
+    opening = Opening(onnx_runtime(), model, name, options, profile, entries, optimised=made is not None)
+    if made is not None:
+        require_this_machine(made, name, asked)
+        return _session(opening, Device("cpu"), "the model was made for this machine's processor")
     if asked.kind != "auto":
         return _session(opening, asked, f"{asked} was asked for")
     return _open_best(opening)
