@@ -75,4 +75,4 @@ def _require_use(device: str, said: Iterable[str]) -> None:
     for name in said:
         if name in useless:
             where = "TensorRT" if name in _OF_TENSORRT else "a GPU"
-            raise click.UsageError(f"--{name.replace('_', '-')} is for {where}, and --device {device} is another")
+            raise click.UsageError(f"--{name.replace('_', '-')} is for {where}, and --device says {device}")

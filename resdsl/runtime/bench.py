@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from resdsl.diagnostics import catalogue
 from resdsl.runtime.binding import Binding
-from resdsl.runtime.device import DeviceOptions
+from resdsl.runtime.device import DeviceOptions, nvidia_driver, parse_device
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.memory import peak_memory
 from resdsl.runtime.problem import RunProblem
@@ -23,6 +23,9 @@ from resdsl.runtime.profile import count_macs
 from resdsl.runtime.session import Session, open_session
 
 Array = npt.NDArray[Any]
+
+MakeProduct = Callable[[int], bytes]
+"""A model of one linear layer without bias, with so many features in and out, over ``[N, features]``."""
 
 _FEWEST_ROUNDS = 5
 _LOADS = 4
@@ -58,9 +61,11 @@ class Measured:
     """One model at one batch size and number of threads. Times are in seconds, of a whole batch.
 
     ``load`` is how long it took to open the model, ``first`` its first run at this batch size; the percentiles are of
-    ``rounds`` runs after the warm-up, which had their inputs and outputs where the model runs. ``macs`` are those of
-    the batch, ``None`` where they are not known, ``memory`` is what ``peak_memory`` says. ``ratio`` is how long it
-    takes for each second of the first model, pair by pair.
+    ``rounds`` runs after the warm-up, which had their inputs and outputs where the model runs. ``memory`` is what
+    ``peak_memory`` says. ``ratio`` is how long it takes for each second of the first model, pair by pair.
+
+    ``macs`` are the multiply-accumulates of the batch, ``None`` where they are not known; ``peak`` are those that the
+    device did in a second in the fastest product of large matrices between these runs.
     """
 
     model: str
@@ -74,8 +79,9 @@ class Measured:
     p99: float
     rounds: int
     memory: int | None
-    macs: int | None
     ratio: Spread
+    macs: int | None
+    peak: float | None
 
     @property
     def images_per_second(self) -> float:
@@ -91,7 +97,8 @@ class Plan:
     """What to measure: every model at every ``batches`` and ``threads`` (``None``: all that may be used).
 
     ``seconds`` is how long each model runs in each of them, after ``warmup`` runs that don't count; ``size`` are the
-    height and width of images where a model leaves them open.
+    height and width of images where a model leaves them open. Inputs are random, from ``seed``. ``product`` makes
+    what shows the most that the device can do; see ``Product``.
     """
 
     batches: tuple[int, ...] = (1,)
@@ -100,6 +107,7 @@ class Plan:
     warmup: int = 3
     size: tuple[int, int] | None = None
     seed: int = 0
+    product: MakeProduct | None = None
 
 
 def bench(
@@ -118,26 +126,31 @@ def bench(
         options = replace(device, threads=threads)
         started(f"loading, {threads or processor().threads} threads")
         models = _loaded(contenders, options)
+        product = None if plan.product is None else Product(plan.product, options)
         for batch in plan.batches:
             started(f"batch {batch}, {threads or processor().threads} threads")
-            yield from _measured(models, batch, plan)
+            yield from _measured(models, batch, plan, product)
 
 
-def peak(product: bytes, *, device: DeviceOptions, rows: int, seconds: float = 1.0) -> float:
-    """The multiply-accumulates that the device does in a second, at the best: in a large product of matrices.
+class Product:
+    """A product of square matrices, which shows the most that a device can do."""
 
-    ``product`` is a model of one linear layer over an input ``[rows, features]``; the fastest of its runs counts.
-    """
-    session = open_session(product, device=device, name="a product of matrices")
-    feeds = random_inputs(session, batch=rows, size=None, seed=0)
-    ((_, features),) = (array.shape for array in feeds.values())
-    ((_, results),) = (port.shape for port in session.outputs)
-    assert isinstance(results, int)
-    binding = session.bind(feeds)
-    times: list[float] = []
-    while sum(times) < seconds or len(times) < _FEWEST_ROUNDS:
-        times.append(_timed(session, binding))
-    return rows * int(features) * results / min(times)
+    def __init__(self, make: MakeProduct, device: DeviceOptions) -> None:
+        features = _features(device)
+        self._session = open_session(make(features), device=device, name="a product of matrices", entries=_IN_TURNS)
+        self._binding = self._session.bind(random_inputs(self._session, batch=features, size=None, seed=0))
+        self.macs = features**3
+
+    def run(self) -> float:
+        """The seconds of one product."""
+        return _timed(self._session, self._binding)
+
+    def peak(self, seconds: float = 1.0) -> float:
+        """The multiply-accumulates in a second, at the best of all products in so many seconds."""
+        times: list[float] = []
+        while sum(times) < seconds or len(times) < _FEWEST_ROUNDS:
+            times.append(self.run())
+        return self.macs / min(times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +185,11 @@ class _Ready:
 def _loaded(contenders: Sequence[Contender], options: DeviceOptions) -> list[_Loaded]:
     """The models, each opened several times in turns; the last session of each stays."""
     times: list[list[float]] = [[] for _ in contenders]
-    entries = _IN_TURNS if len(contenders) > 1 else {}
     for _ in range(_LOADS):
         sessions = []
         for contender, taken in zip(contenders, times, strict=True):
             start = time.perf_counter()
-            sessions.append(open_session(contender.file, device=options, name=contender.name, entries=entries))
+            sessions.append(open_session(contender.file, device=options, name=contender.name, entries=_IN_TURNS))
             taken.append(time.perf_counter() - start)
     # The very first waits for ONNX Runtime's libraries and for the disk.
     return [
@@ -186,18 +198,12 @@ def _loaded(contenders: Sequence[Contender], options: DeviceOptions) -> list[_Lo
     ]
 
 
-def _measured(models: Sequence[_Loaded], batch: int, plan: Plan) -> Iterator[Measured]:
+def _measured(models: Sequence[_Loaded], batch: int, plan: Plan, product: Product | None) -> Iterator[Measured]:
     ready = [_Ready.of(loaded, batch, plan) for loaded in models]
     for _ in range(plan.warmup):
         for one in ready:
             one.loaded.session.run_bound(one.binding)
-    times: list[list[float]] = [[] for _ in ready]
-    turns = list(zip(ready, times, strict=True))
-    end = time.perf_counter() + plan.seconds * len(ready)
-    while len(times[0]) < _MOST_ROUNDS and (time.perf_counter() < end or len(times[0]) < _FEWEST_ROUNDS):
-        for one, taken in turns:
-            taken.append(_timed(one.loaded.session, one.binding))
-        turns.reverse()
+    times, products = _in_turns(ready, product, plan.seconds * len(ready))
     for one, taken in zip(ready, times, strict=True):
         session = one.loaded.session
         p90, p99 = (float(value) for value in np.percentile(taken, (90, 99)))
@@ -213,9 +219,34 @@ def _measured(models: Sequence[_Loaded], batch: int, plan: Plan) -> Iterator[Mea
             p99=p99,
             rounds=len(taken),
             memory=one.memory,
-            macs=one.macs,
             ratio=Spread.of([its / base for its, base in zip(taken, times[0], strict=True)]),
+            macs=one.macs,
+            peak=product.macs / min(products) if product is not None else None,
         )
+
+
+def _in_turns(
+    ready: Sequence[_Ready], product: Product | None, seconds: float
+) -> tuple[list[list[float]], list[float]]:
+    """The times of every model in rounds for so long, and those of the product, which has its turn in each round."""
+    times: list[list[float]] = [[] for _ in ready]
+    products: list[float] = []
+    turns = list(zip(ready, times, strict=True))
+    while len(times[0]) < _MOST_ROUNDS and (sum(map(sum, times)) < seconds or len(times[0]) < _FEWEST_ROUNDS):
+        for one, taken in turns:
+            taken.append(_timed(one.loaded.session, one.binding))
+        if product is not None:
+            products.append(product.run())
+        turns.reverse()
+    return times, products
+
+
+def _features(device: DeviceOptions) -> int:
+    """How large the matrices have to be: enough to keep everything busy, and soon done, before others interrupt."""
+    if parse_device(device.device).kind != "cpu" and nvidia_driver().gpus:
+        return 4096
+    threads = device.threads or processor().threads
+    return 512 if threads <= 4 else 1024 if threads <= 32 else 2048
 
 
 def _timed(session: Session, binding: Binding) -> float:

@@ -55,14 +55,15 @@ class NodeTime:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The nodes in the order in which they ran. ``seconds`` are those of a whole run, the time between nodes included.
+    """The nodes in the order in which they ran, the ``seconds`` of a whole run, and those ``between`` its nodes.
 
-    Recording itself takes time, so that a run is slower than without. ``on_gpu``: the nodes' seconds are those of
-    their kernels on the GPU.
+    All are medians over the runs. Recording itself takes time, so that a run is slower than without. ``on_gpu``: the
+    nodes' seconds are those of their kernels on the GPU, which run while the processor goes on.
     """
 
     nodes: tuple[NodeTime, ...]
     seconds: float
+    between: float
     runs: int
     on_gpu: bool = False
 
@@ -120,13 +121,18 @@ def read_profile(events: Sequence[Event], macs: Mapping[Key, int], *, warmups: i
     starts = [(int(event["ts"]), int(event["dur"])) for event in events if event.get("name") == "model_run"]
     counted = sorted(starts)[warmups:]
     times: dict[Key, list[float]] = {}
+    busy = [0.0] * len(counted)
     on_gpu = any(event.get("cat") == "Kernel" for event in events)
     for node, kernels in _nodes(events):
-        if any(start <= node["ts"] <= start + length for start, length in counted):
-            times.setdefault(_key(node), []).append((sum(kernels) if on_gpu else node["dur"]) / 1e6)
+        run = next((i for i, (start, length) in enumerate(counted) if start <= node["ts"] <= start + length), None)
+        if run is not None:
+            taken = (sum(kernels) if on_gpu else float(node["dur"])) / 1e6
+            times.setdefault(_key(node), []).append(taken)
+            busy[run] += taken
     nodes = tuple(NodeTime(*key[:3], median(taken), macs.get(key, 0)) for key, taken in times.items())
-    whole = median(length for _, length in counted) / 1e6 if counted else 0.0
-    return Profile(nodes, whole, len(counted), on_gpu)
+    whole = [length / 1e6 for _, length in counted] or [0.0]
+    between = [max(its - its_busy, 0.0) for its, its_busy in zip(whole, busy, strict=False)] or [0.0]
+    return Profile(nodes, median(whole), median(between), len(counted), on_gpu)
 
 
 def _macs_of_nodes(events: Sequence[Event]) -> dict[Key, int]:
