@@ -101,6 +101,13 @@ class Diagnostics:
         for diagnostic in diagnostics:
             self.report(diagnostic)
 
+    def absorb(self, diagnostics: Diagnostics) -> None:
+        """Report all of others, as often as they were reported there."""
+        for key, diagnostic in diagnostics._found.items():
+            self.report(diagnostic)
+            if more := diagnostics._repeats.get(key, 0):
+                self._repeats[key] = self._repeats.get(key, 0) + more
+
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(self._found.values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from resdsl.diagnostics import Label, Span, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
@@ -244,6 +245,7 @@ def _anything(value: object) -> object:
     return value
 
 
+@cache
 def _one_of(words: tuple[str, ...]) -> Callable[[object], object]:
     expected = " or ".join(", ".join(f"`{word}`" for word in words).rsplit(", ", 1))
 

@@ -10,14 +10,16 @@ from resdsl.diagnostics import Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate import claims
 from resdsl.elaborate.arguments import Given, Slots, bind_definition
-from resdsl.elaborate.calls import constants
+from resdsl.elaborate.blocks import constants
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.flow import run_body
 from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.lint import lint
 from resdsl.elaborate.program import Defined, Program
 from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge, Variable
+from resdsl.elaborate.templates import Templates
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.ir.collection import collection_paused
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.types import DType, TensorType
@@ -33,6 +35,7 @@ def elaborate(
     arguments: Mapping[str, object] | None = None,
     input_shape: Sequence[int | str] | None = None,
     limits: Limits | None = None,
+    reuse: bool = True,
 ) -> Graph | None:
     """The graph of a model, or ``None`` where it has mistakes; they are in ``diagnostics``.
 
@@ -40,19 +43,20 @@ def elaborate(
     as an expression of the language (``"3x3"``, ``"projection"``). ``input_shape`` replaces the declared shape, a
     ``str`` in it being a symbol; the file's claims speak of the declared shape, and are verified with that first. An
     ``expect`` with a plain number speaks of the parameters' defaults, and is passed over where ``arguments`` are given.
+    Without ``reuse`` every call is built from its text, also where an equal one was built before: slower, same result.
     """
     limits = limits or Limits()
     defined = _choose(program, diagnostics, model)
     if defined is None:
         return None
-    state = _state(program, diagnostics, limits, altered=bool(arguments))
-    with _deep_recursion():
+    state = _state(program, diagnostics, limits, altered=bool(arguments), reuse=reuse)
+    with _deep_recursion(), collection_paused():
         graph = _build(state, defined, arguments or {}, None)
         if graph is not None and input_shape is not None and not diagnostics.errors:
             # The warnings are those of the first time.
             found = Diagnostics()
             shape = tuple(symbol(dim) if isinstance(dim, str) else dim for dim in input_shape)
-            state = _state(program, found, limits, claims=False, altered=bool(arguments))
+            state = _state(program, found, limits, claims=False, altered=bool(arguments), reuse=reuse)
             graph = _build(state, defined, arguments or {}, shape)
             for error in found.errors:
                 diagnostics.report(error)
@@ -105,9 +109,16 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
 
 
 def _state(
-    program: Program, diagnostics: Diagnostics, limits: Limits, *, claims: bool = True, altered: bool = False
+    program: Program,
+    diagnostics: Diagnostics,
+    limits: Limits,
+    *,
+    claims: bool = True,
+    altered: bool = False,
+    reuse: bool = False,
 ) -> State:
-    return State(diagnostics, limits, program.allowances, claims, altered, run_body)
+    templates = Templates() if reuse else None
+    return State(diagnostics, limits, program.allowances, claims, altered, run_body, templates=templates)
 
 
 def _build(

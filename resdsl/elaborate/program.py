@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class Defined:
     @property
     def name(self) -> str:
         return self.tree.name.name
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its parameters, in order."""
+        return tuple(parameter.name.name for parameter in self.tree.parameters)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Fix, Label, Span, catalogue
 from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.elaborate.program import Defined, Unit
+from resdsl.ir.application import Application, distinct
 from resdsl.ir.dims import Dim, lower_bound, nesting
-from resdsl.ir.graph import Initializer, Node, Output, Parameter, Scope
+from resdsl.ir.graph import Node, Output, Parameter, Scope, initializer
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.types import TensorType
 from resdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from resdsl.elaborate.templates import Templates
 
 Flow = int | None
 """The current value: the index of its node, or ``None`` where a mistake that has been told makes it unknown."""
@@ -79,8 +83,8 @@ class TapPoint:
 class Frame:
     """One call of a block or model.
 
-    ``defaults`` are the operators' arguments that ``default`` lines have set, by operator and argument; ``symbols``
-    the sizes that the symbols of the input stand for; ``channels_in`` the channels that entered.
+    ``value`` is what flowed in, ``defaults`` are the operators' arguments that ``default`` lines have set, by operator
+    and argument; ``symbols`` the sizes that the symbols of the input stand for.
     """
 
     definition: Defined
@@ -94,6 +98,11 @@ class Frame:
     taps: dict[str, TapPoint] = field(default_factory=dict)
     flowing: bool = False
     """Whether a layer has been built already."""
+    inside: tuple[Defined, ...] = ()
+    """What is being called: the model, the blocks around this call, and its own."""
+
+    def __post_init__(self) -> None:
+        self.inside = (*(self.parent.inside if self.parent else ()), self.definition)
 
     @property
     def root(self) -> bool:
@@ -173,9 +182,16 @@ class State:
     lines: dict[type[tree.Tree], Span] = field(default_factory=dict)
     """Where the lines stand that a model has once."""
     steps: int = 0
+    reports: int = 0
+    """How often something was told."""
     poisoned: bool = False
     """Whether some value became unknown, so that totals say nothing."""
-    types: dict[tuple[Operator, tuple[TensorType, ...]], TensorType] = field(default_factory=dict)
+    applied: dict[Hashable, Application] = field(default_factory=dict)
+    """What has been inferred already, by operator and types."""
+    types: dict[TensorType, TensorType] = field(default_factory=dict)
+    """The one object for each type."""
+    templates: Templates | None = None
+    """The calls that were built before; ``None`` where every one is built from its text."""
 
     def report(
         self,
@@ -192,6 +208,7 @@ class State:
         primary = Label(at) if isinstance(at, Span) else at
         if self.allowances.silence(code, primary.span if primary else None):
             return
+        self.reports += 1
         chain = place.frame.chain() if place else ()
         self.diagnostics.report(
             Diagnostic(code, message, primary, tuple(secondary), chain, tuple(notes), tuple(helps), fix)
@@ -214,28 +231,30 @@ class State:
         self, operator: Operator, inputs: tuple[int, ...], path: str, call: tree.Tree, place: Place
     ) -> Node | Refusal:
         """Append a node; a refusal of the operator comes back for the caller to tell where it happened."""
-        types = tuple(self.nodes[index].type for index in inputs)
-        key = (operator, types)
-        result = self.types.get(key)
-        if result is None:
+        types = tuple([self.nodes[index].type for index in inputs])
+        key = (distinct(operator), types)
+        applied = self.applied.get(key)
+        if applied is None:
             try:
                 result = operator.infer(*types)
             except Refusal as refusal:
                 return refusal
             self._bound(result, call.span, place)
-            for spec in operator.parameters(*types):
+            applied = Application(operator, types, self.types.setdefault(result, result))
+            for spec in applied.parameters:
                 self._bound(TensorType(spec.dtype, spec.shape), call.span, place)
-            self.types[key] = result
+            self.applied[key] = applied
         if len(self.nodes) > self.limits.nodes:
             self.too_large(f"the network has more than {self.limits.nodes:,} operators", call.span, place, "nodes")
-        node = Node(len(self.nodes), operator, inputs, result, path, call.span)
+        # The operator of the first of its kind, so that equal ones are one object.
+        node = Node(len(self.nodes), applied.operator, inputs, applied.result, path, call.span)
         is_new = self.claim_name(path, call.span, place)
-        for spec in operator.parameters(*types):
+        for spec in applied.parameters:
             name = f"{path}.{spec.name}"
             if is_new:
                 self.claim_name(name, call.span, place)
             self.parameters[name] = Parameter(
-                name, spec.shape, spec.dtype, spec.trainable, Initializer(spec.role), node.index
+                name, spec.shape, spec.dtype, spec.trainable, initializer(spec.role), node.index
             )
         self.nodes.append(node)
         place.scope.children.append(node.index)

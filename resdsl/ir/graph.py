@@ -6,12 +6,16 @@ input. Nodes are in the order of computation: a node's inputs have smaller indic
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache, cached_property
+from math import prod
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics.source import Span
+from resdsl.ir.application import Application, applications
 from resdsl.ir.dims import Dim, symbols
 from resdsl.ir.operator import Operator
 from resdsl.ir.preprocess import Preprocess
@@ -93,6 +97,12 @@ class Initializer:
     role: str
 
 
+@cache
+def initializer(role: str) -> Initializer:
+    """One object for all tensors of a role."""
+    return Initializer(role)
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A tensor in a checkpoint that is open: ``checkpoint.read(key)`` gives it."""
@@ -149,10 +159,7 @@ class Parameter:
     @property
     def count(self) -> int:
         """Number of elements."""
-        product = 1
-        for size in self.shape:
-            product *= size
-        return product
+        return prod(self.shape)
 
     @property
     def bytes(self) -> int:
@@ -187,12 +194,17 @@ class Graph:
             found.update(dict.fromkeys(sorted(symbols(dim))))
         return tuple(found)
 
+    @cached_property
+    def applications(self) -> tuple[Application, ...]:
+        """For each node, by index, its operator at work: what nodes that do the same have in common."""
+        return tuple(applications(self.nodes))
+
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         return tuple(self.nodes[index].type for index in node.inputs)
 
     def parameters_of(self, node: Node) -> tuple[Parameter, ...]:
         """The node's own tensors, in the order of a state dict."""
-        specs = node.operator.parameters(*self.input_types(node))
+        specs = self.applications[node.index].parameters
         return tuple(self.parameters[f"{node.path}.{spec.name}"] for spec in specs)
 
     @property
@@ -204,15 +216,16 @@ class Graph:
     def macs(self) -> Dim:
         """Multiply-accumulates for one image."""
         total: Dim = 0
-        for node in self.nodes:
-            total = total + node.operator.macs(self.input_types(node), node.type)
+        for application, count in Counter(self.applications).items():
+            total = total + application.macs * count
         return total
 
     def depths(self) -> tuple[int, ...]:
         """For each node, by index, the weighted layers on the longest path up to it, itself included."""
         found: list[int] = []
         for node in self.nodes:
-            before = max((found[index] for index in node.inputs), default=0)
+            inputs = node.inputs
+            before = found[inputs[0]] if len(inputs) == 1 else max([found[index] for index in inputs], default=0)
             found.append(before + node.operator.counts_as_layer)
         return tuple(found)
 

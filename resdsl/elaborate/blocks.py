@@ -1,0 +1,245 @@
+"""Calls of blocks and models: their parameters are bound, and the nodes of their body are built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.arguments import Given, Slots, bind_definition, match
+from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.program import Defined, Unit
+from resdsl.elaborate.state import Flow, Frame, Naming, Place, State, Variable
+from resdsl.elaborate.values import written
+from resdsl.ir.dims import Dim
+from resdsl.ir.graph import Scope, ScopeKind
+from resdsl.ir.types import TensorType
+from resdsl.syntax import tree
+
+_CHARACTERS_A_STEP = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a block is called with: the variables of its body, how its arguments are written, and which were given."""
+
+    variables: dict[str, Variable]
+    arguments: Mapping[str, str]
+    given: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        """What a call keeps of its arguments counts like statements: many calls of many arguments would fill memory."""
+        return len(self.arguments) + sum(map(len, self.arguments.values())) // _CHARACTERS_A_STEP
+
+
+class Repetition:
+    """The calls of one ``3 x block(...)``, all in one place: only what flows in can make their arguments differ."""
+
+    def __init__(self) -> None:
+        self._bound: dict[TensorType, Bound] = {}
+
+    def known(self, state: State, flow: int) -> Bound | None:
+        """What was bound before for a value of the same type."""
+        return self._bound.get(state.nodes[flow].type)
+
+    def keep(self, state: State, flow: int, bound: Bound) -> None:
+        self._bound[state.nodes[flow].type] = bound
+
+
+def call_block(
+    state: State,
+    defined: Defined,
+    step: tree.Call,
+    flow: Flow,
+    place: Place,
+    label: str | None,
+    repetition: Repetition | None = None,
+) -> Flow:
+    """Build what a block or model consists of, in a scope of its own."""
+    state.step(step.span, place)
+    if _calls_itself(state, defined, step, place):
+        return None
+    path = place.naming.child(defined.name) if label is None else place.naming.label(label)
+    first = len(state.nodes)
+    result = _enter(state, defined, step, flow, place, path, repetition)
+    if result is None:
+        state.poisoned = True
+        return None
+    if label is None and not place.naming.numbered and _has_weights(state, first):
+        warn_positional(state, step, path, place)
+    return result
+
+
+def _enter(
+    state: State,
+    defined: Defined,
+    step: tree.Call,
+    flow: Flow,
+    place: Place,
+    path: str,
+    repetition: Repetition | None,
+) -> Flow:
+    outer = place.frame
+    frame = Frame(defined, outer, path, {}, step.span, flow, outer.defaults, outer.symbols)
+    kind = ScopeKind.MODEL if defined.tree.kind == "model" else ScopeKind.BLOCK
+    scope = Scope(kind, path.removeprefix(place.naming.prefix), path, defined.name, {}, step.span, [])
+    inner = Place(frame, defined.unit, {}, Naming(f"{path}.", False), scope, None, place.depth + 1)
+    bound = repetition.known(state, flow) if repetition is not None and flow is not None else None
+    if bound is None:
+        bound = _bind(state, defined, step, flow, place, inner, repetition)
+        if bound is None:
+            return None
+    frame.arguments = scope.arguments = bound.arguments
+    scope.given = bound.given
+    state.steps += bound.steps
+    state.claim_name(path, step.span, place)
+    inner = inner.inside(variables=bound.variables)
+    if flow is None:
+        # What does not depend on the value that flows in is checked all the same.
+        state.run_body(state, defined.tree.body, None, inner)
+        return None
+    place.scope.children.append(scope)
+    if defined.tree.kind == "model" and not _accepts(state, defined, step, flow, frame, place):
+        return None
+    scope.input = flow
+    if state.templates is None:
+        result = state.run_body(state, defined.tree.body, flow, inner)
+    else:
+        result = state.templates.build(state, flow, inner)
+    if result is not None:
+        scope.output = result
+    return result
+
+
+def _bind(
+    state: State,
+    defined: Defined,
+    step: tree.Call,
+    flow: Flow,
+    place: Place,
+    inner: Place,
+    repetition: Repetition | None,
+) -> Bound | None:
+    reports = state.reports
+    slots = match(state, step.arguments, defined.parameters, defined.name, place)
+    if slots is None:
+        return None
+    given = tuple(name for name in defined.parameters if name in slots)
+    # What the stage passes is for this call alone.
+    is_first = place.stage is not None and not place.stage.taken
+    if is_first:
+        _take_stage_arguments(state, slots, defined, step, place)
+    inner = inner.inside(variables=constants(state, defined.unit, inner.frame, inner.scope))
+    variables = bind_definition(state, defined, step.span, slots, place, flow, inner)
+    if variables is None:
+        return None
+    bound = Bound(variables, {name: written(variables[name].value) for name in defined.parameters}, given)
+    if repetition is not None and flow is not None and not is_first and state.reports == reports:
+        repetition.keep(state, flow, bound)
+    return bound
+
+
+def _calls_itself(state: State, defined: Defined, step: tree.Call, place: Place) -> bool:
+    if defined not in place.frame.inside:
+        return False
+    state.poisoned = True
+    state.report(
+        catalogue.RECURSIVE_BLOCK,
+        f"`{defined.name}` is called inside itself",
+        step.span,
+        place,
+        secondary=(Label(defined.tree.name.span, "defined here"),),
+        helps=("say how often with `3 x block(...)` or `for i in 1..3 { ... }`",),
+    )
+    return True
+
+
+def _take_stage_arguments(state: State, slots: Slots, defined: Defined, step: tree.Call, place: Place) -> None:
+    """Give the arguments of the ``stage`` around to this call, which is the first one in it."""
+    stage, names = place.stage, defined.parameters
+    assert stage is not None
+    stage.taken = True
+    for argument, value in stage.arguments:
+        if argument.name is None:
+            continue
+        name = argument.name.name
+        if name not in names:
+            guess = closest(name, names)
+            state.report(
+                catalogue.STAGE_ARGUMENTS,
+                f"the stage passes `{name}` to its first block, and `{defined.name}` takes no `{name}`",
+                Label(argument.span, "passed here"),
+                place,
+                secondary=(Label(step.span, "the first block of the stage"),),
+                helps=(f"did you mean `{guess}`?" if guess else f"`{defined.name}` takes {_listed(names)}",),
+            )
+        elif name in slots:
+            state.report(
+                catalogue.DUPLICATE_ARGUMENT,
+                f"`{name}` is given twice: by the stage and by the call",
+                Label(slots[name].span, "here"),
+                place,
+                secondary=(Label(argument.span, "and by the stage"),),
+            )
+        else:
+            slots[name] = Given(argument.span, None, value)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "no arguments"
+
+
+def constants(state: State, unit: Unit, frame: Frame, scope: Scope) -> dict[str, Variable]:
+    """The consts at the top of a file, computed in order."""
+    known: dict[str, Variable] = {}
+    for name, const in unit.consts.items():
+        place = Place(frame, unit, known, Naming("", False), scope, None, 0)
+        known[name] = Variable(evaluate(state, const.value, place, None))
+    return known
+
+
+def _accepts(state: State, defined: Defined, step: tree.Call, flow: int, frame: Frame, place: Place) -> bool:
+    """Whether the current value is what a called model declares as its input; binds its symbols."""
+    declared = next((line for line in defined.tree.body.statements if isinstance(line, tree.Input)), None)
+    if declared is None:
+        return True
+    value = state.nodes[flow].type
+    bound: dict[str, Dim] = {}
+    fits = len(declared.shape.dims) == value.rank
+    for wanted, found in zip(declared.shape.dims, value.shape, strict=False):
+        if isinstance(wanted, tree.Name):
+            fits = fits and bound.setdefault(wanted.name, found) == found
+        elif isinstance(wanted, tree.Number):
+            fits = fits and wanted.value == found
+    if not fits:
+        state.report(
+            catalogue.INPUT_SHAPE,
+            f"`{defined.name}` takes {declared.shape.span.text}, and the current value is {value}",
+            step.span,
+            place,
+            secondary=(Label(declared.span, "declared here"),),
+        )
+        state.poisoned = True
+        return False
+    frame.symbols = {**frame.symbols, **bound}
+    return True
+
+
+def _has_weights(state: State, first: int) -> bool:
+    types = (tuple(state.nodes[index].type for index in node.inputs) for node in state.nodes[first:])
+    pairs = zip(state.nodes[first:], types, strict=True)
+    return any(node.operator.parameters(*inputs) for node, inputs in pairs)
+
+
+def warn_positional(state: State, step: tree.Tree, path: str, place: Place) -> None:
+    """Warn of weights whose name depends on what stands before them."""
+    name = path.rpartition(".")[2]
+    state.report(
+        catalogue.POSITIONAL_NAME,
+        f"the weights of this layer are called `{name}` by their position",
+        Label(step.span, "no label"),
+        place,
+        helps=(f"label it, so that an edit above cannot rename its weights: `{name}: ...`",),
+    )

@@ -1,0 +1,90 @@
+"""An operator at work on values of certain types: what is the same for all nodes that do the same.
+
+A deep network has thousands of nodes and applies few operators to few types. What follows from operator and types
+alone (the tensors that it owns, its multiply-accumulates) is computed once for each such pair, and looked up by node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import copysign, prod
+from typing import TYPE_CHECKING
+
+from resdsl.ir.dims import Dim
+from resdsl.ir.operator import Operator, ParameterSpec
+from resdsl.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from resdsl.ir.graph import Node
+
+
+@dataclass(frozen=True, eq=False)
+class Application:
+    """``operator`` applied to values of the types ``inputs``, which gives one of the type ``result``.
+
+    In one graph, nodes that apply equal operators to equal types have the same object: it can be a key.
+    """
+
+    operator: Operator
+    inputs: tuple[TensorType, ...]
+    result: TensorType
+
+    @cached_property
+    def parameters(self) -> tuple[ParameterSpec, ...]:
+        """The tensors that it owns, in the order of a state dict."""
+        return self.operator.parameters(*self.inputs)
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """Trainable elements of those."""
+        return sum(prod(spec.shape) for spec in self.parameters if spec.trainable)
+
+    @cached_property
+    def macs(self) -> Dim:
+        """Multiply-accumulates for one image."""
+        return self.operator.macs(self.inputs, self.result)
+
+    @cached_property
+    def activations(self) -> Dim:
+        """Elements of its value, for one image: the first axis counts the images."""
+        elements: Dim = 1
+        for dim in self.result.shape[1:]:
+            elements = elements * dim
+        return elements
+
+
+def applications(nodes: Sequence[Node]) -> Iterable[Application]:
+    """That of each node, by index. Every node's inputs must stand before it.
+
+    Elaborated nodes share the objects of equal operators and types, so most are found by identity: hashing the value
+    of an operator and of symbolic shapes takes many times as long.
+    """
+    by_identity: dict[tuple[int, ...], Application] = {}
+    by_value: dict[Hashable, Application] = {}
+    for node in nodes:
+        types = [nodes[index].type for index in node.inputs]
+        # The graph holds on to all of these objects, so an identity stays theirs.
+        key = (id(node.operator), id(node.type), *map(id, types))
+        found = by_identity.get(key)
+        if found is None:
+            value = (distinct(node.operator), node.type, *types)
+            found = by_value.get(value)
+            if found is None:
+                found = by_value[value] = Application(node.operator, tuple(types), node.type)
+            by_identity[key] = found
+        yield found
+
+
+def distinct(operator: Operator) -> Hashable:
+    """A key that two operators share only if they compute the same: 0.0 equals -0.0, and is another number."""
+    kind: type = type(operator)
+    zeros = [copysign(1, value) for name in _numbers(kind) if (value := getattr(operator, name)) == 0]
+    return (operator, *zeros) if zeros else operator
+
+
+@cache
+def _numbers(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind) if "float" in str(field.type))
