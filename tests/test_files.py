@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,87 @@ def test_a_pending_file_can_choose_its_name_at_the_end(tmp_path: Path) -> None:
         pending.stream.write(b"new")
         pending.commit(tmp_path / "file.1234")
     assert files(tmp_path) == ["file.1234"]
+
+
+@pytest.mark.parametrize("system", ["with pwrite", "without"])
+def test_sections_are_written_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    if system == "without":
+        monkeypatch.delattr(os, "pwrite")
+    with pending_file(tmp_path / "file") as pending:
+        with pending.section(70_000) as late, pending.section(2) as early:
+            late.write(b"end")
+            early.write(b"a" * 69_998)
+        with pending.section(0) as first:
+            first.write(b"<")
+        pending.commit(tmp_path / "file")
+    # Nobody wrote the second byte.
+    assert (tmp_path / "file").read_bytes() == b"<\0" + b"a" * 69_998 + b"end"
+
+
+def test_sections_are_written_by_several_threads(tmp_path: Path) -> None:
+    parts = [bytes([number]) * 10_007 for number in range(20)]
+
+    def write_part(number: int) -> None:
+        with pending.section(number * 10_007) as section:
+            for start in range(0, 10_007, 1_000):
+                section.write(parts[number][start : start + 1_000])
+
+    with pending_file(tmp_path / "file") as pending:
+        threads = [threading.Thread(target=write_part, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        pending.commit(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"".join(parts)
+
+
+def test_a_full_disk_is_told_from_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with (
+        pytest.raises(OutputError) as caught,
+        pending_file(tmp_path / "file") as pending,
+        pending.section(0) as section,
+    ):
+        section.write(b"a" * 100_000)
+    assert caught.value.diagnostic.code == catalogue.DISK_FULL
+    assert files(tmp_path) == []
+
+
+def test_a_file_is_synced_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = threading.Event()
+    fsync = os.fsync
+
+    def seen(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.set()
+
+    monkeypatch.setattr(os, "fsync", seen)
+    with pending_file(tmp_path / "file") as pending:
+        with pending.syncing(), pending.section(0) as section:
+            section.write(b"new")
+            assert synced.wait(30)
+        pending.commit(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_disk_that_fails_meanwhile_is_told_once_and_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+
+    def failing(_: int) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OutputError) as caught, pending_file(tmp_path / "file") as pending:
+        with pending.syncing():
+            assert failed.wait(30)
+        pending.commit(tmp_path / "file")
+    assert caught.value.diagnostic.code == catalogue.UNWRITABLE
+    assert files(tmp_path) == []

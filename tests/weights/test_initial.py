@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from hashlib import blake2b
 from math import sqrt
 
 import numpy as np
 import pytest
 
-from resdsl.weights.initial import Scheme, initial_value, zero_init_residual
+from resdsl.weights.initial import Scheme, filler, initial_value, zero_init_residual
 
 from ..building import build, shipped
 
@@ -122,3 +123,30 @@ def test_a_norm_is_found_through_a_scale() -> None:
 
 def test_a_main_path_that_ends_with_a_convolution_is_left_alone() -> None:
     assert started_at_zero("resnetv2_50") == []
+
+
+def drawn(seed: int, name: str) -> np.random.Generator:
+    """What the values of a seed and a name are drawn from, and were from the first version on."""
+    number = int.from_bytes(blake2b(f"{seed}:{name}".encode(), digest_size=16).digest(), "little")
+    return np.random.Generator(np.random.PCG64(number))
+
+
+@pytest.mark.parametrize("seed", [0, 7, -1, 2**70])
+def test_the_values_of_a_seed_and_a_name_stay_what_they_are(seed: int) -> None:
+    for number in range(50):
+        name = f"layer{number}.weight"
+        normal = drawn(seed, name).standard_normal(30, np.float32) * np.float32(sqrt(2 / 10))
+        assert initial_value(name, (3, 10), "kernel", seed).tobytes() == normal.tobytes()
+        uniform = (drawn(seed, name).random(30, np.float32) - np.float32(0.5)) * np.float32(2 * sqrt(6 / 10))
+        assert initial_value(name, (3, 10), "kernel", seed, Scheme.HE_UNIFORM).tobytes() == uniform.tobytes()
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_values_are_the_same_however_they_are_divided(scheme: Scheme, count: int) -> None:
+    fill = filler("conv1.weight", (64, 3, 7, 7), "kernel", 0, scheme)
+    parts = [np.empty(min(count, 9408 - start), np.float32) for start in range(0, 9408, count)]
+    for part in parts:
+        fill(part)
+    whole = initial_value("conv1.weight", (64, 3, 7, 7), "kernel", 0, scheme)
+    assert np.concatenate(parts).tobytes() == whole.tobytes()

@@ -12,7 +12,7 @@ import pytest
 from resdsl.ir.graph import CheckpointReader, Derived, DerivedFunction, Initializer, Parameter, Stored
 from resdsl.ir.types import DType
 from resdsl.weights.initial import Scheme
-from resdsl.weights.values import stream, value_of
+from resdsl.weights.values import LazyTensor, stream, value_of
 
 
 def parameter(name: str, shape: tuple[int, ...] = (8, 4), role: str = "kernel") -> Parameter:
@@ -38,6 +38,51 @@ class Total(DerivedFunction):
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         return np.asarray(sum(arrays))
+
+
+class Doubled(DerivedFunction):
+    """``2 a + b`` by rows, where ``b`` has one number for each row of ``a``. Keeps what shapes it was given."""
+
+    name = "doubled"
+    rowwise = True
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        a, b = arrays
+        self.shapes.append(a.shape)
+        return 2 * a + b[:, None]
+
+
+def together(parameter: Parameter, count: int, seed: int = 0) -> np.ndarray:
+    pieces = [piece.copy() for piece in LazyTensor(parameter, seed).pieces(count)]
+    return np.concatenate(pieces).reshape(parameter.shape)
+
+
+@pytest.mark.parametrize("count", [1, 5, 31, 32, 1000])
+@pytest.mark.parametrize("dtype", [DType.F32, DType.F16])
+def test_pieces_make_up_the_value(count: int, dtype: DType) -> None:
+    drawn = parameter("a")
+    stored = replace(parameter("b"), source=Stored(Drawer(), "3"))
+    derived = replace(parameter("c"), source=Derived(Total(), (drawn, stored)))
+    for one in (drawn, stored, derived, parameter("d", role="ones"), parameter("e", (), role="zeros")):
+        lazy = replace(one, dtype=dtype)
+        np.testing.assert_array_equal(together(lazy, count, seed=5), value_of(lazy, 5), strict=True)
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (4, 1), (11, 2), (12, 3), (1000, 8)])
+def test_a_function_by_rows_is_given_some_rows_at_a_time(count: int, rows: int) -> None:
+    function, operands = Doubled(), (parameter("a"), parameter("b", (8,)))
+    derived = replace(parameter("c"), source=Derived(function, operands))
+    expected = 2 * value_of(operands[0]) + value_of(operands[1])[:, None]
+    np.testing.assert_array_equal(together(derived, count), expected)
+    assert set(function.shapes[:-1]) <= {(rows, 4)}
+    assert sum(shape[0] for shape in function.shapes) == 8
+    # And of what is itself computed by rows, the same.
+    twice = replace(parameter("d"), source=Derived(Doubled(), (derived, operands[1])))
+    expected = 2 * expected + value_of(operands[1])[:, None]
+    np.testing.assert_array_equal(together(twice, count), expected)
 
 
 def test_a_stored_tensor_comes_in_the_shape_of_its_parameter() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -119,9 +119,13 @@ def referring_initializers(
 
 def _describe(parameter: Parameter) -> bytes:
     """The fields of a TensorProto that say what it is."""
-    dims = [_number(_DIMS, size) for size in parameter.shape]
-    kind = _number(_DATA_TYPE, ELEMENT_TYPES[parameter.dtype])
-    return b"".join((*dims, kind, _string(_NAME, parameter.name.encode())))
+    return _shape_and_type(parameter.shape, parameter.dtype) + _string(_NAME, parameter.name.encode())
+
+
+@lru_cache(1024)  # A large network has thousands of tensors of few shapes.
+def _shape_and_type(shape: tuple[int, ...], dtype: DType) -> bytes:
+    dims = [_number(_DIMS, size) for size in shape]
+    return b"".join((*dims, _number(_DATA_TYPE, ELEMENT_TYPES[dtype])))
 
 
 def _number(field: int, value: int) -> bytes:
