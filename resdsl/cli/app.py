@@ -6,16 +6,13 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import click
 
 from resdsl import __version__
 from resdsl.cli.exits import BROKEN_PIPE, INTERRUPTED, USAGE
 from resdsl.cli.terminal import colored
-from resdsl.diagnostics.suggest import closest
 
 EXAMPLE = """\
   resdsl compile resnet50 -o model.onnx       a network that resdsl brings along, with random weights
@@ -23,8 +20,7 @@ EXAMPLE = """\
   resdsl check my.res                         everything that is wrong with a file of yours"""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A command as the help page lists it; its module is imported when it is called."""
 
     module: str
@@ -36,6 +32,7 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("check", "Write", "say everything that is wrong with specifications"),
     "fmt": Entry("fmt", "Write", "lay specifications out the one way"),
     "summary": Entry("summary", "Write", "what a network is made of, stage by stage"),
+    "draw": Entry("draw", "Write", "networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz"),
     "diff": Entry("diff", "Write", "what changed between two networks, and whether old weights still load"),
     "git": Entry("git", "Write", "show layers and reviews of specifications in git"),
     "specs": Entry("specs", "Write", "the networks that resdsl brings along"),
@@ -82,10 +79,12 @@ class App(click.Group):
 
 
 def _unknown_command(name: str) -> str:
+    from resdsl.diagnostics.suggest import closest  # noqa: PLC0415  only where a word is wrong
+
     near = closest(name, COMMANDS)
     if near:
         return f"there is no command '{name}'. Did you mean '{near}'?"
-    if name.endswith(".res") or Path(name).is_file():
+    if name.endswith(".res") or os.path.isfile(name):
         return f"there is no command '{name}'. Did you mean 'resdsl compile {name}'?"
     return f"there is no command '{name}'. There are {', '.join(COMMANDS)}."
 

@@ -43,6 +43,12 @@ class Theme:
         """The paint of the layers after ``level`` halvings of the input."""
         return self.stages[level % len(self.stages)]
 
+    def paint(self, level: int | None, mark: str = "") -> Paint:
+        """The paint of a box: what a comparison found about it, or else its resolution."""
+        if mark:
+            return self.marks[mark]
+        return self.plain if level is None else self.stage(level)
+
 
 LIGHT = Theme(
     name="light",

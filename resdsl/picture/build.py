@@ -1,0 +1,464 @@
+"""A graph as a diagram, at a level of detail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from resdsl.analysis.quantities import short
+from resdsl.analysis.summary import Row, summarize
+from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
+from resdsl.ir.operator import Operator
+from resdsl.ir.print import describe
+from resdsl.ops.bn import BatchNorm
+from resdsl.ops.dropout import Dropout
+from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.flatten import Flatten
+from resdsl.ops.identity import Identity
+from resdsl.ops.joining import Join
+from resdsl.ops.scale import Scale
+from resdsl.ops.softmax import Softmax
+from resdsl.picture.diagram import (
+    Block,
+    Box,
+    Branch,
+    Branches,
+    Detail,
+    Diagram,
+    Element,
+    Kind,
+    Offshoot,
+    Port,
+    Resume,
+    Series,
+    Skip,
+    walk,
+)
+from resdsl.picture.labels import layer_label, shape_label, size_label
+from resdsl.picture.levels import Levels
+
+INSIDE = (BatchNorm, Dropout, Elementwise, Flatten, Identity, Softmax)
+"""What stands inside the box of the layer before it, as in the figures of papers."""
+
+_SIGNS = {"add": "+", "mul": "x", "concat": "concat", "mean": "mean"}
+
+
+def build(graph: Graph, detail: Detail, *, marks: Mapping[int, str] = MappingProxyType({})) -> Diagram:
+    """The diagram of a network, with every repeat written out.
+
+    ``marks`` are what a comparison found about nodes (see ``resdsl.picture.theme.Theme.marks``).
+    """
+    return Diagram(graph, graph.name, _facts(graph), _Builder(graph, detail, marks).whole())
+
+
+def _facts(graph: Graph) -> tuple[str, ...]:
+    macs = graph.macs
+    # Of an open size the count is a formula, which no title has room for.
+    counted = [f"{short(macs)} MACs"] if isinstance(macs, int) and macs else []
+    return (f"{graph.depth} layers", f"{short(graph.parameter_count)} parameters", *counted)
+
+
+@dataclass(slots=True)
+class _Piece:
+    """An element, or a node that will stand inside of one, and the values that flow in and out."""
+
+    source: int
+    value: int
+    element: Element | None = None
+    nodes: tuple[int, ...] = field(default=())
+
+
+@dataclass(slots=True)
+class _Path:
+    """Elements one after another, from one value."""
+
+    source: int
+    elements: list[Element] = field(default_factory=list)
+    nodes: set[int] = field(default_factory=set)
+    waiting: list[int] = field(default_factory=list)
+    """Nodes that will stand inside of the next element."""
+
+
+class _Builder:
+    def __init__(self, graph: Graph, detail: Detail, marks: Mapping[int, str]) -> None:
+        self._graph = graph
+        self._detail = detail
+        self._marks = marks
+        self._levels = Levels(graph)
+        self._outputs: dict[int, list[str]] = {}
+        for output in graph.outputs:
+            self._outputs.setdefault(output.node, []).append(output.name)
+        self._users: dict[int, list[int]] = {}
+        for node in graph.nodes:
+            for index in node.inputs:
+                self._users.setdefault(index, []).append(node.index)
+        self._rows = {row.path: row for row in _rows(graph)} if detail is Detail.STAGE else {}
+
+    def whole(self) -> Series:
+        graph = self._graph
+        if self._detail is Detail.MODEL and not _has_models(graph.root):
+            pieces = [self._model(graph.root)]
+        else:
+            pieces = self._pieces(graph.root)
+        series = self._series(pieces, graph.input.index)
+        start = Port(graph.input_name, is_input=True, value=graph.input.index)
+        return Series((start, *self._without_last_port(series).items))
+
+    def _without_last_port(self, series: Series) -> Series:
+        """Where a network has one end, and its outputs are there, nobody asks what they are called."""
+        ports = [item for item in walk(series) if isinstance(item, Port)]
+        last = series.items[-1] if series.items else None
+        if self._detail is Detail.OP or len(ports) != 1 or ports[0] is not last:
+            return series
+        return Series(series.items[:-1])
+
+    # --- pieces ---
+
+    def _pieces(self, scope: Scope) -> list[_Piece]:
+        found: list[_Piece] = []
+        for child in scope.children:
+            if isinstance(child, int):
+                if child != self._graph.input.index:
+                    found.append(self._layer(self._graph.nodes[child]))
+            elif child.kind is ScopeKind.JOIN:
+                found.extend(self._join(child))
+            elif self._is_closed(child):
+                found.append(self._closed(child))
+            elif child.kind in (ScopeKind.BLOCK, ScopeKind.MODEL):
+                found.extend(self._block(child))
+            else:
+                found.extend(self._pieces(child))
+        return found
+
+    def _layer(self, node: Node) -> _Piece:
+        source = node.inputs[0]
+        if self._detail is not Detail.OP and isinstance(node.operator, INSIDE):
+            return _Piece(source, node.index, nodes=(node.index,))
+        return _Piece(source, node.index, self._box(node), (node.index,))
+
+    def _box(self, node: Node) -> Box:
+        return Box(
+            (layer_label(node.operator),),
+            self._levels[node.index] if node.operator.counts_as_layer else None,
+            size_label(node.type),
+            self._mark((node.index,)),
+            node.path,
+            self._tip(node),
+            (node.index,),
+            value=node.index,
+        )
+
+    def _tip(self, node: Node) -> str:
+        macs = node.operator.macs(self._graph.input_types(node), node.type)
+        weights = sum(parameter.count for parameter in self._graph.parameters_of(node) if parameter.trainable)
+        costs = [f"{short(weights)} parameters"] if weights else []
+        costs += [f"{short(macs)} MACs"] if isinstance(macs, int) and macs else []
+        shape = shape_label(node.type)
+        return "\n".join([f"{node.path}: {describe(node.operator)}", ", ".join([f"-> {shape}", *costs])])
+
+    def _is_closed(self, scope: Scope) -> bool:
+        """Whether a scope is one box at this detail."""
+        if self._detail is Detail.MODEL:
+            return scope.kind is ScopeKind.MODEL
+        if self._detail is Detail.STAGE:
+            return scope.kind in (ScopeKind.STAGE, ScopeKind.BLOCK)
+        return self._detail is Detail.BLOCK and scope.kind is ScopeKind.BLOCK
+
+    def _closed(self, scope: Scope) -> _Piece:
+        if scope.kind is ScopeKind.MODEL:
+            return self._model(scope)
+        nodes = tuple(scope.nodes())
+        if scope.kind is ScopeKind.BLOCK and (single := self._single(scope, nodes)) is not None:
+            return single
+        result = self._graph.nodes[scope.output]
+        row = self._rows.get(scope.path)
+        if scope.kind is ScopeKind.STAGE:
+            lines = [scope.path, row.text if row is not None else "", shape_label(result.type)]
+        else:
+            lines = [call(scope), shape_label(result.type)]
+        box = Box(
+            tuple(line for line in lines if line),
+            self._levels[scope.output],
+            size_label(result.type),
+            self._mark(nodes),
+            scope.path,
+            f"{scope.path}: {call(scope)}" if scope.callee else scope.path,
+            nodes,
+            value=scope.output,
+        )
+        return _Piece(scope.input, scope.output, box, nodes)
+
+    def _single(self, scope: Scope, nodes: tuple[int, ...]) -> _Piece | None:
+        """A block of one layer says what that layer is."""
+        layers = [node for node in nodes if not isinstance(self._graph.nodes[node].operator, INSIDE)]
+        if len(layers) != 1 or isinstance(self._graph.nodes[layers[0]].operator, Join):
+            return None
+        box = self._box(self._graph.nodes[layers[0]])
+        return _Piece(
+            scope.input, scope.output, replace(box, nodes=nodes, mark=self._mark(nodes), value=scope.output), nodes
+        )
+
+    def _model(self, scope: Scope) -> _Piece:
+        graph = self._graph
+        nodes = tuple(node for node in scope.nodes() if node != graph.input.index)
+        last = scope.output if scope is not graph.root else graph.outputs[-1].node if graph.outputs else nodes[-1]
+        inside = set(nodes)
+        weights = sum(one.count for one in graph.parameters.values() if one.trainable and one.node in inside)
+        name = call(scope) if scope is not graph.root else graph.name
+        box = Box(
+            (
+                name,
+                f"{shape_label(graph.nodes[scope.input].type)} to {shape_label(graph.nodes[last].type)}",
+                f"{short(weights)} parameters",
+            ),
+            0,
+            "",
+            self._mark(nodes),
+            scope.path,
+            name,
+            nodes,
+            value=last,
+        )
+        return _Piece(scope.input, last, box, nodes)
+
+    def _block(self, scope: Scope) -> list[_Piece]:
+        pieces = self._pieces(scope)
+        if all(piece.element is None for piece in pieces):
+            return pieces
+        body = self._series(pieces, scope.input, ends=False)
+        if len(body.items) == 1 and isinstance(body.items[0], Box | Block):
+            return [_Piece(scope.input, scope.output, body.items[0], tuple(scope.nodes()))]
+        name = scope.callee or scope.label
+        nodes = tuple(scope.nodes())
+        return [_Piece(scope.input, scope.output, Block(name, body, nodes=nodes, value=scope.output), nodes)]
+
+    # --- joins ---
+
+    def _join(self, scope: Scope) -> list[_Piece]:
+        node = self._graph.nodes[scope.output]
+        if not scope.children or scope.children[-1] != node.index or not isinstance(node.operator, Join):
+            return self._pieces(scope)  # a residual without a shortcut
+        inside = replace(scope, children=scope.children[:-1])
+        ends = list(node.inputs)
+        scaled: Node | None = None
+        if inside.children and inside.children[-1] == ends[0] and isinstance(self._operator(ends[0]), Scale):
+            # The scale of a residual comes after both paths and belongs to the first.
+            scaled = self._graph.nodes[ends[0]]
+            inside.children = inside.children[:-1]
+            ends[0] = scaled.inputs[0]
+        paths = _split(self._pieces(inside), ends)
+        if scaled is not None and self._detail is Detail.OP:
+            paths[0] = [*paths[0], self._layer(scaled)]
+        if len(ends) == 2 and (scope.callee == "residual" or not paths[0] or not paths[1]):
+            skip = self._skip(scope, node, ends, paths, scaled)
+            if skip is not None:
+                return [_Piece(scope.input, node.index, skip, tuple(scope.nodes()))]
+        branches = tuple(self._branch(path, end, scope.input) for path, end in zip(paths, ends, strict=True))
+        # A path from elsewhere comes in from the side.
+        ordered = tuple(sorted(branches, key=lambda branch: branch.source is None))
+        what = "filter concat" if node.operator.join == "concat" else node.operator.join
+        element = Branches(
+            ordered, what, size_label(node.type), self._mark((node.index,)), (node.index,), value=node.index
+        )
+        return [_Piece(scope.input, node.index, element, tuple(scope.nodes()))]
+
+    def _branch(self, path: Sequence[_Piece], end: int, entry: int) -> Branch:
+        source = path[0].source if path else end
+        return Branch(self._series(path, source, whole=True), None if source == entry else source)
+
+    def _skip(
+        self, scope: Scope, node: Node, ends: Sequence[int], paths: Sequence[Sequence[_Piece]], scaled: Node | None
+    ) -> Skip | None:
+        """Two paths of which one is the main one; ``None`` where the other comes from outside of it."""
+        one, other = (0, 1) if paths[0] else (1, 0)
+        if not paths[one]:
+            return None
+        main = self._series(paths[one], paths[one][0].source, whole=True)
+        source = paths[other][0].source if paths[other] else ends[other]
+        start = _place(main, source)
+        if start is None and source != scope.input:
+            return None
+        shortcut = self._series(paths[other], source, whole=True) if paths[other] else Series()
+        assert isinstance(node.operator, Join)
+        sign = _SIGNS[node.operator.join]
+        arc = self._detail is not Detail.OP and _is_short(shortcut, self._graph)
+        around = "; ".join(line for item in shortcut.items if isinstance(item, Box) for line in item.lines)
+        return Skip(
+            main,
+            Kind.PROJECTION if shortcut.items else Kind.IDENTITY,
+            sign,
+            start or 0,
+            f"x {scaled.operator.factor:g}" if scaled is not None and isinstance(scaled.operator, Scale) else "",
+            None if arc or not shortcut.items else shortcut,
+            shows_sign=self._detail is Detail.OP or sign != "+",
+            mark=self._mark((node.index, *(item.value for item in shortcut.items))),
+            around=around,
+            nodes=(node.index,),
+            value=node.index,
+        )
+
+    def _operator(self, index: int) -> Operator:
+        return self._graph.nodes[index].operator
+
+    # --- series ---
+
+    def _series(self, pieces: Iterable[_Piece], source: int, *, whole: bool = False, ends: bool = True) -> Series:
+        """Pieces in the order of their flow.
+
+        With ``whole``, what has no layer gets a box of its own. Outputs taken from the last piece are named here,
+        unless the series is but a part that ``ends`` elsewhere.
+        """
+        paths = [_Path(source)]
+        current = source
+        for piece in pieces:
+            if piece.source != current:
+                self._end(paths[-1], whole=whole)
+                paths.append(_Path(piece.source))
+            self._append(paths[-1], piece)
+            current = piece.value
+        if ends:
+            self._end(paths[-1], whole=whole)
+        return _joined(paths, self._users)
+
+    def _append(self, path: _Path, piece: _Piece) -> None:
+        path.nodes.update(piece.nodes)
+        last = path.elements[-1] if path.elements else None
+        if piece.element is None and last is not None:
+            path.elements[-1] = self._grown(last, piece)
+            return
+        if piece.element is None:
+            path.waiting.extend(piece.nodes)
+            return
+        self._end_with_ports(path)
+        element = piece.element
+        if path.waiting and isinstance(element, Box):
+            nodes = (*path.waiting, *element.nodes)
+            element = replace(element, nodes=nodes, before=tuple(path.waiting), mark=self._mark(nodes))
+            path.waiting = []
+        path.elements.append(element)
+
+    def _grown(self, element: Element, piece: _Piece) -> Element:
+        """An element with one more node inside, which comes after it."""
+        if isinstance(element, Port | Resume | Offshoot):
+            return element
+        nodes = (*element.nodes, *piece.nodes)
+        if isinstance(element, Box | Branches | Skip):
+            marked = self._mark(nodes) if isinstance(element, Box) else self._mark((*piece.nodes, *element.nodes))
+            return replace(element, nodes=nodes, value=piece.value, mark=marked)
+        return replace(element, nodes=nodes, value=piece.value)
+
+    def _end(self, path: _Path, *, whole: bool) -> None:
+        if whole and path.waiting and not path.elements:
+            nodes = tuple(path.waiting)
+            texts = [layer_label(self._operator(node)) for node in nodes]
+            last = self._graph.nodes[nodes[-1]]
+            box = Box((", ".join(texts),), None, size_label(last.type), self._mark(nodes), last.path, self._tip(last))
+            path.elements.append(replace(box, nodes=nodes, value=last.index))
+            path.waiting = []
+        # What is whole goes on into a join.
+        self._end_with_ports(path, ends=not whole)
+
+    def _end_with_ports(self, path: _Path, *, ends: bool = False) -> None:
+        """Name the outputs that are taken from the last element, each once."""
+        last = path.elements[-1] if path.elements else None
+        if last is None or isinstance(last, Port | Resume | Offshoot):
+            return
+        names = [name for node in sorted({last.value, *last.nodes}) for name in self._outputs.pop(node, ())]
+        if names:
+            path.elements.append(Port(", ".join(names), ends=ends, value=last.value))
+
+    def _mark(self, nodes: Iterable[int]) -> str:
+        if not self._marks:
+            return ""
+        found = {self._marks.get(node, "same") for node in nodes}
+        if len(found) > 1:
+            found.discard("same")
+        if len(found) > 1:
+            found.discard("follows")
+        return found.pop() if len(found) == 1 else "changed"
+
+
+def _rows(graph: Graph) -> Iterable[Row]:
+    return summarize(graph, depth=1).rows
+
+
+def _has_models(root: Scope) -> bool:
+    pending = list(root.children)
+    while pending:
+        child = pending.pop()
+        if isinstance(child, Scope):
+            if child.kind is ScopeKind.MODEL:
+                return True
+            pending.extend(child.children)
+    return False
+
+
+def call(scope: Scope) -> str:
+    """A call as a reader wrote it, with its first argument by position."""
+    first = next(iter(scope.arguments), None)
+    shown = [
+        value if name == first else f"{name} = {value}"
+        for name, value in scope.arguments.items()
+        if name in scope.given or (name == "stride" and value != "1")
+    ]
+    name = scope.callee or scope.label or scope.path
+    return f"{name}({', '.join(shown)})" if shown else name
+
+
+def _split(pieces: Sequence[_Piece], ends: Sequence[int]) -> list[list[_Piece]]:
+    """The pieces of a join by its branches, which stand one after another and end in ``ends``."""
+    found: list[list[_Piece]] = []
+    cursor = 0
+    for end in ends:
+        stop = next((place for place in range(cursor, len(pieces)) if pieces[place].value == end), None)
+        found.append([] if stop is None else list(pieces[cursor : stop + 1]))
+        cursor = cursor if stop is None else stop + 1
+    if cursor < len(pieces):
+        rest = next((path for path in reversed(found) if path), found[-1])
+        rest.extend(pieces[cursor:])
+    return found
+
+
+def _place(main: Series, source: int) -> int | None:
+    """After how many items of a path a value is there."""
+    for place, item in enumerate(main.items):
+        if isinstance(item, Box) and source in item.before:
+            return place
+        if item.value == source or (isinstance(item, Box) and source in item.nodes):
+            return place + 1
+    return None
+
+
+def _is_short(shortcut: Series, graph: Graph) -> bool:
+    """Whether a shortcut is but a projection: one layer with weights, or the subsampling of option A."""
+    weighted = sum(
+        graph.nodes[node].operator.counts_as_layer
+        for item in shortcut.items
+        if isinstance(item, Box)
+        for node in item.nodes
+    )
+    return len(shortcut.items) <= 2 and weighted <= 1 and all(isinstance(item, Box) for item in shortcut.items)
+
+
+def _joined(paths: Sequence[_Path], users: Mapping[int, Sequence[int]]) -> Series:
+    """Paths as one series: those that lead nowhere but to an output branch off, the others resume from elsewhere."""
+    main = [path for path in paths[1:] if path.elements]
+    items: list[Element] = list(paths[0].elements)
+    for path in main:
+        leaves = any(user not in path.nodes for node in path.nodes for user in users.get(node, ()))
+        place = None if leaves else _after(items, path.source)
+        if place is None:
+            items += [Resume(path.source), *path.elements]
+        else:
+            items.insert(place, Offshoot(Series(tuple(path.elements)), path.source))
+    return Series(tuple(items))
+
+
+def _after(items: Sequence[Element], value: int) -> int | None:
+    """Where in a series what takes this value can leave; not from its end, where the flow itself goes on."""
+    for place, item in enumerate(items[:-1], start=1):
+        taken = isinstance(item, Box) and value in item.nodes
+        if not isinstance(item, Resume | Offshoot) and (item.value == value or taken):
+            return place
+    return None

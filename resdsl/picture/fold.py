@@ -1,0 +1,104 @@
+"""What repeats is drawn once: equal elements in a row become one with a count, dense layers become a ``Dense``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from resdsl.picture.diagram import Block, Box, Branch, Branches, Dense, Element, Kind, Offshoot, Series, Skip, walk
+
+_FEWEST_BOXES = 4
+"""Equal boxes in a row that become one; fewer take no more room than a frame with a count."""
+
+_FEWEST_DENSE = 3
+"""Dense layers in a row from which on they are drawn as a dense block."""
+
+_SHOWN_DENSE = 4
+"""Dense layers that a folded block shows at most; of more, it shows the first two and the last."""
+
+_MOST_ARCS = 12
+"""Dense layers whose arcs, each to each, can still be told apart; of more, each has the arc around itself alone."""
+
+
+def boxes(series: Series) -> int:
+    """How many boxes there are to draw."""
+    return sum(isinstance(item, Box) for item in walk(series))
+
+
+def folded(series: Series) -> Series:
+    """Equal neighbours as one."""
+    items = [_inside(item, folded) for item in _dense(series.items, fold=True)]
+    return Series(tuple(_repeats(items)))
+
+
+def expanded(series: Series) -> Series:
+    """Everything as it stands; dense layers are joined into blocks where their arcs can be told apart."""
+    return Series(tuple(_inside(item, expanded) for item in _dense(series.items, fold=False)))
+
+
+def _inside(item: Element, change: Callable[[Series], Series]) -> Element:
+    if isinstance(item, Branches):
+        return replace(item, branches=tuple(Branch(change(branch.body), branch.source) for branch in item.branches))
+    if isinstance(item, Skip):
+        shortcut = None if item.shortcut is None else change(item.shortcut)
+        # The shortcut counts the items of the main path: where it starts inside, they stay as they are.
+        return replace(item, main=change(item.main) if not item.start else item.main, shortcut=shortcut)
+    if isinstance(item, Block | Offshoot):
+        return replace(item, body=change(item.body))
+    if isinstance(item, Dense):
+        return replace(item, layers=tuple(change(layer) for layer in item.layers))
+    return item
+
+
+def _repeats(items: Sequence[Element]) -> Iterator[Element]:
+    for item, group in groupby(items):
+        members = list(group)
+        closed = isinstance(item, Box) and len(item.lines) > 1
+        fewest = _FEWEST_BOXES if isinstance(item, Box) and not closed else 2
+        if len(members) < fewest or not isinstance(item, Box | Block | Branches | Skip):
+            yield from members
+            continue
+        nodes = tuple(node for member in members if not isinstance(member, Offshoot) for node in _nodes(member))
+        last = members[-1].value
+        if isinstance(item, Box) and closed:
+            lines = (f"{len(members)} x {item.lines[0]}", *item.lines[1:])
+            yield replace(item, lines=lines, nodes=nodes, value=last)
+        elif isinstance(item, Block):
+            yield replace(item, count=len(members), nodes=nodes, value=last)
+        else:
+            yield Block("", Series((item,)), len(members), nodes, last)
+
+
+def _nodes(item: Element) -> tuple[int, ...]:
+    return item.nodes if isinstance(item, Box | Block | Branches | Skip | Dense) else ()
+
+
+def _dense(items: Sequence[Element], *, fold: bool) -> Iterator[Element]:
+    for dense, group in groupby(items, _is_dense):
+        members = list(group)
+        if not dense or len(members) < _FEWEST_DENSE or (not fold and len(members) > _MOST_ARCS):
+            yield from members
+        else:
+            yield _block(members, fold=fold)
+
+
+def _block(members: Sequence[Element], *, fold: bool) -> Dense:
+    blocks = [member for member in members if isinstance(member, Block)]
+    layers = [skip.main for block in blocks for skip in block.body.items if isinstance(skip, Skip)]
+    omitted = len(layers) - 3 if fold and len(layers) > _SHOWN_DENSE and _alike(layers) else 0
+    shown = layers if not omitted else [*layers[:2], layers[-1]]
+    nodes = tuple(node for block in blocks for node in block.nodes)
+    return Dense(blocks[0].name, tuple(shown), omitted, nodes, blocks[-1].value)
+
+
+def _alike(layers: Iterable[Series]) -> bool:
+    return len(list(groupby(layers))) == 1
+
+
+def _is_dense(item: Element) -> bool:
+    """Whether an element joins its input with what it makes of it."""
+    if not isinstance(item, Block) or len(item.body.items) != 1:
+        return False
+    (skip,) = item.body.items
+    return isinstance(skip, Skip) and skip.sign == "concat" and skip.kind is Kind.IDENTITY and skip.start == 0

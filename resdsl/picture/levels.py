@@ -1,0 +1,62 @@
+"""Which resolution a value has: what layers are coloured by."""
+
+from __future__ import annotations
+
+from resdsl.ir.dims import Dim, evaluate, symbols
+from resdsl.ir.graph import Graph, Scope, ScopeKind
+from resdsl.ir.types import TensorType
+from resdsl.picture.labels import spatial
+
+_LARGE = 1 << 12
+"""What an open size is taken for: only how often it is halved counts."""
+
+
+class Levels:
+    """How often the input has been halved, for each value; ``None`` for a value of one pixel.
+
+    A stage that keeps the size of the stage before it (dilated instead of strided) counts as one more: it is a stage
+    of its own.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._input = self._rows(graph.input.type)
+        self._graph = graph
+        self._staged: dict[int, int] = {}
+        self._stages(graph.root)
+
+    def __getitem__(self, node: int) -> int | None:
+        staged = self._staged.get(node)
+        # What is one pixel inside of a stage (a gate) has no resolution.
+        found = self._level(self._graph.nodes[node].type)
+        return found if staged is None or found is None else found + staged
+
+    def _stages(self, root: Scope) -> None:
+        pending: list[Scope] = [root]
+        last = -1
+        while pending:
+            scope = pending.pop()
+            if scope.kind is ScopeKind.MODEL:
+                last = -1
+            if scope.kind is not ScopeKind.STAGE:
+                pending.extend(child for child in reversed(scope.children) if isinstance(child, Scope))
+                continue
+            level = self._level(self._graph.nodes[scope.output].type)
+            if level is None:
+                continue
+            more = max(0, last + 1 - level)
+            last = level + more
+            self._staged.update(dict.fromkeys(scope.nodes(), more))
+
+    def _level(self, type: TensorType) -> int | None:
+        rows = self._rows(type)
+        if rows <= 1 or self._input <= 1:
+            return None
+        return max(0, (self._input // rows).bit_length() - 1)
+
+    @staticmethod
+    def _rows(type: TensorType) -> int:
+        return max(_number(dim) for dim in spatial(type))
+
+
+def _number(dim: Dim) -> int:
+    return evaluate(dim, dict.fromkeys(symbols(dim), _LARGE))
