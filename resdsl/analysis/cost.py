@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 
+from resdsl.ir.application import Application
 from resdsl.ir.dims import Dim
-from resdsl.ir.graph import Graph, Node
+from resdsl.ir.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +36,31 @@ class Cost:
             self.activation_bytes + other.activation_bytes,
         )
 
+    def __mul__(self, count: int) -> Cost:
+        return Cost(
+            self.parameters * count,
+            self.buffers * count,
+            self.macs * count,
+            self.activations * count,
+            self.activation_bytes * count,
+        )
+
 
 def costs(graph: Graph) -> tuple[Cost, ...]:
     """The cost of each node, by index. The input costs nothing but its own activations."""
-    parameters = [0] * len(graph.nodes)
-    buffers = [0] * len(graph.nodes)
-    for parameter in graph.parameters.values():
-        (parameters if parameter.trainable else buffers)[parameter.node] += parameter.count
-    return tuple(_cost(graph, node, parameters[node.index], buffers[node.index]) for node in graph.nodes)
+    known = {applied: _cost(applied) for applied in set(graph.applications)}
+    return tuple(known[applied] for applied in graph.applications)
 
 
 def total(costs: Sequence[Cost], nodes: Iterable[int]) -> Cost:
     """The sum over some nodes: ``total(costs(graph), scope.nodes())``."""
-    return sum((costs[index] for index in nodes), Cost())
+    # Nodes that do the same share one object; counting those is much faster than adding them, above all symbolic ones.
+    chosen = [costs[index] for index in nodes]
+    distinct = {id(cost): cost for cost in chosen}
+    return sum((distinct[identity] * count for identity, count in Counter(map(id, chosen)).items()), Cost())
 
 
-def _cost(graph: Graph, node: Node, parameters: int, buffers: int) -> Cost:
-    # The first axis counts the images.
-    elements: Dim = 1
-    for dim in node.type.shape[1:]:
-        elements = elements * dim
-    macs = node.operator.macs(graph.input_types(node), node.type)
-    return Cost(parameters, buffers, macs, elements, elements * node.type.dtype.size)
+def _cost(applied: Application) -> Cost:
+    buffers = sum(prod(spec.shape) for spec in applied.parameters if not spec.trainable)
+    elements = applied.activations
+    return Cost(applied.parameter_count, buffers, applied.macs, elements, elements * applied.result.dtype.size)

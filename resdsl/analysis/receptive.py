@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resdsl.ir.graph import Graph, Node
-from resdsl.ir.operator import Operator
-from resdsl.ir.types import Sides, Size, TensorType
+from resdsl.ir.application import Application
+from resdsl.ir.graph import Graph
+from resdsl.ir.types import Sides, Size
 from resdsl.ops.pad import Pad
 from resdsl.ops.windows import sides
 
@@ -59,57 +59,85 @@ def receptive_fields(graph: Graph) -> tuple[ReceptiveField | None, ...]:
     """
     one = Reach(0, 0, 1)
     found: list[ReceptiveField | None] = [ReceptiveField(one, one)]
-    for node in graph.nodes[1:]:
-        inputs = [found[index] for index in node.inputs]
-        found.append(_step(node, graph.input_types(node), inputs))
+    windows = {applied: _window(applied) for applied in set(graph.applications[1:])}
+    for node, applied in zip(graph.nodes[1:], graph.applications[1:], strict=True):
+        fields = [field for index in node.inputs if (field := found[index]) is not None]
+        if len(fields) < len(node.inputs) or not fields:
+            found.append(None)
+        elif len(fields) > 1:
+            found.append(_union(fields))
+        else:
+            found.append(_through(windows[applied], fields[0]))
     return tuple(found)
 
 
-def _step(node: Node, types: Sequence[TensorType], inputs: Sequence[ReceptiveField | None]) -> ReceptiveField | None:
-    fields = [field for field in inputs if field is not None]
-    if len(fields) < len(inputs) or not fields:
-        return None
-    if len(fields) > 1:
-        return _union(fields)
-    (field,) = fields
-    kernel, stride, dilation, pad = _window(node.operator, types[0])
-    if kernel is None:
-        pixels = types[0].shape[2:]
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A window along one axis: points, stride, dilation, and pixels of padding before the input."""
+
+    points: int
+    stride: int
+    dilation: int
+    pad: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Down and across."""
+
+    rows: _Step
+    columns: _Step
+
+
+_PIXEL = _Window(_Step(1, 1, 1, 0), _Step(1, 1, 1, 0))
+"""What computes each element from the one in its place."""
+
+
+def _window(applied: Application) -> _Window | None:
+    """The window of an operator on one value; ``None`` for one over the whole image."""
+    operator, x = applied.operator, applied.inputs[0]
+    if isinstance(operator, Pad):
+        pad = operator.sides
+        return _Window(_Step(1, 1, 1, pad.top), _Step(1, 1, 1, pad.left))
+    kernel = getattr(operator, "kernel", None)
+    if not isinstance(kernel, Size):
+        pixels = x.shape[2:]
         # Of an image of one pixel, flattening and global pools see that one.
-        return field if node.type.shape[2:] == pixels or pixels == (1, 1) else None
-    return ReceptiveField(
-        _slide(field.rows, kernel.height, stride.height, dilation.height, pad.top),
-        _slide(field.columns, kernel.width, stride.width, dilation.width, pad.left),
+        return _PIXEL if applied.result.shape[2:] == pixels or pixels == (1, 1) else None
+    one = Size(1, 1)
+    stride: Size = getattr(operator, "stride", one)
+    dilation: Size = getattr(operator, "dilation", one)
+    pad = sides(getattr(operator, "pad", Sides(0, 0, 0, 0)), x, kernel, stride, dilation)
+    return _Window(
+        _Step(kernel.height, stride.height, dilation.height, pad.top),
+        _Step(kernel.width, stride.width, dilation.width, pad.left),
     )
 
 
-def _window(operator: Operator, x: TensorType) -> tuple[Size | None, Size, Size, Sides]:
-    """Kernel, stride, dilation and padding; no kernel for what has no window, or one over the whole image."""
-    one = Size(1, 1)
-    if isinstance(operator, Pad):
-        return one, one, one, operator.sides
-    kernel = getattr(operator, "kernel", None)
-    if not isinstance(kernel, Size):
-        return None, one, one, Sides(0, 0, 0, 0)
-    stride: Size = getattr(operator, "stride", one)
-    dilation: Size = getattr(operator, "dilation", one)
-    pad = getattr(operator, "pad", Sides(0, 0, 0, 0))
-    return kernel, stride, dilation, sides(pad, x, kernel, stride, dilation)
+def _through(window: _Window | None, field: ReceptiveField) -> ReceptiveField | None:
+    if window is None or window is _PIXEL:
+        return field if window else None
+    rows = _slide(field.rows, window.rows)
+    # Most windows and images are square.
+    square = window.rows == window.columns and field.rows is field.columns
+    return ReceptiveField(rows, rows if square else _slide(field.columns, window.columns))
 
 
-def _slide(reach: Reach, points: int, step: int, spacing: int, pad: int) -> Reach:
-    first = reach.first - pad * reach.stride
-    last = reach.last + ((points - 1) * spacing - pad) * reach.stride
-    return Reach(first, last, step * reach.stride)
+def _slide(reach: Reach, step: _Step) -> Reach:
+    first = reach.first - step.pad * reach.stride
+    last = reach.last + ((step.points - 1) * step.dilation - step.pad) * reach.stride
+    return Reach(first, last, step.stride * reach.stride)
 
 
 def _union(fields: Sequence[ReceptiveField]) -> ReceptiveField | None:
     if len({(field.rows.stride, field.columns.stride) for field in fields}) > 1:
         return None
-    return ReceptiveField(_hull([field.rows for field in fields]), _hull([field.columns for field in fields]))
+    rows = _hull([field.rows for field in fields])
+    square = all(field.rows is field.columns for field in fields)
+    return ReceptiveField(rows, rows if square else _hull([field.columns for field in fields]))
 
 
 def _hull(reaches: Sequence[Reach]) -> Reach:
-    first = min(reach.first for reach in reaches)
-    last = max(reach.last for reach in reaches)
+    first = min([reach.first for reach in reaches])
+    last = max([reach.last for reach in reaches])
     return Reach(first, last, reaches[0].stride)

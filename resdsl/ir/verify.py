@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resdsl.ir.graph import Graph, Node, Scope
-from resdsl.ir.operator import Operator, Refusal
-from resdsl.ir.types import TensorType
+from resdsl.ir.application import Application
+from resdsl.ir.graph import Graph, Scope
+from resdsl.ir.operator import Refusal
 
 
 class InvalidGraph(Exception):
@@ -15,56 +15,59 @@ def verify(graph: Graph) -> None:
     """Raise ``InvalidGraph`` unless nodes, types, weights, outputs, scopes and names are consistent."""
     if not graph.nodes:
         raise InvalidGraph("there is no input")
-    inferred: _Inferred = {}
-    for place, node in enumerate(graph.nodes):
-        _verify_node(graph, place, node, inferred)
+    _verify_order(graph)
+    _verify_types(graph)
     _verify_parameters(graph)
     _verify_outputs(graph)
     _verify_scopes(graph)
     _verify_names(graph)
 
 
-_Inferred = dict[tuple[Operator, tuple[TensorType, ...]], TensorType]
-"""What has been inferred already: a large network applies few operators to few types, many times."""
-
-
-def _verify_node(graph: Graph, place: int, node: Node, inferred: _Inferred) -> None:
-    if node.index != place:
-        raise InvalidGraph(f"{node.path} stands at {place} and has index {node.index}")
-    if place == 0:
-        if node.inputs:
+def _verify_order(graph: Graph) -> None:
+    for place, node in enumerate(graph.nodes):
+        if node.index != place:
+            raise InvalidGraph(f"{node.path} stands at {place} and has index {node.index}")
+        if place == 0 and node.inputs:
             raise InvalidGraph("node 0 is the input and reads other values")
-        return
-    late = [index for index in node.inputs if not 0 <= index < place]
-    if late:
-        raise InvalidGraph(f"{node.path} (node {place}) reads node {late[0]}, which is not computed before it")
-    types = graph.input_types(node)
-    result = inferred.get((node.operator, types))
-    if result is None:
+        for index in node.inputs:
+            if not 0 <= index < place:
+                message = f"{node.path} (node {place}) reads node {index}, which is not computed before it"
+                raise InvalidGraph(message)
+
+
+def _verify_types(graph: Graph) -> None:
+    """Infer every type anew, for all nodes that do the same at once."""
+    verified: set[Application] = set()
+    for node, applied in zip(graph.nodes, graph.applications, strict=True):
+        if applied in verified or node.index == 0:
+            continue
+        verified.add(applied)
         try:
-            result = inferred[node.operator, types] = node.operator.infer(*types)
+            result = node.operator.infer(*applied.inputs)
         except Refusal as refusal:
             raise InvalidGraph(f"{node.path} does not take its inputs: {refusal.message}") from refusal
-    if result != node.type:
-        raise InvalidGraph(f"{node.path} has type {node.type}, and gives {result}")
+        if result != node.type:
+            raise InvalidGraph(f"{node.path} has type {node.type}, and gives {result}")
 
 
 def _verify_parameters(graph: Graph) -> None:
-    expected: dict[str, tuple[object, ...]] = {}
-    for node in graph.nodes[1:]:
-        for spec in node.operator.parameters(*graph.input_types(node)):
-            expected[f"{node.path}.{spec.name}"] = (spec.shape, spec.dtype, spec.trainable, node.index)
+    expected = {
+        f"{node.path}.{spec.name}": (spec, node.index)
+        for node, applied in zip(graph.nodes, graph.applications, strict=True)
+        for spec in applied.parameters
+    }
     for name, parameter in graph.parameters.items():
         if parameter.name != name:
             raise InvalidGraph(f"the parameter {parameter.name} is filed as {name}")
         if name not in expected:
             raise InvalidGraph(f"no operator owns the parameter {name}")
+        spec, node = expected[name]
         found = (parameter.shape, parameter.dtype, parameter.trainable, parameter.node)
-        if found != expected[name]:
-            raise InvalidGraph(f"{name}: shape, type, trainable and node should be {expected[name]}, and are {found}")
-    missing = expected.keys() - graph.parameters.keys()
-    if missing:
-        raise InvalidGraph(f"the parameter {min(missing)} is missing")
+        wanted = (spec.shape, spec.dtype, spec.trainable, node)
+        if found != wanted:
+            raise InvalidGraph(f"{name}: shape, type, trainable and node should be {wanted}, and are {found}")
+    if len(expected) > len(graph.parameters):
+        raise InvalidGraph(f"the parameter {min(expected.keys() - graph.parameters.keys())} is missing")
 
 
 def _verify_outputs(graph: Graph) -> None:
