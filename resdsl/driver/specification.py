@@ -20,6 +20,7 @@ from resdsl.syntax.tree import Module
 if TYPE_CHECKING:
     from resdsl.analysis.summary import Summary
     from resdsl.driver.compile import AfterPass, Compiled, Progress
+    from resdsl.driver.draw import Picture
     from resdsl.weights.checkpoint import Checkpoint
 
 
@@ -152,6 +153,25 @@ class Specification:
         from resdsl.analysis.summary import summarize  # noqa: PLC0415  not needed to compile
 
         return summarize(self.graph, depth=depth, explicit=explicit)
+
+    def draw(
+        self, *, detail: str = "layer", repeats: str = "auto", direction: str = "down", theme: str = "light"
+    ) -> Picture:
+        """The network as a picture, which a notebook shows and ``save("net.svg")`` writes.
+
+        ``detail`` is how much of it is opened, ``repeats`` whether equal blocks in a row are drawn once; see
+        ``resdsl.driver.draw.picture``, which also draws several networks side by side.
+        """
+        from resdsl.driver.draw import picture  # noqa: PLC0415  not needed to compile
+
+        return picture(self, detail=detail, repeats=repeats, direction=direction, theme=theme)
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows that knows no HTML; nothing where the text has mistakes."""
+        try:
+            return self.draw().svg()
+        except CompileError:
+            return None
 
     def compile(
         self,
