@@ -1,0 +1,187 @@
+// The data of a network as a tree of items: leaves (operators at work) and scopes of them.
+//
+// Equal blocks share one piece of data; an item is such a piece at its place. Items are made when they are asked for.
+// Blocks that are the same, one after another, stand in a run, which folds as a scope does.
+
+const SHORTEST_RUN = 3;
+
+class Item {
+  /** `kind`: leaf, scope, join (whose branches are drawn, but which is no box of its own), or run. */
+  constructor(network, parent, kind, label, piece, first) {
+    this.network = network;
+    this.parent = parent;
+    this.kind = kind;
+    this.label = label.startsWith("/") ? label.slice(1) : label;
+    this.piece = piece;
+    this.first = first;
+    this.count = 1;
+    this.path = pathOf(parent, label);
+    this.key = this.path;
+  }
+
+  get leaves() { return this.isLeaf ? 1 : this.piece.leaves * this.count; }
+  get end() { return this.first + this.leaves; }
+  get isLeaf() { return this.kind === "leaf"; }
+  get isFrame() { return this.kind === "scope" || this.kind === "run"; }
+  get type() { return this.network.types[this.piece.type]; }
+  get inputType() { return this.network.types[this.piece.in]; }
+  get field() { return this.network.fields[this.network.fieldOf[this.output]] ?? null; }
+  get cost() { return this.piece.cost.map(number => number * this.count); }
+
+  /** The leaf that flows out of it. */
+  get output() { return this.isLeaf ? this.first : this.end - this.piece.leaves + this.piece.out; }
+
+  /** The leaves that flow into it; of a scope the one, taps apart. */
+  get inputs() {
+    return this.isLeaf ? this.piece.from.map(back => this.first - back) : [this.first - this.piece.back];
+  }
+
+  /** All leaves outside of it that something in it takes. */
+  get taken() {
+    const found = new Set(this.inputs);
+    const outside = this.network.takenBy(this.piece);
+    for (let member = 0; member < this.count; member++) {
+      const start = this.first + member * this.piece.leaves;
+      for (const offset of outside) if (start + offset < this.first) found.add(start + offset);
+    }
+    return found;
+  }
+
+  /** The scope around it that has a name. */
+  get frame() {
+    let around = this.parent;
+    while (around && around.kind === "join") around = around.parent;
+    return around;
+  }
+
+  get children() {
+    this.made ??= this.isLeaf ? [] : this.kind === "run" ? this.members() : this.parts();
+    return this.made;
+  }
+
+  members() {
+    return this.labels.map((label, member) =>
+      itemOf(this.network, this, label, this.piece, this.first + member * this.piece.leaves));
+  }
+
+  parts() {
+    const { network, piece } = this;
+    const parts = [];
+    let first = this.first;
+    for (let place = 0; place < piece.children.length;) {
+      const [label, number] = piece.children[place];
+      const child = network.pieces[number];
+      let end = place + 1;
+      while (end < piece.children.length && piece.children[end][1] === number) end++;
+      const isRun = child.kind === "block" && end - place >= SHORTEST_RUN && this.kind !== "join";
+      if (isRun) {
+        parts.push(runOf(network, this, piece.children.slice(place, end).map(([each]) => each), child, first));
+        first += child.leaves * (end - place);
+        place = end;
+      } else {
+        parts.push(itemOf(network, this, label, child, first));
+        first += child.leaves ?? 1;
+        place++;
+      }
+    }
+    return parts;
+  }
+
+  contains(leaf) { return this.first <= leaf && leaf < this.end; }
+
+  /** It and all below it, each before what is in it. */
+  *walk() {
+    const pending = [this];
+    while (pending.length) {
+      const item = pending.pop();
+      yield item;
+      for (let place = item.children.length; place--;) pending.push(item.children[place]);
+    }
+  }
+}
+
+function pathOf(parent, label) {
+  if (!parent || label.startsWith("/")) return label.replace(/^\//, "");
+  const base = parent.kind === "run" ? parent.base : parent.path;
+  return !label ? base : !base ? label : `${base}.${label}`;
+}
+
+function itemOf(network, parent, label, piece, first) {
+  const isTransparent = piece.kind === "join" || (piece.kind === "group" && label === "");
+  return new Item(network, parent, piece.op ? "leaf" : isTransparent ? "join" : "scope", label, piece, first);
+}
+
+function runOf(network, parent, labels, piece, first) {
+  const run = new Item(network, parent, "run", "", piece, first);
+  run.base = parent.path;
+  run.labels = labels;
+  run.count = labels.length;
+  run.label = `${labels[0]} … ${labels.at(-1)}`;
+  run.path = pathOf(parent, run.label);
+  run.key = run.path;
+  return run;
+}
+
+class Network {
+  constructor(data) {
+    Object.assign(this, {
+      name: data.name, source: data.source, inputName: data.input, at: data.at, depth: data.depth,
+      types: data.types, fields: data.fields, fieldOf: data.field_of, pieces: data.pieces, files: data.files,
+    });
+    this.outputs = new Map();
+    for (const [name, leaf] of data.outputs) this.outputs.set(leaf, [...(this.outputs.get(leaf) ?? []), name]);
+    this.outside = new Map();
+    this.root = new Item(this, null, "scope", "", data.pieces[data.root], 0);
+    this.root.key = "/";
+  }
+
+  get cost() { return this.root.cost; }
+
+  /** What is outside of a piece and taken by something in it, counted back from its first leaf. */
+  takenBy(piece) {
+    if (this.outside.has(piece)) return this.outside.get(piece);
+    const found = new Set();
+    if (piece.op) {
+      for (const back of piece.from) found.add(-back);
+    } else {
+      let first = 0;
+      for (const [, number] of piece.children) {
+        const child = this.pieces[number];
+        for (const offset of this.takenBy(child)) if (first + offset < 0) found.add(first + offset);
+        first += child.leaves ?? 1;
+      }
+    }
+    this.outside.set(piece, found);
+    return found;
+  }
+
+  /** All items but joins, in order. */
+  get items() {
+    this.listed ??= [...this.root.walk()].filter(item => item.kind !== "join");
+    return this.listed;
+  }
+
+  /** The item of a path, or nothing. */
+  find(path) {
+    this.named ??= new Map(this.items.map(item => [item.key, item]));
+    return this.named.get(path);
+  }
+
+  /** The item of a leaf. */
+  leaf(place) {
+    let item = this.root;
+    while (!item.isLeaf) item = item.children.find(child => child.contains(place));
+    return item;
+  }
+
+  /** For each leaf, those that take it. */
+  get takers() {
+    if (!this.taking) {
+      this.taking = Array.from({ length: this.root.leaves }, () => []);
+      for (const item of this.items) {
+        if (item.isLeaf) for (const source of new Set(item.inputs)) this.taking[source].push(item.first);
+      }
+    }
+    return this.taking;
+  }
+}

@@ -1,0 +1,112 @@
+// Words, numbers and elements.
+
+/** An HTML element: `h("p", { class: "quiet" }, "text", child)`. Texts are texts, never markup. */
+function h(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+function svg(name, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const STEPS = [["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]];
+
+/** 60192808 as `60.2 M`, with three digits. */
+function short(count) {
+  for (const [unit, step] of STEPS) {
+    if (count >= 0.9995 * step) {
+      const value = count / step;
+      return `${value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0)} ${unit}`;
+    }
+  }
+  return String(count);
+}
+
+function exact(count) { return count.toLocaleString("en-US"); }
+
+function bytes(count) { return /[A-Za-z]$/.test(short(count)) ? `${short(count)}B` : `${short(count)} B`; }
+
+function percent(part, whole) {
+  if (!whole || !part) return "0 %";
+  const share = (100 * part) / whole;
+  return share < 0.1 ? "< 0.1 %" : `${share < 10 ? share.toFixed(1) : Math.round(share)} %`;
+}
+
+function plural(count, one, many = `${one}s`) { return `${exact(count)} ${count === 1 ? one : many}`; }
+
+/** A value without its first axis, which counts the images: `64×56×56`. */
+function shapeText(type) {
+  const sizes = type.shape.slice(1).map(size => (size.includes(" ") ? `(${size})` : size));
+  return sizes.length ? sizes.join("×") : `[${type.shape.join(", ")}]`;
+}
+
+function fullShape(type) { return `[${type.shape.join(", ")}]`; }
+
+/** What a scope is called with, or what is in it: `bottleneck(64)`, `3 × bottleneck(64)`. */
+function callText(item) {
+  if (item.isLeaf) return item.piece.call;
+  if (item.kind === "run") return `${item.count} × ${item.piece.call}`;
+  return item.piece.callee ? item.piece.call : contentText(item);
+}
+
+/** The calls in a stage or group, equal ones counted. */
+function contentText(item) {
+  const found = [];
+  const collect = each => {
+    for (const child of each.children) {
+      if (child.kind === "join") { collect(child); continue; }
+      const [name, count] = child.kind === "run" ? [child.piece.call, child.count] : [nameOf(child), 1];
+      if (found.at(-1)?.name === name) found.at(-1).count += count;
+      else found.push({ name, count });
+      if (found.length > 6) return;
+    }
+  };
+  collect(item);
+  return found.map(({ name, count }) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
+}
+
+function nameOf(item) { return item.isLeaf ? item.piece.title : item.piece.callee ? item.piece.call : item.label; }
+
+function fieldText(field) {
+  if (!field) return "the whole image";
+  const [rows, columns, down, across] = field;
+  return `${rows} × ${columns} px, every ${down === across ? down : `${down} × ${across}`} px`;
+}
+
+const KINDS = { model: "model", stage: "stage", block: "block", group: "group", run: "equal blocks" };
+
+function kindOf(item) {
+  if (item.isLeaf) return item.piece.op === "input" ? "input" : "layer";
+  return item.kind === "run" ? KINDS.run : KINDS[item.piece.kind];
+}
+
+const measuring = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+/** How wide a text is drawn, in pixels. */
+function widthOf(text, size, weight = 400) {
+  const key = `${weight} ${size} ${text}`;
+  if (!widths.has(key)) {
+    measuring.font = `${weight} ${size}px ${getComputedStyle(document.body).fontFamily}`;
+    widths.set(key, measuring.measureText(text).width);
+  }
+  return widths.get(key);
+}
+
+/** The text, shortened to what fits. */
+function fitted(text, width, size, weight) {
+  if (widthOf(text, size, weight) <= width) return text;
+  let kept = text.length;
+  while (kept > 1 && widthOf(`${text.slice(0, kept)}…`, size, weight) > width) kept--;
+  return `${text.slice(0, kept).trimEnd()}…`;
+}

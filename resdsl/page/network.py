@@ -1,0 +1,275 @@
+"""A graph as the plain data that the page draws. Equal blocks are told once, so a page stays small however deep a net.
+
+::
+
+    {
+      "name": "resnet50", "source": "resnet50.res", "input": "image",
+      "at": {"H": 224, "W": 224},     # what costs are counted for where the input's sizes are open
+      "depth": 50, "leaves": 177,
+      "outputs": [["logits", 174]],   # names, and the leaves that they are
+      "types": [{"dtype": "f32", "shape": ["N", "64", "56", "56"], "level": 2}],
+      "fields": [[7, 7, 2, 2]],       # rows and columns of the receptive field, and the steps between neighbours'
+      "field_of": [0, -1],            # for each leaf; -1 sees the whole image
+      "pieces": [PIECE], "root": 93,
+      "files": [{"name": "resnet50.res", "lines": [["k", "use", "", " "]]}]
+    }
+
+A *leaf* is an operator at work, counted in the order of computation; leaf 0 is the input. A PIECE is what equal leaves,
+or equal scopes, have in common::
+
+    {"op": "conv", "title": "3x3 conv, 64", "call": "conv(64, 3x3)", "arguments": [["kernel", "3x3", true]],
+     "from": [1], "weight": true, "tensors": [["weight", "[64, 64, 3, 3]", true]], ...}
+    {"kind": "block", "callee": "bottleneck", "call": "bottleneck(64)", "arguments": [["width", "64", true]],
+     "children": [["conv1", 17]], "leaves": 12, "out": 11, ...}
+
+Both have ``in`` and ``type`` (places in ``types`` of the value that flows in and out), ``cost`` (parameters, buffers,
+MACs, activations and their bytes, for one image), and ``at``: file, line and column, last line and column behind it.
+``from`` counts the leaves back to each input, and ``back`` those from a scope's first leaf to the value that flows into
+it; ``out`` is the place of the leaf that flows out of it. A child is a label and a piece. The third of an argument is
+whether it stands in the call (or differs from its default).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import log2
+from typing import Any, NamedTuple
+
+from resdsl.analysis.cost import Cost, costs
+from resdsl.analysis.receptive import receptive_fields
+from resdsl.diagnostics.source import Source, Span
+from resdsl.ir.dims import evaluate, symbols
+from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
+from resdsl.ir.operator import Operator
+from resdsl.ir.print import describe, describe_value, operator_name
+from resdsl.ir.types import Size, TensorType
+from resdsl.ops.joining import Join
+from resdsl.page.text import coloured
+
+Data = dict[str, Any]
+
+NOMINAL = 224
+"""What an open size of the input is taken as where costs are counted: the images of ImageNet."""
+
+
+def network_data(
+    graph: Graph, sources: Sequence[Source], *, name: str, title: Callable[[Operator], str] = describe
+) -> Data:
+    """The data of one network: its graph, and the texts that made it, the main one first.
+
+    ``name`` is what the main text is called, ``title`` writes the first line of an operator's box.
+    """
+    return _Writer(graph, sources, title).data(name)
+
+
+class _Part(NamedTuple):
+    """A piece at one place: its first leaf, how many leaves it has, and what they cost."""
+
+    piece: int
+    first: int
+    leaves: int
+    cost: list[int]
+
+
+class _Writer:
+    def __init__(self, graph: Graph, sources: Sequence[Source], title: Callable[[Operator], str]) -> None:
+        self._graph = graph
+        self._sources = sources
+        self._title = title
+        self._files = {id(source): number for number, source in enumerate(sources)}
+        open_ = sorted(set().union(*map(symbols, graph.input.type.shape[1:])))
+        self._sizes = dict.fromkeys(open_, NOMINAL)
+        self._values = dict.fromkeys(graph.symbols, 1) | self._sizes
+        self._costs = [_numbers(cost, self._values) for cost in costs(graph)]
+        self._order = {index: place for place, index in enumerate(graph.root.nodes())}
+        self._types: dict[TensorType, int] = {}
+        self._pieces: list[Data] = []
+        self._known: dict[Hashable, int] = {}
+
+    def data(self, name: str) -> Data:
+        graph = self._graph
+        root = self._tree()
+        fields, field_of = self._fields()
+        return {
+            "name": graph.name,
+            "source": name,
+            "input": graph.input_name,
+            "at": self._sizes,
+            "depth": graph.depth,
+            "leaves": len(self._order),
+            "outputs": [[output.name, self._order[output.node]] for output in graph.outputs],
+            "types": [self._type_data(type_) for type_ in self._types],
+            "fields": fields,
+            "field_of": field_of,
+            "pieces": self._pieces,
+            "root": root,
+            "files": [{"name": source.name, "lines": coloured(source.text)} for source in self._sources],
+        }
+
+    def _tree(self) -> int:
+        """The piece of the whole network. A stack and not recursion: how deep texts may nest is for limits to say."""
+        pending = [self._graph.root]
+        parents_first: list[Scope] = []
+        while pending:
+            scope = pending.pop()
+            parents_first.append(scope)
+            pending.extend(child for child in scope.children if isinstance(child, Scope))
+        done: dict[int, _Part] = {}
+        for scope in reversed(parents_first):
+            done[id(scope)] = self._scope(scope, done)
+        return done[id(self._graph.root)].piece
+
+    def _scope(self, scope: Scope, done: Mapping[int, _Part]) -> _Part:
+        """A scope whose own scopes are done."""
+        children: list[tuple[str, int]] = []
+        parts = [done[id(child)] if isinstance(child, Scope) else self._leaf(child) for child in scope.children]
+        for child, part in zip(scope.children, parts, strict=True):
+            # A block may turn out to do nothing; then it is not there to be drawn.
+            if part.leaves:
+                children.append((_label(self._path_of(child), scope.path), part.piece))
+        first = next((part.first for part in parts if part.leaves), 0)
+        leaves = sum(part.leaves for part in parts)
+        cost = [sum(column) for column in zip(*(part.cost for part in parts), strict=True)] or [0] * 5
+        back, out, at = first - self._order[scope.input], self._order[scope.output] - first, self._place(scope.span)
+        arguments = [[name, value, name in scope.given] for name, value in scope.arguments.items()]
+        data: Data = {
+            "kind": str(scope.kind),
+            "callee": scope.callee,
+            "call": _call(scope),
+            "arguments": arguments,
+            "children": children,
+            "leaves": leaves,
+            "back": back,
+            "out": out,
+            "in": self._type(self._graph.nodes[scope.input].type),
+            "type": self._type(self._graph.nodes[scope.output].type),
+            "cost": cost,
+            "at": at,
+        }
+        key = (scope.kind, scope.callee, _frozen(arguments), tuple(children), back, out, *at)
+        return _Part(self._piece(key, data), first, leaves, cost)
+
+    def _leaf(self, index: int) -> _Part:
+        node, place = self._graph.nodes[index], self._order[index]
+        types = self._graph.input_types(node)
+        back = tuple(place - self._order[source] for source in node.inputs)
+        at = self._place(node.span)
+        key = (node.operator, types, node.type, back, *at)
+        number = self._known.get(key)
+        if number is None:
+            number = self._piece(key, self._operator(node, types) | {"from": back, "at": at})
+        return _Part(number, place, 1, self._costs[index])
+
+    def _operator(self, node: Node, types: Sequence[TensorType]) -> Data:
+        operator, name = node.operator, self._graph.input_name
+        tensors = self._graph.parameters_of(node) if types else ()
+        prefix = f"{node.path}."
+        return {
+            "op": operator_name(operator) if types else "input",
+            "title": self._title(operator) if types else name,
+            "call": describe(operator) if types else name,
+            "arguments": _arguments(operator),
+            "weight": operator.counts_as_layer,
+            "join": operator.join if isinstance(operator, Join) else "",
+            "tensors": [[one.name.removeprefix(prefix), str(list(one.shape)), one.trainable] for one in tensors],
+            "in": self._type(types[0] if types else node.type),
+            "type": self._type(node.type),
+            "cost": self._costs[node.index],
+        }
+
+    def _piece(self, key: Hashable, data: Data) -> int:
+        number = self._known.setdefault(key, len(self._pieces))
+        if number == len(self._pieces):
+            self._pieces.append(data)
+        return number
+
+    def _path_of(self, child: Scope | int) -> str:
+        if isinstance(child, Scope):
+            return child.path
+        return self._graph.nodes[child].path or self._graph.input_name
+
+    def _place(self, span: Span) -> tuple[int, ...]:
+        """File, line and column, and the last line and the column behind it; a text that is not shown is file -1."""
+        start, end = span.position, span.source.position(max(span.start, span.end))
+        return (self._files.get(id(span.source), -1), *start, *end)
+
+    def _type(self, type_: TensorType) -> int:
+        return self._types.setdefault(type_, len(self._types))
+
+    def _type_data(self, type_: TensorType) -> Data:
+        return {
+            "dtype": str(type_.dtype),
+            "shape": [str(dim) for dim in type_.shape],
+            "level": self._level(type_),
+        }
+
+    def _level(self, type_: TensorType) -> int:
+        """How often the input's rows were halved; -1 for what is no image any more."""
+        source = self._graph.input.type
+        if type_.rank != 4 or source.rank != 4:
+            return -1
+        rows, whole = (evaluate(one.shape[2], self._values) for one in (type_, source))
+        if rows <= 1 < whole:
+            return -1
+        return max(0, round(log2(whole / rows)))
+
+    def _fields(self) -> tuple[list[list[int]], list[int]]:
+        found: dict[tuple[int, ...], int] = {}
+        fields = receptive_fields(self._graph)
+        field_of: list[int] = []
+        for index in self._order:
+            field = fields[index]
+            if field is None:
+                field_of.append(-1)
+                continue
+            rows, columns = field.rows, field.columns
+            field_of.append(found.setdefault((rows.size, columns.size, rows.stride, columns.stride), len(found)))
+        return [list(field) for field in found], field_of
+
+
+def _numbers(cost: Cost, values: Mapping[str, int]) -> list[int]:
+    sizes = (cost.macs, cost.activations, cost.activation_bytes)
+    return [cost.parameters, cost.buffers, *(evaluate(size, values) for size in sizes)]
+
+
+def _label(path: str, around: str) -> str:
+    """The part of a path that is below ``around``; a path that is elsewhere is written whole, with a slash."""
+    if path == around:
+        return ""
+    if not around:
+        return path
+    return path.removeprefix(f"{around}.") if path.startswith(f"{around}.") else f"/{path}"
+
+
+def _call(scope: Scope) -> str:
+    """A call as it is written, with the values that its arguments have: ``bottleneck(64, stride = 2)``."""
+    if scope.kind is ScopeKind.STAGE:
+        return _written("stage", [f"{name} = {value}" for name, value in scope.arguments.items()])
+    text = scope.span.text
+    given = [
+        f"{name} = {value}" if re.search(rf"\b{name}\s*=", text) else value
+        for name, value in scope.arguments.items()
+        if name in scope.given
+    ]
+    return _written(scope.callee, given)
+
+
+def _written(name: str, arguments: Sequence[str]) -> str:
+    return f"{name}({', '.join(arguments)})" if arguments else name
+
+
+def _arguments(operator: Operator) -> list[list[object]]:
+    found: list[list[object]] = []
+    for field in dataclasses.fields(operator):
+        value = getattr(operator, field.name)
+        # As in a call: what must be given, such as a kernel, is written out (3x3).
+        is_required = field.default is dataclasses.MISSING
+        text = str(value) if is_required and isinstance(value, Size) else describe_value(value)
+        found.append([field.name, text, value != field.default])
+    return found
+
+
+def _frozen(rows: Sequence[Sequence[object]]) -> Hashable:
+    return tuple(tuple(row) for row in rows)
