@@ -11,7 +11,6 @@ import contextlib
 import errno
 import io
 import os
-import secrets
 import signal
 import stat
 import threading
@@ -198,7 +197,7 @@ def _write_at(descriptor: int, data: Buffer, position: int) -> int:
 
 def _open_temporary(path: Path, target: Path) -> PendingFile:
     # The target's own name may be as long as the file system allows.
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
     # Not tempfile: that makes files which only their owner may read.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     with contextlib.suppress(FileNotFoundError, PermissionError):

@@ -79,12 +79,14 @@ class App(click.Group):
 
 
 def _unknown_command(name: str) -> str:
-    from resdsl.diagnostics.suggest import closest  # noqa: PLC0415  only where a word is wrong
+    from pathlib import Path  # noqa: PLC0415  only where a word is wrong
+
+    from resdsl.diagnostics.suggest import closest  # noqa: PLC0415
 
     near = closest(name, COMMANDS)
     if near:
         return f"there is no command '{name}'. Did you mean '{near}'?"
-    if name.endswith(".res") or os.path.isfile(name):
+    if name.endswith(".res") or Path(name).is_file():
         return f"there is no command '{name}'. Did you mean 'resdsl compile {name}'?"
     return f"there is no command '{name}'. There are {', '.join(COMMANDS)}."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 
 import click
@@ -14,6 +13,8 @@ from resdsl.files import OutputError, whole_file
 
 def show_difference(terminal: Terminal, before: Source, text: str, what: str) -> None:
     """A unified diff on stdout; ``what`` was done to the new text (``formatted``)."""
+    import difflib  # noqa: PLC0415  only where a difference is shown
+
     lines = difflib.unified_diff(
         before.text.splitlines(keepends=True), text.splitlines(keepends=True), before.name, f"{before.name} ({what})"
     )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from resdsl import __version__
-from resdsl.cli.changes import show_difference, write_back
 from resdsl.cli.exits import INPUT, status_of
 from resdsl.cli.options import source_of, speaking, specification_files, specification_options
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Edit, Source
-from resdsl.driver.fixing import Fixed, fix
 from resdsl.driver.reading import read_source
 from resdsl.driver.specification import Specification, load
-from resdsl.elaborate import Limits
+
+if TYPE_CHECKING:
+    from resdsl.driver.fixing import Fixed
+    from resdsl.elaborate.limits import Limits
 
 _LONGEST = 40
 
@@ -83,6 +84,8 @@ def command(
             given = source_of(path)
             source = given if isinstance(given, Source) else read_source(given, largest=limits.file_bytes)
             if mend or diff:
+                from resdsl.driver.fixing import fix  # noqa: PLC0415  most runs change nothing
+
                 fixed = fix(source, lambda source: specification(source).check())
                 found.extend(fixed.remaining)
                 if fixed.mended:
@@ -106,6 +109,8 @@ def command(
 
 def _keep(terminal: Terminal, fixed: Fixed, diff: bool, found: Diagnostics) -> None:
     """Write the mended text where it came from, or show what would change."""
+    from resdsl.cli.changes import show_difference, write_back  # noqa: PLC0415  most runs change nothing
+
     if diff:
         if not terminal.as_json and not terminal.quiet:
             show_difference(terminal, fixed.before, fixed.after.text, "mended")
@@ -147,6 +152,8 @@ def _smallest_input(checked: Specification) -> list[str]:
 
 def _report(terminal: Terminal, form: str, found: Diagnostics, changed: list[Fixed]) -> None:
     if form == "sarif":
+        import json  # noqa: PLC0415
+
         from resdsl.diagnostics.sarif import to_sarif  # noqa: PLC0415  one form of several
 
         terminal.result(json.dumps(to_sarif(found, version=__version__), indent=2, ensure_ascii=False))

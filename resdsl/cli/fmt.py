@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
-from resdsl.cli.changes import show_difference, write_back
 from resdsl.cli.exits import FINE, INPUT, status_of
 from resdsl.cli.options import source_of, speaking, specification_files
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
-from resdsl.driver.specification import load
+from resdsl.syntax.formatter import format_source
 
 
 @click.command("fmt", short_help="lay specifications out the one way")
@@ -31,11 +30,15 @@ def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: 
         try:
             given = source_of(path)
             source = given if isinstance(given, Source) else read_source(given)
-            text = load(source).format()
         except CompileError as error:
             found.extend(error.diagnostics)
             continue
+        text = format_source(source, found)
+        if text is None:
+            continue
         if text != source.text:
+            from resdsl.cli.changes import show_difference, write_back  # noqa: PLC0415  most files are as they should be
+
             changed.append(path)
             if diff:
                 show_difference(terminal, source, text, "formatted")

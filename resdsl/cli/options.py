@@ -16,8 +16,7 @@ from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.diagnostics.suggest import closest
 from resdsl.driver.reading import decode
-from resdsl.elaborate import Limits, parse_value
-from resdsl.elaborate.limits import DEEPEST
+from resdsl.elaborate.limits import DEEPEST, Limits
 from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -122,6 +121,10 @@ def specification_files(paths: Iterable[str]) -> list[str]:
 
 
 def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
+    if not values:
+        return {}
+    from resdsl.elaborate import parse_value  # noqa: PLC0415  only for --set
+
     found: dict[str, object] = {}
     for given in values:
         name, equals, text = (part.strip() for part in given.partition("="))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from resdsl.diagnostics import Diagnostic, Diagnostics
+if TYPE_CHECKING:
+    from resdsl.diagnostics import Diagnostic, Diagnostics
 
 MOST = 100
 """So many mistakes are drawn; nobody reads more before mending the first."""
@@ -32,7 +31,11 @@ def colored(stream: TextIO, choice: str = "auto") -> bool:
 
 def width_of(stream: TextIO) -> int | None:
     """Columns of the terminal that ``stream`` is, or ``None`` where it is none."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    if not stream.isatty():
+        return None
+    import shutil  # noqa: PLC0415  it brings along every format of archives
+
+    return shutil.get_terminal_size().columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Terminal:
 
     def data(self, data: object) -> None:
         """A result for machines."""
+        import json  # noqa: PLC0415  only for --json
+
         print(json.dumps(data, indent=2, ensure_ascii=False))
 
     def report(self, diagnostics: Diagnostics, **results: object) -> None:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
-from resdsl.elaborate import Limits, Program, elaborate, load_program
-from resdsl.elaborate.program import Reader, read_file
-from resdsl.ir.graph import Graph
+from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.program import Program, Reader, load_program, read_file
 from resdsl.ir.operator import OPSET
 from resdsl.ir.types import DType
-from resdsl.syntax.tree import Module
 
 if TYPE_CHECKING:
     from resdsl.analysis.summary import Summary
     from resdsl.driver.compile import AfterPass, Compiled, Progress
     from resdsl.driver.draw import Picture
+    from resdsl.ir.graph import Graph
+    from resdsl.syntax.tree import Module
     from resdsl.weights.checkpoint import Checkpoint
 
 
@@ -237,6 +237,8 @@ class Specification:
         return compile_specification(self, output, options, progress=progress, after_pass=after_pass)
 
     def _elaborate(self, model: str | None) -> Graph | None:
+        from resdsl.elaborate.network import elaborate  # noqa: PLC0415  not needed to find out what models there are
+
         # A broken program elaborates as well: whatever does not depend on the broken part is checked.
         return elaborate(
             self.program,

@@ -7,7 +7,6 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Source, catalogue
@@ -92,7 +91,7 @@ def load_program(
 
 def standard_library() -> Path:
     """The folder of the blocks that the package carries."""
-    return Path(str(resources.files("resdsl"))) / "std"
+    return Path(__file__).parents[1] / "std"
 
 
 def _root(source: Source) -> Path:

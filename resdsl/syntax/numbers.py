@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 MAX_DIGITS = 40
 """A longer number is nobody's layer, and Python itself refuses to read 5,000 digits."""
@@ -20,8 +19,10 @@ def number_value(text: str) -> int | float | None:
         return None
     digits = text.replace("_", "")
     if scale := _SUFFIXES.get(digits[-1]):
-        scaled = Fraction(digits[:-1]) * scale
-        return scaled.numerator if scaled.denominator == 1 else float(scaled)
+        whole, _, decimals = digits[:-1].partition(".")
+        scaled = int(whole + decimals) * scale
+        parts: int = 10 ** len(decimals)
+        return scaled // parts if scaled % parts == 0 else scaled / parts
     if digits.isdigit():
         return int(digits)
     value = float(digits)
