@@ -176,7 +176,7 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
     with _terminate_by_exception():
         with explained(path):
             target = real_target(path)
-            _check_target(path, target)
+            check_target(path, target)
             pending = _open_temporary(path, target)
         try:
             yield pending
@@ -205,7 +205,8 @@ def _open_temporary(path: Path, target: Path) -> PendingFile:
     return PendingFile(OutputStream(descriptor, path), path, temporary)
 
 
-def _check_target(path: Path, target: Path) -> None:
+def check_target(path: Path, target: Path) -> None:
+    """Raise ``OutputError`` where no file can be ``target``, which messages call ``path``."""
     if target.is_dir():
         raise _error(
             catalogue.NOT_A_FILE,

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "fmt": Entry("fmt", "Write", "lay specifications out the one way"),
     "summary": Entry("summary", "Write", "what a network is made of, stage by stage"),
     "draw": Entry("draw", "Write", "networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz"),
+    "view": Entry("view", "Write", "explore a network in the browser, or two side by side"),
     "diff": Entry("diff", "Write", "what changed between two networks, and whether old weights still load"),
     "git": Entry("git", "Write", "show layers and reviews of specifications in git"),
     "specs": Entry("specs", "Write", "the networks that resdsl brings along"),

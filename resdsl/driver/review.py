@@ -36,18 +36,28 @@ def diff(
 
     Raises ``CompileError`` where one of the two has mistakes.
     """
-
-    def specification(given: Reviewed) -> Specification:
-        if isinstance(given, Specification):
-            return given
-        if isinstance(given, str) and (found := revision_of(given, Path.cwd())) is not None:
-            revision, path = found
-            source = revision.source(path)
-            return load(source, model=model, set=set, input_shape=input_shape, limits=limits, read=revision.read)
-        return load(given, model=model, set=set, input_shape=input_shape, limits=limits)
-
-    before, after = specification(old), specification(new)
+    before, after = (
+        reviewed(given, model=model, set=set, input_shape=input_shape, limits=limits) for given in (old, new)
+    )
     return compare(before.graph, after.graph, sources=(before.source.name, after.source.name))
+
+
+def reviewed(
+    given: Reviewed,
+    *,
+    model: str | None = None,
+    set: Mapping[str, object] = MappingProxyType({}),
+    input_shape: tuple[int | str, ...] | None = None,
+    limits: Limits | None = None,
+) -> Specification:
+    """The specification that one side of a review is given as; see ``diff``. A ``Specification`` stays as it is."""
+    if isinstance(given, Specification):
+        return given
+    if isinstance(given, str) and (found := revision_of(given, Path.cwd())) is not None:
+        revision, path = found
+        source = revision.source(path)
+        return load(source, model=model, set=set, input_shape=input_shape, limits=limits, read=revision.read)
+    return load(given, model=model, set=set, input_shape=input_shape, limits=limits)
 
 
 def verify(

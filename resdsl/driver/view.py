@@ -31,9 +31,9 @@ def view_data(specification: Specification, other: Specification | None = None) 
     return page_data(networks, _comparison(specification, other) if other is not None else None)
 
 
-def page_of(data: Data, *, live: bool = False) -> str:
-    """The page of these data, in the colours of our pictures."""
-    return render_page(data, colours=Colours(_colours(LIGHT), _colours(DARK)), live=live)
+def page_of(data: Data, *, version: str = "") -> str:
+    """The page of these data, in the colours of our pictures; a ``version`` makes it follow a server."""
+    return render_page(data, colours=Colours(_colours(LIGHT), _colours(DARK)), version=version)
 
 
 def _colours(theme: Theme) -> dict[str, str]:

@@ -60,10 +60,10 @@ def page_data(networks: Sequence[Data], comparison: Comparison | None = None) ->
     }
 
 
-def render_page(data: Data, *, colours: Colours, live: bool = False) -> str:
+def render_page(data: Data, *, colours: Colours, version: str = "") -> str:
     """The HTML of a page. Whatever names a specification has, they are text in it and no markup.
 
-    A ``live`` page asks the server it came from for what is new; others may not reach anything at all.
+    A page with a ``version`` asks the server that it came from for newer ones; others may reach nothing at all.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.jinja"))
@@ -76,7 +76,7 @@ def render_page(data: Data, *, colours: Colours, live: bool = False) -> str:
         style_digest=_digest(style),
         script_digest=_digest(script),
         data=Markup(_embedded(data)),
-        live=live,
+        version=version,
     )
 
 

@@ -276,4 +276,4 @@ function decoded(text) {
 }
 
 const app = new App(JSON.parse(document.getElementById("data").textContent));
-if (document.documentElement.dataset.live) followServer(app);
+if (document.documentElement.dataset.version) followServer(app, document.documentElement.dataset.version);

@@ -1,19 +1,21 @@
 // A page from `resdsl view --serve` follows the file. While that has mistakes, the last good picture stays.
 
-function followServer(app) {
+function followServer(app, version) {
   const trouble = document.getElementById("trouble");
-  const events = new EventSource("events");
+  const away = document.getElementById("away");
+  // The browser connects anew by itself, and says which version it saw last.
+  const events = new EventSource(`events?seen=${version}`);
   events.addEventListener("network", async () => {
-    const data = await (await fetch("data.json", { cache: "no-store" })).json();
+    const answer = await fetch("data.json", { cache: "no-store" });
+    app.update(await answer.json());
     trouble.hidden = true;
-    app.update(data);
     app.say("the picture is up to date");
   });
   events.addEventListener("mistakes", event => {
-    trouble.hidden = false;
-    trouble.querySelector("pre").textContent = JSON.parse(event.data);
     trouble.querySelector("p").textContent = app.canvases.length ? "The picture shows the last version without mistakes." : "";
+    trouble.querySelector("pre").textContent = JSON.parse(event.data);
+    trouble.hidden = false;
   });
-  events.addEventListener("error", () => { document.getElementById("away").hidden = false; });
-  events.addEventListener("open", () => { document.getElementById("away").hidden = true; });
+  events.addEventListener("error", () => { away.hidden = false; });
+  events.addEventListener("open", () => { away.hidden = true; });
 }
