@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from resdsl.ir.graph import Graph, Node
 from resdsl.ops.joining import Join
+from resdsl.review.sameness import Sameness
 from resdsl.review.trees import Forest, Item
 
 Slot = tuple[Item | None, Item | None]
@@ -58,18 +59,28 @@ def same_network(old: Graph, new: Graph) -> bool:
     if (old.input_name, old.input.type) != (new.input_name, new.input.type):
         return False
     numbers: dict[Hashable, int] = {}
-    return _outputs(old, numbers) == _outputs(new, numbers)
+    return _outputs(old, numbers) == _outputs(new, numbers, complete=True)
 
 
-def _outputs(graph: Graph, numbers: dict[Hashable, int]) -> tuple[dict[str, int], frozenset[int]]:
-    """A number for each output, which is the same where the same is computed, and the numbers of all nodes."""
-    weighted = {parameter.node for parameter in graph.parameters.values()}
+def _outputs(
+    graph: Graph, numbers: dict[Hashable, int], *, complete: bool = False
+) -> tuple[dict[str, int], frozenset[int]] | None:
+    """A number for each output, which is the same where the same is computed, and the numbers of all nodes.
+
+    ``None`` where the numbers are ``complete`` and one is missing.
+    """
+    operators: dict[int, int] = {}
     found: list[int] = []
-    for node in graph.nodes:
+    for node, applied in zip(graph.nodes, graph.applications, strict=True):
+        operator = operators.get(id(node.operator))
+        if operator is None:
+            operator = operators[id(node.operator)] = numbers.setdefault(node.operator, len(numbers))
         inputs = [found[index] for index in node.inputs]
-        if commutes(node):
+        if len(inputs) > 1 and commutes(node):
             inputs.sort()
-        key = (node.operator, tuple(inputs), node.path if node.index in weighted else "")
+        key = (operator, *inputs, node.path if applied.parameters else "")
+        if complete and key not in numbers:
+            return None
         found.append(numbers.setdefault(key, len(numbers)))
     return {output.name: found[output.node] for output in graph.outputs}, frozenset(found)
 
@@ -84,10 +95,11 @@ def _comes_first(graph: Graph, other: Graph) -> bool:
     sizes = (len(graph.nodes), graph.parameter_count), (len(other.nodes), other.parameter_count)
     if sizes[0] != sizes[1]:
         return sizes[0] < sizes[1]
+    same = Sameness(graph, other)
     differ = (
         (a.path, repr(a.operator), a.inputs) <= (b.path, repr(b.operator), b.inputs)
         for a, b in zip(graph.nodes, other.nodes, strict=True)
-        if (a.path, a.operator, a.inputs) != (b.path, b.operator, b.inputs)
+        if a.path != b.path or a.inputs != b.inputs or not same.of_operators(a.index, b.index)
     )
     return next(differ, True)
 
@@ -234,7 +246,9 @@ class _Aligner:
         old, new = self._graphs
         if len(old.nodes) != len(new.nodes):
             return False
-        if any(a.inputs != b.inputs or a.operator != b.operator for a, b in zip(old.nodes, new.nodes, strict=True)):
+        same = Sameness(old, new)
+        pairs = zip(old.nodes, new.nodes, strict=True)
+        if any(a.inputs != b.inputs or not same.of_operators(a.index, b.index) for a, b in pairs):
             return False
         self._pairs = {index: index for index in range(len(old.nodes))}
         self._back = dict(self._pairs)

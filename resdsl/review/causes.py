@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from resdsl.analysis.cost import Cost, costs
+from resdsl.analysis.cost import Cost, costs, total
 from resdsl.analysis.receptive import ReceptiveField, receptive_fields
 from resdsl.ir.graph import Graph, Node
 from resdsl.ops.dropout import Dropout
@@ -30,6 +30,7 @@ from resdsl.review.changes import (
     Rewired,
 )
 from resdsl.review.findings import Finder, Finding
+from resdsl.review.sameness import Sameness
 from resdsl.review.trees import Item
 from resdsl.review.wording import call_fields, called
 
@@ -75,6 +76,7 @@ class Teller:
         self._old = old
         self._new = new
         self._alignment = alignment
+        self._same = Sameness(old.graph, new.graph)
         self._finder = Finder(old.graph, new.graph, alignment)
         shared = {output.name for output in old.graph.outputs} & {output.name for output in new.graph.outputs}
         self._needed = _needed_for(old.graph, shared), _needed_for(new.graph, shared)
@@ -135,10 +137,9 @@ class Teller:
             old_index = self._alignment.back.get(node.index)
             if node.index in own or old_index is None:
                 continue
-            old = self._old.graph.nodes[old_index]
-            before, after = self._old.graph.input_types(old), self._new.graph.input_types(node)
-            if old.type == node.type and before == after:
+            if self._same.of_types(old_index, node.index):
                 continue
+            old = self._old.graph.nodes[old_index]
             reached = [owner[index] for index in node.inputs if index in owner and self._differs(index)]
             reached += [gone[index] for index in old.inputs if index in gone]
             reached += [owner[index] for index in node.inputs if index in owner]
@@ -241,8 +242,7 @@ class Teller:
         return names(self._old.graph, finding.old_nodes[0]), names(self._new.graph, finding.new_nodes[0])
 
     def _difference(self, old: Iterable[int], new: Iterable[int]) -> Delta:
-        before = sum((self._old.costs[index] for index in old), Cost())
-        after = sum((self._new.costs[index] for index in new), Cost())
+        before, after = total(self._old.costs, old), total(self._new.costs, new)
         return _difference(before, after)
 
     # --- names ---
@@ -264,7 +264,7 @@ class Teller:
             heads = _heads(before.path, after.path)
             places.setdefault(heads, Place(*heads, self._old.reading(before), self._new.reading(after)))
             new = self._new.graph.nodes[after.node]
-            for spec in new.operator.parameters(*self._new.graph.input_types(new)):
+            for spec in self._new.graph.applications[new.index].parameters:
                 name = f"{before.path}.{spec.name}"
                 if name in self._old.graph.parameters:
                     tensors[name] = f"{after.path}.{spec.name}"
@@ -300,9 +300,7 @@ def _needed_for(graph: Graph, outputs: Collection[str]) -> set[int]:
 
 def _tensors(graph: Graph, nodes: Iterable[Node]) -> dict[str, tuple[int, ...]]:
     return {
-        f"{node.path}.{spec.name}": spec.shape
-        for node in nodes
-        for spec in node.operator.parameters(*graph.input_types(node))
+        f"{node.path}.{spec.name}": spec.shape for node in nodes for spec in graph.applications[node.index].parameters
     }
 
 

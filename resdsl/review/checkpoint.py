@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from resdsl.ir.application import Application
 from resdsl.ir.graph import Graph
 from resdsl.review.align import Alignment
 from resdsl.review.changes import Change, Interface, Renamed
@@ -110,7 +111,7 @@ def loads(stored: Shape, wanted: Shape | None) -> bool:
 
     Axes of size 1 at the end do not matter: a 1x1 convolution and a linear layer hold the same numbers in order.
     """
-    return wanted is not None and _without_ones(stored) == _without_ones(wanted)
+    return stored == wanted or (wanted is not None and _without_ones(stored) == _without_ones(wanted))
 
 
 def renames_text(verdict: Verdict) -> str:
@@ -131,12 +132,14 @@ def _without_ones(shape: Shape) -> Shape:
 def _tensor_pairs(old: Graph, new: Graph, alignment: Alignment) -> dict[str, str]:
     """The new name of each tensor of the old network that the new one has too, in a shape that loads."""
     found: dict[str, str] = {}
+    known: dict[tuple[Application, Application], list[str]] = {}
     for before, after in alignment.pairs.items():
-        node, other = old.nodes[before], new.nodes[after]
-        shapes = {spec.name: spec.shape for spec in other.operator.parameters(*new.input_types(other))}
-        for spec in node.operator.parameters(*old.input_types(node)):
-            if loads(spec.shape, shapes.get(spec.name)):
-                found[f"{node.path}.{spec.name}"] = f"{other.path}.{spec.name}"
+        pair = old.applications[before], new.applications[after]
+        if pair not in known:
+            shapes = {spec.name: spec.shape for spec in pair[1].parameters}
+            known[pair] = [spec.name for spec in pair[0].parameters if loads(spec.shape, shapes.get(spec.name))]
+        for name in known[pair]:
+            found[f"{old.nodes[before].path}.{name}"] = f"{new.nodes[after].path}.{name}"
     return found
 
 

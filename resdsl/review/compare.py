@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from resdsl.analysis.cost import Cost
+from resdsl.analysis.cost import total
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.print import describe_value
@@ -66,7 +66,7 @@ def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")
 
 def _side(measured: Measured, source: str) -> Side:
     graph = measured.graph
-    cost = sum(measured.costs[1:], Cost())
+    cost = total(measured.costs, range(1, len(graph.nodes)))
     totals = Totals(
         parameters=cost.parameters,
         macs=cost.macs,
@@ -84,7 +84,7 @@ def _last_field(measured: Measured) -> tuple[int, int] | None:
     last = 0
     for node in measured.graph.nodes:
         shape = node.type.shape
-        if isinstance(node.operator, Upsample) or not whole.isdisjoint(node.inputs):
+        if isinstance(node.operator, Upsample) or (whole and not whole.isdisjoint(node.inputs)):
             whole.add(node.index)
         elif len(shape) == 4 and shape[2:] != (1, 1):
             last = node.index

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from resdsl.ir.graph import Graph, Node
 from resdsl.review.align import Alignment, Slot, commutes
 from resdsl.review.changes import Field
+from resdsl.review.sameness import Sameness
 from resdsl.review.trees import Item
 from resdsl.review.wording import called, described, operator_fields, operator_text
 
@@ -44,6 +45,7 @@ class Finder:
         self._old = old
         self._new = new
         self._alignment = alignment
+        self._same = Sameness(old, new)
         self._old_leaves = {item.node: item for item in alignment.old.walk() if item.node is not None}
         self._new_leaves = {item.node: item for item in alignment.new.walk() if item.node is not None}
         self._displaced = {index for index in alignment.moved if not self._keeps_inputs(new.nodes[index])}
@@ -180,7 +182,7 @@ class Finder:
         for old, new in self._alignment.pairs.items():
             before, after = self._old.nodes[old], self._new.nodes[new]
             items = self._old_leaves[old], self._new_leaves[new]
-            if before.operator != after.operator:
+            if not self._same.of_operators(old, new):
                 fields = operator_fields(before.operator, after.operator)
                 what = operator_text(after.operator).partition("(")[0].partition(" ")[0]
                 yield Finding("changed", *items, what, (old,), (new,), fields)
@@ -190,8 +192,11 @@ class Finder:
 
     def _keeps_inputs(self, node: Node) -> bool:
         """Whether a layer takes the values that it took, as far as they are in both networks."""
-        inputs = [self._alignment.back.get(index) for index in node.inputs]
-        before = list(self._old.nodes[self._alignment.back[node.index]].inputs)
+        back = self._alignment.back
+        before = self._old.nodes[back[node.index]].inputs
+        if len(before) == len(node.inputs) == 1:
+            return back.get(node.inputs[0]) == before[0]
+        inputs = tuple([back.get(index) for index in node.inputs])
         return inputs == before or (commutes(node) and Counter(inputs) == Counter(before))
 
     def _is_explained(self, node: Node) -> bool:

@@ -62,14 +62,19 @@ class Forest:
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
+        self._operators: dict[int, int] = {}
+        """The number of an operator by its identity: the graphs hold on to their operators."""
         self._features: dict[int, Counter[Hashable]] = {}
         self._likeness: dict[tuple[int, int], float] = {}
 
     def tree(self, graph: Graph) -> Item:
-        weighted = {parameter.node for parameter in graph.parameters.values()}
-        root = self._scope(graph.root, None)
-        self._fill(root, graph.root, graph, weighted, "")
-        self._number(root, graph)
+        root = _scope(graph.root, None)
+        scopes = [root]
+        for item, child, shortcut in _named(graph.root, root, scopes):
+            item.children.append(self._leaf(graph, child, item, shortcut))
+        # From the leaves up: a scope was met before those in it.
+        for scope in reversed(scopes):
+            self._complete(scope)
         return root
 
     def likeness(self, one: Item, other: Item) -> float:
@@ -84,65 +89,66 @@ class Forest:
             known = self._likeness[key] = 2 * common / (left.total() + right.total())
         return known
 
-    def _scope(self, scope: Scope, parent: Item | None) -> Item:
-        prefix = f"{parent.path}." if parent and parent.path else ""
-        label = scope.path.removeprefix(prefix)
+    def _leaf(self, graph: Graph, index: int, parent: Item, shortcut: str) -> Item:
+        node = graph.nodes[index]
+        path = node.path if index else graph.input_name
+        label = path[len(parent.path) + 1 :] if parent.path and path.startswith(f"{parent.path}.") else path
+        number = self._of_operator(node.operator)
+        weighted = bool(graph.applications[index].parameters)
         return Item(
-            label,
-            scope.path,
-            str(scope.kind),
-            scope.callee,
-            scope.arguments,
-            None,
-            scope.output,
-            False,
-            parent,
-            given=scope.given,
+            label, path, "op", "", {}, index, index, weighted, parent, [], [index], number, number, shortcut=shortcut
         )
 
-    def _fill(self, item: Item, scope: Scope, graph: Graph, weighted: set[int], shortcut: str) -> None:
-        for child in scope.children:
-            if isinstance(child, Scope) and (child.kind is ScopeKind.JOIN or not child.label):
-                self._fill(item, child, graph, weighted, child.arguments.get("shortcut", ""))
-                continue
-            if isinstance(child, Scope):
-                inner = self._scope(child, item)
-                self._fill(inner, child, graph, weighted, "")
-            else:
-                inner = self._leaf(graph, child, item, weighted)
-                inner.shortcut = shortcut if child == scope.output else ""
-            item.children.append(inner)
-            item.leaves += inner.leaves
-            item.weighted |= inner.weighted
-
-    def _leaf(self, graph: Graph, index: int, parent: Item, weighted: set[int]) -> Item:
-        path = graph.nodes[index].path if index else graph.input_name
-        label = path.removeprefix(f"{parent.path}.") if parent.path else path
-        return Item(label, path, "op", "", {}, index, index, index in weighted, parent, leaves=[index])
-
-    def _number(self, item: Item, graph: Graph) -> None:
-        for child in item.children:
-            self._number(child, graph)
-        if item.node is not None:
-            operator = graph.nodes[item.node].operator
-            item.structure = item.named = self._of_operator(operator)
-            return
-        item.structure = self._number_of(tuple(child.structure for child in item.children))
-        item.named = self._number_of(
-            tuple((child.label if child.weighted else "", child.named) for child in item.children)
+    def _complete(self, scope: Item) -> None:
+        """Gather what is in a scope, whose children are complete."""
+        children = scope.children
+        for child in children:
+            scope.leaves += child.leaves
+        scope.weighted = any(child.weighted for child in children)
+        scope.structure = self._number_of(tuple([child.structure for child in children]))
+        scope.named = self._number_of(
+            tuple([(child.label if child.weighted else "", child.named) for child in children])
         )
-        if item.structure not in self._features:
+        if scope.structure not in self._features:
             features: Counter[Hashable] = Counter()
-            for child in item.children:
+            for child in children:
                 features.update(self._features[child.structure])
-            self._features[item.structure] = features
+            self._features[scope.structure] = features
 
     def _of_operator(self, operator: Operator) -> int:
-        number = self._number_of(operator)
-        if number not in self._features:
+        number = self._operators.get(id(operator))
+        if number is None:
+            number = self._operators[id(operator)] = self._number_of(operator)
             # Its kind counts as much as its arguments.
             self._features[number] = Counter((number, type(operator).__name__))
         return number
 
     def _number_of(self, key: Hashable) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
+
+
+def _named(root: Scope, top: Item, scopes: list[Item]) -> Iterator[tuple[Item, int, str]]:
+    """Each node with the named scope that it is in, and the kind of the shortcut that it ends; fills ``scopes``."""
+    pending: list[tuple[Item, Scope, str, Scope | int]] = [(top, root, "", child) for child in reversed(root.children)]
+    while pending:
+        item, around, shortcut, child = pending.pop()
+        if isinstance(child, int):
+            yield item, child, shortcut if child == around.output else ""
+            continue
+        inner, kind = item, ""
+        if child.kind is ScopeKind.JOIN or not child.label:
+            kind = child.arguments.get("shortcut", "")
+        else:
+            inner = _scope(child, item)
+            item.children.append(inner)
+            scopes.append(inner)
+        pending.extend([(inner, child, kind, each) for each in reversed(child.children)])
+
+
+def _scope(scope: Scope, parent: Item | None) -> Item:
+    prefix = f"{parent.path}." if parent and parent.path else ""
+    label = scope.path.removeprefix(prefix)
+    kind = str(scope.kind)
+    return Item(
+        label, scope.path, kind, scope.callee, scope.arguments, None, scope.output, False, parent, given=scope.given
+    )

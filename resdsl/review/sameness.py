@@ -1,0 +1,31 @@
+"""Whether two nodes of two networks do the same: decided once for all nodes that do what they do."""
+
+from __future__ import annotations
+
+from resdsl.ir.application import Application
+from resdsl.ir.graph import Graph
+
+
+class Sameness:
+    """Compares nodes of an old and a new network, by their indices."""
+
+    def __init__(self, old: Graph, new: Graph) -> None:
+        self._old = old.applications
+        self._new = new.applications
+        self._known: dict[tuple[Application, Application], tuple[bool, bool]] = {}
+
+    def of_operators(self, old: int, new: int) -> bool:
+        """Whether both apply the same operator with the same arguments."""
+        return self._compared(old, new)[0]
+
+    def of_types(self, old: int, new: int) -> bool:
+        """Whether both take values of the same types and give one of the same type."""
+        return self._compared(old, new)[1]
+
+    def _compared(self, old: int, new: int) -> tuple[bool, bool]:
+        before, after = key = self._old[old], self._new[new]
+        known = self._known.get(key)
+        if known is None:
+            types = before.inputs == after.inputs and before.result == after.result
+            known = self._known[key] = before.operator == after.operator, types
+        return known
