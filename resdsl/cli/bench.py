@@ -60,7 +60,7 @@ def image_size(ctx: click.Context, option: click.Parameter, value: str | None) -
     return int(parts[0]), int(parts[-1])
 
 
-@click.command("bench", short_help="how fast models run, side by side")
+@click.command("bench", short_help="how fast models run, side by side, and where the time goes")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--batch", "batches", metavar="SIZES", callback=_numbers, default="1", help="Images at once: 1,8,32 (1).")
 @click.option("--threads", metavar="NUMBERS", callback=_numbers, help="Processor threads: 1,2,4; all that may be used.")

@@ -1,0 +1,90 @@
+"""Values inside a model: what they are called, which of two models' are the same, and a model that gives them out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+# What a pass may fold into the layer before: the layer then has the name of before and the value of after.
+_FOLDED = frozenset({"BatchNormalization", "Mul", "Add"})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that a node makes. ``op`` is the node's operator with its domain, ``reads`` the values that it takes."""
+
+    name: str
+    op: str
+    reads: tuple[str, ...]
+    is_output: bool
+
+
+class Outline:
+    """The values of an ONNX file in the order in which they are made, its weights left out."""
+
+    def __init__(self, model: Path) -> None:
+        """Raises ``ValueError`` for a file that is no ONNX model."""
+        try:
+            self._proto = onnx.load_model(model, load_external_data=False)
+        except DecodeError as error:
+            raise ValueError(str(error)) from None
+        graph = self._proto.graph
+        weights = {tensor.name for tensor in graph.initializer}
+        outputs = {output.name for output in graph.output}
+        self.values = {
+            name: Value(
+                name,
+                f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
+                tuple(read for read in node.input if read and read not in weights),
+                name in outputs,
+            )
+            for node in graph.node
+            for name in node.output
+            if name
+        }
+        self._readers: dict[str, list[Value]] = defaultdict(list)
+        for value in self.values.values():
+            for read in value.reads:
+                self._readers[read].append(value)
+
+    def exposing(self, names: Collection[str]) -> bytes:
+        """The model with these values among its outputs; a file of weights that it refers to stays where it is."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._proto)
+        graph = model.graph
+        known = {info.name: info for info in graph.value_info}
+        for name in names:
+            if not self.values[name].is_output:
+                graph.output.append(known.get(name, onnx.ValueInfoProto(name=name)))
+        content: bytes = model.SerializeToString()
+        return content
+
+    def through(self, value: Value, other: Outline) -> Value:
+        """The value that ``other`` has under the name of ``value``: what comes of it and of all that was folded in."""
+        while not value.is_output:
+            readers = self._readers[value.name]
+            if len(readers) != 1 or readers[0].name in other.values or readers[0].op not in _FOLDED:
+                break
+            value = readers[0]
+        return value
+
+
+def same_values(a: Outline, b: Outline) -> Iterator[tuple[Value, Value]]:
+    """The values of ``a`` that ``b`` has too, in the order of ``a``.
+
+    Outputs are the same by their names. Others are where nodes of one operator make them; a layer that a pass has
+    folded a batch norm into makes, in the other model, the value of the batch norm.
+    """
+    for name, value in a.values.items():
+        other = b.values.get(name)
+        if other is None:
+            continue
+        if value.is_output and other.is_output:
+            yield value, other
+        elif value.op == other.op and not value.is_output and not other.is_output:
+            yield a.through(value, b), b.through(other, a)
