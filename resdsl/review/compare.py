@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from resdsl.analysis.cost import total
+from resdsl.ir.collection import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.print import describe_value
@@ -51,6 +52,11 @@ class Review:
 
 def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")) -> Review:
     """Compare two networks. ``sources`` are where they are from, as a reader calls it."""
+    with collection_paused():
+        return _compared(old, new, sources)
+
+
+def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
     before = Measured(old)
     if same_network(old, new):
         changes = _interface(old, new, None)
