@@ -5,10 +5,15 @@ Pygments finds ``ResLexer`` through the package's entry point, so that nothing e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pygments.lexer import RegexLexer, bygroups, include, words
+from pygments.lexer import RegexLexer, include, words
+from pygments.lexer import bygroups as _bygroups
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punctuation, String, Text, Whitespace
+
+# Its stub says nothing of types.
+bygroups: Callable[..., Any] = _bygroups
 
 STATEMENTS = ("concat", "add", "mul", "mean", "residual", "shortcut", "preprocess", "labels")
 """Words that begin a statement, or a part of one, and are followed by what is coloured on its own."""

@@ -23,7 +23,7 @@ from resdsl.files import OutputError, whole_file
 
 Load = Callable[[], tuple[Specification, ...]]
 
-_ANY = -1
+_ANY = 0
 """No port was named."""
 
 
@@ -34,7 +34,7 @@ _ANY = -1
 @click.option(
     "--serve",
     "port",
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(0, 65535),
     is_flag=False,
     flag_value=_ANY,
     metavar="[PORT]",

@@ -166,6 +166,21 @@ class Specification:
 
         return picture(self, detail=detail, repeats=repeats, direction=direction, theme=theme)
 
+    def view(self, other: Specification | None = None) -> str:
+        """An HTML page to explore the network on; with an ``other``, the two side by side and what changed.
+
+        The page needs nothing else: write it to a file and open that.
+        """
+        from resdsl.driver.view import view  # noqa: PLC0415  not needed to compile
+
+        return view(self, other)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: picture and summary, or the mistakes in the text."""
+        from resdsl.driver.card import card  # noqa: PLC0415  not needed to compile
+
+        return card(self)
+
     def _repr_svg_(self) -> str | None:
         """What a notebook shows that knows no HTML; nothing where the text has mistakes."""
         try:

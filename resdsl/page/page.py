@@ -66,7 +66,7 @@ def render_page(data: Data, *, colours: Colours, version: str = "") -> str:
     A page with a ``version`` asks the server that it came from for newer ones; others may reach nothing at all.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_asset("page.html.jinja"))
+    template = environment.from_string(asset("page.html.jinja"))
     style, script = _style(colours), _script()
     # What is marked as markup is ours, its digest stands in the policy, or it is escaped for where it stands.
     return template.render(
@@ -101,11 +101,11 @@ def _style(colours: Colours) -> str:
         f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark}}} }}\n"
         f":root[data-theme=dark] {{ {dark}}}\n"
     )
-    return f"\n{themes}{_asset('page.css')}"
+    return f"\n{themes}{asset('page.css')}"
 
 
 def _script() -> str:
-    return "\n" + "\n".join(_asset(name) for name in _SCRIPTS)
+    return "\n" + "\n".join(asset(name) for name in _SCRIPTS)
 
 
 def _digest(text: str) -> str:
@@ -113,5 +113,6 @@ def _digest(text: str) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file in ``assets``."""
     return (_ASSETS / name).read_text(encoding="utf-8")

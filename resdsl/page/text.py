@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pygments.token import STANDARD_TYPES, Token, Whitespace
+from pygments.token import STANDARD_TYPES
 
 from resdsl.highlight import ResLexer
 
@@ -14,7 +14,7 @@ def coloured(text: str) -> list[list[str]]:
     """
     lines: list[list[str]] = [[]]
     for _, kind, piece in ResLexer().get_tokens_unprocessed(text):
-        name = "" if kind in Whitespace else STANDARD_TYPES.get(kind, "") if kind is not Token.Text else ""
+        name = "" if piece.isspace() else STANDARD_TYPES.get(kind, "")
         for number, part in enumerate(piece.replace("\r\n", "\n").split("\n")):
             if number:
                 lines.append([])

@@ -10,7 +10,7 @@ const KEYS = [
   ["n, N", "the next or previous match, or change"],
   ["h", "colour by MACs, parameters, activations, or not"],
   ["e, E", "unfold everything, fold everything"],
-  ["+ −, 0", "zoom; fit the whole picture"],
+  ["+, −, 0", "zoom; fit the whole picture"],
   ["Tab", "between picture, details and text"],
   ["d", "dark or light"],
   ["Esc", "let go of what is chosen"],

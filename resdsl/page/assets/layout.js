@@ -61,7 +61,7 @@ function laySequence(box, folding) {
   const chains = chainsOf(item.children);
   const placed = stack(box, item.children, chains, folding, isRoot ? 0 : SIZE.head + (item.children[0].kind === "join" ? 2 : SIZE.brow));
   let x = isRoot ? 0 : SIZE.side;
-  for (const chain of chains) x = setColumn(chain.map(each => placed.get(each)), x) + SIZE.column;
+  for (const column of columnsOf(chains, placed)) x = setColumn(column, x) + SIZE.column;
   box.width = Math.max(x - SIZE.column, 0);
   box.axis = placed.get(chains[0][0]).x + placed.get(chains[0][0]).axis;
   box.height = Math.max(...box.boxes.map(each => each.bottom));
@@ -122,7 +122,24 @@ function stack(around, items, chains, folding, top) {
   return placed;
 }
 
-/** Put the boxes of a chain under each other, none further left than `x`; gives where they end on the right. */
+/** Boxes of chains, by columns: a chain that begins below the end of another may stand in the same. */
+function columnsOf(chains, placed) {
+  const columns = [];
+  for (const chain of chains) {
+    const boxes = chain.map(item => placed.get(item));
+    // The wire that leads to the first comes from the side, in the gap above it.
+    const top = boxes[0].y - SIZE.gap;
+    const free = columns.slice(1).find(column => column.bottom <= top || column.top >= boxes.at(-1).bottom + SIZE.gap);
+    const column = free ?? { boxes: [], top: Infinity, bottom: -Infinity };
+    if (!free) columns.push(column);
+    column.boxes.push(...boxes);
+    column.top = Math.min(column.top, top);
+    column.bottom = Math.max(column.bottom, boxes.at(-1).bottom);
+  }
+  return columns.map(column => column.boxes);
+}
+
+/** Put the boxes of a column under each other, none further left than `x`; gives where they end on the right. */
 function setColumn(boxes, x) {
   const axis = x + Math.max(...boxes.map(box => box.axis));
   for (const box of boxes) box.x = axis - box.axis;
