@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
+import time
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from resdsl.cli.exits import status_of
-from resdsl.cli.options import speaking
+from resdsl.cli.device_options import device_options
+from resdsl.cli.options import speaking, specification_options
+from resdsl.cli.rows import Failures, JsonRows, PrintedRows, progress_of
 from resdsl.cli.terminal import Terminal
-from resdsl.diagnostics import Diagnostics
 from resdsl.driver.metadata import weights_are_random
-from resdsl.driver.predict import predict
-from resdsl.runtime.predict import Prediction
-from resdsl.runtime.session import open_session
+from resdsl.driver.models import Build, is_specification
+from resdsl.driver.predict import Asked, opened, predict, predict_to
+from resdsl.elaborate import Limits
+from resdsl.runtime.device import DeviceOptions
+from resdsl.runtime.formats import FORMATS, LINES
+from resdsl.runtime.images import MAX_PIXELS
+from resdsl.runtime.problem import RunProblem
+from resdsl.runtime.rows import Row
+from resdsl.runtime.session import Session
+from resdsl.runtime.sinks import format_of, lines_of
 
 
-def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
+def sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """``224,256,384``"""
     parts = [] if value is None else [part.strip() for part in value.split(",")]
     for part in parts:
         if not (part.isascii() and part.isdigit() and int(part) > 0):
@@ -26,17 +35,27 @@ def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
 
 
 @click.command("predict", short_help="classify pictures with a compiled model")
-@click.argument("model")
+@click.argument("network", metavar="MODEL")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to tell.")
+@click.option("--top", type=click.IntRange(1), default=5, help="How many classes to tell (5).")
+@click.option("--output", metavar="NAME", help="Instead of classes, the values of this output: features, embeddings.")
+@click.option("-o", "--output-file", "target", metavar="FILE", help="Where rows go; it appears once all are there.")
 @click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="auto, cpu, cuda, cuda:1 or tensorrt. One that cannot be used is an error, never replaced.",
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="Of the rows; if not said, what FILE's name ends with, and text without a FILE.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Processor threads; all that may be used, if not said.")
-@click.option("--batch", "batch_size", type=click.IntRange(1), default=8, show_default=True, help="Images at once.")
+@click.option("--resume", is_flag=True, help="Go on with FILE where a run was cut off; for jsonl and csv.")
+@click.option("-0", "--null", is_flag=True, help="The paths on standard input are each ended by a zero byte.")
+@click.option("--batch", "batch_size", type=click.IntRange(1), default=8, help="Images at once (8).")
+@click.option("--readers", type=click.IntRange(1), help="Threads that read images: as many as processors, at most 8.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    help=f"Refuse images with more; each reader may need 4 bytes a pixel ({MAX_PIXELS:_}).",
+)
 @click.option(
     "--crops",
     type=click.Choice(["1", "10"]),
@@ -46,50 +65,145 @@ def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
 @click.option(
     "--scales",
     metavar="SIZES",
-    callback=_sizes,
+    callback=sizes,
     help="Average over the whole image at these short sides (224,256,384,480,640), for a model of open input size.",
 )
+@click.option("--weights", metavar="FILE", help="For a specification: the checkpoint that it is compiled with.")
+@device_options()
+@specification_options
 @speaking
 def command(
     terminal: Terminal,
-    model: str,
+    network: str,
     images: tuple[str, ...],
     top: int,
-    device: str,
-    threads: int | None,
+    output: str | None,
+    target: str | None,
+    kind: str | None,
+    resume: bool,
+    null: bool,
     batch_size: int,
+    readers: int | None,
+    max_pixels: int,
     crops: str,
     scales: tuple[int, ...],
+    weights: str | None,
+    device: DeviceOptions,
+    model: str | None,
+    arguments: dict[str, object],
+    input_shape: tuple[int | str, ...] | None,
+    limits: Limits,
 ) -> int:
-    """Classify pictures with a compiled model.
+    """Classify pictures with a compiled model, or take features out of it.
 
-    How a picture becomes the model's input, and the names of the classes, are read from the model's own metadata.
-    A picture that cannot be read is told, and the others go on. IMAGE may be - for standard input.
+    MODEL is an ONNX file, or a specification, which is compiled for the while. How a picture becomes its input, and
+    the names of the classes, are read from its metadata.
+
+    IMAGE is a file, a folder (all images below it), a pattern ('photos/**/*.jpg'), an .npy file of images (uint8,
+    [N, H, W, 3]) or of prepared inputs (float32, [N, C, H, W]), or - for standard input: an image, or paths, one a
+    line.
+
+    A picture that cannot be read is told, and the others go on; the exit code is then 1, or 2 where a file is missing.
     """
-    session = open_session(Path(model), device=device, threads=threads)
-    terminal.say(f"{model} on {session.device}: {session.reason}")
+    build = Build(weights=weights, arguments=arguments, model=model, input_shape=input_shape, limits=limits)
+    require_use(network, build)
+    asked = Asked(
+        top=top,
+        output=output,
+        batch_size=batch_size,
+        crops=int(crops),
+        scales=scales,
+        readers=readers,
+        null=null,
+        max_pixels=max_pixels,
+    )
+    file = None if target in (None, "-") else Path(str(target))
+    if resume and file is None:
+        raise click.UsageError("--resume goes on with a file: name it with --output-file")
+    form = format_of(file, kind, output)
+    with opened(network, device=device, build=build) as (session, compiled):
+        say_what_runs(terminal, network, session)
+        if file is None:
+            return _to_stdout(terminal, session, images, form, asked)
+        return _to_file(terminal, (session, compiled), images, file, form, asked, resume=resume)
+
+
+def require_use(network: str, build: Build) -> None:
+    """Refuse options of specifications for a model that is compiled already."""
+    if is_specification(network):
+        return
+    said = {"--weights": build.weights, "--set": build.arguments, "--model": build.model, "--input": build.input_shape}
+    for option, value in said.items():
+        if value:
+            raise click.UsageError(f"{option} is for specifications, and {network} is compiled already")
+
+
+def say_what_runs(terminal: Terminal, network: str, session: Session) -> None:
+    """Tell which device runs the model and why, and whether what comes out can mean anything."""
+    terminal.say(f"{network} on {session.device}: {session.reason}")
     if weights_are_random(session.metadata):
-        terminal.say("its weights are random, so the classes mean nothing: compile it with --weights FILE")
-    failures = Diagnostics()
-    results: list[dict[str, object]] = []
-    for number, result in enumerate(
-        predict(session, images, top=top, batch_size=batch_size, crops=int(crops), scales=scales)
-    ):
-        if isinstance(result, Prediction):
-            results.append(dataclasses.asdict(result))
-            if not terminal.as_json:
-                terminal.result("\n" * (number > 0) + _text(result))
-        else:
-            failures.report(result.diagnostic)
-    terminal.report(failures, device=str(session.device), reason=session.reason, predictions=results)
-    return status_of(failures)
+        way = "name them with" if is_specification(network) else "compile it with"
+        terminal.say(f"its weights are random, so the classes mean nothing: {way} --weights FILE")
 
 
-def _text(prediction: Prediction) -> str:
-    names = [ranked.label or f"class {ranked.index}" for ranked in prediction.classes]
-    width = max(map(len, names))
-    lines = [
-        f"  {name.ljust(width)}  {ranked.probability:7.2%}"
-        for name, ranked in zip(names, prediction.classes, strict=True)
-    ]
-    return "\n".join([f"{prediction.image} ({1000 * prediction.seconds:.0f} ms)", *lines])
+def _to_stdout(terminal: Terminal, session: Session, images: tuple[str, ...], form: str, asked: Asked) -> int:
+    failures = Failures()
+    rows = predict(session, images, **asked)
+    out = (
+        JsonRows(device=str(session.device), reason=session.reason)
+        if terminal.as_json
+        else PrintedRows(lines_of(form, asked["top"]))
+    )
+    try:
+        with closing(rows), progress_of(terminal, images, alone=False) as progress:
+            for number, row in enumerate(rows, 1):
+                out.write(row)
+                failures.see(row)
+                progress(number)
+    except RunProblem as problem:
+        # What has been printed stays, and is ended properly.
+        failures.add(problem.diagnostic)
+    if isinstance(out, JsonRows):
+        out.close(**failures.data())
+    else:
+        failures.show(terminal)
+    return failures.status
+
+
+def _to_file(
+    terminal: Terminal,
+    model: tuple[Session, Path],
+    images: tuple[str, ...],
+    file: Path,
+    form: str,
+    asked: Asked,
+    *,
+    resume: bool,
+) -> int:
+    failures = Failures()
+    start, begun = time.perf_counter(), 0
+    with progress_of(terminal, images, alone=True) as progress:
+
+        def each(row: Row, done: int) -> None:
+            nonlocal begun
+            begun = done
+            failures.see(row)
+            progress(done)
+
+        try:
+            written = predict_to(file, model, images, format=form, resume=resume, each=each, **asked)
+        except KeyboardInterrupt:
+            if begun and form in LINES:
+                terminal.say(f"\nstopped after {begun:,} images; the same command with --resume goes on")
+            raise
+    failures.show(terminal)
+    new = written.images - written.resumed
+    seconds = time.perf_counter() - start
+    before = f", {written.resumed:,} of them from a run before" if written.resumed else ""
+    failed = f", {written.failed:,} failed" if written.failed else ""
+    terminal.say(f"{file}: {written.images:,} images{before}{failed}; {new / seconds:.1f} images/s")
+    if terminal.as_json:
+        session = model[0]
+        facts = {"output": str(file), "format": form, "images": written.images, "resumed": written.resumed}
+        terminal.data({"device": str(session.device), "reason": session.reason, **facts, **failures.data()})
+    return failures.status or int(written.failed > 0)

@@ -6,29 +6,32 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 PATIENCE = 0.5
 """Seconds before anything is drawn. Work that is done by then needs no bar, and rich is not even loaded."""
 
+Unit = Literal["bytes", "images"]
+
 
 class Bar:
-    """Draws how much is done of how many bytes."""
+    """Draws how much is done of how much, if that is known, and of images how many a second."""
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, unit: Unit) -> None:
         self._task = task
+        self._unit = unit
         self._start = time.monotonic()
         self._drawn: Progress | None = None
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         if self._drawn is None:
             if time.monotonic() - self._start < PATIENCE:
                 return
-            self._drawn = _drawing()
-            self._drawn.add_task(self._task, total=total)
+            self._drawn = _drawing(self._unit)
+            self._drawn.add_task(self._task, total=total, completed=done)
             self._drawn.start()
         self._drawn.update(self._drawn.task_ids[0], completed=done, total=total)
 
@@ -38,21 +41,31 @@ class Bar:
 
 
 @contextmanager
-def bar(task: str, *, wanted: bool) -> Iterator[Bar | None]:
+def bar(task: str, *, wanted: bool, unit: Unit = "bytes") -> Iterator[Bar | None]:
     """A bar while the block runs; ``None`` where nobody would see it or it is not wanted."""
     if not wanted or not sys.stderr.isatty():
         yield None
         return
-    drawn = Bar(task)
+    drawn = Bar(task, unit)
     try:
         yield drawn
     finally:
         drawn.close()
 
 
-def _drawing() -> Progress:
-    from rich.console import Console  # noqa: PLC0415  rich is for drawing only
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+def _drawing(unit: Unit) -> Progress:
+    from rich import progress  # noqa: PLC0415  rich is for drawing only
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    class Rate(progress.ProgressColumn):
+        """Images a second, of the last ones."""
+
+        def render(self, task: progress.Task) -> Text:
+            return Text(f"{task.speed:,.1f} images/s" if task.speed else "", style="progress.data.speed")
+
+    done: list[ProgressColumn] = (
+        [progress.DownloadColumn()] if unit == "bytes" else [progress.MofNCompleteColumn(), Rate()]
+    )
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), *done, progress.TimeRemainingColumn())
+    return progress.Progress(*columns, console=Console(stderr=True), transient=True)

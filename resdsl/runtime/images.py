@@ -6,7 +6,6 @@ import contextlib
 import io
 import re
 import struct
-import sys
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -22,8 +21,6 @@ from resdsl.runtime.problem import RunProblem
 
 MAX_PIXELS = 178_956_970
 """The default limit: 0.5 GiB of RGB, beyond which Pillow too speaks of a decompression bomb."""
-
-STANDARD_INPUT = "-"
 
 # Formats that are pixels, read by Pillow itself. Left out are those that hand the file to another program (EPS runs
 # Ghostscript) or that nobody classifies.
@@ -53,15 +50,13 @@ _Accept = Callable[[bytes], bool | str]
 
 
 def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The image in a file (``-``: standard input), as it should be seen, in RGB with 8 bits a channel.
+    """The image in a file, as it should be seen, in RGB with 8 bits a channel. May run in any thread.
 
     The camera's rotation (EXIF) is applied. Grey, palette and CMYK are converted as Pillow does. What is transparent
     is seen on white: the colours that a file hides under transparency are arbitrary (an opaque image is what
     ``convert("RGB")`` gives). 16-bit grey keeps its high byte, as Pillow does with 16-bit colour. Of several frames
     or pages, the first. Raises ``RunProblem`` for what cannot be read or has more than ``max_pixels`` pixels.
     """
-    if str(path) == STANDARD_INPUT:
-        return decode_image(sys.stdin.buffer.read(), "standard input", max_pixels=max_pixels)
     path = Path(path)
     require_file(path, "an image")
     with path.open("rb") as stream:
@@ -69,7 +64,7 @@ def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image
 
 
 def decode_image(data: bytes | BinaryIO, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The image that ``data`` holds, as ``load_image``; ``name`` is what messages call it. May run in any thread."""
+    """The image that ``data`` holds, as ``load_image``; ``name`` is what messages call it."""
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     _keep_pillow_quiet()
     try:
@@ -95,6 +90,17 @@ def decode_image(data: bytes | BinaryIO, name: str, *, max_pixels: int = MAX_PIX
             f"`{name}` is damaged: {reason[:1].lower()}{reason[1:]}",
             helps=("fetch it again, or open it in an image program and save it anew",),
         ) from None
+
+
+def rgb(image: Image.Image, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """An image of Pillow's, whatever its mode, as ``load_image`` gives those of files. Its rotation is left to you."""
+    check_pixels(image.size, f"`{name}`", max_pixels)
+    return _to_rgb(image, name)
+
+
+def suffixes() -> tuple[str, ...]:
+    """How the names of files end that are images which ``load_image`` reads: ``.jpg``."""
+    return tuple(sorted(end for end, kind in Image.registered_extensions().items() if kind in _FORMATS))
 
 
 def check_pixels(size: tuple[int, int], what: str, max_pixels: int) -> None:

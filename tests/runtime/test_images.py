@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import sys
 import zlib
 from pathlib import Path
 
@@ -203,9 +202,3 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     writer.start()
     assert colors(load_image(path)) == [RED] * 4
     writer.join()
-
-
-def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = io.BytesIO(saved(Image.new("RGB", (2, 2), RED)))
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
-    assert colors(load_image("-")) == [RED] * 4

@@ -1,0 +1,92 @@
+"""NumPy arrays as images, or as what a model takes; alone or in ``.npy`` files of many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from resdsl.diagnostics import catalogue
+from resdsl.runtime.files import require_file
+from resdsl.runtime.images import check_pixels
+from resdsl.runtime.problem import RunProblem
+
+Array = npt.NDArray[Any]
+Named = tuple[str, Callable[[int], Image.Image | Array]]
+
+_WAYS_OUT = (
+    "images are uint8, [N, H, W, 3] or [H, W, 3] in RGB (or with 1 channel of grey), and are preprocessed as files are",
+    "what is preprocessed already is float32, [N, C, H, W] or [C, H, W], and goes into the model as it is",
+)
+
+
+def arrays_in(path: Path) -> Iterator[Named]:
+    """The images or inputs in an ``.npy`` file: their names (``x.npy[3]``), and what gives each of them.
+
+    Images are ``uint8``, ``[N, H, W, C]`` or ``[H, W, C]`` with 3 channels of RGB or 1 of grey. What is preprocessed
+    already is in floating point, ``[N, C, H, W]`` or ``[C, H, W]``. The file is mapped, not read: of many, only those
+    in work take memory. Raises ``RunProblem`` for another file; objects (pickles) in it are not loaded.
+    """
+    require_file(path, "an array")
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:
+        # NumPy raises whatever a broken header leads it to.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunProblem.of(
+            catalogue.IMAGE_UNREADABLE,
+            f"`{path}` cannot be read as an array: {reason[:1].lower()}{reason[1:]}",
+            helps=("write it with `numpy.save(path, array)`",),
+        ) from None
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise RunProblem.of(
+            catalogue.IMAGE_UNREADABLE,
+            f"`{path}` is an archive of arrays",
+            helps=("write one array with `numpy.save(path, array)`",),
+        )
+    name = str(path)
+    if values.ndim == 4:
+        _require_form(values.dtype, values.shape[1:], name)
+        for index in range(values.shape[0]):
+            one = f"{name}[{index}]"
+            yield one, partial(_element, values, index, one)
+    else:
+        _require_form(values.dtype, values.shape, name)
+        yield name, partial(image_or_input, values, name)
+
+
+def image_or_input(values: Array, name: str, max_pixels: int) -> Image.Image | Array:
+    """One array as an image, ``[H, W, C]`` in ``uint8``, or as what a model takes, ``[C, H, W]`` in floating point."""
+    _require_form(values.dtype, values.shape, name)
+    check_pixels((values.shape[-2], values.shape[-3 if values.dtype == np.uint8 else -1]), f"`{name}`", max_pixels)
+    if values.dtype != np.uint8:
+        return values
+    pixels = np.ascontiguousarray(values)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+
+
+def _element(values: Array, index: int, name: str, max_pixels: int) -> Image.Image | Array:
+    return image_or_input(values[index], name, max_pixels)
+
+
+def _require_form(dtype: np.dtype[Any], shape: tuple[int, ...], name: str) -> None:
+    if len(shape) == 3 and 0 not in shape:
+        if dtype == np.uint8 and shape[2] in (1, 3):
+            return
+        if np.issubdtype(dtype, np.floating):
+            return
+    helps: tuple[str, ...] = _WAYS_OUT
+    if dtype == np.uint8 and len(shape) == 3 and shape[0] in (1, 3):
+        helps = ("put the channels last: `array.transpose(0, 2, 3, 1)`", *_WAYS_OUT)
+    sizes = ", ".join(map(str, shape))
+    raise RunProblem.of(
+        catalogue.IMAGE_UNREADABLE,
+        f"`{name}` holds {dtype} of the shape [{sizes}], which is neither an image nor what a model takes",
+        helps=helps,
+    )

@@ -1,0 +1,191 @@
+"""Where images come from: files, folders, patterns, lists on standard input, arrays, images in memory."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.runtime.arrays import arrays_in, image_or_input
+from resdsl.runtime.images import decode_image, load_image, rgb, suffixes
+from resdsl.runtime.problem import RunProblem
+
+STANDARD_INPUT = "-"
+
+_CHUNK = 1 << 16
+_LONGEST_PATH = 1 << 16
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r"))
+
+Prepared = npt.NDArray[Any]
+"""What a model takes, ``[C, H, W]``, in floating point."""
+
+Source = str | os.PathLike[str] | Image.Image | npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image that has a name. ``load(max_pixels)`` gives it, in any thread, or raises ``RunProblem``."""
+
+    name: str
+    load: Callable[[int], Image.Image | Prepared]
+
+
+def items_of(sources: Source | Iterable[Source], *, null: bool = False) -> Iterator[Item]:
+    """The images that ``sources`` stand for, in order, found as they are asked for.
+
+    A file is itself. A folder is all images below it (known by their suffixes), in the order of their names, hidden
+    ones left out. ``*``, ``?`` and ``[..]`` in a path that does not exist are a pattern, ``**`` for folders of any
+    depth; its files come in alphabetical order. An ``.npy`` file is the images or inputs in it (see ``arrays_in``).
+    ``-`` is standard input: an image, or a list of such paths (patterns not among them), one a line, or with ``null``
+    each ended by a zero byte. An image of Pillow or an array stands for itself and is called ``image 0``, by its place.
+
+    What leads to no image is an item whose ``load`` says why.
+    """
+    several = [sources] if isinstance(sources, str | os.PathLike | Image.Image | np.ndarray) else sources
+    for number, source in enumerate(several):
+        if isinstance(source, Image.Image | np.ndarray):
+            yield Item(f"image {number}", partial(_in_memory, source, f"image {number}"))
+        elif os.fspath(source) == STANDARD_INPUT:
+            yield from _standard_input(null)
+        else:
+            yield from _named(os.fspath(source), patterns=True)
+
+
+def count_of(sources: Iterable[str]) -> int | None:
+    """How many images the paths ``sources`` stand for, or ``None`` where only reading standard input will tell."""
+    if STANDARD_INPUT in sources:
+        return None
+    return sum(1 for _ in items_of(sources))
+
+
+def _named(name: str, *, patterns: bool = False) -> Iterator[Item]:
+    path = Path(name)
+    try:
+        is_folder = path.is_dir()
+        is_pattern = patterns and glob.has_magic(name) and not path.exists()
+    except (OSError, ValueError):
+        is_folder = is_pattern = False  # reading it will say why
+    if is_folder:
+        yield from _or_none(_below(path), name, f"there are no images in the folder `{name}`")
+    elif is_pattern:
+        found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  whatever is written, absolute or not
+        files = (file for file in found if not Path(file).is_dir())
+        yield from _or_none((item for file in files for item in _file(file)), name, f"no file matches `{name}`")
+    else:
+        yield from _file(name)
+
+
+def _file(name: str) -> Iterator[Item]:
+    if name.lower().endswith(".npy"):
+        try:
+            yield from (Item(*found) for found in arrays_in(Path(name)))
+        except RunProblem as problem:
+            yield _none(name, problem.diagnostic)
+    else:
+        yield Item(name, partial(_load, name))
+
+
+def _load(name: str, max_pixels: int) -> Image.Image:
+    return load_image(name, max_pixels=max_pixels)
+
+
+def _below(folder: Path) -> Iterator[Item]:
+    for file in files_below(folder):
+        yield from _file(str(file))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The images below a folder, known by their suffixes, in the order of their names. Raises no ``OSError``."""
+    known = _suffixes()
+    # From the top down to where the walk is, so that links to folders are followed, but not in circles.
+    open_folders: list[tuple[str, Iterator[os.DirEntry[str]]]] = [(os.path.realpath(folder), _entries(folder))]
+    while open_folders:
+        entry = next(open_folders[-1][1], None)
+        if entry is None:
+            open_folders.pop()
+        elif _is_folder(entry):
+            real = os.path.realpath(entry.path)
+            if all(real != above for above, _ in open_folders):
+                open_folders.append((real, _entries(Path(entry.path))))
+        elif entry.name.lower().endswith(known):
+            yield Path(entry.path)
+
+
+@cache
+def _suffixes() -> tuple[str, ...]:
+    return (*suffixes(), ".npy")
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return iter(sorted((one for one in found if not one.name.startswith(".")), key=lambda one: one.name))
+    except OSError:
+        return iter(())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _standard_input(null: bool) -> Iterator[Item]:
+    stream = sys.stdin.buffer
+    beginning = stream.read1(_CHUNK) if hasattr(stream, "read1") else stream.read(_CHUNK)
+    # Every format of images has control characters at its beginning, and no list of paths has them.
+    if not null and len(beginning) != len(beginning.translate(None, _CONTROLS)):
+        data = beginning + stream.read()
+        yield Item("standard input", lambda max_pixels: decode_image(data, "standard input", max_pixels=max_pixels))
+        return
+    for line in _lines(beginning, stream, b"\0" if null else b"\n"):
+        name = os.fsdecode(line if null else line.removesuffix(b"\r"))
+        if name.strip():
+            yield from _named(name)
+
+
+def _lines(beginning: bytes, stream: Any, end: bytes) -> Iterator[bytes]:
+    """What stands between the ``end``s, as it comes."""
+    rest = beginning
+    while chunk := rest:
+        *lines, rest = chunk.split(end)
+        yield from lines
+        more = stream.read1(_CHUNK) if hasattr(stream, "read1") else stream.read(_CHUNK)
+        if not more:
+            yield rest
+            return
+        # What is longer is no path; the system says so of its beginning.
+        rest = rest[:_LONGEST_PATH] + more
+
+
+def _in_memory(source: Image.Image | npt.NDArray[Any], name: str, max_pixels: int) -> Image.Image | Prepared:
+    if isinstance(source, np.ndarray):
+        return image_or_input(source, name, max_pixels)
+    return rgb(source, name, max_pixels=max_pixels)
+
+
+def _or_none(items: Iterator[Item], name: str, why_not: str) -> Iterator[Item]:
+    first = next(items, None)
+    if first is None:
+        yield _none(name, Diagnostic(catalogue.FILE_NOT_FOUND, why_not, helps=("check the path",)))
+        return
+    yield first
+    yield from items
+
+
+def _none(name: str, diagnostic: Diagnostic) -> Item:
+    def load(_: int) -> Image.Image:
+        raise RunProblem(diagnostic)
+
+    return Item(name, load)
