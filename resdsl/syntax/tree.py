@@ -3,19 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, TypeVar, dataclass_transform
 
 from resdsl.diagnostics.source import Source, Span
 
+Node = TypeVar("Node")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def node(made: type[Node]) -> type[Node]:
+    """A frozen dataclass, whose comparison, hash and text are those of `Tree`.
+
+    ``dataclass(frozen=True)`` compiles six methods for every class, which for this module alone takes as long as
+    checking a network does; so it is left to the type checker that nodes do not change.
+    """
+    return dataclass(slots=True, eq=False, repr=False)(made)
+
+
+@node
 class Tree:
     """Anything that was read from a place."""
 
     span: Span = field(compare=False, kw_only=True, repr=False)
 
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._compared() == other._compared()
 
-@dataclass(frozen=True, slots=True)
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def __repr__(self) -> str:
+        shown = (f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.repr)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _compared(self) -> tuple[object, ...]:
+        kind: Any = type(self)  # mypy takes the hash of a class for that of its objects
+        return tuple([getattr(self, name) for name in _compared_fields(kind)])
+
+
+@cache
+def _compared_fields(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind) if one.compare)
+
+
+@node
 class Identifier(Tree):
     """A name where it is defined or referred to."""
 
@@ -25,7 +60,7 @@ class Identifier(Tree):
 # --- expressions -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Number(Tree):
     """``1_000``, ``1e-3``, ``11.51G``. ``text`` is as written (a claim is compared at its written precision);
     ``value`` is an ``int`` where it is a whole number written without point or exponent or with a suffix that makes
@@ -36,7 +71,7 @@ class Number(Tree):
     text: str = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class SizeLiteral(Tree):
     """``3x3``: height and width."""
 
@@ -44,31 +79,31 @@ class SizeLiteral(Tree):
     width: int
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class String(Tree):
     r"""``"..."``. No escapes but ``\"`` and ``\\``."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Boolean(Tree):
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Name(Tree):
     """A variable, a parameter, a block, ``channels``, a symbol of the input, or a bare word (``half``)."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ListLiteral(Tree):
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Unary(Tree):
     """``-x`` or ``not x``."""
 
@@ -76,7 +111,7 @@ class Unary(Tree):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Binary(Tree):
     """``+ - * / // % == != < <= > >= and or``."""
 
@@ -85,7 +120,7 @@ class Binary(Tree):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Conditional(Tree):
     """``value if condition else otherwise``."""
 
@@ -94,7 +129,7 @@ class Conditional(Tree):
     otherwise: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Index(Tree):
     """``operand[index]``."""
 
@@ -102,7 +137,7 @@ class Index(Tree):
     index: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Argument(Tree):
     """``value`` or ``name = value``."""
 
@@ -110,7 +145,7 @@ class Argument(Tree):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class FunctionCall(Tree):
     """``min(..)``, ``max(..)``, ``len(..)``, ``round(..)``, or a shortcut kind with settings: ``pad(zeros = both)``."""
 
@@ -118,7 +153,7 @@ class FunctionCall(Tree):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Wildcard(Tree):
     """``_``: a size that is not checked, in a shape annotation."""
 
@@ -142,7 +177,7 @@ Expression = (
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class LabelTree(Tree):
     """``name``, ``0``, ``a.b``, ``denselayer{i}``: literal pieces and expressions in braces, in order."""
 
@@ -152,21 +187,21 @@ class LabelTree(Tree):
 # --- statements: the flow --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Shape(Tree):
     """``[N, 512, 28, 28]``, with ``_`` for a size that is not checked."""
 
     dims: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Body(Tree):
     """``{ ... }``: statements one after another."""
 
     statements: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Call(Tree):
     """``conv(64, 3x3)``: an op, a block or a model, applied to the current value."""
 
@@ -174,14 +209,14 @@ class Call(Tree):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Group(Tree):
     """``{ ... }`` as a statement: transparent without a label, a scope with one."""
 
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Repeat(Tree):
     """``3 x bottleneck(64)``."""
 
@@ -189,7 +224,7 @@ class Repeat(Tree):
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Stage(Tree):
     """``stage NAME(args) { ... }``. The name is a label."""
 
@@ -198,7 +233,7 @@ class Stage(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Residual(Tree):
     """``residual(scale = 1) { main } shortcut KIND { body }``.
 
@@ -214,7 +249,7 @@ class Residual(Tree):
     shortcut_span: Span | None = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Join(Tree):
     """``concat { .. }``, ``add``, ``mul``, ``mean``: every statement inside is a branch from the same value."""
 
@@ -223,7 +258,7 @@ class Join(Tree):
     keyword_span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class From(Tree):
     """``from NAME { ... }``: go on from a tapped value."""
 
@@ -231,7 +266,7 @@ class From(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class For(Tree):
     """``for i in first..last { ... }``, both ends included."""
 
@@ -241,7 +276,7 @@ class For(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class If(Tree):
     """``if c { .. } else if d { .. } else { .. }``; for ``else if``, ``otherwise`` is a body of one ``If``."""
 
@@ -254,7 +289,7 @@ Flow = Call | Group | Repeat | Stage | Residual | Join | From | For | If
 """What makes values from the current value."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Step(Tree):
     """A piece of the flow with what may stand around it: ``label: ... -> [shape]``."""
 
@@ -266,7 +301,7 @@ class Step(Tree):
 # --- statements: declarations ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Input(Tree):
     """``input image: f32[N, 3, 224, 224]``."""
 
@@ -275,21 +310,21 @@ class Input(Tree):
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Tap(Tree):
     """``tap NAME``."""
 
     name: Identifier
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Output(Tree):
     """``output NAME``."""
 
     name: Identifier
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Const(Tree):
     """``const NAME = expr``; also at the top of a file."""
 
@@ -297,7 +332,7 @@ class Const(Tree):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Default(Tree):
     """``default bn(eps = 1e-3)``."""
 
@@ -305,21 +340,21 @@ class Default(Tree):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Preprocess(Tree):
     """``preprocess { resize(256); crop(224); normalize(..) }``."""
 
     steps: tuple[Call, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Labels(Tree):
     """``labels "imagenet1k"``, or a path."""
 
     value: String
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Expect(Tree):
     """``expect parameters == 60_192_808``. ``relation`` is ``==``, ``<=`` or ``>=``; a shape is a ``ListLiteral``."""
 
@@ -328,7 +363,7 @@ class Expect(Tree):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Broken(Tree):
     """Where the parser skipped text that it reported. Whatever depends on it is silently unknown."""
 
@@ -339,7 +374,7 @@ Statement = Step | Input | Tap | Output | Const | Default | Preprocess | Labels 
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TypeAnnotation(Tree):
     """``int``, ``shortcut``, or an enumeration ``{conv1, conv2}`` (``name`` empty, ``members`` filled)."""
 
@@ -347,7 +382,7 @@ class TypeAnnotation(Tree):
     members: tuple[Identifier, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Parameter(Tree):
     """``stride_in: {conv1, conv2} = conv2``."""
 
@@ -356,7 +391,7 @@ class Parameter(Tree):
     default: Expression | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Definition(Tree):
     """``block NAME(params) { ... }`` or ``model NAME(params) { ... }``. ``kind`` is the keyword."""
 
@@ -366,7 +401,7 @@ class Definition(Tree):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Use(Tree):
     """``use "path.res" (name, ...)``."""
 
@@ -377,7 +412,7 @@ class Use(Tree):
 Item = Use | Const | Definition | Broken
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Comment(Tree):
     """``# ...``, with the mark; ``own_line`` tells one that stands alone from one after code."""
 
@@ -385,7 +420,7 @@ class Comment(Tree):
     own_line: bool
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Module(Tree):
     """A whole file."""
 

@@ -255,7 +255,9 @@ def write_statement(node: object) -> str:
         case tree.Group(body):
             return write(body)
         case tree.Repeat(count, call):
-            plain = isinstance(count, tree.Number | tree.Name) and not str(write(count)).count(".")
+            # `input x conv` is not the repeat that it would be with any other name.
+            is_word = isinstance(count, tree.Name) and count.name not in {"input", "stage", "mean", "shortcut"}
+            plain = is_word or (isinstance(count, tree.Number) and not str(write(count)).count("."))
             return (write(count) if plain else f"({write(count)})") + f" x {write(call)}"
         case tree.Stage(label, values, body):
             return f"stage {write(label)}{written_arguments(values)} {write(body)}"
