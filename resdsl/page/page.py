@@ -37,10 +37,12 @@ _SCRIPTS = (
     "search.js",
     "keyboard.js",
     "preferences.js",
-    "live.js",
     "app.js",
 )
 """In this order, each standing on those before it."""
+
+_FOLLOWING = "live.js"
+"""Only for pages from a server: the others have nothing in them that could reach one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def render_page(data: Data, *, colours: Colours, version: str = "") -> str:
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(asset("page.html.jinja"))
-    style, script = _style(colours), _script()
+    style, script = _style(colours), _script(*([_FOLLOWING] if version else []))
     # What is marked as markup is ours, its digest stands in the policy, or it is escaped for where it stands.
     return template.render(
         title=_title(data),
@@ -104,8 +106,8 @@ def _style(colours: Colours) -> str:
     return f"\n{themes}{asset('page.css')}"
 
 
-def _script() -> str:
-    return "\n" + "\n".join(asset(name) for name in _SCRIPTS)
+def _script(*more: str) -> str:
+    return "\n" + "\n".join(asset(name) for name in (*more, *_SCRIPTS))
 
 
 def _digest(text: str) -> str:
