@@ -240,12 +240,12 @@ class _Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A tensor whose pieces count as written when the next is asked for."""
+    """A tensor whose bytes count as written when the next are asked for."""
 
     tensor: LazyTensor
     progress: _Progress
 
-    def pieces(self) -> Iterator[np.ndarray]:
-        for piece in self.tensor.pieces():
+    def raw(self) -> Iterator[memoryview]:
+        for piece in self.tensor.raw():
             yield piece
             self.progress.add(piece.nbytes)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Self
 
 from resdsl.diagnostics import Code, Diagnostic, catalogue
 from resdsl.ir.graph import CheckpointReader
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_ELEMENTS = 1 << 33
 """Elements of one tensor: far more than any layer has, far less than an allocation that takes the machine down."""
@@ -87,6 +87,13 @@ class Checkpoint(CheckpointReader):
         """
         raise NotImplementedError
 
+    def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
+        """The bytes of ``read(key)``, ``size`` at a time, where they stand in the file as ONNX has them.
+
+        ``None`` where they don't. Each window holds until the next is asked for.
+        """
+        return None
+
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
         """The elements of ``read(key)`` in C order: flat arrays of ``count``, the last one shorter.
 
@@ -109,41 +116,10 @@ class Checkpoint(CheckpointReader):
 FLOATS = {"float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2"}
 """The element types that weights come in, and as what NumPy, which has no bfloat16, takes their bytes."""
 
-_OTHERS = {
-    "int64": "i8",
-    "int32": "i4",
-    "int16": "i2",
-    "int8": "i1",
-    "uint64": "u8",
-    "uint32": "u4",
-    "uint16": "u2",
-    "uint8": "u1",
-    "bool": "?",
-}
 
-
-def stored_dtype(info: TensorInfo, *, name: str, key: str, big_endian: bool = False) -> np.dtype:
-    """NumPy's type for the bytes of a tensor in a file; raises ``CheckpointError`` where it has none."""
-    code = FLOATS.get(info.dtype) or _OTHERS.get(info.dtype)
-    if code is None:
-        raise CheckpointError.of(
-            catalogue.CHECKPOINT_DTYPE,
-            f"`{key}` in `{name}` has elements of type {info.dtype}, which cannot be weights",
-            "save the weights as float32, float16 or bfloat16",
-        )
-    return np.dtype(code).newbyteorder(">" if big_endian else "<")
-
-
-def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
-    """A C-ordered copy of what lies in a file, as float32 where ``dtype`` is a kind of float."""
-    if dtype == "bfloat16":
-        # bfloat16 is the upper half of float32.
-        return (stored.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
-    if dtype not in FLOATS:
-        return stored.astype(stored.dtype.newbyteorder("="), order="C", copy=True)
-    # A float64 beyond float32's range becomes infinite and a signalling NaN a quiet one, as everywhere.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return stored.astype(np.float32, order="C", copy=True)
+def is_plain(info: TensorInfo, *, big_endian: bool = False) -> bool:
+    """Whether elements in a file need no conversion: float32, little endian."""
+    return info.dtype == "float32" and not big_endian and sys.byteorder == "little"
 
 
 def divided(array: np.ndarray, count: int) -> Iterator[np.ndarray]:
@@ -165,46 +141,6 @@ def check_shape(shape: tuple[int, ...], *, name: str, key: str) -> int:
             "a file that claims so much is damaged or made to do harm: fetch it again from a source you trust",
         )
     return prod(shape)
-
-
-def map_file(path: Path) -> mmap.mmap:
-    """The bytes of a file that is not empty, without reading them yet."""
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A tensor whose elements lie one after another in a mapped file, in C order, from byte ``start`` on."""
-
-    mapped: mmap.mmap
-    start: int
-    dtype: np.dtype
-    info: TensorInfo
-
-    def pieces(self, count: int) -> Iterator[np.ndarray]:
-        """As ``Checkpoint.pieces``. What was read takes no memory of the process any more."""
-        as_stored = self.dtype == np.float32
-        size = self.dtype.itemsize
-        for done in range(0, self.info.count, count):
-            here = self.start + done * size
-            stored = np.frombuffer(self.mapped, self.dtype, min(count, self.info.count - done), here)
-            yield stored if as_stored else as_weights(stored, self.info.dtype)
-            forget(self.mapped, here, stored.nbytes)
-
-
-def forget(mapped: mmap.mmap, start: int, length: int) -> None:
-    """Take bytes of a map out of this process's memory; they come again where they are read again."""
-    # Windows counts pages of a file otherwise, and has no such call.
-    if length and hasattr(mapped, "madvise"):
-        page = start - start % mmap.PAGESIZE
-        mapped.madvise(mmap.MADV_DONTNEED, page, start + length - page)
-
-
-def unmap(mapped: mmap.mmap) -> None:
-    """Let go of a map. Where an array still looks at it, as in the trace of a reading that failed, it goes later."""
-    with contextlib.suppress(BufferError):
-        mapped.close()
 
 
 def neighbour(folder: Path, reference: str, *, name: str, links: bool) -> Path:

@@ -1,18 +1,9 @@
-"""Initial values: what a tensor holds that no checkpoint gives.
-
-A tensor depends on the seed and its own name alone, so adding a layer changes no other tensor, and threads change
-nothing. NumPy promises the bits of PCG64 for good and those of its normal distribution until a release says otherwise.
-"""
+"""Initial values: how a tensor begins that no checkpoint gives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from hashlib import blake2b
-from math import prod, sqrt
-
-import numpy as np
 
 from resdsl.ir.graph import Graph, Initializer, Node, Scope, ScopeKind
 from resdsl.ops.add import Add
@@ -40,77 +31,6 @@ class Scheme(StrEnum):
     XAVIER_UNIFORM = "xavier_uniform"
     LECUN_NORMAL = "lecun_normal"
     ZEROS = "zeros"
-
-
-Filler = Callable[[np.ndarray], None]
-"""Fills the array that it is given with the next values of a tensor, in C order."""
-
-
-def filler(name: str, shape: tuple[int, ...], role: str, seed: int, scheme: Scheme = Scheme.HE_NORMAL) -> Filler:
-    """The values of the float32 tensor called ``name``, from the first on; the same however they are divided.
-
-    ``role`` is ``kernel``, ``ones`` or ``zeros`` (see ``ParameterSpec``).
-    """
-    if role == "ones":
-        return lambda values: values.fill(1)
-    if role == "zeros":
-        return lambda values: values.fill(0)
-    if role != "kernel":
-        raise ValueError(f"{name} has the unknown role {role!r}")
-
-    fan_in = max(1, prod(shape[1:]))
-    fan_out = max(1, prod((*shape[:1], *shape[2:])))
-    match scheme:
-        case Scheme.HE_NORMAL:
-            return _normal(name, seed, sqrt(2 / fan_in))
-        case Scheme.HE_NORMAL_FAN_OUT:
-            return _normal(name, seed, sqrt(2 / fan_out))
-        case Scheme.LECUN_NORMAL:
-            return _normal(name, seed, sqrt(1 / fan_in))
-        case Scheme.HE_UNIFORM:
-            return _uniform(name, seed, sqrt(6 / fan_in))
-        case Scheme.XAVIER_UNIFORM:
-            return _uniform(name, seed, sqrt(6 / (fan_in + fan_out)))
-        case Scheme.ZEROS:
-            return lambda values: values.fill(0)
-
-
-def initial_value(
-    name: str, shape: tuple[int, ...], role: str, seed: int, scheme: Scheme = Scheme.HE_NORMAL
-) -> np.ndarray:
-    """The whole tensor that ``filler`` gives the values of."""
-    values = np.empty(shape, np.float32)
-    filler(name, shape, role, seed, scheme)(values)
-    return values
-
-
-def _generator(name: str, seed: int) -> np.random.Generator:
-    # Not hash(): Python salts that anew in every process.
-    digest = blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()
-    # Four words are the same seed as the number that they make up, and save NumPy taking that apart.
-    return np.random.Generator(np.random.PCG64(np.frombuffer(digest, "<u4")))
-
-
-def _normal(name: str, seed: int, deviation: float) -> Filler:
-    generator, factor = _generator(name, seed), np.float32(deviation)
-
-    def fill(values: np.ndarray) -> None:
-        # Straight into its place: no float64 on the way. NumPy lets go of the interpreter's lock meanwhile.
-        generator.standard_normal(dtype=np.float32, out=values)
-        values *= factor
-
-    return fill
-
-
-def _uniform(name: str, seed: int, bound: float) -> Filler:
-    generator, factor = _generator(name, seed), np.float32(2 * bound)
-
-    def fill(values: np.ndarray) -> None:
-        generator.random(dtype=np.float32, out=values)
-        values -= np.float32(0.5)
-        values *= factor
-
-    return fill
 
 
 def zero_init_residual(graph: Graph) -> Graph:

@@ -6,17 +6,21 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
 from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.source import open_weights
 
+if TYPE_CHECKING:
+    import numpy as np
+
 _ALIGNMENT = 8
 _DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16"}
+_SIZES = {"float64": 8, "float32": 4, "float16": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Head:
 
     @property
     def bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return prod(self.shape) * _SIZES[self.dtype]
 
 
 def save_safetensors(
@@ -51,6 +55,8 @@ def save_safetensors(
     these files writes only what is in memory as a whole; the format is a header in JSON and the bytes after it
     (https://huggingface.co/docs/safetensors).
     """
+    from resdsl.weights.elements import raw_bytes  # noqa: PLC0415  compiling, which may do without NumPy, loads this file
+
     header = _header(heads, metadata)
     with whole_file(path) as stream:
         stream.write(len(header).to_bytes(8, "little"))
@@ -58,9 +64,9 @@ def save_safetensors(
         for head, value in zip(heads, values, strict=True):
             if value.shape != head.shape or value.dtype.name != head.dtype:
                 raise ValueError(f"{head.name} should be {head.dtype}{head.shape}, not {value.dtype}{value.shape}")
-            stream.write(np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
+            stream.write(raw_bytes(value))
     length = sum(head.bytes for head in heads)
-    elements = sum(head.bytes // np.dtype(head.dtype).itemsize for head in heads)
+    elements = sum(prod(head.shape) for head in heads)
     return Saved(path, len(heads), elements, 8 + len(header) + length)
 
 

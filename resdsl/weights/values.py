@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from resdsl.ir.graph import Derived, Initializer, Parameter, Stored
+from resdsl.ir.graph import Derived, DerivedFunction, Initializer, Parameter, Stored
 from resdsl.ir.types import DType
 from resdsl.weights.checkpoint import Checkpoint, divided
-from resdsl.weights.initial import Filler, Scheme, filler
+from resdsl.weights.initial import Scheme
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    import numpy as np
 
 PIECE = 1 << 18
 """Elements that are made at once: 1 MiB of float32, so that a piece is still in the processor's cache as it is used."""
@@ -29,60 +28,73 @@ LOOKAHEAD_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class LazyTensor:
-    """A tensor that is made while it is read. ``seed`` and ``scheme`` decide what is drawn at random."""
+    """A tensor that is made while it is read. ``seed`` and ``scheme`` decide what is drawn at random.
+
+    Reading it raises ``CheckpointError`` where a checkpoint turns out to be damaged.
+    """
 
     parameter: Parameter
     seed: int = 0
     scheme: Scheme = Scheme.HE_NORMAL
 
+    def raw(self) -> Iterator[memoryview]:
+        """Its bytes as ONNX has them, some at a time. Each is used before the next is asked for."""
+        source = self.parameter.source
+        if (
+            isinstance(source, Stored)
+            and isinstance(source.checkpoint, Checkpoint)
+            and self.parameter.dtype is DType.F32
+        ):
+            windows = source.checkpoint.windows(source.key, 4 * PIECE)
+            if windows is not None:
+                return windows
+        return self._raw()
+
+    def _raw(self) -> Iterator[memoryview]:
+        from resdsl.weights.elements import raw_bytes  # noqa: PLC0415  copying float32 from a file takes no NumPy
+
+        return map(raw_bytes, self.pieces())
+
     def pieces(self, count: int = PIECE) -> Iterator[np.ndarray]:
-        """Its elements in C order: flat arrays of ``count``, the last one shorter.
+        """Its elements in C order, of the parameter's type: flat arrays of ``count``, the last one shorter.
 
-        Each is used before the next is asked for. The element type is the parameter's. Raises ``CheckpointError``
-        where a checkpoint turns out to be damaged.
+        Each is used before the next is asked for.
         """
-        dtype = _numpy(self.parameter.dtype)
-        for piece in _pieces(self.parameter, self.seed, self.scheme, count):
-            yield piece.astype(dtype, copy=False)
+        from resdsl.weights.elements import numpy_dtype  # noqa: PLC0415
 
+        dtype = numpy_dtype(self.parameter.dtype)
+        return (piece.astype(dtype, copy=False) for piece in self._as_made(count))
 
-def _pieces(parameter: Parameter, seed: int, scheme: Scheme, count: int) -> Iterator[np.ndarray]:
-    """The elements as their source has them."""
-    match parameter.source:
-        case Initializer(role):
-            return _drawn(parameter, filler(parameter.name, parameter.shape, role, seed, scheme), count)
-        case Stored(checkpoint, key):
-            if isinstance(checkpoint, Checkpoint):
-                return checkpoint.pieces(key, count)
-            return divided(checkpoint.read(key), count)
-        case Derived(function, operands):
-            if function.rowwise:
-                return _by_rows(parameter, seed, scheme, count)
-            value = function(*(value_of(operand, seed, scheme) for operand in operands))
-            if value.shape != parameter.shape:
-                raise ValueError(f"{function.name} makes {parameter.name} {value.shape}, not {parameter.shape}")
-            return divided(value, count)
+    def _as_made(self, count: int) -> Iterator[np.ndarray]:
+        """The elements in the type that their source has."""
+        parameter = self.parameter
+        match parameter.source:
+            case Initializer(role):
+                from resdsl.weights.drawing import drawn, filler  # noqa: PLC0415
 
+                fill = filler(parameter.name, parameter.shape, role, self.seed, self.scheme)
+                return drawn(fill, parameter.count, count)
+            case Stored(checkpoint, key):
+                if isinstance(checkpoint, Checkpoint):
+                    return checkpoint.pieces(key, count)
+                return divided(checkpoint.read(key), count)
+            case Derived(function, operands):
+                if function.rowwise:
+                    return self._by_rows(function, operands, count)
+                value = function(*(value_of(operand, self.seed, self.scheme) for operand in operands))
+                if value.shape != parameter.shape:
+                    raise ValueError(f"{function.name} makes {parameter.name} {value.shape}, not {parameter.shape}")
+                return divided(value, count)
 
-def _drawn(parameter: Parameter, fill: Filler, count: int) -> Iterator[np.ndarray]:
-    left = parameter.count
-    buffer = np.empty(min(left, count), np.float32)
-    while left:
-        piece = buffer[:left]
-        fill(piece)
-        yield piece
-        left -= piece.size
-
-
-def _by_rows(parameter: Parameter, seed: int, scheme: Scheme, count: int) -> Iterator[np.ndarray]:
-    """Some rows of the operands after another: no operand is ever there as a whole."""
-    assert isinstance(parameter.source, Derived)
-    operands = parameter.source.operands
-    rows = max(1, count // max(1, prod(parameter.shape[1:])))
-    sources = [LazyTensor(operand, seed, scheme).pieces(rows * prod(operand.shape[1:])) for operand in operands]
-    for pieces in zip(*sources, strict=True):
-        together = zip(pieces, operands, strict=True)
-        yield parameter.source.function(*(piece.reshape(-1, *operand.shape[1:]) for piece, operand in together))
+    def _by_rows(self, function: DerivedFunction, operands: Sequence[Parameter], count: int) -> Iterator[np.ndarray]:
+        """Some rows of the operands after another: no operand is ever there as a whole."""
+        rows = max(1, count // max(1, prod(self.parameter.shape[1:])))
+        sources = [
+            LazyTensor(operand, self.seed, self.scheme).pieces(rows * prod(operand.shape[1:])) for operand in operands
+        ]
+        for pieces in zip(*sources, strict=True):
+            both = zip(pieces, operands, strict=True)
+            yield function(*(piece.reshape(-1, *operand.shape[1:]) for piece, operand in both)).reshape(-1)
 
 
 def value_of(parameter: Parameter, seed: int = 0, scheme: Scheme = Scheme.HE_NORMAL) -> np.ndarray:
@@ -92,22 +104,16 @@ def value_of(parameter: Parameter, seed: int = 0, scheme: Scheme = Scheme.HE_NOR
     elements in another shape is reshaped (``[1000, 2048]`` and ``[1000, 2048, 1, 1]`` are the same weights). Raises
     ``CheckpointError`` where a checkpoint turns out to be damaged.
     """
-    value = np.empty(parameter.shape, _numpy(parameter.dtype))
+    import numpy as np  # noqa: PLC0415
+
+    from resdsl.weights.elements import numpy_dtype  # noqa: PLC0415
+
+    value = np.empty(parameter.shape, numpy_dtype(parameter.dtype))
     flat, done = value.reshape(-1), 0
     for piece in LazyTensor(parameter, seed, scheme).pieces():
         flat[done : done + piece.size] = piece
         done += piece.size
     return value
-
-
-@cache
-def _numpy(dtype: DType) -> np.dtype[Any]:
-    if dtype is DType.BF16:
-        import ml_dtypes  # noqa: PLC0415  (comes with onnx; NumPy has no such type)
-
-        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-        return bfloat16
-    return np.dtype({DType.F32: "f4", DType.F16: "f2", DType.U8: "u1", DType.I64: "i8"}[dtype])
 
 
 def stream(

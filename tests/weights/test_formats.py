@@ -47,6 +47,9 @@ def assert_in_pieces(checkpoint: Checkpoint, key: str, whole: np.ndarray) -> Non
         assert [piece.shape for piece in pieces[:-1]] == [(count,)] * (len(pieces) - 1)
         together = np.concatenate([np.empty(0, whole.dtype), *pieces])
         np.testing.assert_array_equal(together, whole.reshape(-1), strict=True, err_msg=key)
+        windows = checkpoint.windows(key, 4 * count)
+        if windows is not None:
+            assert b"".join(bytes(window) for window in windows) == whole.astype("<f4").tobytes()
 
 
 def refused(path: Path) -> tuple[str, str]:

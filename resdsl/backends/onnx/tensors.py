@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Protocol
-
-import numpy as np
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, Union
 
 from resdsl.backends.onnx import protobuf
 from resdsl.backends.onnx.model import ELEMENT_TYPES
 from resdsl.ir.graph import Parameter
 from resdsl.ir.types import DType
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 class LazyTensor(Protocol):
     """A tensor that is made while it is written, so that it is never there as a whole."""
 
-    def pieces(self) -> Iterator[np.ndarray]:
-        """Its elements in C order, as flat arrays, each of which is written before the next is asked for."""
+    def raw(self) -> Iterator[memoryview]:
+        """Its bytes, C order and little endian; each piece is written before the next is asked for."""
 
 
-Tensor = np.ndarray | LazyTensor
+Tensor = Union["np.ndarray", LazyTensor]
 
 Values = Iterable[tuple[Parameter, Tensor]]
 """Every parameter of a graph with its tensor, in the order of the graph. Nothing holds on to one that is written."""
@@ -37,14 +37,6 @@ INLINE_BELOW = 1024
 
 ALIGNMENT = 4096
 """Tensors in a side file begin at a multiple of a memory page, so that they can be mapped."""
-
-_NUMPY_NAMES = {
-    DType.F32: "float32",
-    DType.F16: "float16",
-    DType.BF16: "bfloat16",
-    DType.U8: "uint8",
-    DType.I64: "int64",
-}
 
 # Field numbers of TensorProto and of StringStringEntryProto, from onnx.proto.
 _DIMS, _DATA_TYPE, _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 13, 14
@@ -137,32 +129,24 @@ def _string(field: int, value: bytes) -> bytes:
 
 
 def raw_pieces(parameter: Parameter, tensor: Tensor) -> Iterator[memoryview]:
-    """The bytes of a tensor as ONNX stores them: C order, little endian. No copy where an array is so already."""
-    if isinstance(tensor, np.ndarray):
-        if tensor.shape != parameter.shape:
-            raise _unlike(parameter, f"{tensor.dtype}{list(tensor.shape)}")
+    """The bytes of a tensor, some at a time."""
+    if not hasattr(tensor, "raw"):
         yield _raw(parameter, tensor)
         return
-    left = parameter.count
-    for piece in tensor.pieces():
-        left -= piece.size
-        yield _raw(parameter, piece)
+    left = parameter.bytes
+    for piece in tensor.raw():
+        left -= len(piece)
+        yield piece
     if left:
-        raise _unlike(parameter, f"{parameter.count - left} elements")
+        raise _unlike(parameter, f"{parameter.bytes - left} bytes, not {parameter.bytes}")
 
 
 def _raw(parameter: Parameter, array: np.ndarray) -> memoryview:
-    if _type_name(array.dtype) != _NUMPY_NAMES[parameter.dtype]:
+    from resdsl.weights.elements import numpy_dtype, raw_bytes  # noqa: PLC0415  what is lazy may do without NumPy
+
+    if array.shape != parameter.shape or array.dtype.newbyteorder("=") != numpy_dtype(parameter.dtype):
         raise _unlike(parameter, f"{array.dtype}{list(array.shape)}")
-    if sys.byteorder == "big" or not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("<"))
-    # As bytes, because bfloat16 is no type that a memoryview knows.
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-
-
-@cache
-def _type_name(dtype: np.dtype) -> str:
-    return dtype.name
+    return raw_bytes(array)
 
 
 def _unlike(parameter: Parameter, found: str) -> AssertionError:

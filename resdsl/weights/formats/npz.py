@@ -15,7 +15,8 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, as_weights, check_shape, stored_dtype
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape
+from resdsl.weights.elements import as_weights, stored_dtype
 
 MAX_TENSORS = 100_000
 """Arrays in one archive; each has a header to be read when it is opened."""

@@ -15,15 +15,8 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    TensorInfo,
-    as_weights,
-    check_shape,
-    neighbour,
-    stored_dtype,
-)
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, neighbour
+from resdsl.weights.elements import as_weights, stored_dtype
 
 _DTYPES: dict[int, str] = {
     onnx.TensorProto.DOUBLE: "float64",

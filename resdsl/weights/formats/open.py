@@ -7,7 +7,8 @@ from pathlib import Path
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import closest
-from resdsl.weights.checkpoint import Checkpoint, CheckpointError, map_file
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError
+from resdsl.weights.mapping import map_file
 
 _FORMATS = "`.safetensors`, `.pth`, `.pt`, `.npz` or `.onnx`"
 

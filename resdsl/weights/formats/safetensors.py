@@ -9,24 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import safetensors
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    Stretch,
-    TensorInfo,
-    as_weights,
-    check_shape,
-    forget,
-    map_file,
-    neighbour,
-    stored_dtype,
-    unmap,
-)
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, is_plain, neighbour
+from resdsl.weights.mapping import Stretch, map_file, unmap
+
+if TYPE_CHECKING:
+    import numpy as np
 
 INDEX_LIMIT = 64 << 20
 """Bytes of the index of a sharded checkpoint; those of the largest published models take some 0.5 MB."""
@@ -64,7 +56,7 @@ class SafetensorsCheckpoint(Checkpoint):
         header.pop("__metadata__", None)
         # In the order of the bytes, which is the order of the model where it was written by layers.
         entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-        self._starts = {key: 8 + length + entry["data_offsets"][0] for key, entry in entries}
+        self._places = {key: [8 + length + offset for offset in entry["data_offsets"]] for key, entry in entries}
         self.tensors = {
             key: TensorInfo(tuple(entry["shape"]), _DTYPES.get(entry["dtype"], entry["dtype"]))
             for key, entry in entries
@@ -73,17 +65,28 @@ class SafetensorsCheckpoint(Checkpoint):
             check_shape(info.shape, name=self.name, key=key)
 
     def read(self, key: str) -> np.ndarray:
-        info = self.tensors[key]
-        dtype = stored_dtype(info, name=self.name, key=key)
-        flat = np.frombuffer(self._mapped, dtype, info.count, self._starts[key]) if info.count else np.empty(0, dtype)
-        weights = as_weights(flat.reshape(info.shape), info.dtype)
-        forget(self._mapped, self._starts[key], flat.nbytes)
+        from resdsl.weights import elements  # noqa: PLC0415  what only copies float32 does without arrays
+
+        info, stretch = self.tensors[key], self._stretch(key)
+        stored = stretch.whole(elements.stored_dtype(info, name=self.name, key=key))
+        weights = elements.as_weights(stored.reshape(info.shape), info.dtype)
+        stretch.forget()
         return weights
 
+    def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
+        return self._stretch(key).windows(size) if is_plain(self.tensors[key]) else None
+
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
+        from resdsl.weights import elements  # noqa: PLC0415
+
         info = self.tensors[key]
-        dtype = stored_dtype(info, name=self.name, key=key)
-        return Stretch(self._mapped, self._starts[key], dtype, info).pieces(count)
+        dtype = elements.stored_dtype(info, name=self.name, key=key)
+        for stored in self._stretch(key).arrays(dtype, count):
+            yield elements.as_weights(stored, info.dtype)
+
+    def _stretch(self, key: str) -> Stretch:
+        start, end = self._places[key]
+        return Stretch(self._mapped, start, end - start)
 
     def close(self) -> None:
         unmap(self._mapped)
@@ -112,6 +115,9 @@ class ShardedCheckpoint(Checkpoint):
 
     def read(self, key: str) -> np.ndarray:
         return self._shards[self._files[key]].read(key)
+
+    def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
+        return self._shards[self._files[key]].windows(key, size)
 
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
         return self._shards[self._files[key]].pieces(key, count)

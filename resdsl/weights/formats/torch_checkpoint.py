@@ -10,18 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    Stretch,
-    TensorInfo,
-    as_weights,
-    check_shape,
-    forget,
-    stored_dtype,
-    unmap,
-)
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, is_plain
+from resdsl.weights.elements import as_weights, stored_dtype
 from resdsl.weights.formats.torch_objects import ITEM_SIZES, StoredTensor
+from resdsl.weights.mapping import Stretch, unmap
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "ema", "state_dict_ema", "model_ema")
 """Keys under which training scripts keep the weights, in order of preference."""
@@ -54,11 +46,8 @@ class TorchCheckpoint(Checkpoint):
     def read(self, key: str) -> np.ndarray:
         info, tensor = self.tensors[key], self._stored[key]
         dtype = self._dtype(key)
-        count = _reach(tensor)
-        if not count:
-            return as_weights(np.empty(info.shape, dtype), info.dtype)
-        start = self._start(tensor, dtype)
-        flat = np.frombuffer(self._mapped, dtype, count, start)
+        stretch = self._stretch(key, dtype)
+        flat = stretch.whole(dtype)
         # The strides were checked when the file was opened; that of a single element does not matter and may be wild.
         strides = [
             stride * dtype.itemsize if size > 1 else dtype.itemsize
@@ -66,21 +55,31 @@ class TorchCheckpoint(Checkpoint):
         ]
         seen = np.lib.stride_tricks.as_strided(flat, info.shape, strides, writeable=False)
         weights = as_weights(seen, info.dtype)
-        forget(self._mapped, start, flat.nbytes)
+        stretch.forget()
         return weights
 
+    def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
+        plain = is_plain(self.tensors[key], big_endian=self._big_endian) and _is_dense(self._stored[key])
+        return self._stretch(key, self._dtype(key)).windows(size) if plain else None
+
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
-        info, tensor = self.tensors[key], self._stored[key]
         dtype = self._dtype(key)
-        if not _is_plain(tensor):
+        if not _is_dense(self._stored[key]):
             return super().pieces(key, count)
-        return Stretch(self._mapped, self._start(tensor, dtype), dtype, info).pieces(count)
+        stored = self._stretch(key, dtype).arrays(dtype, count)
+        return (as_weights(piece, self.tensors[key].dtype) for piece in stored)
 
     def _dtype(self, key: str) -> np.dtype:
         return stored_dtype(self.tensors[key], name=self.name, key=key, big_endian=self._big_endian)
 
-    def _start(self, tensor: StoredTensor, dtype: np.dtype) -> int:
-        return self._places[tensor.storage.key].start + (tensor.storage.base + tensor.offset) * dtype.itemsize
+    def _stretch(self, key: str, dtype: np.dtype) -> Stretch:
+        """The bytes from the first element to the last, whatever lies between them."""
+        tensor = self._stored[key]
+        length = _reach(tensor) * dtype.itemsize
+        if not length:
+            return Stretch(self._mapped, 0, 0)  # what is empty need not be anywhere
+        start = self._places[tensor.storage.key].start + (tensor.storage.base + tensor.offset) * dtype.itemsize
+        return Stretch(self._mapped, start, length)
 
     def close(self) -> None:
         unmap(self._mapped)
@@ -125,7 +124,7 @@ def _reach(tensor: StoredTensor) -> int:
     return 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=False))
 
 
-def _is_plain(tensor: StoredTensor) -> bool:
+def _is_dense(tensor: StoredTensor) -> bool:
     """Whether the elements lie in C order, one after another."""
     expected = 1
     for size, stride in zip(reversed(tensor.shape), reversed(tensor.strides), strict=True):

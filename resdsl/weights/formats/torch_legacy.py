@@ -10,10 +10,11 @@ import mmap
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import CheckpointError, map_file
+from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.formats.inert_pickle import Window
 from resdsl.weights.formats.torch_checkpoint import Place, TorchCheckpoint
 from resdsl.weights.formats.torch_objects import ITEM_SIZES, read_object
+from resdsl.weights.mapping import map_file
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001

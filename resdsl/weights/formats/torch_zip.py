@@ -13,10 +13,11 @@ import zipfile
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import CheckpointError, map_file
+from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.formats.inert_pickle import Window
 from resdsl.weights.formats.torch_checkpoint import Place, TorchCheckpoint
 from resdsl.weights.formats.torch_objects import read_object
+from resdsl.weights.mapping import map_file
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
