@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from resdsl.backends.onnx import Emitted, emit, emit_to_stream
 from resdsl.diagnostics import CompileError, Diagnostics
-from resdsl.driver.for_runtime import no_stream_for_runtime, write_for_runtime
 from resdsl.driver.lowering import Ways, lowered, opset_for, said_of
 from resdsl.driver.metadata import provenance
 from resdsl.driver.weights import told_in
@@ -195,8 +194,12 @@ def _written(
         def write_plain(path: Path, more: Mapping[str, str]) -> None:
             emit(graph, path, values, metadata={**metadata, **more}, external_data=True, opset=opset)
 
+        from resdsl.driver.for_runtime import write_for_runtime  # noqa: PLC0415  only this needs the runtime
+
         return write_for_runtime(Path(output), write_plain)
     if options.for_runtime:
+        from resdsl.driver.for_runtime import no_stream_for_runtime  # noqa: PLC0415
+
         raise no_stream_for_runtime(STREAM)
     # A stream takes one tensor after another, so the next ones are made meanwhile.
     ahead = progress.following(stream(parameters, options.seed, options.scheme))

@@ -8,7 +8,7 @@ import json
 import platform
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--markdown", action="store_true", help="print Markdown, for docs/speed.md")
     parser.add_argument("--rounds", type=int, default=11, help="runs of each subject (11)")
     parser.add_argument("--torch-python", metavar="PATH", type=Path, help="an interpreter that has torch")
+    parser.add_argument("--large", action="store_true", help="also what takes minutes and tens of gigabytes of disk")
     options = parser.parse_args()
     if unknown := set(options.names) - set(found):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(found)}")
@@ -36,7 +37,7 @@ def main() -> int:
     results: dict[str, list[Row]] = {}
     for name in options.names or found:
         module = importlib.import_module(f"bench_{name}")
-        rows, notes = _run(module, options.rounds, options.torch_python)
+        rows, notes = _run(module, Bench(Path(), options.rounds, options.torch_python, options.large))
         results[name] = rows
         _show(module.__doc__ or name, rows, notes, markdown=options.markdown)
     if options.json:
@@ -45,12 +46,12 @@ def main() -> int:
     return int(any(row.met is False for rows in results.values() for row in rows))
 
 
-def _run(module: ModuleType, rounds: int, torch_python: Path | None) -> tuple[list[Row], list[str]]:
+def _run(module: ModuleType, bench: Bench) -> tuple[list[Row], list[str]]:
     """The rows of one benchmark, and what could not be measured."""
     rows: list[Row] = []
     with TemporaryDirectory(prefix="resdsl-benchmark-") as folder:
         try:
-            for row in module.run(Bench(Path(folder), rounds, torch_python)):
+            for row in module.run(replace(bench, folder=Path(folder))):
                 rows.append(row)
                 print(f"  {row.name}: {row.measured}", file=sys.stderr)
         except Missing as missing:

@@ -151,6 +151,8 @@ class Bench:
     rounds: int = 11
     """So many runs are measured where a benchmark asks for no other number."""
     torch_python: Path | None = None
+    large: bool = False
+    """Whether to measure what takes minutes and tens of gigabytes of disk."""
     python: str = sys.executable
     environment: Mapping[str, str] = field(default_factory=_environment)
 
