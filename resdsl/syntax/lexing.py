@@ -28,6 +28,12 @@ SLASH_COMMENT = "SLASH_COMMENT"
 LOST_CLOSER = "LOST_CLOSER"
 """A closing bracket that closes nothing. Often a consequence of another mistake, which is told instead."""
 
+WRONG_IN_ITSELF = frozenset({
+    "BAD_STRING", "OPEN_STRING", "SINGLE_QUOTED", "BAD_NUMBER", "FOREIGN_NAME", "FOREIGN_OPERATOR", "STRAY",
+    SLASH_COMMENT, LOST_CLOSER,
+})  # fmt: skip
+"""Tokens that are mistakes wherever they stand."""
+
 _NEVER_BEFORE_OPERATOR = frozenset({"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COMMA", "LPAR", "LSQB"})
 _BEFORE_BARE_EXPRESSIONS = frozenset({"CONST", "EXPECT", "IF", "ELSE", "FOR", "SHORTCUT"})
 

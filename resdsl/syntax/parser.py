@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.syntax import tree
@@ -15,6 +15,7 @@ from resdsl.syntax.lexing import (
     CLOSING,
     OPENING,
     RESERVED,
+    WRONG_IN_ITSELF,
     drop_newlines,
     find_slash_comments,
     inserted,
@@ -25,12 +26,12 @@ from resdsl.syntax.lexing import (
     retyped,
     separate_comments,
 )
-from resdsl.syntax.mistakes.characters import WrongText, wrong_text
-from resdsl.syntax.mistakes.explain import explain
 from resdsl.syntax.nodes import Nodes
-from resdsl.syntax.place import Place
 from resdsl.syntax.tables import END, HOLE, MODULE, Tables, tables
 from resdsl.syntax.token import Token
+
+if TYPE_CHECKING:
+    from resdsl.syntax.place import Place
 
 _SEPARATORS = frozenset({"NEWLINE", "SEMICOLON"})
 _FRESH = _SEPARATORS | {"LBRACE"}
@@ -129,9 +130,8 @@ class _Run:
             if not self._is_recovering and self._advance():
                 continue
             token = self.tokens[self._position]
-            wrong = wrong_text(token, self._source)
-            if wrong is not None:
-                self._take_wrong_text(wrong)
+            if token.kind in WRONG_IN_ITSELF:
+                self._take_wrong_text(token)
                 continue
             token.kind = self._meaning(token)
             if self._automaton.feed(token):
@@ -179,10 +179,12 @@ class _Run:
             is_word = token.isidentifier() and str(token) not in RESERVED
         return "NAME" if is_word and self._automaton.knows("NAME") else kind
 
-    def _take_wrong_text(self, wrong: WrongText) -> None:
+    def _take_wrong_text(self, token: Token) -> None:
         """Tell of a token that is wrong in itself, and go on with what it was taken for."""
+        from resdsl.syntax.mistakes.characters import wrong_text  # noqa: PLC0415  most texts have no mistakes
+
+        wrong = wrong_text(token, self._source)
         instead = wrong.instead
-        token = self.tokens[self._position]
         is_told = token.line == self._last_wrong_line or self._findings.may_follow_from_a_bracket(
             self._source.span(token.start, token.end)
         )
@@ -202,6 +204,9 @@ class _Run:
 
     def _recover(self) -> bool:
         """Tell of the token that cannot come, and go on behind the mistake. False where that is impossible."""
+        from resdsl.syntax.mistakes.explain import explain  # noqa: PLC0415  most texts have no mistakes
+        from resdsl.syntax.place import Place  # noqa: PLC0415
+
         place = Place(self.tokens, self._position, self._automaton, self._source, self._keywords)
         if self._is_told(place):
             return self._skip(place)

@@ -88,8 +88,8 @@ class WrongText:
     is_certain: bool = True
 
 
-def wrong_text(token: Token, source: Source) -> WrongText | None:
-    """What is wrong with a token in itself, if anything is."""
+def wrong_text(token: Token, source: Source) -> WrongText:
+    """What is wrong with a token of a kind in `resdsl.syntax.lexing.WRONG_IN_ITSELF`."""
     span = source.span(token.start, token.end)
     match token.kind:
         case "BAD_STRING":
@@ -110,8 +110,8 @@ def wrong_text(token: Token, source: Source) -> WrongText | None:
             return _slash_comment(span)
         case _ if token.kind == LOST_CLOSER:
             return _lost_closer(token, span)
-        case _:
-            return None
+        case kind:
+            raise ValueError(f"{kind} is not wrong in itself")
 
 
 def _bad_escape(token: Token, span: Span) -> WrongText:
