@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from resdsl.analysis.quantities import short
 from resdsl.analysis.quantities import size as bytes_in_short
 from resdsl.cli.columns import columns, duration
 from resdsl.cli.compile import PRECISIONS
@@ -37,7 +38,7 @@ _HEADINGS = (
     "memory",
     "ratio",
 )
-_PARTS = ("name", "operators", "nodes", "time", "share", "GMAC", "GMAC/s", "of peak")
+_PARTS = ("name", "operators", "nodes", "time", "share", "MACs", "GMAC/s", "of peak")
 
 
 def _numbers(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -201,7 +202,7 @@ def _part_rows(
             str(part.nodes),
             duration(part.seconds),
             f"{part.seconds / whole:.1%}" if whole else "",
-            f"{part.macs / 1e9:.3f}" if part.macs else "",
+            short(part.macs) if part.macs else "",
             f"{speed / 1e9:.1f}" if speed else "",
             _share(speed, most),
         )

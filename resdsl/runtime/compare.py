@@ -110,18 +110,20 @@ def difference(value: Named, a: Array, b: Array, tolerance: Tolerance) -> Differ
     scale = _scale(a)
     atol = _RELATIVE * scale if tolerance.atol is None else tolerance.atol
     # Two infinities, or two that are no numbers, agree.
-    outside = int(a.size - np.isclose(b, a, rtol=tolerance.rtol, atol=atol, equal_nan=True).sum())
-    with np.errstate(invalid="ignore"):
-        apart = np.where(a == b, 0.0, np.abs(a - b))
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.where(same, 0.0, np.abs(a - b))
+        agree = same | (np.isfinite(apart) & (apart <= atol + tolerance.rtol * np.abs(a)))
         lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
         cosine = float(np.vdot(a, b)) / lengths if lengths else float(not a.any() and not b.any())
-    return Difference(
-        *about, float(apart.max(initial=0.0)), float(apart.mean()) if a.size else 0.0, scale, cosine, outside
-    )
+    worst, mean = (float(apart.max()), float(apart.mean())) if a.size else (0.0, 0.0)
+    return Difference(*about, worst, mean, scale, cosine, int(a.size - agree.sum()))
 
 
 def _scale(array: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(array.astype(np.float64))))) if array.size else 0.0
+    """The root mean square of what is finite in it."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else 0.0
 
 
 def _incomparable(a: Session, b: Session, why: str) -> RunProblem:

@@ -118,7 +118,8 @@ def _tried(probe: bytes, device: str, driver: Driver, expected: np.ndarray | Non
         wrong = f"gives other values than the processor, by up to {worst:.3g}"
         return Finding("devices", device, State.PROBLEM, wrong, ("update the NVIDIA driver and the libraries",)), None
     nodes = session.placement.get(PROVIDERS[session.device.kind])
-    return Finding("devices", device, State.FINE, f"runs a model{f' ({nodes} node)' if nodes else ''}"), values
+    told = f" ({nodes} node{'s' if nodes > 1 else ''})" if nodes else ""
+    return Finding("devices", device, State.FINE, f"runs a model{told}"), values
 
 
 def _run(session: Session) -> np.ndarray:
