@@ -87,7 +87,7 @@ def test_a_page_may_be_empty() -> None:
 
 
 def test_two_networks_are_marked_where_they_differ() -> None:
-    # Figure 5 (right) of arXiv:1512.03385 has the stride in the 1x1 (v1); torchvision's v1.5 in the 3x3 of stages 2 to 4.
+    # Stages 2 to 4 of arXiv:1512.03385 have the stride in the 1x1 (v1), those of torchvision in the 3x3 (v1.5).
     page = Page(view(resdsl.load("resnet50_v1"), resdsl.load("resnet50")))
     found = page.data["comparison"]
     new = page.data["networks"][1]

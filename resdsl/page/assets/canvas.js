@@ -3,6 +3,7 @@
 const MARGIN = 240; // pixels drawn around what is seen
 const LEAST = 1.2; // pixels: what is lower is not drawn
 const LEAST_OPEN = 26; // pixels: a frame that is lower is drawn without what is in it
+const CHEVRON = 32; // the corner of a scope that folds and unfolds it
 const LEGIBLE = 0.3; // scale: below, words are left out
 
 class Canvas {
@@ -12,7 +13,6 @@ class Canvas {
     this.folding = new Folding(network);
     this.drawn = new Map();
     this.identifiers = new Map();
-    this.identified = new Map();
     this.litCounts = new Map();
     this.layers = ["frames", "wires", "cards"].map(name => svg("g", { class: name }));
     this.world = svg("g", {}, this.layers);
@@ -168,11 +168,7 @@ class Canvas {
   }
 
   identifier(item) {
-    if (!this.identifiers.has(item)) {
-      const name = `box-${this.number}-${this.identifiers.size}`;
-      this.identifiers.set(item, name);
-      this.identified.set(name, item);
-    }
+    if (!this.identifiers.has(item)) this.identifiers.set(item, `box-${this.number}-${this.identifiers.size}`);
     return this.identifiers.get(item);
   }
 
@@ -181,22 +177,25 @@ class Canvas {
     return item?.network === this.network && this.drawn.has(`box ${item.key}`) ? this.identifier(item) : null;
   }
 
-  itemAt(event) {
-    const element = event.target.closest(".box");
-    return element && this.identified.get(element.id);
+  /** The innermost box under the pointer, found by its place: its element may just have been painted anew. */
+  boxAt(event) {
+    const { left, top } = this.picture.getBoundingClientRect();
+    const { camera } = this;
+    const [x, y] = [(event.clientX - left - camera.x) / camera.scale, (event.clientY - top - camera.y) / camera.scale];
+    const box = this.boxes.findLast(each => each.x <= x && x <= each.x + each.width && each.y <= y && y <= each.bottom);
+    return { box, isOnChevron: Boolean(box?.item.isFrame) && x < box.x + CHEVRON && y < box.y + CHEVRON };
   }
 
   clicked(event) {
     if (this.camera.wasDragged) return;
-    const item = this.itemAt(event);
-    if (!item) this.act.choose(null);
-    else if (event.target.closest(".fold") && isOnChevron(event)) this.act.fold(this, item);
-    else this.act.choose(item);
+    const { box, isOnChevron } = this.boxAt(event);
+    if (!isOnChevron) this.act.choose(box?.item ?? null);
+    else if (event.detail < 2) this.act.fold(this, box.item);
   }
 
   clickedTwice(event) {
-    const item = this.itemAt(event);
-    if (item?.isFrame && !(event.target.closest(".fold") && isOnChevron(event))) this.act.fold(this, item);
+    const { box, isOnChevron } = this.boxAt(event);
+    if (box?.item.isFrame && !isOnChevron) this.act.fold(this, box.item);
   }
 
   toggle(item) {
@@ -216,13 +215,6 @@ class Canvas {
     const box = this.boxOf(item);
     if (box) this.camera.show(box, { centred: !wasSeen, ...options });
   }
-}
-
-/** Of a frame's headline, the left end folds; the rest chooses. */
-function isOnChevron(event) {
-  const { left, width } = event.target.closest(".box").getBoundingClientRect();
-  const scale = width / Number(event.target.closest(".box").querySelector(".body").getAttribute("width"));
-  return event.clientX - left < 34 * scale;
 }
 
 function boundsOf(points) {

@@ -130,7 +130,6 @@ function paintFolded(box, look) {
     words(30, 35.5, fitted(callText(item), width - 42, 11.5), "call"),
     words(12, 53.5, shape, "quiet figures"),
     words(width - 12, 53.5, figures, "quiet figures", "end"),
-    svg("rect", { class: "fold", width: 30, height: 32, rx: 7 }),
   ].filter(Boolean);
 }
 
@@ -147,7 +146,6 @@ function paintOpen(box) {
     ...chevron(15, 13.5, true),
     words(30, 18, name, "title small"),
     call.length > 3 && words(30 + widthOf(name, 12.5, 600) + 8, 18, call, "call"),
-    svg("rect", { class: "fold", width: box.width, height: SIZE.head, rx: 11 }),
   ].filter(Boolean);
 }
 

@@ -1,0 +1,151 @@
+"""A page that follows its file."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import EXECUTABLE, Browser
+
+import resdsl
+from resdsl.driver.live_view import Follower, LiveView
+
+GOOD = """use "unit.res" (unit)
+model net {
+  input x: f32[N, 3, 8, 8]
+  a: unit(4)
+  output y
+}
+"""
+UNIT = "block unit(width) { c: conv(width, 3x3) }\n"
+
+
+class Events:
+    """What a server tells, as it comes."""
+
+    def __init__(self, server: LiveView, seen: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+        self._connection.request("GET", f"/events?seen={seen}")
+        self._answer = self._connection.getresponse()
+        assert self._answer.headers["Content-Type"] == "text/event-stream"
+
+    def next(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        while line := self._answer.readline().decode().rstrip("\n"):
+            name, _, value = line.partition(": ")
+            found[name] = value
+        return found
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "unit.res").write_text(UNIT)
+    path = tmp_path / "net.res"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.fixture
+def server(file: Path) -> Iterator[LiveView]:
+    live = LiveView(Follower(lambda: (resdsl.load(file),), [file]), 0)
+    thread = threading.Thread(target=live.run)
+    thread.start()
+    yield live
+    live.shutdown()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def get(server: LiveView, path: str, host: str = "") -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def network(server: LiveView) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(get(server, "/data.json")[1])["networks"][0]
+    return found
+
+
+def weights(server: LiveView) -> int:
+    found = network(server)
+    count: int = found["pieces"][found["root"]]["cost"][0]
+    return count
+
+
+def test_a_file_that_is_saved_is_told_and_drawn(server: LiveView, file: Path) -> None:
+    events = Events(server, server.follower.state.version)
+    assert weights(server) == 4 * 3 * 9
+    file.write_text(GOOD.replace("unit(4)", "unit(5)"))
+    assert events.next()["event"] == "network"
+    assert weights(server) == 5 * 3 * 9
+
+
+def test_a_used_file_is_followed_too(server: LiveView, file: Path) -> None:
+    events = Events(server, server.follower.state.version)
+    file.with_name("unit.res").write_text(UNIT.replace("3x3", "1x1"))
+    assert events.next()["event"] == "network"
+    assert weights(server) == 4 * 3
+
+
+def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, file: Path) -> None:
+    events = Events(server, server.follower.state.version)
+    file.write_text(GOOD.replace("unit(4)", "unti(4)"))
+    told = events.next()
+    assert told["event"] == "mistakes"
+    assert "`unti`" in json.loads(told["data"])
+    assert weights(server) == 4 * 3 * 9
+    # A page that is opened now hears of them at once.
+    assert Events(server, told["id"]).next()["event"] == "mistakes"
+    file.write_text(GOOD)
+    assert events.next()["event"] == "network"
+
+
+def test_a_file_that_is_gone_for_a_while_is_waited_for(server: LiveView, file: Path) -> None:
+    events = Events(server, server.follower.state.version)
+    file.unlink()
+    assert events.next()["event"] == "mistakes"
+    file.write_text(GOOD)
+    assert events.next()["event"] == "network"
+
+
+def test_a_server_may_begin_with_a_broken_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.res"
+    path.write_text("model net { conv( }")
+    state = Follower(lambda: (resdsl.load(path),), [path]).state
+    assert state.data["networks"] == []
+    assert "error" in state.mistakes
+
+
+def test_other_names_of_this_machine_are_refused(server: LiveView) -> None:
+    # DNS rebinding: a page from elsewhere whose name leads here.
+    assert get(server, "/data.json", host="evil.example")[0] == 403
+    assert get(server, "/data.json", host=f"localhost:{server.server_port}")[0] == 200
+
+
+def test_there_is_nothing_but_the_page(server: LiveView) -> None:
+    assert get(server, "/../net.res")[0] == 404
+    assert get(server, "/favicon.ico")[0] == 204
+    assert "EventSource" in get(server, "/")[1]
+
+
+@pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium is installed here")
+def test_the_page_changes_in_the_browser(server: LiveView, file: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(server.url)
+        assert browser.run("document.querySelectorAll('.box').length") > 1
+        file.write_text(GOOD.replace("unit(4)", "unti(4)"))
+        browser.wait("!document.getElementById('trouble').hidden")
+        assert "unti" in browser.run("document.querySelector('#trouble pre').textContent")
+        assert "3x3 conv, 4" in browser.run("document.querySelector('.picture').textContent")
+        file.write_text(GOOD.replace("unit(4)", "unit(6)"))
+        browser.wait("document.getElementById('trouble').hidden")
+        browser.settle()
+        assert "3x3 conv, 6" in browser.run("document.querySelector('.picture').textContent")
+        assert browser.complaints == []
