@@ -25,14 +25,16 @@ class CropPixels(Operator):
         return x.with_shape(batch, self.size, self.size, channels)
 
     def lower(self, to: Lowering) -> None:
-        size, axes, two, zero = (to.integers(values) for values in ((self.size,), (1, 2), (2,), (0,)))
+        size, axes, two = (to.integers(values) for values in ((self.size,), (1, 2), (2,)))
         x = to.input
         sides = to("Shape", x, start=1, end=3)
+        excess = to("Sub", sides, size)
         if not self.fits:
+            zero = to.integers((0,))
             missing = to("Max", to("Sub", size, sides), zero)
             before = to("Div", missing, two)
             x = to("Pad", x, to("Concat", before, to("Sub", missing, before), axis=0), None, axes, mode="constant")
-        excess = to("Sub", sides, size) if self.fits else to("Max", to("Sub", sides, size), zero)
+            excess = to("Max", excess, zero)
         half = to("Div", excess, two)
         # 2 * half + 1 over two is rounded to even: up where `half` is odd.
         start = to("Add", half, to("Mul", to("Mod", excess, two), to("Mod", half, two)))

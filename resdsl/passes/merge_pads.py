@@ -1,0 +1,105 @@
+"""Leave padding to the windows that read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resdsl.ir.graph import Graph, Node
+from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.types import Sides, Size, TensorType
+from resdsl.ops.avgpool import AvgPool
+from resdsl.ops.conv import Conv
+from resdsl.ops.maxpool import MaxPool
+from resdsl.ops.pad import Pad
+from resdsl.ops.relu import Relu
+from resdsl.ops.relu6 import Relu6
+from resdsl.ops.sigmoid import Sigmoid
+from resdsl.ops.windows import sides
+from resdsl.passes.readers import Readers
+from resdsl.passes.rebuild import Changes, rebuild
+
+_NEVER_NEGATIVE = (Relu, Relu6, Sigmoid)
+
+
+def merge_pads(graph: Graph) -> Graph:
+    """Take a ``pad`` into all that read it, which then pad by the sum of both:
+
+    - ``conv``: ``p' = p + q``, where the pad's value is 0, what a convolution pads with;
+    - ``avgpool``: likewise, and the zeros count (``count_pad``), as they did when they were pixels. Only where the
+      pool's own padding counts too or is none, and not with ``ceil``, which counts pixels of the padded image;
+    - ``maxpool``: where the pad's value is 0 and no pixel is negative (it comes of a ``relu``, ``relu6`` or
+      ``sigmoid``): a zero then wins as seldom as the ``-inf`` that a pool pads with. Every window must have a pixel;
+    - ``pad``: ``p' = p + q`` of equal values.
+
+    A ``pad`` of nothing goes. Refused: a pad of channels, but for one into another; of another value; one that is an
+    output, or that any reader cannot take; padding wider than a pool's window.
+    """
+    # Each round takes the pads in whose readers no pad has been merged yet: chains need several.
+    while (changes := _round(graph)) is not None:
+        graph = rebuild(graph, changes)
+    return graph
+
+
+def _round(graph: Graph) -> Changes | None:
+    readers = Readers(graph)
+    gone: dict[int, int | None] = {}
+    operators: dict[int, Operator] = {}
+    for node in graph.nodes:
+        pad = node.operator
+        if not isinstance(pad, Pad) or node.index in operators:
+            continue
+        if not any((*pad.sides, pad.before, pad.after)):
+            gone[node.index] = node.inputs[0]
+            continue
+        behind = readers.all(node)
+        merged = [_merged(graph, node, pad, reader) for reader in behind if reader.index not in operators]
+        taken = [operator for operator in merged if operator is not None]
+        if behind and len(taken) == len(behind):
+            gone[node.index] = node.inputs[0]
+            operators.update(zip((reader.index for reader in behind), taken, strict=True))
+    return Changes(gone, operators, {}) if gone else None
+
+
+def _merged(graph: Graph, node: Node, pad: Pad, reader: Node) -> Operator | None:
+    """The reader's operator that reads what the pad reads; ``None`` where there is none that does the same."""
+    source = graph.nodes[node.inputs[0]]
+    operator = reader.operator
+    merged: Operator | None
+    match operator:
+        case Pad():
+            merged = _of_pad(pad, operator)
+        case Conv() if _is_border(pad):
+            own = sides(operator.pad, node.type, operator.kernel, operator.stride, operator.dilation)
+            merged = replace(operator, pad=_sum(pad.sides, own))
+        case AvgPool(kernel=Size() as kernel) if _is_border(pad) and not operator.ceil:
+            own = sides(operator.pad, node.type, kernel, operator.stride, Size(1, 1))
+            counts = operator.count_pad or not any(own)
+            merged = replace(operator, pad=_sum(pad.sides, own), count_pad=True) if counts else None
+        case MaxPool(kernel=Size() as kernel) if _is_border(pad) and isinstance(source.operator, _NEVER_NEGATIVE):
+            own = sides(operator.pad, node.type, kernel, operator.stride, operator.dilation)
+            merged = replace(operator, pad=_sum(pad.sides, own)) if not operator.ceil else None
+        case _:
+            merged = None
+    return merged if merged is not None and _gives(merged, source.type, reader.type) else None
+
+
+def _of_pad(first: Pad, second: Pad) -> Pad | None:
+    if first.value != second.value:
+        return None
+    return Pad(_sum(first.sides, second.sides), first.before + second.before, first.after + second.after, first.value)
+
+
+def _is_border(pad: Pad) -> bool:
+    """Whether it puts zeros around images and nothing else."""
+    return pad.value == 0 and not pad.before and not pad.after
+
+
+def _sum(one: Sides, other: Sides) -> Sides:
+    return Sides(*(a + b for a, b in zip(one, other, strict=True)))
+
+
+def _gives(operator: Operator, x: TensorType, result: TensorType) -> bool:
+    try:
+        return operator.infer(x) == result
+    except Refusal:
+        return False
