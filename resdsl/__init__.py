@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source
+    from resdsl.driver.bench import bench
+    from resdsl.driver.compare import compare
     from resdsl.driver.compile import Compiled
+    from resdsl.driver.doctor import doctor
+    from resdsl.driver.evaluate import evaluate
     from resdsl.driver.fixing import fix
     from resdsl.driver.listing import Shipped, specs
-    from resdsl.driver.predict import predict
+    from resdsl.driver.predict import predict, predict_to
     from resdsl.driver.review import diff
     from resdsl.driver.specification import Specification, load, loads
     from resdsl.driver.weights import read_weights
@@ -38,11 +42,16 @@ _HOMES = {
     "Shipped": "resdsl.driver.listing",
     "Source": "resdsl.diagnostics",
     "Specification": "resdsl.driver.specification",
+    "bench": "resdsl.driver.bench",
+    "compare": "resdsl.driver.compare",
     "diff": "resdsl.driver.review",
+    "doctor": "resdsl.driver.doctor",
     "fix": "resdsl.driver.fixing",
     "load": "resdsl.driver.specification",
     "loads": "resdsl.driver.specification",
+    "evaluate": "resdsl.driver.evaluate",
     "predict": "resdsl.driver.predict",
+    "predict_to": "resdsl.driver.predict",
     "read_weights": "resdsl.driver.weights",
     "specs": "resdsl.driver.listing",
 }
@@ -57,11 +66,16 @@ __all__ = [
     "Source",
     "Specification",
     "__version__",
+    "bench",
+    "compare",
     "diff",
+    "doctor",
+    "evaluate",
     "fix",
     "load",
     "loads",
     "predict",
+    "predict_to",
     "read_weights",
     "specs",
 ]

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "compile": Entry("compile", "Build", "a specification to an ONNX file"),
     "weights": Entry("weights", "Build", "write the weights of a model to a file of their own"),
     "predict": Entry("predict", "Run", "classify pictures with a compiled model"),
+    "evaluate": Entry("evaluate", "Run", "how often a model is right, and what it takes for what"),
     "bench": Entry("bench", "Run", "how fast models run, side by side, and where the time goes"),
     "compare": Entry("compare", "Run", "whether two models compute the same, and where they part"),
     "doctor": Entry("doctor", "Run", "what runs models on this machine, and how to mend what does not"),

@@ -9,36 +9,28 @@ from pathlib import Path
 import click
 
 from resdsl.cli.device_options import device_options
+from resdsl.cli.image_options import image_options, require_use, say_what_runs
 from resdsl.cli.options import speaking, specification_options
 from resdsl.cli.rows import Failures, JsonRows, PrintedRows, progress_of
 from resdsl.cli.terminal import Terminal
-from resdsl.driver.metadata import weights_are_random
-from resdsl.driver.models import Build, is_specification
-from resdsl.driver.predict import Asked, opened, predict, predict_to
+from resdsl.driver.models import Build
+from resdsl.driver.predict import Asked, opened, predict, write_rows
 from resdsl.elaborate import Limits
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.formats import FORMATS, LINES
-from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.rows import Row
 from resdsl.runtime.session import Session
 from resdsl.runtime.sinks import format_of, lines_of
 
 
-def sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
-    """``224,256,384``"""
-    parts = [] if value is None else [part.strip() for part in value.split(",")]
-    for part in parts:
-        if not (part.isascii() and part.isdigit() and int(part) > 0):
-            raise click.BadParameter(f"'{part}' is not a size in pixels; write them as 224,256,384", ctx, option)
-    return tuple(map(int, parts))
-
-
 @click.command("predict", short_help="classify pictures with a compiled model")
 @click.argument("network", metavar="MODEL")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=5, help="How many classes to tell (5).")
-@click.option("--output", metavar="NAME", help="Instead of classes, the values of this output: features, embeddings.")
+@click.option(
+    "--output", metavar="NAME", help="Instead of classes, the values of this output or layer: features, embeddings."
+)
 @click.option("-o", "--output-file", "target", metavar="FILE", help="Where rows go; it appears once all are there.")
 @click.option(
     "--format",
@@ -48,27 +40,7 @@ def sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tup
 )
 @click.option("--resume", is_flag=True, help="Go on with FILE where a run was cut off; for jsonl and csv.")
 @click.option("-0", "--null", is_flag=True, help="The paths on standard input are each ended by a zero byte.")
-@click.option("--batch", "batch_size", type=click.IntRange(1), default=8, help="Images at once (8).")
-@click.option("--readers", type=click.IntRange(1), help="Threads that read images: as many as processors, at most 8.")
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(1),
-    default=MAX_PIXELS,
-    help=f"Refuse images with more; each reader may need 4 bytes a pixel ({MAX_PIXELS:_}).",
-)
-@click.option(
-    "--crops",
-    type=click.Choice(["1", "10"]),
-    default="1",
-    help="10: average over the centre, the corners and their mirror images, as papers test.",
-)
-@click.option(
-    "--scales",
-    metavar="SIZES",
-    callback=sizes,
-    help="Average over the whole image at these short sides (224,256,384,480,640), for a model of open input size.",
-)
-@click.option("--weights", metavar="FILE", help="For a specification: the checkpoint that it is compiled with.")
+@image_options
 @device_options()
 @specification_options
 @speaking
@@ -85,7 +57,7 @@ def command(
     batch_size: int,
     readers: int | None,
     max_pixels: int,
-    crops: str,
+    crops: int,
     scales: tuple[int, ...],
     weights: str | None,
     device: DeviceOptions,
@@ -111,7 +83,7 @@ def command(
         top=top,
         output=output,
         batch_size=batch_size,
-        crops=int(crops),
+        crops=crops,
         scales=scales,
         readers=readers,
         null=null,
@@ -121,29 +93,11 @@ def command(
     if resume and file is None:
         raise click.UsageError("--resume goes on with a file: name it with --output-file")
     form = format_of(file, kind, output)
-    with opened(network, device=device, build=build) as (session, compiled):
+    with opened(network, device=device, build=build, output=output) as (session, compiled):
         say_what_runs(terminal, network, session)
         if file is None:
             return _to_stdout(terminal, session, images, form, asked)
         return _to_file(terminal, (session, compiled), images, file, form, asked, resume=resume)
-
-
-def require_use(network: str, build: Build) -> None:
-    """Refuse options of specifications for a model that is compiled already."""
-    if is_specification(network):
-        return
-    said = {"--weights": build.weights, "--set": build.arguments, "--model": build.model, "--input": build.input_shape}
-    for option, value in said.items():
-        if value:
-            raise click.UsageError(f"{option} is for specifications, and {network} is compiled already")
-
-
-def say_what_runs(terminal: Terminal, network: str, session: Session) -> None:
-    """Tell which device runs the model and why, and whether what comes out can mean anything."""
-    terminal.say(f"{network} on {session.device}: {session.reason}")
-    if weights_are_random(session.metadata):
-        way = "name them with" if is_specification(network) else "compile it with"
-        terminal.say(f"its weights are random, so the classes mean nothing: {way} --weights FILE")
 
 
 def _to_stdout(terminal: Terminal, session: Session, images: tuple[str, ...], form: str, asked: Asked) -> int:
@@ -191,7 +145,7 @@ def _to_file(
             progress(done)
 
         try:
-            written = predict_to(file, model, images, format=form, resume=resume, each=each, **asked)
+            written = write_rows(file, *model, images, format=form, resume=resume, each=each, **asked)
         except KeyboardInterrupt:
             if begun and form in LINES:
                 terminal.say(f"\nstopped after {begun:,} images; the same command with --resume goes on")

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict, Unpack
 
+from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.suggest import closest
 from resdsl.driver.models import Build, built
 from resdsl.files import OutputError
 from resdsl.runtime.device import DeviceOptions
@@ -20,6 +22,8 @@ from resdsl.runtime.rows import Row
 from resdsl.runtime.session import Session, open_session
 from resdsl.runtime.sinks import format_of, sink
 from resdsl.runtime.sources import Source
+
+FOLDER_ENTRY = "session.model_external_initializers_file_folder_path"
 
 
 class Asked(TypedDict, total=False):
@@ -69,9 +73,10 @@ def predict(
     ``resdsl.runtime.sources.items_of``); an image that cannot be read is a ``Failure``, and the others go on. They are
     read in ``readers`` threads while the model runs ``batch_size`` of them at once, and few are in memory at a time.
 
-    A row has the ``top`` classes, or with ``output`` the values of that output of the model. ``crops = 10`` averages
-    over the centre and the corners of the image and their mirror images; ``scales`` over the whole image, resized so
-    that its short side has each of these lengths in turn, for a model whose input leaves height and width open.
+    A row has the ``top`` classes, or with ``output`` the values of that output of the model, or of a value inside it.
+    ``crops = 10`` averages over the centre and the corners of the image and their mirror images; ``scales`` over the
+    whole image, resized so that its short side has each of these lengths in turn, for a model whose input leaves
+    height and width open.
 
     ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``tensorrt``, or ``DeviceOptions``, which say more; one
     that cannot be used is an error, never replaced.
@@ -83,7 +88,8 @@ def predict(
     if isinstance(model, Session):
         return predict_with(model, images, **asked)
     build = Build(weights=weights, arguments=set)
-    with opened(model, device=device, threads=threads, build=build) as (session, _):
+    output = asked.get("output")
+    with opened(model, device=device, threads=threads, build=build, output=output) as (session, _):
         return predict_with(session, images, **asked)
 
 
@@ -94,16 +100,76 @@ def opened(
     device: str | DeviceOptions = "auto",
     threads: int | None = None,
     build: Build | None = None,
+    output: str | None = None,
 ) -> Iterator[tuple[Session, Path]]:
-    """A session for an ONNX file or a specification, and the file, which is gone afterwards if it was compiled."""
+    """A session for an ONNX file or a specification, and the file, which is gone afterwards if it was compiled.
+
+    Where ``output`` is the name of a value inside of the model (``flatten``, ``layer3.5.add``), the session has it
+    among its outputs. Raises ``RunProblem`` where there is no such value, and as ``predict``.
+    """
     name = os.fspath(model)
     with built([(name, build or Build())]) as (contender,):
-        yield open_session(contender.file, device=device, threads=threads, name=name), contender.file
+        session = open_session(contender.file, device=device, threads=threads, name=name)
+        if output is not None and all(port.name != output for port in session.outputs):
+            # From memory, ONNX Runtime does not know where a file of weights lies.
+            entries = {FOLDER_ENTRY: os.fspath(contender.file.resolve().parent)}
+            exposed = _exposing(contender.file, name, output)
+            session = open_session(exposed, device=device, threads=threads, name=name, entries=entries)
+        yield session, contender.file
+
+
+def _exposing(file: Path, name: str, output: str) -> bytes:
+    """The model with one of its values as another output."""
+    from resdsl.backends.onnx.expose import Outline  # noqa: PLC0415  most runs need no onnx
+
+    outline = Outline(file)
+    if output not in outline.values:
+        near = closest(output, outline.values)
+        flat = [value for value, made in outline.values.items() if made.op == "Flatten"][-1:]
+        outputs = ", ".join(f"`{value}`" for value, made in outline.values.items() if made.is_output)
+        raise RunProblem.of(
+            catalogue.NO_SUCH_OUTPUT,
+            f"`{name}` has no output `{output}`, and no value inside is called so",
+            helps=(
+                *((f"did you mean `{near}`?",) if near else ()),
+                *((f"its features are `{flat[0]}`",) if flat and flat[0] != near else ()),
+                f"its outputs are {outputs}",
+            ),
+        )
+    return outline.exposing([output])
 
 
 def predict_to(
     target: str | os.PathLike[str],
-    model: tuple[Session, Path],
+    model: str | os.PathLike[str],
+    images: Source | Iterable[Source],
+    *,
+    device: str | DeviceOptions = "auto",
+    threads: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    set: Mapping[str, object] = MappingProxyType({}),
+    format: str | None = None,
+    resume: bool = False,
+    **asked: Unpack[Asked],
+) -> Written:
+    """Write the rows of ``predict`` to a file, which has its name once all are in it.
+
+    ``format`` is ``jsonl``, ``csv``, ``parquet``, ``npy`` (features alone) or ``text``; what ``target`` ends with, if
+    not said. With ``resume`` a file of lines goes on with what a run that was cut off has left beside it, and one that
+    is complete stays. That needs the same model, options and images.
+
+    Raises ``RunProblem`` where it cannot go on, where the format cannot, or the file cannot be written, and as
+    ``predict``.
+    """
+    build = Build(weights=weights, arguments=set)
+    with opened(model, device=device, threads=threads, build=build, output=asked.get("output")) as (session, file):
+        return write_rows(Path(target), session, file, images, format=format, resume=resume, **asked)
+
+
+def write_rows(
+    target: Path,
+    session: Session,
+    model: Path,
     images: Source | Iterable[Source],
     *,
     format: str | None = None,
@@ -111,23 +177,14 @@ def predict_to(
     each: Callable[[Row, int], None] = lambda _row, _done: None,
     **asked: Unpack[Asked],
 ) -> Written:
-    """Write the rows of ``predict`` to a file, which has its name once all are in it.
-
-    ``format`` is ``jsonl``, ``csv``, ``parquet``, ``npy`` (features alone) or ``text``; what ``target`` ends with, if
-    not said. ``model`` is what ``opened`` gives. ``each`` is told every new row, and how many there are.
-
-    With ``resume`` a file of lines goes on with what a run that was cut off has left beside it, and one that is
-    complete stays. That needs the same model, options and images. Raises ``RunProblem`` where it cannot go on, where
-    the format cannot, or the file cannot be written, and as ``predict``.
-    """
-    session, file = model
-    path, output, top = Path(target), asked.get("output"), asked.get("top", 5)
-    kind = format_of(path, format, output)
+    """As ``predict_to``, with a session that is open on the file ``model``. ``each`` is told rows and their number."""
+    output, top = asked.get("output"), asked.get("top", 5)
+    kind = format_of(target, format, output)
     shape = next((port.shape for port in session.outputs if port.name == output), ())
     settings = [asked.get(name) for name in ("output", "crops", "scales", "max_pixels")]
-    digest = digest_of(file, kind, top, *settings)
+    digest = digest_of(model, kind, top, *settings)
     try:
-        with sink(path, kind, top=top, output=output, shape=shape, digest=digest, resume=resume) as rows:
+        with sink(target, kind, top=top, output=output, shape=shape, digest=digest, resume=resume) as rows:
             resumed = rows.done
             with closing(predict_with(session, images, select=rows.skip, **asked)) as found:
                 for row in found:
@@ -135,4 +192,4 @@ def predict_to(
                     each(row, rows.done)
     except OutputError as error:
         raise RunProblem(error.diagnostic) from None
-    return Written(path, kind, rows.done, rows.failed, resumed)
+    return Written(target, kind, rows.done, rows.failed, resumed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
@@ -17,3 +18,11 @@ def read_labels(name: str) -> tuple[str, ...]:
     if name not in label_sets():
         raise KeyError(name)
     return tuple((_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines())
+
+
+def synsets_of(labels: Sequence[str]) -> tuple[str, ...]:
+    """The WordNet identifiers of these classes, by index (``n01440764``), if they are those of a set that has them."""
+    for file in sorted(_FOLDER.glob("*.synsets")):
+        if read_labels(file.stem) == tuple(labels):
+            return tuple(file.read_text(encoding="utf-8").split())
+    return ()

@@ -92,7 +92,12 @@ def _file(name: str) -> Iterator[Item]:
         except RunProblem as problem:
             yield _none(name, problem.diagnostic)
     else:
-        yield Item(name, partial(_load, name))
+        yield file_item(name)
+
+
+def file_item(name: str) -> Item:
+    """The image file of that name."""
+    return Item(name, partial(_load, name))
 
 
 def _load(name: str, max_pixels: int) -> Image.Image:

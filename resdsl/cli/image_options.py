@@ -1,0 +1,75 @@
+"""The options that say how images are read and seen, for every command that looks at many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from resdsl.cli.terminal import Terminal
+from resdsl.driver.metadata import weights_are_random
+from resdsl.driver.models import Build, is_specification
+from resdsl.runtime.images import MAX_PIXELS
+from resdsl.runtime.session import Session
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def image_options(function: Function) -> Function:
+    """``--batch``, ``--readers``, ``--max-pixels``, ``--crops``, ``--scales``; and ``--weights`` for specifications."""
+    decorators = (
+        click.option("--batch", "batch_size", type=click.IntRange(1), default=8, help="Images at once (8)."),
+        click.option(
+            "--readers", type=click.IntRange(1), help="Threads that read images: as many as processors, at most 8."
+        ),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(1),
+            default=MAX_PIXELS,
+            help=f"Refuse images with more; each reader may need 4 bytes a pixel ({MAX_PIXELS:_}).",
+        ),
+        click.option(
+            "--crops",
+            type=click.Choice(["1", "10"]),
+            callback=lambda _ctx, _option, value: int(value),
+            default="1",
+            help="10: average over the centre, the corners and their mirror images, as papers test.",
+        ),
+        click.option(
+            "--scales",
+            metavar="SIZES",
+            callback=_sizes,
+            help="Average over the whole image at these short sides (224,256,384,480,640); the input's size is open.",
+        ),
+        click.option("--weights", metavar="FILE", help="For a specification: the checkpoint it is compiled with."),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
+    parts = [] if value is None else [part.strip() for part in value.split(",")]
+    for part in parts:
+        if not (part.isascii() and part.isdigit() and int(part) > 0):
+            raise click.BadParameter(f"'{part}' is not a size in pixels; write them as 224,256,384", ctx, option)
+    return tuple(map(int, parts))
+
+
+def require_use(network: str, build: Build) -> None:
+    """Refuse options of specifications for a model that is compiled already."""
+    if is_specification(network):
+        return
+    said = {"--weights": build.weights, "--set": build.arguments, "--model": build.model, "--input": build.input_shape}
+    for option, value in said.items():
+        if value:
+            raise click.UsageError(f"{option} is for specifications, and {network} is compiled already")
+
+
+def say_what_runs(terminal: Terminal, network: str, session: Session) -> None:
+    """Tell which device runs the model and why, and whether what comes out can mean anything."""
+    terminal.say(f"{network} on {session.device}: {session.reason}")
+    if weights_are_random(session.metadata):
+        way = "name them with" if is_specification(network) else "compile it with"
+        terminal.say(f"its weights are random, so the classes mean nothing: {way} --weights FILE")
