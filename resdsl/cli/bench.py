@@ -160,11 +160,30 @@ def _share(speed: float | None, most: float | None) -> str:
 
 
 def _below(found: Sequence[Measured]) -> Iterator[str]:
-    for device in dict.fromkeys(one.device for one in found):
-        peaks = dict.fromkeys((one.threads, one.peak) for one in found if one.device == device and one.peak)
-        told = ", ".join(f"{most / 1e9:.1f} GMAC/s with {count} threads" for count, most in peaks if most)
-        yield f"on {device}; a product of large matrices: {told.replace(' 1 threads', ' 1 thread')}"
-    yield f"runs of each: {', '.join(str(rounds) for rounds in dict.fromkeys(one.rounds for one in found))}"
+    for (device, reason), on in _grouped(found).items():
+        yield f"on {device}: {reason}"
+        placed = {one.model: one.placement for one in on if len(one.placement) > 1}
+        for model, placement in placed.items():
+            yield f"nodes of {model}: {', '.join(f'{count} on {name}' for name, count in placement.items())}"
+        peaks: dict[int, float] = {}
+        for one in on:
+            peaks[one.threads] = max(peaks.get(one.threads, 0.0), one.peak or 0.0)
+        told = ", ".join(f"{most / 1e9:.1f} GMAC/s with {_threads(count)}" for count, most in peaks.items() if most)
+        if told:
+            yield f"a product of large matrices: {told}"
+    rounds = ", ".join(str(rounds) for rounds in dict.fromkeys(one.rounds for one in found))
+    yield f"runs of each: {rounds}"
+
+
+def _grouped(found: Sequence[Measured]) -> dict[tuple[str, str], list[Measured]]:
+    groups: dict[tuple[str, str], list[Measured]] = {}
+    for one in found:
+        groups.setdefault((one.device, one.reason), []).append(one)
+    return groups
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
 
 
 def _data(measured: Measured) -> dict[str, object]:

@@ -97,6 +97,8 @@ def command(
         terminal.data(_data(found))
     else:
         told = [_side(side, on) for side, on in zip(sides, found.devices, strict=True)]
+        for on, why in dict.fromkeys(zip(found.devices, found.reasons, strict=True)):
+            terminal.say(f"on {on}: {why}")
         color = colored(sys.stdout, terminal.color)
         rows = [_row(one) for one in _shown(found, everything)]
         inputs = ", ".join(f"{name} {list(shape)}" for name, shape in found.inputs.items())
@@ -142,6 +144,7 @@ def _data(found: Comparison) -> dict[str, object]:
         "agrees": found.first is None,
         "first": found.first.name if found.first else None,
         "devices": list(found.devices),
+        "reasons": list(found.reasons),
         "inputs": {name: list(shape) for name, shape in found.inputs.items()},
         "values": [{**dataclasses.asdict(one), "departs": one.departs} for one in found.differences],
     }

@@ -43,8 +43,8 @@ def bench(
     """
     options = DeviceOptions(device) if isinstance(device, str) else device
     plan = replace(plan or Plan(), product=_product)
-    with built([(os.fspath(model), build or Build()) for model in models]) as contenders:
-        yield from bench_models(contenders, plan, device=options, started=started)
+    with built([(os.fspath(model), build or Build()) for model in models]) as files:
+        yield from bench_models(files, plan, device=options, started=started)
 
 
 def profile(
@@ -60,10 +60,10 @@ def profile(
 
     ``size`` is their height and width where the model leaves it open. Raises as ``bench`` does.
     """
-    with built([(os.fspath(model), build or Build())]) as (contender,):
-        session = open_session(contender.file, device=device, name=contender.name)
+    with built([(os.fspath(model), build or Build())]) as (one,):
+        session = open_session(one.file, device=device, name=one.name)
         feeds = random_inputs(session, batch=batch, size=size, seed=0)
-        return profile_model(contender.file, feeds, device=device, runs=runs, name=contender.name)
+        return profile_model(one.file, feeds, device=device, runs=runs, name=one.name)
 
 
 def peak(device: str | DeviceOptions = "auto") -> float:

@@ -14,20 +14,17 @@ import numpy.typing as npt
 from resdsl.backends.onnx.expose import Outline, same_values
 from resdsl.diagnostics import catalogue
 from resdsl.driver.models import Build, built
-from resdsl.runtime.bench import Contender
 from resdsl.runtime.compare import Difference, Named, Tolerance, differences
 from resdsl.runtime.device import DeviceOptions
-from resdsl.runtime.files import require_file
+from resdsl.runtime.files import ModelFile, require_file
 from resdsl.runtime.images import load_image
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import prepare
 from resdsl.runtime.problem import RunProblem
-from resdsl.runtime.session import Session, open_session
+from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
 
 Array = npt.NDArray[Any]
-
-_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +38,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The values that both models have, in the order in which the first makes them; the devices that ran them."""
+    """The values that both models have, in the order in which the first makes them.
+
+    ``devices`` ran the two models, for these ``reasons``; ``inputs`` are the shapes of what they were given.
+    """
 
     differences: tuple[Difference, ...]
     devices: tuple[str, str]
+    reasons: tuple[str, str]
     inputs: Mapping[str, tuple[int, ...]]
 
     @property
@@ -78,8 +79,8 @@ def compare(
         sessions = (_open(one, a.device), _open(other, b.device))
         feeds = _inputs(sessions[0], images, batch, size, seed)
         outlines = (_outline(one), _outline(other))
-        pairs = list(dict.fromkeys(same_values(*outlines)))
-        named = [Named(ours.name, theirs.name, ours.op, ours.is_output) for ours, theirs in pairs]
+        pairs = dict.fromkeys(same_values(*outlines))
+        named = [Named(value.name, same.name, value.op, value.is_output) for value, same in pairs]
         if not named:
             raise RunProblem.of(
                 catalogue.NOT_COMPARABLE,
@@ -98,14 +99,15 @@ def compare(
     order = {value.a: place for place, value in enumerate(named)}
     found.sort(key=lambda difference: order[difference.name])
     shapes = {name: array.shape for name, array in feeds.items()}
-    return Comparison(tuple(found), (str(sessions[0].device), str(sessions[1].device)), shapes)
+    ours, theirs = sessions
+    return Comparison(tuple(found), (str(ours.device), str(theirs.device)), (ours.reason, theirs.reason), shapes)
 
 
-def _open(model: Contender, device: DeviceOptions) -> Session:
+def _open(model: ModelFile, device: DeviceOptions) -> Session:
     return open_session(model.file, device=device, name=model.name)
 
 
-def _outline(model: Contender) -> Outline:
+def _outline(model: ModelFile) -> Outline:
     try:
         return Outline(model.file)
     except ValueError:
@@ -114,9 +116,9 @@ def _outline(model: Contender) -> Outline:
         ) from None
 
 
-def _exposed(model: Contender, outline: Outline, names: Sequence[str], device: DeviceOptions) -> Session:
+def _exposed(model: ModelFile, outline: Outline, names: Sequence[str], device: DeviceOptions) -> Session:
     # From memory, ONNX Runtime does not know where a file of weights lies.
-    entries = {_FOLDER: os.fspath(model.file.resolve().parent)}
+    entries = {WEIGHTS_FOLDER: os.fspath(model.file.resolve().parent)}
     return open_session(outline.exposing(dict.fromkeys(names)), device=device, name=model.name, entries=entries)
 
 

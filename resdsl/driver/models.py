@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from resdsl.driver.specification import load
 from resdsl.elaborate import Limits
-from resdsl.runtime.bench import Contender
+from resdsl.runtime.files import ModelFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,21 @@ class Build:
 
 
 @contextmanager
-def built(sources: Sequence[tuple[str, Build]]) -> Iterator[list[Contender]]:
+def built(sources: Sequence[tuple[str, Build]]) -> Iterator[list[ModelFile]]:
     """The models under the names that they were given; what was compiled is gone afterwards.
 
     Raises ``CompileError`` for a specification that has mistakes.
     """
     with TemporaryDirectory(prefix="resdsl-") as folder:
-        contenders = []
+        models = []
         for number, (source, build) in enumerate(sources):
             if is_specification(source):
                 file = Path(folder) / f"{number}.onnx"
                 _compile(source, file, build)
-                contenders.append(Contender(source, file))
+                models.append(ModelFile(source, file))
             else:
-                contenders.append(Contender(source, Path(source)))
-        yield contenders
+                models.append(ModelFile(source, Path(source)))
+        yield models
 
 
 def is_specification(source: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from resdsl.diagnostics import catalogue
 from resdsl.runtime.binding import Binding
 from resdsl.runtime.device import DeviceOptions, nvidia_driver, parse_device
+from resdsl.runtime.files import ModelFile
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.memory import peak_memory
 from resdsl.runtime.problem import RunProblem
@@ -35,14 +35,6 @@ _IN_TURNS = {"session.force_spinning_stop": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
-    """A model to be measured; ``name`` is what the results call it."""
-
-    name: str
-    file: Path
-
-
-@dataclass(frozen=True, slots=True)
 class Spread:
     """The median, and between which two the middle half lies."""
 
@@ -60,6 +52,7 @@ class Spread:
 class Measured:
     """One model at one batch size and number of threads. Times are in seconds, of a whole batch.
 
+    ``device`` ran it, for the ``reason``, and gave each provider of ONNX Runtime so many nodes (``placement``).
     ``load`` is how long it took to open the model, ``first`` its first run at this batch size; the percentiles are of
     ``rounds`` runs after the warm-up, which had their inputs and outputs where the model runs. ``memory`` is what
     ``peak_memory`` says. ``ratio`` is how long it takes for each second of the first model, pair by pair.
@@ -70,6 +63,8 @@ class Measured:
 
     model: str
     device: str
+    reason: str
+    placement: Mapping[str, int]
     batch: int
     threads: int
     load: float
@@ -111,7 +106,7 @@ class Plan:
 
 
 def bench(
-    contenders: Sequence[Contender],
+    models: Sequence[ModelFile],
     plan: Plan,
     *,
     device: DeviceOptions,
@@ -125,11 +120,11 @@ def bench(
     for threads in plan.threads:
         options = replace(device, threads=threads)
         started(f"loading, {threads or processor().threads} threads")
-        models = _loaded(contenders, options)
+        loaded = _loaded(models, options)
         product = None if plan.product is None else Product(plan.product, options)
         for batch in plan.batches:
             started(f"batch {batch}, {threads or processor().threads} threads")
-            yield from _measured(models, batch, plan, product)
+            yield from _measured(loaded, batch, plan, product)
 
 
 class Product:
@@ -157,7 +152,7 @@ class Product:
 class _Loaded:
     """A model in memory. ``seconds`` is how long it takes to open."""
 
-    contender: Contender
+    model: ModelFile
     options: DeviceOptions
     session: Session
     seconds: float
@@ -178,23 +173,23 @@ class _Ready:
         feeds = random_inputs(loaded.session, batch=batch, size=plan.size, seed=plan.seed)
         binding = loaded.session.bind(feeds)
         first = _timed(loaded.session, binding)
-        memory = peak_memory(loaded.contender.file, loaded.options, batch=batch, size=plan.size)
+        memory = peak_memory(loaded.model.file, loaded.options, batch=batch, size=plan.size)
         return cls(loaded, binding, first, memory, _macs(loaded, feeds, batch))
 
 
-def _loaded(contenders: Sequence[Contender], options: DeviceOptions) -> list[_Loaded]:
+def _loaded(models: Sequence[ModelFile], options: DeviceOptions) -> list[_Loaded]:
     """The models, each opened several times in turns; the last session of each stays."""
-    times: list[list[float]] = [[] for _ in contenders]
+    times: list[list[float]] = [[] for _ in models]
     for _ in range(_LOADS):
         sessions = []
-        for contender, taken in zip(contenders, times, strict=True):
+        for model, taken in zip(models, times, strict=True):
             start = time.perf_counter()
-            sessions.append(open_session(contender.file, device=options, name=contender.name, entries=_IN_TURNS))
+            sessions.append(open_session(model.file, device=options, name=model.name, entries=_IN_TURNS))
             taken.append(time.perf_counter() - start)
     # The very first waits for ONNX Runtime's libraries and for the disk.
     return [
-        _Loaded(contender, options, session, median(taken[1:]))
-        for contender, session, taken in zip(contenders, sessions, times, strict=True)
+        _Loaded(model, options, session, median(taken[1:]))
+        for model, session, taken in zip(models, sessions, times, strict=True)
     ]
 
 
@@ -210,6 +205,8 @@ def _measured(models: Sequence[_Loaded], batch: int, plan: Plan, product: Produc
         yield Measured(
             model=session.name,
             device=str(session.device),
+            reason=session.reason,
+            placement=session.placement,
             batch=batch,
             threads=session.options.threads or processor().threads,
             load=one.loaded.seconds,
@@ -261,7 +258,7 @@ def _macs(loaded: _Loaded, feeds: Mapping[str, Array], batch: int) -> int | None
     if said.isascii() and said.isdigit():
         return int(said) * batch
     try:
-        return count_macs(loaded.contender.file, feeds, device=replace(loaded.options, cuda_graphs=False)) or None
+        return count_macs(loaded.model.file, feeds, device=replace(loaded.options, cuda_graphs=False)) or None
     except RunProblem as problem:
         if problem.diagnostic.code in (catalogue.RUN_FAILED, catalogue.DEVICE_UNUSABLE):
             return None

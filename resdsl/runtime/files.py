@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.runtime.problem import RunProblem
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """An ONNX file; ``name`` is what results and messages call it."""
+
+    name: str
+    file: Path
 
 
 def require_file(path: Path, what: str) -> None:

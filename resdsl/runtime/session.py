@@ -25,6 +25,9 @@ from resdsl.runtime.quiet import in_plain_words
 Array = npt.NDArray[Any]
 Result = TypeVar("Result")
 
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+"""An entry for models from memory: the folder of the file of weights that they refer to."""
+
 _MOST_RECORDINGS = 4
 
 

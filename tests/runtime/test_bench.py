@@ -11,8 +11,9 @@ import pytest
 from onnx import TensorProto
 
 import resdsl.runtime.bench as module
-from resdsl.runtime.bench import Contender, Plan, Spread, bench
+from resdsl.runtime.bench import Plan, Spread, bench
 from resdsl.runtime.device import DeviceOptions
+from resdsl.runtime.files import ModelFile
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.memory import peak_memory
 from resdsl.runtime.problem import RunProblem
@@ -23,17 +24,17 @@ ONE = DeviceOptions("cpu", threads=1)
 
 
 @pytest.fixture
-def models(make_model: MakeModel, tmp_path: Path) -> list[Contender]:
+def models(make_model: MakeModel, tmp_path: Path) -> list[ModelFile]:
     found = []
     for name, metadata in (("said", {"resdsl.macs": "1000"}), ("counted", {})):
         path = tmp_path / f"{name}.onnx"
         path.write_bytes(make_model(shape=("N", 3, 8, 8), weight=np.ones((3, 5)), metadata=metadata))
-        found.append(Contender(name, path))
+        found.append(ModelFile(name, path))
     return found
 
 
 def test_every_model_is_measured_at_every_batch_and_number_of_threads(
-    models: list[Contender], monkeypatch: pytest.MonkeyPatch
+    models: list[ModelFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "peak_memory", lambda *_, batch, **__: 100 * batch)
     plan = Plan(batches=(1, 4), threads=(1, 2), seconds=0.01, warmup=1)
@@ -51,7 +52,7 @@ def test_every_model_is_measured_at_every_batch_and_number_of_threads(
         assert one.memory == 100 * one.batch
 
 
-def test_ratios_are_of_pairs_of_runs(models: list[Contender], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ratios_are_of_pairs_of_runs(models: list[ModelFile], monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine that grows slower and slower: the second model takes twice as long as the first, whatever comes.
     slowness = {"said": iter(range(1, 10_000)), "counted": iter(range(2, 20_000, 2))}
 
