@@ -3,7 +3,7 @@ something is not current.
 
 A generated part stands between ``<!-- generated: NAME ARGUMENTS -->`` and ``<!-- end: NAME -->``: ``operators``;
 ``codes``, of mistakes; ``specs NAME ...``, a table of specifications that ship; ``blocks FILE NAME ...``, blocks of
-the standard library.
+the standard library. The pictures in ``docs/pictures`` are those that ``docs/pictures.py`` lists.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+
+import pictures
 
 from resdsl.analysis.quantities import exact, short
 from resdsl.diagnostics import explanation
@@ -69,7 +71,12 @@ def main() -> int:
         if not check:
             page.write_text(updated(page.read_text()))
         print(f"{page.name}: {'not current; run python docs/update.py' if check else 'updated'}")
-    return 1 if check and stale else 0
+    drawings = pictures.stale()
+    for name in drawings:
+        if not check:
+            pictures.write(name)
+        print(f"{name}.svg: {'not current; run python docs/update.py' if check else 'updated'}")
+    return 1 if check and (stale or drawings) else 0
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class _Builder:
             pieces = [self._model(graph.root)]
         else:
             pieces = self._pieces(graph.root)
-        series = self._series(pieces, graph.input.index)
+        series = self._series(pieces, graph.input.index, whole=not any(piece.element for piece in pieces))
         start = Port(graph.input_name, is_input=True, value=graph.input.index)
         return Series((start, *self._without_last_port(series).items))
 
@@ -256,7 +256,7 @@ class _Builder:
                 return [_Piece(scope.input, node.index, skip, tuple(scope.nodes()))]
         branches = tuple(self._branch(path, end, scope.input) for path, end in zip(paths, ends, strict=True))
         # A path from elsewhere comes in from the side.
-        ordered = tuple(sorted(branches, key=lambda branch: branch.source is None))
+        ordered = tuple(sorted(branches, key=_inwards))
         what = "filter concat" if node.operator.join == "concat" else node.operator.join
         element = Branches(
             ordered, what, size_label(node.type), self._mark((node.index,)), (node.index,), value=node.index
@@ -272,7 +272,7 @@ class _Builder:
     ) -> Skip | None:
         """Two paths of which one is the main one; ``None`` where the other comes from outside of it."""
         one, other = (0, 1) if paths[0] else (1, 0)
-        if not paths[one]:
+        if not paths[one] or paths[one][0].source != scope.input:
             return None
         main = self._series(paths[one], paths[one][0].source, whole=True)
         source = paths[other][0].source if paths[other] else ends[other]
@@ -283,7 +283,8 @@ class _Builder:
         assert isinstance(node.operator, Join)
         sign = _SIGNS[node.operator.join]
         arc = self._detail is not Detail.OP and _is_short(shortcut, self._graph)
-        around = "; ".join(line for item in shortcut.items if isinstance(item, Box) for line in item.lines)
+        passed = [item for item in shortcut.items if isinstance(item, Box)]
+        around = "; ".join(line for box in passed for line in box.lines)
         return Skip(
             main,
             Kind.PROJECTION if shortcut.items else Kind.IDENTITY,
@@ -292,11 +293,15 @@ class _Builder:
             f"x {scaled.operator.factor:g}" if scaled is not None and isinstance(scaled.operator, Scale) else "",
             None if arc or not shortcut.items else shortcut,
             shows_sign=self._detail is Detail.OP or sign != "+",
-            mark=self._mark((node.index, *(item.value for item in shortcut.items))),
+            # An arc stands for the layers on it too.
+            mark=self._mark((node.index, *(part for box in passed for part in box.nodes if arc))),
             around=around,
             nodes=(node.index,),
             value=node.index,
         )
+
+    def _is_identity(self, index: int) -> bool:
+        return isinstance(self._operator(index), Identity)
 
     def _operator(self, index: int) -> Operator:
         return self._graph.nodes[index].operator
@@ -349,7 +354,7 @@ class _Builder:
         return replace(element, nodes=nodes, value=piece.value)
 
     def _end(self, path: _Path, *, whole: bool) -> None:
-        if whole and path.waiting and not path.elements:
+        if whole and not path.elements and any(not self._is_identity(node) for node in path.waiting):
             nodes = tuple(path.waiting)
             texts = [layer_label(self._operator(node)) for node in nodes]
             last = self._graph.nodes[nodes[-1]]
@@ -371,16 +376,26 @@ class _Builder:
     def _mark(self, nodes: Iterable[int]) -> str:
         if not self._marks:
             return ""
-        found = {self._marks.get(node, "same") for node in nodes}
-        if len(found) > 1:
-            found.discard("same")
-        if len(found) > 1:
-            found.discard("follows")
-        return found.pop() if len(found) == 1 else "changed"
+        inside = list(nodes)
+        layers = [node for node in inside if self._operator(node).counts_as_layer]
+        main = {self._marks.get(node, "same") for node in layers or inside}
+        found = main | {self._marks.get(node, "same") for node in inside}
+        # A new convolution makes a new box, though its activation was there before.
+        if len(found) == 1 or (len(main) == 1 and main <= {"added", "removed"}):
+            return main.pop()
+        return "follows" if found == {"same", "follows"} else "changed"
 
 
 def _rows(graph: Graph) -> Iterable[Row]:
     return summarize(graph, depth=1).rows
+
+
+def _inwards(branch: Branch) -> int:
+    """How far inside a branch stands: what takes values from elsewhere is further out, where their lines come from."""
+    if branch.source is not None:
+        return 0
+    inside = (item for item in walk(branch.body) if isinstance(item, Branches))
+    return 1 if any(one.source is not None for item in inside for one in item.branches) else 2
 
 
 def _has_models(root: Scope) -> bool:

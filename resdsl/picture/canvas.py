@@ -36,6 +36,13 @@ class Canvas:
     theme: Theme
     origin: Point = (0.0, 0.0)
     shapes: list[Shape] = field(default_factory=list)
+    _frames: list[Shape] = field(default_factory=list)
+    _under: list[Shape] = field(default_factory=list)
+
+    @property
+    def all(self) -> tuple[Shape, ...]:
+        """Everything in the order of painting: frames, lines beneath all else, the rest as it was drawn."""
+        return (*self._frames, *self._under, *self.shapes)
 
     @property
     def down(self) -> bool:
@@ -49,8 +56,9 @@ class Canvas:
     def stroke(self, color: str = "", width: float = 1.1, *, dotted: bool = False) -> Stroke:
         return Stroke(color or self.theme.line, width, (0.1, 3.2) if dotted else None)
 
-    def line(self, path: Path, stroke: Stroke, *, head: bool = False, tip: str = "") -> None:
+    def line(self, path: Path, stroke: Stroke, *, head: bool = False, under: bool = False, tip: str = "") -> None:
         """A path; with ``head``, an arrow, whose last piece is straight."""
+        target = self._under if under else self.shapes
         points = [self._point(piece) for piece in path]
         if head:
             before, end = self._end(points[-2]), self._end(points[-1])
@@ -61,8 +69,8 @@ class Canvas:
             points[-1] = (end[0] - step[0] * HEAD * 0.7, end[1] - step[1] * HEAD * 0.7)
             side = (step[1] * HEAD_WIDTH, -step[0] * HEAD_WIDTH)
             left, right = (neck[0] + side[0], neck[1] + side[1]), (neck[0] - side[0], neck[1] - side[1])
-            self.shapes.append(Area((end, left, right), stroke.color))
-        self.shapes.append(Line(tuple(points), stroke, tip))
+            target.append(Area((end, left, right), stroke.color))
+        target.append(Line(tuple(points), stroke, tip))
 
     def rect(
         self,
@@ -90,7 +98,7 @@ class Canvas:
             part,
             tip,
         )
-        self.shapes.append(found)
+        (self._frames if part is Part.FRAME else self.shapes).append(found)
         return found
 
     def circle(self, along: float, across: float, radius: float, fill: str, stroke: Stroke | None = None) -> None:

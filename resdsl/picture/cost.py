@@ -13,7 +13,7 @@ from resdsl.ops.joining import Join
 from resdsl.picture.build import INSIDE, call
 from resdsl.picture.canvas import Canvas, Direction
 from resdsl.picture.diagram import Detail
-from resdsl.picture.labels import layer_label, size_label
+from resdsl.picture.labels import layer_label, size_label, spatial
 from resdsl.picture.levels import Levels
 from resdsl.picture.metrics import ASCENT, fitted, text_width
 from resdsl.picture.scene import Part, Rect, Scene, Stroke
@@ -134,7 +134,12 @@ class _Rows:
         return self._detail is Detail.BLOCK and scope.kind is ScopeKind.BLOCK
 
     def _told(self, scope: Scope) -> str:
-        return scope.path if scope.kind is ScopeKind.STAGE else call(scope)
+        if scope.kind is ScopeKind.STAGE:
+            return scope.path
+        operators = [self._graph.nodes[node].operator for node in scope.nodes()]
+        shown = [operator for operator in operators if not isinstance(operator, INSIDE)]
+        # A block of one layer says what that layer is.
+        return layer_label(shown[0]) if len(shown) == 1 else call(scope)
 
 
 class _Sheet:
@@ -167,7 +172,8 @@ class _Sheet:
         canvas, theme, graph = self._canvas, self._theme, self._graph
         title = fitted(graph.name, _TITLE, 300)
         canvas.text(_MARGIN, _MARGIN + _TITLE * ASCENT, title, _TITLE, theme.ink)
-        fact = f"{graph.depth} layers, costs for one image of {size_label(graph.input.type)} pixels"
+        pixels = " x ".join(map(str, spatial(graph.input.type)))
+        fact = f"{graph.depth} layers, costs for one image of {pixels} pixels"
         canvas.text(_MARGIN + text_width(title, _TITLE) + 14, _MARGIN + _TITLE * ASCENT, fact, 10, theme.muted)
         top = _MARGIN + _TITLE + 44
         sizes = max(text_width(layer.size, _FONT) for layer in self._layers)
@@ -182,9 +188,7 @@ class _Sheet:
             self._bars(column, first + number * (width + _GAP), top)
         self._fields(first + len(self._columns) * (width + _GAP), top)
         about = f"{graph.name}: {', '.join(f'{column.total} {column.name}' for column in self._columns)}"
-        return Scene(
-            right + _MARGIN, bottom + _MARGIN, theme.background, f"{graph.name}: costs", about, tuple(canvas.shapes)
-        )
+        return Scene(right + _MARGIN, bottom + _MARGIN, theme.background, f"{graph.name}: costs", about, canvas.all)
 
     @staticmethod
     def _text(layer: Layer) -> str:
@@ -257,10 +261,14 @@ class _Sheet:
             at = x + room * (layer.field if layer.field is not None else most) / most
             points.append((y, at))
         canvas.line(points, Stroke(color, 1.4))
+        shown = ""
         for (y, at), layer in zip(points, self._layers, strict=True):
             canvas.circle(y, at, 2.2, color)
             told = str(layer.field) if layer.field is not None else "all"
-            canvas.text(at + 6, y + _NUMBER * ASCENT / 2, told, _NUMBER, theme.muted)
+            if told == shown:
+                continue
+            shown = told
+            canvas.text(x + _FIELD, y + _NUMBER * ASCENT / 2, told, _NUMBER, theme.muted, "end")
 
 
 def _sections(layers: Sequence[Layer]) -> Iterator[tuple[int, list[Layer]]]:

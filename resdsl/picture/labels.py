@@ -42,7 +42,9 @@ def operator_label(operator: Operator) -> str:
 def size_label(type: TensorType) -> str:
     """Rows and columns of an image, one number where they are the same: ``112``, ``8x16``; ``1`` for a vector."""
     rows, columns = spatial(type)
-    return str(rows) if rows == columns else f"{rows}x{columns}"
+    if rows == columns:
+        return str(rows)
+    return f"{rows}x{columns}" if isinstance(rows, int) and isinstance(columns, int) else f"{rows} x {columns}"
 
 
 def spatial(type: TensorType) -> tuple[Dim, Dim]:

@@ -214,22 +214,34 @@ class Measure:
 
     def _branches(self, item: Branches) -> Extent:
         inner = [self.branch(branch.body) for branch in item.branches]
-        half = max(self._across(inner), text_width(item.text, SMALL) + 2 * BOX_PAD) / 2
-        return Extent(BUS + LEAD + max(one.length for one in inner) + GAP + BAR, half, half)
-
-    @staticmethod
-    def _across(inner: list[Extent]) -> float:
-        return sum(one.left + one.right for one in inner) + COLUMN * (len(inner) - 1)
+        columns = self.columns(item)
+        # The bar below has to hold its own word too, around the axis.
+        half = text_width(item.text, SMALL) / 2 + BOX_PAD
+        left = max(half, *(max(one.left, BOX_PAD) - at for one, at in zip(inner, columns, strict=True)))
+        right = max(half, *(max(one.right, BOX_PAD) + at for one, at in zip(inner, columns, strict=True)))
+        return Extent(BUS + LEAD + max(one.length for one in inner) + GAP + BAR, left, right)
 
     def columns(self, item: Branches) -> list[float]:
-        """Where across the axes of branches are: side by side, and together in the middle."""
+        """Where across the axes of branches are: side by side, and together in the middle.
+
+        A branch without anything in it goes straight on.
+        """
         inner = [self.branch(branch.body) for branch in item.branches]
-        across = -self._across(inner) / 2
+        width = sum(one.left + one.right for one in inner) + COLUMN * (len(inner) - 1)
+        across = -width / 2
         found: list[float] = []
         for one in inner:
             found.append(across + one.left)
             across += one.left + one.right + COLUMN
-        return found
+        straight = next(
+            (
+                at
+                for branch, at in zip(item.branches, found, strict=True)
+                if branch.source is None and not branch.body.items
+            ),
+            0.0,
+        )
+        return [at - straight for at in found]
 
     def _skip(self, item: Skip, breadth: float) -> Extent:
         main = self.series(item.main, breadth).extent

@@ -221,7 +221,8 @@ class Placer:
                 self._lead(end, bar, at, head=True)
         self._on_axis = inside
         paint = self.theme.paint(None, item.mark)
-        rect = self.canvas.rect(bar, across, BAR, extent.left + extent.right, paint)
+        middle = across + (extent.right - extent.left) / 2
+        rect = self.canvas.rect(bar, middle, BAR, extent.left + extent.right, paint)
         self.canvas.text_in(rect, [(item.text, SMALL, paint.text)], vertical=not self.canvas.down)
         self._tick(bar + BAR / 2, item.size)
         return bar + BAR
@@ -433,7 +434,8 @@ class Placer:
                 (link.enters, link.across),
                 (link.along, link.across),
             ]
-            self._line(rounded(path, _CORNER), head=True)
+            # Beneath the boxes, should one stand in the way.
+            self.canvas.line(rounded(path, _CORNER), self.canvas.stroke(), head=True, under=True)
 
 
 def _takes_head(item: Element) -> bool:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from resdsl.picture.canvas import LEADING, Canvas, Direction
 from resdsl.picture.diagram import Block, Box, Branches, Dense, Diagram, Kind, Series, Skip
-from resdsl.picture.measure import FONT, SMALL, Measure, SeriesExtent, entry
+from resdsl.picture.measure import SMALL, Measure, SeriesExtent, entry
 from resdsl.picture.metrics import ASCENT, fitted, text_width
 from resdsl.picture.place import Placer, Tick, links_room
 from resdsl.picture.scene import Rect, Scene, Stroke
@@ -85,14 +85,14 @@ def arrange(
 
 
 def _starts(series: Series) -> list[tuple[int, str]]:
-    """The items of a series that begin with another size than the one before ends with."""
+    """The items of a series that make another size than the one before, and that size."""
     found: list[tuple[int, str]] = []
     last = ""
     for place, item in enumerate(series.items):
         sizes = _sizes(Series((item,)))
-        if sizes and sizes[0] != last:
-            found.append((place, sizes[0]))
-        last = sizes[-1] if sizes else last
+        if sizes and sizes[-1] != last:
+            found.append((place, sizes[-1]))
+            last = sizes[-1]
     return found
 
 
@@ -161,7 +161,7 @@ class _Sheet:
             self._theme.background,
             names,
             facts,
-            tuple(self._canvas.shapes),
+            self._canvas.all,
         )
 
     # --- downwards ---
@@ -171,7 +171,9 @@ class _Sheet:
         top = MARGIN + TITLE * LEADING + SUBTITLE * LEADING * max(len(net.diagram.facts) for net in self._nets) + 8
         if self._shared:
             x += self._gutter(max(self._nets, key=lambda net: len(net.starts)))
-        for number, net in enumerate(self._nets):
+        shared: list[Tick] = []
+        gutter = x
+        for net in self._nets:
             extent = net.spread.extent
             if not self._shared:
                 x += self._gutter(net)
@@ -182,12 +184,15 @@ class _Sheet:
             x += left
             self._heading(x, title, net.diagram.facts)
             ticks = self._place(net, (x, top))
-            if not self._shared or number == 0:
-                self._ticks_down(self._all_ticks(ticks), x - left - TICK_GAP, top)
+            if self._shared:
+                shared += ticks
+            else:
+                self._ticks_down(_first_ticks(ticks), x - left - TICK_GAP, top)
             x += max(extent.right, half)
             self._right = max(self._right, x)
             self._bottom = max(self._bottom, top + extent.length)
             x += COLUMNS
+        self._ticks_down(_together(shared), gutter - TICK_GAP, top)
 
     def _heading(self, x: float, title: str, facts: Sequence[str]) -> None:
         y = MARGIN + TITLE * ASCENT
@@ -208,20 +213,6 @@ class _Sheet:
             self._canvas.text(x, y + SMALL * ASCENT / 2, _told(tick.size), SMALL, self._theme.muted, "end")
             last = y
 
-    def _all_ticks(self, ticks: Sequence[Tick]) -> list[Tick]:
-        """Where a size begins; of aligned networks, all sizes of all of them."""
-        found: list[Tick] = []
-        if not self._shared:
-            for tick in ticks:
-                if not found or found[-1].size != tick.size:
-                    found.append(tick)
-            return found
-        places: dict[str, float] = {}
-        for net in self._nets:
-            for place, size in net.starts:
-                places[size] = net.begins(place) + FONT
-        return [Tick(along, size) for size, along in sorted(places.items(), key=lambda each: each[1])]
-
     # --- to the right ---
 
     def _rows(self) -> None:
@@ -237,7 +228,7 @@ class _Sheet:
             y += TITLE * LEADING + 6 + extent.right
             ticks = self._place(net, (MARGIN, y))
             y += net.left + 8
-            self._ticks_right(self._all_ticks(ticks), y)
+            self._ticks_right(_first_ticks(ticks), y)
             y += SMALL * LEADING
             self._bottom = max(self._bottom, y)
             y += COLUMNS - 10
@@ -310,6 +301,23 @@ class _Sheet:
         self._canvas.shapes.append(Rect(x, y - 9, 16, 11, fill, Stroke(stroke), 2.5))
         self._canvas.text(x + 22, y, words, SMALL, self._theme.muted)
         return x + 22 + text_width(words, SMALL) + 18
+
+
+def _first_ticks(ticks: Sequence[Tick]) -> list[Tick]:
+    """Where a size begins."""
+    found: list[Tick] = []
+    for tick in ticks:
+        if not found or found[-1].size != tick.size:
+            found.append(tick)
+    return found
+
+
+def _together(ticks: Sequence[Tick]) -> list[Tick]:
+    """Where a size begins in the first of aligned networks that has it."""
+    places: dict[str, float] = {}
+    for tick in ticks:
+        places[tick.size] = min(places.get(tick.size, tick.along), tick.along)
+    return [Tick(along, size) for size, along in sorted(places.items(), key=lambda each: each[1])]
 
 
 def _told(size: str) -> str:

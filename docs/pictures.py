@@ -1,0 +1,89 @@
+"""The pictures of the docs: ``docs/update.py`` draws them, and its ``--check`` tells those that are not current."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import resdsl
+from resdsl.driver.draw import Picture, compared, cost_picture, picture
+
+FOLDER = Path(__file__).parent / "pictures"
+
+LARGEST = 300_000
+"""Bytes of a picture, at most: a page with several of them is still a page."""
+
+# The two orders of a residual block: figure 1 (a) and (b) of He et al. 2016, arXiv:1603.05027.
+_ORIGINAL = """\
+use "std/residual.res" (basic)
+model original {
+  input x: f32[N, 64, 56, 56]
+  basic(64)
+  output y
+}
+"""
+_PREACTIVATION = """\
+block preactivation(width) {
+  residual {
+    norm1: bn;  relu;  conv1: conv(width, 3x3)
+    norm2: bn;  relu;  conv2: conv(width, 3x3)
+  }
+}
+model preactivation_block {
+  input x: f32[N, 64, 56, 56]
+  preactivation(64)
+  output y
+}
+"""
+
+PICTURES: dict[str, Callable[[], Picture]] = {
+    "figure3": lambda: picture(["vgg19", "plain34", "resnet34"]),
+    "resnet34-right": lambda: picture("resnet34", direction="right"),
+    "resnet50": lambda: picture("resnet50"),
+    "resnet50-stages": lambda: picture("resnet50", detail="stage", direction="right"),
+    "resnet152": lambda: picture("resnet152"),
+    "preactivation": lambda: picture(
+        [resdsl.loads(_ORIGINAL, name="original"), resdsl.loads(_PREACTIVATION, name="preactivation")], detail="op"
+    ),
+    "resnetv2_50": lambda: picture("resnetv2_50"),
+    "variants": lambda: picture(["resnet50", "resnext50_32x4d", "wide_resnet50_2"]),
+    "seresnet50": lambda: picture("seresnet50"),
+    "densenet121": lambda: picture("densenet121"),
+    "densenet121-right": lambda: picture("densenet121", direction="right"),
+    "inception_v4": lambda: picture("inception_v4"),
+    "inception_resnet_v2": lambda: picture("inception_resnet_v2"),
+    "resnet50_fpn": lambda: picture("resnet50_fpn"),
+    "fcn_resnet50": lambda: picture("fcn_resnet50", detail="stage"),
+    "ensemble_resnet": lambda: picture("ensemble_resnet", detail="model"),
+    "diff": lambda: compared("plain18", "resnet18"),
+    "diff-resnet-d": lambda: compared("resnet50", "resnet50d", detail="op"),
+    "costs": lambda: cost_picture("resnet50"),
+    "costs-densenet121": lambda: cost_picture("densenet121"),
+    "dark": lambda: picture("resnet18", direction="right", theme="dark"),
+    "print": lambda: picture("resnet18", direction="right", theme="print"),
+}
+
+
+def stale() -> list[str]:
+    """What is not as it would be drawn now, pictures that nothing draws any more among them."""
+    there = {file.stem for file in FOLDER.glob("*.svg")}
+    return sorted((there ^ PICTURES.keys()) | {name for name in there & PICTURES.keys() if _drawn(name) != _kept(name)})
+
+
+def write(name: str) -> None:
+    """Draw a picture anew, or take it away if nothing draws it."""
+    if name not in PICTURES:
+        (FOLDER / f"{name}.svg").unlink()
+        return
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.svg").write_text(_drawn(name), encoding="utf-8", newline="\n")
+
+
+def _drawn(name: str) -> str:
+    text = PICTURES[name]().svg()
+    assert len(text.encode()) <= LARGEST, f"{name}.svg is too large: {len(text):,} bytes"
+    return text
+
+
+def _kept(name: str) -> str:
+    return (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
