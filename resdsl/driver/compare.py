@@ -55,8 +55,8 @@ class Comparison:
 
 
 def compare(
-    a: Side,
-    b: Side,
+    a: Side | str | os.PathLike[str],
+    b: Side | str | os.PathLike[str],
     *,
     images: Sequence[str | os.PathLike[str]] = (),
     batch: int = 1,
@@ -74,6 +74,7 @@ def compare(
     Raises ``CompileError`` for a specification that has mistakes, ``RunProblem`` where a model cannot be run or the two
     have nothing in common.
     """
+    a, b = (side if isinstance(side, Side) else Side(os.fspath(side)) for side in (a, b))
     tolerance = tolerance or Tolerance()
     with built([(a.source, a.build), (b.source, b.build)]) as (one, other):
         sessions = (_open(one, a.device), _open(other, b.device))

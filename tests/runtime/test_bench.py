@@ -96,6 +96,17 @@ def test_inputs_are_of_the_models_type(make_model: MakeModel) -> None:
     assert random_inputs(session, batch=1, size=(8, 8), seed=0)["image"].dtype == np.float16
 
 
+def test_raw_images_have_their_channels_last(open_model: Callable[..., Session]) -> None:
+    session = open_model(shape=("N", "rows", "columns", 3), weight=np.ones((5, 2)))
+    assert random_inputs(session, batch=2, size=(5, 7), seed=0)["image"].shape == (2, 5, 7, 3)
+
+
+def test_a_fixed_size_is_told(open_model: Callable[..., Session]) -> None:
+    with pytest.raises(RunProblem) as caught:
+        random_inputs(open_model(shape=("N", 3, 8, 8)), batch=1, size=(9, 8), seed=0)
+    assert "takes ['N', 3, 8, 8], and the images would be 9 x 8" in caught.value.diagnostic.message
+
+
 def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunProblem) as caught:
         random_inputs(open_model(shape=(4, 3, 8, 8)), batch=1, size=None, seed=0)
