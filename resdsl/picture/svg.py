@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 from zlib import crc32
 
@@ -26,7 +26,7 @@ class _Writer:
 
     def lines(self) -> Iterator[str]:
         scene = self._scene
-        body = [self._shape(shape) for shape in scene.shapes]
+        body = list(self._shapes(scene.shapes))
         width, height = _number(scene.width), _number(scene.height)
         # Styles of an SVG inside of a page are those of the whole page: a picture's are its own by their digest.
         own = f"net-{crc32(repr(list(self._classes)).encode()):08x}"
@@ -48,16 +48,31 @@ class _Writer:
     def _class(self, style: str) -> str:
         return self._classes.setdefault(style, f"s{len(self._classes)}")
 
+    def _shapes(self, shapes: Sequence[Shape]) -> Iterator[str]:
+        """Shapes in order; a box with a tip and its words are a group, so that the tip is told over the words too."""
+        group: Rect | None = None
+        for shape in shapes:
+            if group is not None and not (isinstance(shape, Text) and shape.inside is group):
+                group = None
+                yield "</g>"
+            if isinstance(shape, Rect) and shape.tip:
+                group = shape
+                yield f"<g><title>{_text(shape.tip)}</title>"
+            yield self._shape(shape)
+        if group is not None:
+            yield "</g>"
+
     def _shape(self, shape: Shape) -> str:
         if isinstance(shape, Rect):
             style = self._class(f"fill:{shape.fill};{_stroke(shape.stroke)}")
             round_ = f' rx="{_number(shape.radius)}"' if shape.radius else ""
             place = f'x="{_number(shape.x)}" y="{_number(shape.y)}"'
             size = f'width="{_number(shape.width)}" height="{_number(shape.height)}"'
-            return _element("rect", f'class="{style}" {place} {size}{round_}', shape.tip)
+            return f'<rect class="{style}" {place} {size}{round_}/>'
         if isinstance(shape, Line):
             style = self._class(f"fill:none;{_stroke(shape.stroke)}")
-            return _element("path", f'class="{style}" d="{_path(shape)}"', shape.tip)
+            path = f'<path class="{style}" d="{_path(shape)}"'
+            return f"{path}><title>{_text(shape.tip)}</title></path>" if shape.tip else f"{path}/>"
         if isinstance(shape, Area):
             style = self._class(f"fill:{shape.fill}")
             points = " ".join(map(_point, shape.points))
@@ -77,10 +92,6 @@ class _Writer:
         x, y = _number(text.x), _number(text.y)
         turned = f' transform="rotate(-90 {x} {y})"' if text.vertical else ""
         return f'<text class="{style}" x="{x}" y="{y}"{turned}{fixed}>{_text(text.text)}</text>'
-
-
-def _element(name: str, attributes: str, tip: str) -> str:
-    return f"<{name} {attributes}><title>{_text(tip)}</title></{name}>" if tip else f"<{name} {attributes}/>"
 
 
 def _stroke(stroke: Stroke | None) -> str:
