@@ -90,7 +90,7 @@ class Checkpoint(CheckpointReader):
     def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
         """The bytes of ``read(key)``, ``size`` at a time, where they stand in the file as ONNX has them.
 
-        ``None`` where they don't. Each window holds until the next is asked for.
+        ``None`` where they don't. Each window holds until the next is asked for. Raises as ``read`` does.
         """
         return None
 

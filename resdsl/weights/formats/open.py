@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import closing
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError
-from resdsl.weights.mapping import map_file
+from resdsl.weights.reading import TensorFile
 
 _FORMATS = "`.safetensors`, `.pth`, `.pt`, `.npz` or `.onnx`"
 
@@ -33,12 +34,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     that is not there, not one of these, damaged, or not to be trusted.
     """
     path = Path(path)
-    mapped = _map(path)
-    try:
+    with _map(path) as mapped:
         return _open(path, mapped)
-    finally:
-        # Those that keep the map have one of their own.
-        mapped.close()
 
 
 def _open(path: Path, mapped: mmap.mmap) -> Checkpoint:
@@ -122,7 +119,8 @@ def _map(path: Path) -> mmap.mmap:
             raise CheckpointError.of(
                 catalogue.EMPTY_FILE, f"`{path}` is empty", "fetch it again: whatever wrote it was cut off"
             )
-        return map_file(path)
+        with closing(TensorFile(path)) as file:
+            return file.map()
     except FileNotFoundError:
         near = closest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else None
         raise CheckpointError.of(

@@ -15,7 +15,7 @@ import safetensors
 
 from resdsl.diagnostics import catalogue
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, is_plain, neighbour
-from resdsl.weights.mapping import Stretch, map_file, unmap
+from resdsl.weights.reading import Stretch, TensorFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ _DTYPES = {
 
 
 class SafetensorsCheckpoint(Checkpoint):
-    """One ``.safetensors`` file, memory-mapped."""
+    """One ``.safetensors`` file. Only the tensors that are asked for are read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -50,9 +50,17 @@ class SafetensorsCheckpoint(Checkpoint):
                 self.metadata = dict(file.metadata() or {})
         except (safetensors.SafetensorError, OSError) as error:
             raise CheckpointError.damaged(self.name, f"{error!s:.200}") from error
-        self._mapped = map_file(path)
-        length = int.from_bytes(self._mapped[:8], "little")
-        header = json.loads(self._mapped[8 : 8 + length])
+        self._file = TensorFile(path)
+        try:
+            self._read_header()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_header(self) -> None:
+        with self._file.map() as mapped:
+            length = int.from_bytes(mapped[:8], "little")
+            header = json.loads(mapped[8 : 8 + length])
         header.pop("__metadata__", None)
         # In the order of the bytes, which is the order of the model where it was written by layers.
         entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
@@ -67,11 +75,9 @@ class SafetensorsCheckpoint(Checkpoint):
     def read(self, key: str) -> np.ndarray:
         from resdsl.weights import elements  # noqa: PLC0415  what only copies float32 does without arrays
 
-        info, stretch = self.tensors[key], self._stretch(key)
-        stored = stretch.whole(elements.stored_dtype(info, name=self.name, key=key))
-        weights = elements.as_weights(stored.reshape(info.shape), info.dtype)
-        stretch.forget()
-        return weights
+        info = self.tensors[key]
+        stored = self._stretch(key).whole(elements.stored_dtype(info, name=self.name, key=key))
+        return elements.as_weights(stored.reshape(info.shape), info.dtype)
 
     def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
         return self._stretch(key).windows(size) if is_plain(self.tensors[key]) else None
@@ -86,10 +92,10 @@ class SafetensorsCheckpoint(Checkpoint):
 
     def _stretch(self, key: str) -> Stretch:
         start, end = self._places[key]
-        return Stretch(self._mapped, start, end - start)
+        return Stretch(self._file, start, end - start)
 
     def close(self) -> None:
-        unmap(self._mapped)
+        self._file.close()
 
 
 class ShardedCheckpoint(Checkpoint):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, is_plain
 from resdsl.weights.elements import as_weights, stored_dtype
 from resdsl.weights.formats.torch_objects import ITEM_SIZES, StoredTensor
-from resdsl.weights.mapping import Stretch, unmap
+from resdsl.weights.reading import Stretch, TensorFile
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "ema", "state_dict_ema", "model_ema")
 """Keys under which training scripts keep the weights, in order of preference."""
@@ -30,13 +29,13 @@ class Place(NamedTuple):
 
 
 class TorchCheckpoint(Checkpoint):
-    """A memory-mapped PyTorch file. Only the tensors that are asked for are read."""
+    """A PyTorch file. Only the tensors that are asked for are read."""
 
     def __init__(
-        self, path: Path, mapped: mmap.mmap, content: object, places: Mapping[str, Place], *, big_endian: bool
+        self, path: Path, file: TensorFile, content: object, places: Mapping[str, Place], *, big_endian: bool
     ) -> None:
         super().__init__(path)
-        self._mapped = mapped
+        self._file = file
         self._places = places
         self._big_endian = big_endian
         self.metadata = {}
@@ -46,17 +45,14 @@ class TorchCheckpoint(Checkpoint):
     def read(self, key: str) -> np.ndarray:
         info, tensor = self.tensors[key], self._stored[key]
         dtype = self._dtype(key)
-        stretch = self._stretch(key, dtype)
-        flat = stretch.whole(dtype)
+        flat = self._stretch(key, dtype).whole(dtype)
         # The strides were checked when the file was opened; that of a single element does not matter and may be wild.
         strides = [
             stride * dtype.itemsize if size > 1 else dtype.itemsize
             for size, stride in zip(info.shape, tensor.strides, strict=True)
         ]
         seen = np.lib.stride_tricks.as_strided(flat, info.shape, strides, writeable=False)
-        weights = as_weights(seen, info.dtype)
-        stretch.forget()
-        return weights
+        return as_weights(seen, info.dtype)
 
     def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
         plain = is_plain(self.tensors[key], big_endian=self._big_endian) and _is_dense(self._stored[key])
@@ -77,12 +73,12 @@ class TorchCheckpoint(Checkpoint):
         tensor = self._stored[key]
         length = _reach(tensor) * dtype.itemsize
         if not length:
-            return Stretch(self._mapped, 0, 0)  # what is empty need not be anywhere
+            return Stretch(self._file, 0, 0)  # what is empty need not be anywhere
         start = self._places[tensor.storage.key].start + (tensor.storage.base + tensor.offset) * dtype.itemsize
-        return Stretch(self._mapped, start, length)
+        return Stretch(self._file, start, length)
 
     def close(self) -> None:
-        unmap(self._mapped)
+        self._file.close()
 
     def _checked(self, key: str, tensor: StoredTensor) -> TensorInfo:
         """What is known of the tensor, once it is certain that reading it stays inside its storage."""

@@ -14,7 +14,7 @@ from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.formats.inert_pickle import Window
 from resdsl.weights.formats.torch_checkpoint import Place, TorchCheckpoint
 from resdsl.weights.formats.torch_objects import ITEM_SIZES, read_object
-from resdsl.weights.mapping import map_file
+from resdsl.weights.reading import TensorFile
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -22,15 +22,17 @@ PROTOCOL = 1001
 
 def open_torch_legacy(path: Path) -> TorchCheckpoint:
     """A checkpoint in PyTorch's old container."""
-    mapped = map_file(path)
+    file = TensorFile(path)
     try:
-        return _open(path, mapped)
+        with file.map() as mapped:
+            content, places = _open(path, mapped)
+        return TorchCheckpoint(path, file, content, places, big_endian=False)
     except BaseException:
-        mapped.close()
+        file.close()
         raise
 
 
-def _open(path: Path, mapped: mmap.mmap) -> TorchCheckpoint:
+def _open(path: Path, mapped: mmap.mmap) -> tuple[object, dict[str, Place]]:
     pickles = _Pickles(path.name, mapped)
     if pickles.next() != MAGIC:
         raise CheckpointError.of(
@@ -45,8 +47,7 @@ def _open(path: Path, mapped: mmap.mmap) -> TorchCheckpoint:
     keys = pickles.next()
     if not isinstance(keys, list):
         raise CheckpointError.damaged(path.name, "its list of storages is none")
-    places = _places(path.name, mapped, pickles.position, keys, pickles.storages)
-    return TorchCheckpoint(path, mapped, content, places, big_endian=False)
+    return content, _places(path.name, mapped, pickles.position, keys, pickles.storages)
 
 
 class _Pickles:

@@ -17,7 +17,7 @@ from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.formats.inert_pickle import Window
 from resdsl.weights.formats.torch_checkpoint import Place, TorchCheckpoint
 from resdsl.weights.formats.torch_objects import read_object
-from resdsl.weights.mapping import map_file
+from resdsl.weights.reading import TensorFile
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
@@ -50,20 +50,21 @@ def open_torch_zip(path: Path, members: dict[str, zipfile.ZipInfo]) -> TorchChec
             f"`{path.name}` is a TorchScript program, not a file of weights",
             "save its tensors: `torch.save(torch.jit.load(...).state_dict(), ...)`",
         )
-    mapped = map_file(path)
+    file = TensorFile(path)
     try:
-        start, _ = _place(path.name, mapped, members[pickles[0]])
-        content = read_object(Window(mapped, start, path.name), path.name, {})
-        data = f"{root}data/"
-        places = {
-            name.removeprefix(data): _place(path.name, mapped, member)
-            for name, member in members.items()
-            if name.startswith(data)
-        }
-        big_endian = _big_endian(path, mapped, members, root)
-        return TorchCheckpoint(path, mapped, content, places, big_endian=big_endian)
+        with file.map() as mapped:
+            start, _ = _place(path.name, mapped, members[pickles[0]])
+            content = read_object(Window(mapped, start, path.name), path.name, {})
+            data = f"{root}data/"
+            places = {
+                name.removeprefix(data): _place(path.name, mapped, member)
+                for name, member in members.items()
+                if name.startswith(data)
+            }
+            big_endian = _big_endian(path, mapped, members, root)
+        return TorchCheckpoint(path, file, content, places, big_endian=big_endian)
     except BaseException:
-        mapped.close()
+        file.close()
         raise
 
 
