@@ -15,7 +15,9 @@ def card(specification: Specification) -> str:
     try:
         summary = specification.summary()
     except CompileError as error:
-        return f"<pre>{escape(render(error.diagnostics, width=100))}</pre>"
+        # Notebooks give `pre` the letters of their prose.
+        style = "font-family: monospace; line-height: 1.3; white-space: pre; overflow-x: auto"
+        return f'<pre style="{style}">{escape(render(error.diagnostics, width=100))}</pre>'
     try:
         picture = specification.draw(direction="right").svg()
     except CompileError:

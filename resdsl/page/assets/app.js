@@ -2,7 +2,15 @@
 
 class App {
   constructor(data) {
-    this.state = { heat: new Heat(), chosen: null, partner: null, line: null, lit: new Set(), marks: null, comparison: null };
+    this.state = {
+      heat: new Heat(),
+      chosen: null,
+      partner: null,
+      line: null,
+      lit: new Set(),
+      marks: null,
+      comparison: null,
+    };
     const by = id => document.getElementById(id);
     this.host = by("canvases");
     this.details = new Details(by("details"), this);
@@ -17,7 +25,9 @@ class App {
     this.openHash();
   }
 
-  get active() { return this.canvases[this.activeNumber] ?? this.canvases[0]; }
+  get active() {
+    return this.canvases[this.activeNumber] ?? this.canvases[0];
+  }
 
   listen(by) {
     by("keys").addEventListener("click", () => this.help.showModal());
@@ -41,7 +51,8 @@ class App {
     this.canvases = networks.map((network, number) => this.canvas(network, number, networks.length));
     this.activeNumber = networks.length - 1;
     this.state.comparison = comparison;
-    this.state.marks = comparison && networks.map((network, side) => new Marks(comparison.marks[side], network.root.leaves));
+    this.state.marks =
+      comparison && networks.map((network, side) => new Marks(comparison.marks[side], network.root.leaves));
     this.pairs = comparison && new Pairs(comparison.pairs, networks);
     this.host.replaceChildren(...this.canvases.map(canvas => canvas.frame));
     if (!networks.length) return;
@@ -57,10 +68,19 @@ class App {
   canvas(network, number, of) {
     const host = h("div", { class: "canvas" });
     const title = of > 1 && h("p", { class: "side" }, h("b", {}, number ? "new" : "old"), ` ${network.source}`);
-    const frame = h("section", { class: "side-by-side", "aria-label": of > 1 ? (number ? "new" : "old") : "picture" }, title, host);
+    const frame = h(
+      "section",
+      { class: "side-by-side", "aria-label": of > 1 ? (number ? "new" : "old") : "picture" },
+      title,
+      host,
+    );
     const canvas = new Canvas(host, network, number, this.state, this);
-    host.addEventListener("pointerdown", () => { this.activeNumber = number; });
-    canvas.picture.addEventListener("focus", () => { this.activeNumber = number; });
+    host.addEventListener("pointerdown", () => {
+      this.activeNumber = number;
+    });
+    canvas.picture.addEventListener("focus", () => {
+      this.activeNumber = number;
+    });
     return Object.assign(canvas, { frame });
   }
 
@@ -93,7 +113,12 @@ class App {
 
   /** Take the data of a newer version; what was open and chosen stays, as far as it is still there. */
   update(data) {
-    const before = this.canvases.map(({ folding, camera }) => ({ open: folding.open, x: camera.x, y: camera.y, scale: camera.scale }));
+    const before = this.canvases.map(({ folding, camera }) => ({
+      open: folding.open,
+      x: camera.x,
+      y: camera.y,
+      scale: camera.scale,
+    }));
     const path = this.state.chosen?.item.key;
     Object.assign(this.state, { chosen: null, partner: null, line: null, lit: new Set() });
     const file = this.source.file ?? 0;
@@ -112,9 +137,13 @@ class App {
 
   // --- choosing ---
 
-  canvasOf(item) { return this.canvases.find(canvas => canvas.network === item.network); }
+  canvasOf(item) {
+    return this.canvases.find(canvas => canvas.network === item.network);
+  }
 
-  partnerOf(item) { return this.pairs ? this.pairs.of(item) : null; }
+  partnerOf(item) {
+    return this.pairs ? this.pairs.of(item) : null;
+  }
 
   choose(item, { reveal = false, keepLit = false } = {}) {
     if (!item) return this.letGo();
@@ -193,7 +222,9 @@ class App {
     return steps.filter(({ at }) => at[0] >= 0);
   }
 
-  fileName(item, file) { return shortNames(item.network.files.map(({ name }) => name))[file]; }
+  fileName(item, file) {
+    return shortNames(item.network.files.map(({ name }) => name))[file];
+  }
 
   showSource(item) {
     this.source.open(item.network, item.piece.at[0]);
@@ -246,7 +277,9 @@ class App {
     for (const canvas of this.canvases) canvas.soon();
   }
 
-  say(text) { document.getElementById("said").textContent = text; }
+  say(text) {
+    document.getElementById("said").textContent = text;
+  }
 
   /** On a narrow screen, one pane at a time. */
   showPane(name) {
@@ -258,7 +291,9 @@ class App {
     const hash = item?.parent ? `#${encodeURIComponent(item.key)}` : " ";
     try {
       history.replaceState(null, "", hash === " " ? location.pathname + location.search : hash);
-    } catch { /* a page inside another may have no address of its own */ }
+    } catch {
+      /* a page inside another may have no address of its own */
+    }
   }
 
   openHash() {

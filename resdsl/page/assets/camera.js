@@ -14,15 +14,21 @@ class Camera {
     this.listen();
   }
 
-  get width() { return this.host.clientWidth; }
-  get height() { return this.host.clientHeight; }
+  get width() {
+    return this.host.clientWidth;
+  }
+  get height() {
+    return this.host.clientHeight;
+  }
 
   /** The part of the picture that is seen, and `margin` pixels around it. */
   seen(margin) {
     const { scale } = this;
     return {
-      left: -(this.x + margin) / scale, top: -(this.y + margin) / scale,
-      right: (this.width + margin - this.x) / scale, bottom: (this.height + margin - this.y) / scale,
+      left: -(this.x + margin) / scale,
+      top: -(this.y + margin) / scale,
+      right: (this.width + margin - this.x) / scale,
+      bottom: (this.height + margin - this.y) / scale,
     };
   }
 
@@ -50,7 +56,9 @@ class Camera {
     const high = (this.height - 2 * pad) / root.height;
     const whole = Math.min(wide, high, 1.25);
     // A network of a thousand layers one below the other would be a hair.
-    const scale = readable ? Math.min(1.1, Math.max(whole, Math.min(wide, 0.8))) : Math.max(whole, Math.min(wide, 60 / root.width));
+    const scale = readable
+      ? Math.min(1.1, Math.max(whole, Math.min(wide, 0.8)))
+      : Math.max(whole, Math.min(wide, 60 / root.width));
     const spare = this.height - root.height * scale;
     // The flow of the network stands in the middle, unless its branches would not fit.
     const axis = this.width / 2 - root.axis * scale;
@@ -68,7 +76,12 @@ class Camera {
     const isSeen = this.scale === scale && top > pad && top + head < this.height - pad;
     const y = isSeen && !centred ? this.y : this.height * 0.4 - box.y * scale - head / 2;
     let wide = box;
-    for (let around = box.around; around?.around && around.width * scale <= this.width - 2 * pad; around = around.around) wide = around;
+    for (
+      let around = box.around;
+      around?.around && around.width * scale <= this.width - 2 * pad;
+      around = around.around
+    )
+      wide = around;
     const [left, right] = [pad - wide.x * scale, this.width - pad - (wide.x + wide.width) * scale];
     const x = this.scale === scale ? this.x : this.width / 2 - wide.axis * scale;
     this.go(left > right ? this.width / 2 - box.axis * scale : Math.max(left, Math.min(x, right)), y, scale);
@@ -116,15 +129,20 @@ class Camera {
 
   listen() {
     const { host } = this;
-    host.addEventListener("wheel", event => {
-      event.preventDefault();
-      const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 18 : 1;
-      const { left, top } = host.getBoundingClientRect();
-      // Pinching a touchpad arrives as a wheel with Ctrl.
-      if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(-event.deltaY * unit * 0.004), event.clientX - left, event.clientY - top);
-      else if (event.shiftKey) this.moveBy(-event.deltaY * unit, 0);
-      else this.moveBy(-event.deltaX * unit, -event.deltaY * unit);
-    }, { passive: false });
+    host.addEventListener(
+      "wheel",
+      event => {
+        event.preventDefault();
+        const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 18 : 1;
+        const { left, top } = host.getBoundingClientRect();
+        // Pinching a touchpad arrives as a wheel with Ctrl.
+        if (event.ctrlKey || event.metaKey)
+          this.zoom(Math.exp(-event.deltaY * unit * 0.004), event.clientX - left, event.clientY - top);
+        else if (event.shiftKey) this.moveBy(-event.deltaY * unit, 0);
+        else this.moveBy(-event.deltaX * unit, -event.deltaY * unit);
+      },
+      { passive: false },
+    );
     host.addEventListener("pointerdown", event => {
       if (event.button !== 0) return;
       if (!this.pointers.size) this.wasDragged = false;
@@ -158,7 +176,11 @@ class Camera {
     const { left, top } = this.host.getBoundingClientRect();
     const [ox, oy] = others[0][1];
     const apart = ([x, y]) => Math.max(1, Math.hypot(x - ox, y - oy));
-    this.zoom(apart([event.clientX, event.clientY]) / apart(before), (ox + event.clientX) / 2 - left, (oy + event.clientY) / 2 - top);
+    this.zoom(
+      apart([event.clientX, event.clientY]) / apart(before),
+      (ox + event.clientX) / 2 - left,
+      (oy + event.clientY) / 2 - top,
+    );
     this.moveBy(dx / 2, dy / 2);
   }
 }

@@ -16,9 +16,16 @@ class Canvas {
     this.litCounts = new Map();
     this.layers = ["frames", "wires", "cards"].map(name => svg("g", { class: name }));
     this.world = svg("g", {}, this.layers);
-    this.picture = svg("svg", {
-      class: "picture", tabindex: "0", role: "tree", "aria-label": `the network ${network.name}`,
-    }, this.world);
+    this.picture = svg(
+      "svg",
+      {
+        class: "picture",
+        tabindex: "0",
+        role: "tree",
+        "aria-label": `the network ${network.name}`,
+      },
+      this.world,
+    );
     host.replaceChildren(this.picture);
     this.camera = new Camera(host, () => this.soon());
     this.picture.addEventListener("click", event => this.clicked(event));
@@ -56,7 +63,9 @@ class Canvas {
   }
 
   /** The box in which an item is seen. */
-  boxOf(item) { return this.byKey?.get(this.folding.seen(item).key); }
+  boxOf(item) {
+    return this.byKey?.get(this.folding.seen(item).key);
+  }
 
   soon() {
     this.waiting ??= requestAnimationFrame(() => {
@@ -76,13 +85,21 @@ class Canvas {
     const wanted = new Map();
     for (const box of boxes) {
       const look = this.lookOf(box);
-      wanted.set(`box ${box.item.key}`, { layer: box.form === "open" ? 0 : 2, signature: signed(box, look), paint: () => paintBox(box, look) });
+      wanted.set(`box ${box.item.key}`, {
+        layer: box.form === "open" ? 0 : 2,
+        signature: signed(box, look),
+        paint: () => paintBox(box, look),
+      });
     }
     if (camera.scale > 0.08) {
       this.wires.forEach((wire, place) => {
         if (!overlaps(wire.bounds, seen)) return;
         const look = { chosen: this.isChosen(wire) };
-        wanted.set(`wire ${place}`, { layer: 1, signature: `${wire.points} ${look.chosen}`, paint: () => paintWire(wire, look) });
+        wanted.set(`wire ${place}`, {
+          layer: 1,
+          signature: `${wire.points} ${look.chosen}`,
+          paint: () => paintWire(wire, look),
+        });
       });
     }
     this.replace(wanted);
@@ -94,7 +111,10 @@ class Canvas {
     const { scale } = this.camera;
     const found = [];
     const visit = box => {
-      if (!overlaps({ left: box.x - 12, top: box.y - 12, right: box.x + box.width + 180, bottom: box.bottom + 12 }, seen)) return;
+      if (
+        !overlaps({ left: box.x - 12, top: box.y - 12, right: box.x + box.width + 180, bottom: box.bottom + 12 }, seen)
+      )
+        return;
       if (box.form !== "join" && box !== this.root) {
         if (box.height * scale < LEAST) return;
         found.push(box);

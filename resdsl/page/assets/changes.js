@@ -11,7 +11,9 @@ class Marks {
     }
   }
 
-  count(item, name) { return this.sums[name][item.end] - this.sums[name][item.first]; }
+  count(item, name) {
+    return this.sums[name][item.end] - this.sums[name][item.first];
+  }
 
   /** The mark of an item: its own, or what became of all in it. An open scope shows only what is true of it whole. */
   of(item, isOpen) {
@@ -22,7 +24,9 @@ class Marks {
     return this.count(item, "follows") ? "follows" : "";
   }
 
-  isTouched(item) { return ["added", "removed", "changed", "moved"].some(name => this.count(item, name)); }
+  isTouched(item) {
+    return ["added", "removed", "changed", "moved"].some(name => this.count(item, name));
+  }
 }
 
 class Pairs {
@@ -68,7 +72,8 @@ function scopesWithChanges(network, marks) {
   while (pending.length && shown < MOST_SHOWN) {
     const item = pending.shift();
     const isWhole = item.isFrame && ["added", "removed", "moved"].includes(marks.of(item, true));
-    if (item.isLeaf || isWhole || !marks.isTouched(item) || (item.piece.kind === "block" && pieces.has(item.piece))) continue;
+    if (item.isLeaf || isWhole || !marks.isTouched(item) || (item.piece.kind === "block" && pieces.has(item.piece)))
+      continue;
     pieces.add(item.piece);
     if (item.isFrame) found.push(item);
     shown += item.children.length;
@@ -83,10 +88,32 @@ function changesPanel(comparison, app) {
   return [
     h("h2", {}, "What changed"),
     h("p", { class: comparison.loud ? "verdict loud" : "verdict" }, comparison.verdict),
-    comparison.changes.length > 0 && h("ol", { class: "changes" }, comparison.changes.map(change => changeCard(change, app))),
-    differing.length > 0 && section("Totals", h("table", { class: "figures" }, h("tbody", {}, differing.map(([name, old, new_, difference]) =>
-      h("tr", {}, h("th", { scope: "row" }, name),
-        h("td", {}, `${old} → ${new_}`, difference !== "changed" && h("div", { class: "quiet" }, difference))))))),
+    comparison.changes.length > 0 &&
+      h(
+        "ol",
+        { class: "changes" },
+        comparison.changes.map(change => changeCard(change, app)),
+      ),
+    differing.length > 0 &&
+      section(
+        "Totals",
+        h(
+          "table",
+          { class: "figures" },
+          h(
+            "tbody",
+            {},
+            differing.map(([name, old, new_, difference]) =>
+              h(
+                "tr",
+                {},
+                h("th", { scope: "row" }, name),
+                h("td", {}, `${old} → ${new_}`, difference !== "changed" && h("div", { class: "quiet" }, difference)),
+              ),
+            ),
+          ),
+        ),
+      ),
     same.length > 0 && differing.length > 0 && h("p", { class: "note" }, `the same: ${same.join(", ")}`),
     h("p", { class: "note" }, h("kbd", {}, "n"), " and ", h("kbd", {}, "N"), " go from change to change."),
   ];
@@ -95,10 +122,19 @@ function changesPanel(comparison, app) {
 const SIGN_NAMES = { "+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "moved" };
 
 function changeCard(change, app) {
-  const places = [0, 1].flatMap(side => change.places[side].map(path => app.canvases[side].network.find(path)).filter(Boolean));
-  return h("li", { class: `change mark-${SIGN_NAMES[change.sign]}` },
-    h("button", { class: "change-head", disabled: !places.length, onclick: () => app.visit(places) },
-      h("span", { class: "sign" }, change.sign === "-" ? "−" : change.sign), h("span", { class: "code" }, change.headline)),
+  const places = [0, 1].flatMap(side =>
+    change.places[side].map(path => app.canvases[side].network.find(path)).filter(Boolean),
+  );
+  return h(
+    "li",
+    { class: `change mark-${SIGN_NAMES[change.sign]}` },
+    h(
+      "button",
+      { class: "change-head", disabled: !places.length, onclick: () => app.visit(places) },
+      h("span", { class: "sign" }, change.sign === "-" ? "−" : change.sign),
+      h("span", { class: "code" }, change.headline),
+    ),
     change.lines.map(line => h("p", { class: "quiet" }, line)),
-    change.loud && h("p", { class: "loud" }, "same tensors, different computation"));
+    change.loud && h("p", { class: "loud" }, "same tensors, different computation"),
+  );
 }

@@ -11,9 +11,13 @@ class Folding {
     this.overview();
   }
 
-  isOpen(item) { return item.kind === "join" || this.open.has(item.key); }
+  isOpen(item) {
+    return item.kind === "join" || this.open.has(item.key);
+  }
 
-  toggle(item) { this.isOpen(item) ? this.open.delete(item.key) : this.unfold(item); }
+  toggle(item) {
+    this.isOpen(item) ? this.open.delete(item.key) : this.unfold(item);
+  }
 
   unfold(item) {
     if (item.isFrame) this.open.add(item.key);
@@ -57,7 +61,10 @@ class Folding {
 function holdersIn(root) {
   const found = [];
   const visit = item => {
-    const holds = item.children.filter(child => !child.isLeaf).map(visit).some(Boolean);
+    const holds = item.children
+      .filter(child => !child.isLeaf)
+      .map(visit)
+      .some(Boolean);
     if (item.isFrame && (holds || (item.piece.kind === "group" && 2 * item.leaves > root.leaves))) found.push(item);
     return holds || item.piece.kind === "stage";
   };

@@ -8,11 +8,18 @@ const METRICS = {
 };
 
 class Heat {
-  constructor() { this.metric = "none"; this.most = 0; }
+  constructor() {
+    this.metric = "none";
+    this.most = 0;
+  }
 
-  get isOn() { return this.metric !== "none"; }
+  get isOn() {
+    return this.metric !== "none";
+  }
 
-  costOf(item) { return item.cost[METRICS[this.metric].index]; }
+  costOf(item) {
+    return item.cost[METRICS[this.metric].index];
+  }
 
   /** What the colours are counted from: the costliest of these boxes. */
   scale(boxes) {
@@ -22,7 +29,9 @@ class Heat {
   }
 
   /** 0 to 1. Costs differ by orders of magnitude: the root keeps the small ones apart. */
-  warmth(item) { return this.most ? Math.sqrt(this.costOf(item) / this.most) : 0; }
+  warmth(item) {
+    return this.most ? Math.sqrt(this.costOf(item) / this.most) : 0;
+  }
 
   share(item) {
     const whole = this.costOf(item.network.root);

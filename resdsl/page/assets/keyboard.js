@@ -62,7 +62,9 @@ function go(app, item) {
 }
 
 /** Boxes in the order of the tree. */
-function order(canvas) { return canvas.boxes.map(box => box.item); }
+function order(canvas) {
+  return canvas.boxes.map(box => box.item);
+}
 
 function move(app, step) {
   const items = order(app.active);
@@ -93,9 +95,27 @@ function toggle(app) {
 function helpDialog(dialog) {
   dialog.replaceChildren(
     h("h2", {}, "Keys"),
-    h("dl", { class: "keys" }, KEYS.map(([keys, what]) => [h("dt", {}, keys.split(/(?<=,) /).map(key => h("kbd", {}, key.replace(",", "")))), h("dd", {}, what)])),
-    h("p", { class: "quiet" }, "Mouse: drag or scroll to move, Ctrl + wheel or pinch to zoom, double-click to fold and unfold."),
-    h("form", { method: "dialog" }, h("button", { class: "button" }, "Close")));
-  dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
+    h(
+      "dl",
+      { class: "keys" },
+      KEYS.map(([keys, what]) => [
+        h(
+          "dt",
+          {},
+          keys.split(/(?<=,) /).map(key => h("kbd", {}, key.replace(",", ""))),
+        ),
+        h("dd", {}, what),
+      ]),
+    ),
+    h(
+      "p",
+      { class: "quiet" },
+      "Mouse: drag or scroll to move, Ctrl + wheel or pinch to zoom, double-click to fold and unfold.",
+    ),
+    h("form", { method: "dialog" }, h("button", { class: "button" }, "Close")),
+  );
+  dialog.addEventListener("click", event => {
+    if (event.target === dialog) dialog.close();
+  });
   return dialog;
 }

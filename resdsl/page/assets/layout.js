@@ -4,8 +4,23 @@
 // In a join the branches stand side by side; a branch that is the value itself is a lane, a wire past the others.
 
 const SIZE = {
-  width: 228, tall: 44, flat: 25, knot: 26, pill: 112, folded: 64, input: 30,
-  head: 27, brow: 18, side: 16, foot: 16, gap: 20, snug: 3, column: 28, lane: 22, detour: 12, mark: 8,
+  width: 228,
+  tall: 44,
+  flat: 25,
+  knot: 26,
+  pill: 112,
+  folded: 64,
+  input: 30,
+  head: 27,
+  brow: 18,
+  side: 16,
+  foot: 16,
+  gap: 20,
+  snug: 3,
+  column: 28,
+  lane: 22,
+  detour: 12,
+  mark: 8,
 };
 
 class Box {
@@ -22,8 +37,12 @@ class Box {
     this.around = null;
   }
 
-  get bottom() { return this.y + this.height; }
-  get middle() { return this.y + this.height / 2; }
+  get bottom() {
+    return this.y + this.height;
+  }
+  get middle() {
+    return this.y + this.height / 2;
+  }
 
   /** The boxes that are drawn, joins left out, each before those in it. */
   *seen() {
@@ -59,7 +78,13 @@ function laySequence(box, folding) {
   const { item } = box;
   const isRoot = !item.parent;
   const chains = chainsOf(item.children);
-  const placed = stack(box, item.children, chains, folding, isRoot ? 0 : SIZE.head + (item.children[0].kind === "join" ? 2 : SIZE.brow));
+  const placed = stack(
+    box,
+    item.children,
+    chains,
+    folding,
+    isRoot ? 0 : SIZE.head + (item.children[0].kind === "join" ? 2 : SIZE.brow),
+  );
   let x = isRoot ? 0 : SIZE.side;
   for (const column of columnsOf(chains, placed)) x = setColumn(column, x) + SIZE.column;
   box.width = Math.max(x - SIZE.column, 0);
@@ -80,7 +105,12 @@ function layJoin(box, folding) {
   const branches = branchesOf(knotItem, chains);
   let x = 0;
   for (const branch of branches) {
-    if (branch.chain) x = setColumn(branch.chain.map(each => placed.get(each)), x) + SIZE.column;
+    if (branch.chain)
+      x =
+        setColumn(
+          branch.chain.map(each => placed.get(each)),
+          x,
+        ) + SIZE.column;
     else [branch.x, x] = [x + SIZE.lane / 2, x + SIZE.lane];
   }
   box.width = branches.at(-1).chain ? x - SIZE.column : x;

@@ -12,10 +12,16 @@ function followServer(app, version) {
     app.say("the picture is up to date");
   });
   events.addEventListener("mistakes", event => {
-    trouble.querySelector("p").textContent = app.canvases.length ? "The picture shows the last version without mistakes." : "";
+    trouble.querySelector("p").textContent = app.canvases.length
+      ? "The picture shows the last version without mistakes."
+      : "";
     trouble.querySelector("pre").textContent = JSON.parse(event.data);
     trouble.hidden = false;
   });
-  events.addEventListener("error", () => { away.hidden = false; });
-  events.addEventListener("open", () => { away.hidden = true; });
+  events.addEventListener("error", () => {
+    away.hidden = false;
+  });
+  events.addEventListener("open", () => {
+    away.hidden = true;
+  });
 }

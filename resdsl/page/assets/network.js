@@ -19,17 +19,35 @@ class Item {
     this.key = this.path;
   }
 
-  get leaves() { return this.isLeaf ? 1 : this.piece.leaves * this.count; }
-  get end() { return this.first + this.leaves; }
-  get isLeaf() { return this.kind === "leaf"; }
-  get isFrame() { return this.kind === "scope" || this.kind === "run"; }
-  get type() { return this.network.types[this.piece.type]; }
-  get inputType() { return this.network.types[this.piece.in]; }
-  get field() { return this.network.fields[this.network.fieldOf[this.output]] ?? null; }
-  get cost() { return this.piece.cost.map(number => number * this.count); }
+  get leaves() {
+    return this.isLeaf ? 1 : this.piece.leaves * this.count;
+  }
+  get end() {
+    return this.first + this.leaves;
+  }
+  get isLeaf() {
+    return this.kind === "leaf";
+  }
+  get isFrame() {
+    return this.kind === "scope" || this.kind === "run";
+  }
+  get type() {
+    return this.network.types[this.piece.type];
+  }
+  get inputType() {
+    return this.network.types[this.piece.in];
+  }
+  get field() {
+    return this.network.fields[this.network.fieldOf[this.output]] ?? null;
+  }
+  get cost() {
+    return this.piece.cost.map(number => number * this.count);
+  }
 
   /** The leaf that flows out of it. */
-  get output() { return this.isLeaf ? this.first : this.end - this.piece.leaves + this.piece.out; }
+  get output() {
+    return this.isLeaf ? this.first : this.end - this.piece.leaves + this.piece.out;
+  }
 
   /** The leaves that flow into it; of a scope the one, taps apart. */
   get inputs() {
@@ -61,7 +79,8 @@ class Item {
 
   members() {
     return this.labels.map((label, member) =>
-      itemOf(this.network, this, label, this.piece, this.first + member * this.piece.leaves));
+      itemOf(this.network, this, label, this.piece, this.first + member * this.piece.leaves),
+    );
   }
 
   parts() {
@@ -75,7 +94,15 @@ class Item {
       while (end < piece.children.length && piece.children[end][1] === number) end++;
       const isRun = child.kind === "block" && end - place >= SHORTEST_RUN && this.kind !== "join";
       if (isRun) {
-        parts.push(runOf(network, this, piece.children.slice(place, end).map(([each]) => each), child, first));
+        parts.push(
+          runOf(
+            network,
+            this,
+            piece.children.slice(place, end).map(([each]) => each),
+            child,
+            first,
+          ),
+        );
         first += child.leaves * (end - place);
         place = end;
       } else {
@@ -87,7 +114,9 @@ class Item {
     return parts;
   }
 
-  contains(leaf) { return this.first <= leaf && leaf < this.end; }
+  contains(leaf) {
+    return this.first <= leaf && leaf < this.end;
+  }
 
   /** It and all below it, each before what is in it. */
   *walk() {
@@ -125,8 +154,16 @@ function runOf(network, parent, labels, piece, first) {
 class Network {
   constructor(data) {
     Object.assign(this, {
-      name: data.name, source: data.source, inputName: data.input, at: data.at, depth: data.depth,
-      types: data.types, fields: data.fields, fieldOf: data.field_of, pieces: data.pieces, files: data.files,
+      name: data.name,
+      source: data.source,
+      inputName: data.input,
+      at: data.at,
+      depth: data.depth,
+      types: data.types,
+      fields: data.fields,
+      fieldOf: data.field_of,
+      pieces: data.pieces,
+      files: data.files,
     });
     this.outputs = new Map();
     for (const [name, leaf] of data.outputs) this.outputs.set(leaf, [...(this.outputs.get(leaf) ?? []), name]);
@@ -135,7 +172,9 @@ class Network {
     this.root.key = "/";
   }
 
-  get cost() { return this.root.cost; }
+  get cost() {
+    return this.root.cost;
+  }
 
   /** What is outside of a piece and taken by something in it, counted back from its first leaf. */
   takenBy(piece) {

@@ -13,9 +13,14 @@ function paintBox(box, look) {
   if (look.mark) classes.push(`mark-${look.mark}`);
   if (look.warmth !== null) classes.push("warm");
   const group = svg("g", {
-    class: classes.join(" "), transform: `translate(${box.x} ${box.y})`, id: look.id, role: "treeitem",
-    "aria-label": spoken(item), "aria-expanded": item.isFrame ? String(box.form === "open") : null,
-    "aria-selected": String(Boolean(look.chosen)), "aria-level": depthOf(item),
+    class: classes.join(" "),
+    transform: `translate(${box.x} ${box.y})`,
+    id: look.id,
+    role: "treeitem",
+    "aria-label": spoken(item),
+    "aria-expanded": item.isFrame ? String(box.form === "open") : null,
+    "aria-selected": String(Boolean(look.chosen)),
+    "aria-level": depthOf(item),
   });
   if (look.warmth !== null) group.style.setProperty("--warmth", `${Math.round(100 * look.warmth)}%`);
   group.append(...PAINTERS[box.form](box, look));
@@ -87,7 +92,9 @@ function paintTall(box, look) {
 /** A label that somebody wrote; a layer without one is called by its operator, which the box says anyway. */
 function ownLabel(item) {
   const { label, piece } = item;
-  return label === piece.op || (label.startsWith(`${piece.op}_`) && /^\d+$/.test(label.slice(piece.op.length + 1))) ? "" : label;
+  return label === piece.op || (label.startsWith(`${piece.op}_`) && /^\d+$/.test(label.slice(piece.op.length + 1)))
+    ? ""
+    : label;
 }
 
 function paintFlat(box, look) {
@@ -172,20 +179,33 @@ function outputMark(box) {
   if (!names.length) return [];
   const text = names.join(", ");
   const middle = box.height / 2;
-  return [svg("g", { class: "output", transform: `translate(${box.width} ${middle})` },
-    svg("path", { class: "lead", d: `M0 0h${SIZE.mark}` }),
-    svg("path", { class: "tag", d: `M${SIZE.mark} 0l8-10h${widthOf(text, 11, 600) + 14}v20h-${widthOf(text, 11, 600) + 14}z` }),
-    words(SIZE.mark + 14, 4, text, "tag-text"))];
+  return [
+    svg(
+      "g",
+      { class: "output", transform: `translate(${box.width} ${middle})` },
+      svg("path", { class: "lead", d: `M0 0h${SIZE.mark}` }),
+      svg("path", {
+        class: "tag",
+        d: `M${SIZE.mark} 0l8-10h${widthOf(text, 11, 600) + 14}v20h-${widthOf(text, 11, 600) + 14}z`,
+      }),
+      words(SIZE.mark + 14, 4, text, "tag-text"),
+    ),
+  ];
 }
 
 function paintWire(wire, look) {
   const { points } = wire;
   const [x, y] = points.at(-1);
   const [px, py] = points.at(-2);
-  const group = svg("g", { class: `wire${look.chosen ? " chosen" : ""}` }, svg("path", { class: "line", d: pathThrough(points) }));
+  const group = svg(
+    "g",
+    { class: `wire${look.chosen ? " chosen" : ""}` },
+    svg("path", { class: "line", d: pathThrough(points) }),
+  );
   if (wire.target && wire.target.form !== "join") {
     // The tip ends at the box, and points the way that the wire comes.
-    const d = py < y - 0.5 ? `M${x} ${y}l-3.6-6.5h7.2z` : px < x ? `M${x} ${y}l-6.5-3.6v7.2z` : `M${x} ${y}l6.5-3.6v7.2z`;
+    const d =
+      py < y - 0.5 ? `M${x} ${y}l-3.6-6.5h7.2z` : px < x ? `M${x} ${y}l-6.5-3.6v7.2z` : `M${x} ${y}l6.5-3.6v7.2z`;
     group.append(svg("path", { class: "tip", d }));
   }
   return group;

@@ -8,9 +8,13 @@ class Preferences {
     button.addEventListener("click", () => this.toggleTheme());
   }
 
-  get isDark() { return this.root.dataset.theme ? this.root.dataset.theme === "dark" : this.system.matches; }
+  get isDark() {
+    return this.root.dataset.theme ? this.root.dataset.theme === "dark" : this.system.matches;
+  }
 
-  toggleTheme() { this.use(this.isDark ? "light" : "dark"); }
+  toggleTheme() {
+    this.use(this.isDark ? "light" : "dark");
+  }
 
   use(theme) {
     // What the system wants needs no saying, and then follows the system.
@@ -20,7 +24,9 @@ class Preferences {
     try {
       if (theme && !isUsual) localStorage.setItem("resdsl-theme", theme);
       else if (theme) localStorage.removeItem("resdsl-theme");
-    } catch { /* a file may not keep anything: then the theme lasts as long as the page */ }
+    } catch {
+      /* a file may not keep anything: then the theme lasts as long as the page */
+    }
   }
 
   kept() {

@@ -22,22 +22,44 @@ class Search {
     const all = this.app.canvases.flatMap(canvas => canvas.network.items.slice(1));
     this.found = all.filter(item => item.kind !== "run" && terms.every(term => textOf(item).includes(term)));
     // Those whose own label begins so come first.
-    const begins = item => (item.label.toLowerCase().startsWith(terms[0]) || item.path.toLowerCase() === terms[0] ? 0 : 1);
-    this.listed = this.found.map((item, place) => [begins(item), place, item]).sort((a, b) => a[0] - b[0] || a[1] - b[1])
-      .slice(0, MOST_FOUND).map(([, , item]) => item);
+    const begins = item =>
+      item.label.toLowerCase().startsWith(terms[0]) || item.path.toLowerCase() === terms[0] ? 0 : 1;
+    this.listed = this.found
+      .map((item, place) => [begins(item), place, item])
+      .sort((a, b) => a[0] - b[0] || a[1] - b[1])
+      .slice(0, MOST_FOUND)
+      .map(([, , item]) => item);
     this.app.light(this.found);
     this.move(this.listed.length ? 0 : -1);
   }
 
   move(at) {
     this.at = at;
-    const options = this.listed.map((item, place) => h("li", {
-      role: "option", id: `found-${place}`, "aria-selected": String(place === at), onclick: () => this.take(item),
-    }, h("span", { class: "code" }, item.path), h("span", { class: "quiet" }, callText(item))));
+    const options = this.listed.map((item, place) =>
+      h(
+        "li",
+        {
+          role: "option",
+          id: `found-${place}`,
+          "aria-selected": String(place === at),
+          onclick: () => this.take(item),
+        },
+        h("span", { class: "code" }, item.path),
+        h("span", { class: "quiet" }, callText(item)),
+      ),
+    );
     const more = this.found.length - this.listed.length;
     this.list.replaceChildren(
-      h("li", { class: "tally", role: "presentation" }, this.found.length ? plural(this.found.length, "match", "matches") : "nothing of that kind"),
-      ...options, ...(more > 0 ? [h("li", { class: "tally", role: "presentation" }, `and ${exact(more)} more, all marked in the picture`)] : []));
+      h(
+        "li",
+        { class: "tally", role: "presentation" },
+        this.found.length ? plural(this.found.length, "match", "matches") : "nothing of that kind",
+      ),
+      ...options,
+      ...(more > 0
+        ? [h("li", { class: "tally", role: "presentation" }, `and ${exact(more)} more, all marked in the picture`)]
+        : []),
+    );
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
     this.input.setAttribute("aria-activedescendant", at < 0 ? "" : `found-${at}`);
@@ -74,7 +96,16 @@ class Search {
 }
 
 function textOf(item) {
-  item.text ??= [item.path, callText(item), item.piece.title, item.piece.op, kindOf(item), fullShape(item.type), shapeText(item.type).replaceAll("×", "x")]
-    .join(" ").toLowerCase();
+  item.text ??= [
+    item.path,
+    callText(item),
+    item.piece.title,
+    item.piece.op,
+    kindOf(item),
+    fullShape(item.type),
+    shapeText(item.type).replaceAll("×", "x"),
+  ]
+    .join(" ")
+    .toLowerCase();
   return item.text;
 }

@@ -20,15 +20,31 @@ class SourceView {
     if (this.network !== network) this.drawTabs(network);
     this.network = network;
     this.file = file;
-    for (const [place, tab] of [...this.tabs.children].entries()) tab.setAttribute("aria-selected", String(place === file));
+    for (const [place, tab] of [...this.tabs.children].entries())
+      tab.setAttribute("aria-selected", String(place === file));
     const lines = network.files[file]?.lines ?? [];
     this.code.replaceChildren(...lines.map((tokens, place) => this.drawLine(tokens, place + 1)));
   }
 
   drawTabs(network) {
     const names = shortNames(network.files.map(file => file.name));
-    this.tabs.replaceChildren(...network.files.map((file, place) =>
-      h("button", { class: "tab", role: "tab", title: file.name, onclick: () => { this.open(network, place); this.mark(); } }, names[place])));
+    this.tabs.replaceChildren(
+      ...network.files.map((file, place) =>
+        h(
+          "button",
+          {
+            class: "tab",
+            role: "tab",
+            title: file.name,
+            onclick: () => {
+              this.open(network, place);
+              this.mark();
+            },
+          },
+          names[place],
+        ),
+      ),
+    );
   }
 
   drawLine(tokens, number) {
@@ -37,7 +53,12 @@ class SourceView {
       text.append(tokens[place] ? h("span", { class: `t-${tokens[place]}` }, tokens[place + 1]) : tokens[place + 1]);
     }
     if (!tokens.length) text.append(" ");
-    return h("div", { class: "line", "data-line": number }, h("span", { class: "number", "aria-hidden": "true" }, number), text);
+    return h(
+      "div",
+      { class: "line", "data-line": number },
+      h("span", { class: "number", "aria-hidden": "true" }, number),
+      text,
+    );
   }
 
   /** Mark the lines of what is chosen, and of the calls that led there; the first of them comes into view. */

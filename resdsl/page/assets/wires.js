@@ -15,14 +15,18 @@ function wireSequence(box, placed, chains) {
       const [source] = each.inputs;
       const above = place ? placed.get(chain[place - 1]) : boxWithOutput(placed, source);
       if (above) wireDown(box, source, above.x + above.axis, above.bottom, target);
-      else if (source === entry && !isRoot && each.piece.op !== "input") wireDown(box, source, box.axis, SIZE.head, target);
+      else if (source === entry && !isRoot && each.piece.op !== "input")
+        wireDown(box, source, box.axis, SIZE.head, target);
       else if (each.piece.op !== "input") box.wanting.push([source, target]);
     });
   }
   const last = boxWithOutput(placed, item.output);
   const isTaken = item.network.takers[item.output].some(leaf => leaf >= item.end);
   if (last && isTaken && !isRoot) {
-    const points = straighten([[last.x + last.axis, last.bottom], [box.axis, box.height + SIZE.foot]]);
+    const points = straighten([
+      [last.x + last.axis, last.bottom],
+      [box.axis, box.height + SIZE.foot],
+    ]);
     box.wires.push({ source: item.output, target: null, points });
   }
 }
@@ -48,7 +52,16 @@ function wireJoin(box, placed, branches, knot) {
       const tail = placed.get(chain.at(-1));
       intoKnot(box, leaf, [[tail.x + tail.axis, tail.bottom]], knot);
     } else if (leaf === entry) {
-      intoKnot(box, leaf, [[box.axis, 0], [box.axis, SIZE.gap / 2], [x, SIZE.gap / 2]], knot);
+      intoKnot(
+        box,
+        leaf,
+        [
+          [box.axis, 0],
+          [box.axis, SIZE.gap / 2],
+          [x, SIZE.gap / 2],
+        ],
+        knot,
+      );
     } else {
       box.wanting.push([leaf, knot]);
     }
@@ -61,7 +74,18 @@ function wireDown(around, source, x, y, target) {
   if (target.snug) return;
   // The bend is close to where the wire begins: further down there may be boxes beside it.
   const bend = y + SIZE.gap / 2;
-  const points = Math.abs(end - x) < 1 ? [[x, y], [end, target.y]] : [[x, y], [x, bend], [end, bend], [end, target.y]];
+  const points =
+    Math.abs(end - x) < 1
+      ? [
+          [x, y],
+          [end, target.y],
+        ]
+      : [
+          [x, y],
+          [x, bend],
+          [end, bend],
+          [end, target.y],
+        ];
   connect(around, source, target, points);
 }
 
@@ -104,7 +128,12 @@ function wireTaps(box, placed) {
     let lane = lanes.findIndex(bottom => bottom <= from);
     if (lane < 0) lane = lanes.length;
     lanes[lane] = to;
-    box.wires.push({ source: leaf, target, lane: box.width + (lane + 1) * SIZE.detour, box: source ? placed.get(source) : box });
+    box.wires.push({
+      source: leaf,
+      target,
+      lane: box.width + (lane + 1) * SIZE.detour,
+      box: source ? placed.get(source) : box,
+    });
   }
   if (lanes.length) box.width += (lanes.length + 1) * SIZE.detour;
 }
@@ -122,27 +151,45 @@ function finish(wire) {
   const x = around.x + wire.lane;
   let start = wire.box;
   if (start === around) {
-    wire.points = [[around.axis, around.y + 4], [x, around.y + 4]];
+    wire.points = [
+      [around.axis, around.y + 4],
+      [x, around.y + 4],
+    ];
   } else {
     while (start.boxes.length && start.item.output !== wire.source) {
       start = start.boxes.find(each => each.item.contains(wire.source));
     }
     // Below the middle, where the names of outputs are.
     const y = start.boxes.length ? start.bottom - SIZE.foot / 2 : start.bottom - Math.min(9, start.height / 4);
-    wire.points = [[start.x + start.width, y], [x, y]];
+    wire.points = [
+      [start.x + start.width, y],
+      [x, y],
+    ];
   }
   const isHead = target.form !== "knot" && target.form !== "folded" && target.form !== "open";
-  if (isHead) wire.points.push([x, target.y - SIZE.gap / 2], [target.axis, target.y - SIZE.gap / 2], [target.axis, target.y]);
+  if (isHead)
+    wire.points.push([x, target.y - SIZE.gap / 2], [target.axis, target.y - SIZE.gap / 2], [target.axis, target.y]);
   else wire.points.push([x, entryOf(target)], [target.x + target.width, entryOf(target)]);
 }
 
-function entryOf(box) { return box.form === "knot" ? box.middle : box.y + SIZE.head / 2; }
+function entryOf(box) {
+  return box.form === "knot" ? box.middle : box.y + SIZE.head / 2;
+}
 
 /** Two corners that are not above each other, with a bend between them. */
 function straighten([[x, y], [endX, endY]]) {
-  if (Math.abs(x - endX) < 1) return [[x, y], [endX, endY]];
+  if (Math.abs(x - endX) < 1)
+    return [
+      [x, y],
+      [endX, endY],
+    ];
   const bend = endY - SIZE.foot / 2;
-  return [[x, y], [x, bend], [endX, bend], [endX, endY]];
+  return [
+    [x, y],
+    [x, bend],
+    [endX, bend],
+    [endX, endY],
+  ];
 }
 
 /** A path with its corners rounded. */
@@ -156,7 +203,8 @@ function pathThrough(points, radius = 8) {
       path += `L${x} ${y}`;
       return;
     }
-    const before = Math.hypot(x - px, y - py), after = Math.hypot(next[0] - x, next[1] - y);
+    const before = Math.hypot(x - px, y - py),
+      after = Math.hypot(next[0] - x, next[1] - y);
     const r = Math.min(radius, before / 2, after / 2);
     if (r < 0.5) return;
     const [ax, ay] = [x - ((x - px) / before) * r, y - ((y - py) / before) * r];

@@ -19,7 +19,12 @@ function fill(element, attributes, children) {
   return element;
 }
 
-const STEPS = [["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]];
+const STEPS = [
+  ["T", 1e12],
+  ["G", 1e9],
+  ["M", 1e6],
+  ["k", 1e3],
+];
 
 /** 60192808 as `60.2 M`, with three digits. */
 function short(count) {
@@ -32,9 +37,13 @@ function short(count) {
   return String(count);
 }
 
-function exact(count) { return count.toLocaleString("en-US"); }
+function exact(count) {
+  return count.toLocaleString("en-US");
+}
 
-function bytes(count) { return /[A-Za-z]$/.test(short(count)) ? `${short(count)}B` : `${short(count)} B`; }
+function bytes(count) {
+  return /[A-Za-z]$/.test(short(count)) ? `${short(count)}B` : `${short(count)} B`;
+}
 
 function percent(part, whole) {
   if (!whole || !part) return "0 %";
@@ -42,7 +51,9 @@ function percent(part, whole) {
   return share < 0.1 ? "< 0.1 %" : `${share < 10 ? share.toFixed(1) : Math.round(share)} %`;
 }
 
-function plural(count, one, many = `${one}s`) { return `${exact(count)} ${count === 1 ? one : many}`; }
+function plural(count, one, many = `${one}s`) {
+  return `${exact(count)} ${count === 1 ? one : many}`;
+}
 
 /** A value without its first axis, which counts the images: `64×56×56`. */
 function shapeText(type) {
@@ -50,7 +61,9 @@ function shapeText(type) {
   return sizes.length ? sizes.join("×") : `[${type.shape.join(", ")}]`;
 }
 
-function fullShape(type) { return `[${type.shape.join(", ")}]`; }
+function fullShape(type) {
+  return `[${type.shape.join(", ")}]`;
+}
 
 /** What a scope is called with, or what is in it: `bottleneck(64)`, `3 × bottleneck(64)`. */
 function callText(item) {
@@ -64,7 +77,10 @@ function contentText(item) {
   const found = [];
   const collect = each => {
     for (const child of each.children) {
-      if (child.kind === "join") { collect(child); continue; }
+      if (child.kind === "join") {
+        collect(child);
+        continue;
+      }
       const [name, count] = child.kind === "run" ? [child.piece.call, child.count] : [nameOf(child), 1];
       if (found.at(-1)?.name === name) found.at(-1).count += count;
       else found.push({ name, count });
@@ -75,7 +91,9 @@ function contentText(item) {
   return found.map(({ name, count }) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
 }
 
-function nameOf(item) { return item.isLeaf ? item.piece.title : item.piece.callee ? item.piece.call : item.label; }
+function nameOf(item) {
+  return item.isLeaf ? item.piece.title : item.piece.callee ? item.piece.call : item.label;
+}
 
 function fieldText(field) {
   if (!field) return "the whole image";
