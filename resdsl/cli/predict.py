@@ -14,7 +14,7 @@ from resdsl.cli.options import speaking, specification_options
 from resdsl.cli.rows import Failures, JsonRows, PrintedRows, progress_of
 from resdsl.cli.terminal import Terminal
 from resdsl.driver.models import Build
-from resdsl.driver.predict import Asked, opened, predict, write_rows
+from resdsl.driver.predict import Asked, Written, opened, predict, write_rows
 from resdsl.elaborate import Limits
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.formats import FORMATS, LINES
@@ -151,13 +151,18 @@ def _to_file(
                 terminal.say(f"\nstopped after {begun:,} images; the same command with --resume goes on")
             raise
     failures.show(terminal)
-    new = written.images - written.resumed
-    seconds = time.perf_counter() - start
-    before = f", {written.resumed:,} of them from a run before" if written.resumed else ""
-    failed = f", {written.failed:,} failed" if written.failed else ""
-    terminal.say(f"{file}: {written.images:,} images{before}{failed}; {new / seconds:.1f} images/s")
+    terminal.say(_line(written, time.perf_counter() - start))
     if terminal.as_json:
         session = model[0]
         facts = {"output": str(file), "format": form, "images": written.images, "resumed": written.resumed}
         terminal.data({"device": str(session.device), "reason": session.reason, **facts, **failures.data()})
     return failures.status or int(written.failed > 0)
+
+
+def _line(written: Written, seconds: float) -> str:
+    failed = f", {written.failed:,} failed" if written.failed else ""
+    facts = f"{written.path}: {written.images:,} images{failed}"
+    if written.resumed and written.resumed == written.images:
+        return f"{facts}; all were there from a run before"
+    before = f", {written.resumed:,} of them from a run before" if written.resumed else ""
+    return f"{facts}{before}; {(written.images - written.resumed) / seconds:,.1f} images/s"

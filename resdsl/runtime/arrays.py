@@ -34,22 +34,16 @@ def arrays_in(path: Path) -> Iterator[Named]:
     """
     require_file(path, "an array")
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Not `numpy.load`, which opens archives and pickles too.
+        values = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:
         # NumPy raises whatever a broken header leads it to.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunProblem.of(
             catalogue.IMAGE_UNREADABLE,
             f"`{path}` cannot be read as an array: {reason[:1].lower()}{reason[1:]}",
-            helps=("write it with `numpy.save(path, array)`",),
-        ) from None
-    if not isinstance(values, np.ndarray):
-        values.close()
-        raise RunProblem.of(
-            catalogue.IMAGE_UNREADABLE,
-            f"`{path}` is an archive of arrays",
             helps=("write one array with `numpy.save(path, array)`",),
-        )
+        ) from None
     name = str(path)
     if values.ndim == 4:
         _require_form(values.dtype, values.shape[1:], name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,7 +23,6 @@ from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.rows import Failure, Row
 from resdsl.runtime.sources import Item
 
-_LONGEST_SILENCE = 1.0  # seconds that a line may wait in memory
 _DIGEST = r"\.[0-9a-f]{8}\.part"
 
 
@@ -41,7 +39,6 @@ class Part:
         self._target = target
         self._lines = lines
         self._stream: BinaryIO | None = None
-        self._written = time.monotonic()
 
     def open(self) -> None:
         """Take up what there is, less what is torn."""
@@ -74,9 +71,7 @@ class Part:
         assert self._stream is not None
         with explained(self._target):
             self._stream.write(self._lines.line(row))
-            if time.monotonic() - self._written > _LONGEST_SILENCE:
-                self._stream.flush()
-                self._written = time.monotonic()
+            self._stream.flush()  # what the system has outlives the process
         self.done += 1
         self.failed += isinstance(row, Failure)
 
@@ -155,11 +150,13 @@ def digest_of(model: Path, *options: object) -> str:
 
 
 def _rests(target: Path) -> list[Path]:
+    """What runs that were cut off have left of ``target``; one that had written nothing left nothing."""
     try:
         beside = sorted(target.parent.iterdir())
     except OSError:
         return []
-    return [path for path in beside if re.fullmatch(re.escape(target.name) + _DIGEST, path.name)]
+    named = [path for path in beside if re.fullmatch(re.escape(target.name) + _DIGEST, path.name)]
+    return [path for path in named if path.stat().st_size]
 
 
 def _rows(path: Path, lines: Lines) -> Iterator[tuple[str, bool, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
@@ -34,18 +34,19 @@ class Classes:
         self.model = model
         self.labels = tuple(labels)
         self.count = count if count is not None else len(labels) or None
-        self._ways: list[Mapping[str, list[int]]] = [
-            _places(labels),
-            _places(map(_plain, labels)),
-            _places(_plain(label.split(",")[0]) for label in labels),
-            _places(synsets_of(labels)),
+        self._synsets = synsets_of(labels)
+        self._ways: list[tuple[Callable[[str], str], Mapping[str, list[int]]]] = [
+            (str, _places(labels)),
+            (_plain, _places(map(_plain, labels))),
+            (_plain, _places(_plain(label.split(",")[0]) for label in labels)),
+            (str, _places(self._synsets)),
         ]
 
     def find(self, name: str) -> int | None:
         """The index of the class that is called so. Raises ``RunProblem`` where several are."""
         name = name.strip()
-        for way in self._ways:
-            found = way.get(name) or way.get(_plain(name)) or []
+        for written, places in self._ways:
+            found = places.get(written(name), [])
             if len(found) > 1:
                 raise RunProblem.of(
                     catalogue.TRUTH,
@@ -82,7 +83,7 @@ class Classes:
         if not self.labels:
             return f"`{self.model}` has no names for its classes: call them by their indices, from 0"
         first = ", ".join(f"`{label}`" for label in self.labels[:3])
-        identifiers = " or WordNet identifiers" if self._ways[-1] else ""
+        identifiers = " or WordNet identifiers" if self._synsets else ""
         return f"the labels of `{self.model}` begin with {first}; indices from 0{identifiers} do as well"
 
 
