@@ -165,7 +165,7 @@ class _Aligner:
     def _weigh(self, old: Sequence[Item], new: Sequence[Item]) -> list[Slot]:
         """The pairing in order that is worth the most, by dynamic programming from the end."""
         rows, columns = len(old), len(new)
-        worth = [[self._worth(a, b) for b in new] for a in old]
+        worth = self._worths(old, new)
         best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
         for i in range(rows - 1, -1, -1):
             row, below, values = best[i], best[i + 1], worth[i]
@@ -203,6 +203,24 @@ class _Aligner:
             done = place + 1
         slots.extend((None, other) for other in new[done:])
         return slots
+
+    def _worths(self, old: Sequence[Item], new: Sequence[Item]) -> list[list[float]]:
+        """What each pair is worth: computed once for all that are built alike."""
+        known: dict[tuple[int, int, bool], float] = {}
+        kinds: dict[Hashable, int] = {}
+        columns = [(kinds.setdefault(_kind(item), len(kinds)), item.label, item) for item in new]
+        table: list[list[float]] = []
+        for before in old:
+            kind, label = kinds.setdefault(_kind(before), len(kinds)), before.label
+            row: list[float] = []
+            for other, called, after in columns:
+                key = (kind, other, label == called)
+                worth = known.get(key)
+                if worth is None:
+                    worth = known[key] = self._worth(before, after)
+                row.append(worth)
+            table.append(row)
+        return table
 
     def _worth(self, old: Item, new: Item) -> float:
         """What a pair is worth; 0 for two that have nothing to do with each other."""
@@ -331,6 +349,11 @@ class _Aligner:
                 other = rivals.pop(0)
                 self._pairs[item.node], self._back[other] = other, item.node
                 self._moved.add(other)
+
+
+def _kind(item: Item) -> Hashable:
+    """What decides, beside the label, what a pair with an item is worth."""
+    return item.structure, item.callee, item.label.isdigit(), item.weighted, item.node is None, bool(item.node)
 
 
 def _identity(item: Item) -> Hashable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,13 +10,9 @@ from resdsl.ir.application import Application
 from resdsl.ir.graph import Graph
 from resdsl.review.align import Alignment
 from resdsl.review.changes import Change, Interface, Renamed
-from resdsl.weights.renaming import rename
+from resdsl.review.renames import find_renames, renamed
 
 Shape = tuple[int, ...]
-
-
-_UNDONE, _DONE = "_old_", "_new_"
-"""First parts of names that no layer has."""
 
 
 class Fit(StrEnum):
@@ -86,9 +82,9 @@ def judge(old: Graph, new: Graph, alignment: Alignment | None, changes: Sequence
     names = _tensor_pairs(old, new, alignment) if alignment is not None else {}
     origin = {after: before for before, after in names.items()}
     misplaced = {name: origin[name] for name in kept if origin.get(name, name) != name}
-    renames = _renames(stored, wanted, names, [change for change in changes if isinstance(change, Renamed)])
+    renames = find_renames(stored, wanted, names, [change for change in changes if isinstance(change, Renamed)])
     counts = {name: parameter.count for name, parameter in new.parameters.items()}
-    loaded = {after for before, after in _apply(stored, renames).items() if loads(stored[before], wanted.get(after))}
+    loaded = {after for before, after in renamed(stored, renames).items() if loads(stored[before], wanted.get(after))}
     fits = not missing and not unexpected and not reshaped
     partly = Fit.PARTLY if kept else Fit.NOT
     return Verdict(
@@ -141,66 +137,3 @@ def _tensor_pairs(old: Graph, new: Graph, alignment: Alignment) -> dict[str, str
         for name in known[pair]:
             found[f"{old.nodes[before].path}.{name}"] = f"{new.nodes[after].path}.{name}"
     return found
-
-
-def _apply(names: Iterable[str], renames: Mapping[str, str]) -> dict[str, str]:
-    """What names become by renames, one after another."""
-    current = {name: name for name in names}
-    for old, new in renames.items():
-        current = _step(current, old, new)
-    return current
-
-
-def _step(current: Mapping[str, str], old: str, new: str) -> dict[str, str]:
-    # Looking is cheaper than replacing, and most names stay as they are.
-    return {name: rename(to, old, new) if old in to else to for name, to in current.items()}
-
-
-def _renames(
-    stored: Mapping[str, Shape], new_names: Collection[str], names: Mapping[str, str], changes: Sequence[Renamed]
-) -> dict[str, str]:
-    """Renames that bring all tensors to their new names and no other tensor to any: the shortest that do."""
-    if all(before == after for before, after in names.items()):
-        return {}
-    short = {change.old: change.new for change in changes}
-    heads = {place.old: place.new for change in changes for place in change.places if place.old and place.new}
-    before, after = min(names.items(), key=lambda pair: len(pair[0]))
-    prefix = {"": after.removesuffix(f".{before}")} if after.endswith(f".{before}") else {}
-    for rules in (short, heads, dict(reversed(heads.items())), prefix):
-        if rules and _does(stored, names, new_names, rules):
-            return rules
-    return _by_way_of(stored, names)
-
-
-def _does(
-    stored: Mapping[str, Shape], names: Mapping[str, str], wanted: Collection[str], rules: Mapping[str, str]
-) -> bool:
-    """Whether rules, one after another, give the wanted names and never two tensors the same."""
-    current = {name: name for name in stored}
-    for old, new in rules.items():
-        current = _step(current, old, new)
-        if len(set(current.values())) < len(current):
-            return False
-    if any(current[before] != after for before, after in names.items()):
-        return False
-    # What is left over must not be taken for a tensor that it is not.
-    return not any(current[name] in wanted for name in stored if name not in names and current[name] != name)
-
-
-def _by_way_of(stored: Mapping[str, Shape], names: Mapping[str, str]) -> dict[str, str]:
-    """Renames layer by layer, for names that change places or are a part of others.
-
-    A rename finds its parts anywhere in a name. So all names get a first part, which is what anchors the renames, and
-    what is done gets another one until nothing can be met any more.
-    """
-    layers = {before.rpartition(".")[0]: after.rpartition(".")[0] for before, after in names.items()}
-    taken = {after for before, after in layers.items() if before != after}
-    left_over = dict.fromkeys(name.rpartition(".")[0] for name in stored if name not in names)
-    rules = {"": _UNDONE}
-    for before, after in layers.items():
-        if before != after:
-            rules[f"{_UNDONE}.{before}"] = f"{_DONE}.{after}"
-    for layer in left_over:
-        if layer in taken and layer not in layers:
-            rules[f"{_UNDONE}.{layer}"] = f"{_DONE}.dropped.{layer}"
-    return {**rules, _UNDONE: "", _DONE: ""}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from resdsl.ir.graph import Graph, Node
 from resdsl.review.align import Alignment, Slot, commutes
@@ -51,6 +52,9 @@ class Finder:
         self._displaced = {index for index in alignment.moved if not self._keeps_inputs(new.nodes[index])}
         self._displaced_from = {alignment.back[index] for index in self._displaced}
         self._repeated: set[Item] = set()
+        # For each old layer, the new one of the last layer up to it that is in both.
+        paired = [alignment.pairs.get(index, 0) for index in range(len(old.nodes))]
+        self._still_there = list(accumulate(paired, _later))
 
     def findings(self) -> list[Finding]:
         found = [
@@ -76,10 +80,7 @@ class Finder:
             return min(finding.after.leaves, default=0), 1
         # What is gone stood after the last layer before it that is still there.
         assert finding.before is not None
-        first = min(finding.before.leaves, default=0)
-        while first > 0 and first not in self._alignment.pairs:
-            first -= 1
-        return self._alignment.pairs.get(first, 0), 0
+        return self._still_there[min(finding.before.leaves, default=0)], 0
 
     # --- pieces that are in one of the two ---
 
@@ -119,7 +120,8 @@ class Finder:
         texts = {called(item) for item in items}
         if not old or not new or abs(new - old) != len(items) or len(texts) != 1:
             return None
-        siblings = {called(one) for slot in slots if (one := slot[added]) and one not in items}
+        alone = set(items)
+        siblings = {called(one) for slot in slots if (one := slot[added]) and one not in alone}
         if not texts & siblings:
             return None
         nodes = tuple(leaf for item in items for leaf in item.leaves)
@@ -208,3 +210,7 @@ class Finder:
         went = any(index not in self._alignment.pairs or index in self._displaced_from for index in before - after)
         others = any(index not in self._displaced_from for index in after - before)
         return went or (came and not others)
+
+
+def _later(last: int, following: int) -> int:
+    return following or last

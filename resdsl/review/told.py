@@ -240,7 +240,7 @@ def _named(label: str, sentence: str) -> str:
 
 def _inside(places: Sequence[Place], scopes: Sequence[Place]) -> list[str]:
     """The names of places inside of those that a change is told of."""
-    around = [path for scope in scopes for path in (scope.new, scope.old) if path is not None]
+    around = {path for scope in scopes for path in (scope.new, scope.old) if path is not None}
     return [inside(place.path, around) for place in places]
 
 

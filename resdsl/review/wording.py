@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby, takewhile
 
 from resdsl.ir.graph import Graph
@@ -68,10 +68,12 @@ def call_fields(old: Item, new: Item) -> tuple[Field, ...]:
     return tuple(found)
 
 
-def inside(path: str, scopes: Iterable[str]) -> str:
-    """A path as it reads inside of the innermost of some scopes that it is in."""
-    around = [scope for scope in scopes if path.startswith(f"{scope}.")]
-    return path.removeprefix(f"{max(around, key=len)}.") if around else path
+def inside(path: str, scopes: Collection[str]) -> str:
+    """A path as it reads inside of the innermost of some scopes that it is in. Of many scopes, make a set."""
+    around, point, _ = path.rpartition(".")
+    while point and around not in scopes:
+        around, point, _ = around.rpartition(".")
+    return path[len(around) + 1 :] if point else path
 
 
 def common_end(names: Iterable[str]) -> str:

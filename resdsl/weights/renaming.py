@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,8 +26,18 @@ def rename(name: str, old: str, new: str) -> str:
     """``name`` with the whole parts ``old`` replaced by ``new``; an empty ``old`` puts ``new`` before it."""
     if not old:
         return f"{new}.{name}" if new else name
-    # Not str.replace: `bn1` is no part of `xbn1.weight`.
-    replaced = re.sub(rf"(?<![^.]){re.escape(old)}(?![^.])", lambda _: new, name)
+    # Not str.replace: `bn1` is no part of `xbn1.weight`. Nor a regular expression: each of thousands would be compiled.
+    pieces: list[str] = []
+    start, found = 0, name.find(old)
+    while found >= 0:
+        end = found + len(old)
+        if name[found - 1 : found] in ("", ".") and name[end : end + 1] in ("", "."):
+            pieces += [name[start:found], new]
+            start = end
+            found = name.find(old, end)
+        else:
+            found = name.find(old, found + 1)
+    replaced = "".join([*pieces, name[start:]])
     return ".".join(part for part in replaced.split(".") if part)
 
 
