@@ -73,7 +73,8 @@ class _Becoming:
         if not old:
             return list(self.current)
         # In `layer2.17.conv1`, the number is what few names have.
-        return list(min([self._with.get(part, {}) for part in old.split(".")], key=lambda names: len(names)))
+        holders: list[dict[str, None]] = [self._with.get(part, {}) for part in old.split(".")]
+        return list(min(holders, key=len))
 
     def _enter(self, name: str, current: str) -> None:
         for part in current.split("."):
