@@ -80,7 +80,7 @@ class Checkpoint(CheckpointReader):
         self.name = path.name
 
     def read(self, key: str) -> np.ndarray:
-        """A copy of one tensor: float32 where it has floats of any size, otherwise as it is stored.
+        """One tensor, read from the file: float32 where it has floats of any size, otherwise as it is stored.
 
         Safe to call from several threads. Raises ``CheckpointError`` where the file is damaged there or the elements
         are of a type that cannot be weights, ``KeyError`` for a key that is not in ``tensors``.

@@ -38,15 +38,15 @@ def stored_dtype(info: TensorInfo, *, name: str, key: str, big_endian: bool = Fa
 
 
 def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
-    """A C-ordered copy of what lies in a file, as float32 where ``dtype`` is a kind of float."""
+    """What was read from a file in C order, as float32 where ``dtype`` is a kind of float; not copied if it is so."""
     if dtype == "bfloat16":
         # bfloat16 is the upper half of float32.
         return (stored.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
     if dtype not in FLOATS:
-        return stored.astype(stored.dtype.newbyteorder("="), order="C", copy=True)
+        return stored.astype(stored.dtype.newbyteorder("="), order="C", copy=False)
     # A float64 beyond float32's range becomes infinite and a signalling NaN a quiet one, as everywhere.
     with np.errstate(over="ignore", invalid="ignore"):
-        return stored.astype(np.float32, order="C", copy=True)
+        return stored.astype(np.float32, order="C", copy=False)
 
 
 @cache

@@ -51,7 +51,7 @@ class TorchCheckpoint(Checkpoint):
             stride * dtype.itemsize if size > 1 else dtype.itemsize
             for size, stride in zip(info.shape, tensor.strides, strict=True)
         ]
-        seen = np.lib.stride_tricks.as_strided(flat, info.shape, strides, writeable=False)
+        seen = np.lib.stride_tricks.as_strided(flat, info.shape, strides)
         return as_weights(seen, info.dtype)
 
     def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
