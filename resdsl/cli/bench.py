@@ -160,26 +160,16 @@ def _share(speed: float | None, most: float | None) -> str:
 
 
 def _below(found: Sequence[Measured]) -> Iterator[str]:
-    for (device, reason), on in _grouped(found).items():
+    for device, reason in dict.fromkeys((one.device, one.reason) for one in found):
         yield f"on {device}: {reason}"
-        placed = {one.model: one.placement for one in on if len(one.placement) > 1}
-        for model, placement in placed.items():
-            yield f"nodes of {model}: {', '.join(f'{count} on {name}' for name, count in placement.items())}"
-        peaks: dict[int, float] = {}
-        for one in on:
-            peaks[one.threads] = max(peaks.get(one.threads, 0.0), one.peak or 0.0)
-        told = ", ".join(f"{most / 1e9:.1f} GMAC/s with {_threads(count)}" for count, most in peaks.items() if most)
-        if told:
-            yield f"a product of large matrices: {told}"
-    rounds = ", ".join(str(rounds) for rounds in dict.fromkeys(one.rounds for one in found))
-    yield f"runs of each: {rounds}"
-
-
-def _grouped(found: Sequence[Measured]) -> dict[tuple[str, str], list[Measured]]:
-    groups: dict[tuple[str, str], list[Measured]] = {}
+    for model, placement in {one.model: one.placement for one in found if len(one.placement) > 1}.items():
+        yield f"nodes of {model}: {', '.join(f'{count} on {name}' for name, count in placement.items())}"
+    peaks: dict[int, float] = {}
     for one in found:
-        groups.setdefault((one.device, one.reason), []).append(one)
-    return groups
+        peaks[one.threads] = max(peaks.get(one.threads, 0.0), one.peak or 0.0)
+    told = ", ".join(f"{most / 1e9:.1f} GMAC/s with {_threads(count)}" for count, most in peaks.items())
+    yield f"a product of large matrices: {told}"
+    yield f"runs of each: {', '.join(str(rounds) for rounds in dict.fromkeys(one.rounds for one in found))}"
 
 
 def _threads(count: int) -> str:
