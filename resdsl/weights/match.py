@@ -166,11 +166,13 @@ def _strip(names: Names, known: Collection[str]) -> tuple[Names, tuple[str, ...]
     best: Names = names
     taken: tuple[str, ...] = ()
     fitting = sum(name in known for name in names)
-    for depth in (1, 2, 3):
-        for prefixes in product(WRAPPER_PREFIXES, repeat=depth):
-            if not any(name.startswith("".join(prefixes)) for name in names):
+    outermost = [prefix for prefix in WRAPPER_PREFIXES if any(name.startswith(prefix) for name in names)]
+    for depth in range(3):
+        for prefixes in product(outermost, *[WRAPPER_PREFIXES] * depth):
+            prefix = "".join(prefixes)
+            if not any(name.startswith(prefix) for name in names):
                 continue
-            shorter = {name.removeprefix("".join(prefixes)): key for name, key in names.items()}
+            shorter = {name.removeprefix(prefix): key for name, key in names.items()}
             count = sum(name in known for name in shorter)
             # A name that is there with and without the prefix is two tensors.
             if len(shorter) == len(names) and count > fitting:
