@@ -51,17 +51,22 @@ class Builder:
         values: list[Any] = []
         depth = 0
         for position, how in parts:
-            child: Any = children[position] if how != MISSING else None
-            if how == VALUE:
-                values.append(child.value)
-                depth = max(depth, child.depth)
-            elif how == IDENTIFIER:
+            if how == MISSING:
+                values.append(None)
+                continue
+            child: Any = children[position]
+            if how == IDENTIFIER:
                 values.append(tree.Identifier(str(child), span=nodes.span(child.start, child.end)))
-            elif how == TOKEN or child is None:
+            elif how == TOKEN:
                 values.append(child)
             else:
-                # A list grows at its right end: what was read of it so far comes first, and nobody else needs it.
-                values = [*values, *child.value] if values else child.value
+                if how == VALUE:
+                    values.append(child.value)
+                elif values:
+                    values += child.value
+                else:
+                    # A list grows at its right end: what was read of it so far comes first, and nobody else needs it.
+                    values = child.value
                 depth = max(depth, child.depth)
         start, end = (children[0].start, children[-1].end) if children else (0, 0)
         if method is None:

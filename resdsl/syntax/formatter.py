@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from resdsl.diagnostics import Diagnostics, Source
@@ -44,7 +45,7 @@ def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
     return "".join(f"{line}\n" for line in lines)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Row:
     """Statements that share a line, or one that needs several lines, or a comment."""
 
@@ -58,7 +59,7 @@ class _Row:
     def last_line(self) -> int:
         return self.entries[-1].last_line
 
-    @property
+    @cached_property
     def text(self) -> str | None:
         """The only line of code, without indentation, if there is no more than one."""
         texts = [entry.flat if isinstance(entry, Statement) else None for entry in self.entries]

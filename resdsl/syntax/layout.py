@@ -6,7 +6,8 @@ tokens, as the parser read them, say enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +19,7 @@ _VALUES = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE"})
 _TIGHT = frozenset({"DOTDOT"})
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Word:
     """A token that is no bracket. ``hugs`` tells a sign, which no blank follows."""
 
@@ -143,8 +144,8 @@ def blank_between(before: Piece | None, piece: Piece) -> str:
 class _Reader:
     """Reads the layout off the tokens and comments of a text without syntax errors."""
 
-    def __init__(self, tokens: Iterable[Token], comments: Iterable[Comment]) -> None:
-        self._stream: list[Token | Comment] = sorted([*tokens, *comments], key=_start)
+    def __init__(self, tokens: Sequence[Token], comments: Iterable[Comment]) -> None:
+        self._stream = _merged(tokens, comments)
         self._position = 0
         self._open_groups = 0
         # Comments in the middle of a statement, before `shortcut`, `else` or `->`.
@@ -266,11 +267,20 @@ class _Reader:
             item.above.append(comment.text)
 
 
-def _start(part: Token | Comment) -> int:
-    return part.span.start if isinstance(part, Comment) else part.start
+def _merged(tokens: Sequence[Token], comments: Iterable[Comment]) -> list[Token | Comment]:
+    """Both in the order of the text."""
+    merged: list[Token | Comment] = []
+    starts = [token.start for token in tokens]
+    rest = 0
+    for comment in comments:
+        before = bisect_left(starts, comment.span.start, rest)
+        merged += tokens[rest:before]
+        merged.append(comment)
+        rest = before
+    return merged + list(tokens[rest:])
 
 
-def read_layout(tokens: Iterable[Token], comments: Iterable[Comment]) -> Block:
+def read_layout(tokens: Sequence[Token], comments: Iterable[Comment]) -> Block:
     """The layout of a whole text: a block without braces."""
     whole = Block(first_line=0)
     _Reader(tokens, comments).entries(whole)

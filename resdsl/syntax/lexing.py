@@ -49,16 +49,16 @@ _STAGE_NAME = re.compile(
 def lex(text: str, tables: Tables) -> list[Token]:
     """All tokens of a text but blanks. Never fails: text that is nothing makes tokens too."""
     tokens: list[Token] = []
-    blank, keywords = tables.blank, tables.keywords
+    keywords = tables.keywords
     line, before_line = 1, -1
     for match in tables.pattern.finditer(text):
-        kind = match.lastgroup or ""
-        if kind == blank:
-            continue
-        piece = match.group()
+        kind = match.lastgroup
+        if kind is None:
+            break
+        start, end = match.span(kind)
+        piece = text[start:end]
         if kind == "NAME":
             kind = keywords.get(piece, kind)
-        start, end = match.span()
         tokens.append(Token(kind, piece, start, end, line, start - before_line))
         if kind == "NEWLINE":
             line, before_line = line + 1, end - 1

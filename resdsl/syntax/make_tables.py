@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lark import Lark
-from lark.grammar import Rule
+from lark.grammar import Rule, Symbol
 from lark.lexer import BasicLexer, Token
 from lark.parsers.lalr_analysis import ParseTableBase, Shift
 
@@ -62,13 +62,10 @@ def make_tables() -> dict[str, Any]:
     """What `tables.json` should hold: see `resdsl.syntax.tables.Tables`."""
     lark = read_grammar()
     lexer = BasicLexer(lark.lexer_conf)
-    (pattern,) = (compiled.pattern for compiled in lexer.scanner._mres)
-    (blank,) = lexer.ignore_types
     words = (terminal for terminal in lark.terminals if terminal.pattern.type == "str")
     return {
         "grammar": digest(GRAMMAR.read_bytes()),
-        "pattern": pattern,
-        "blank": blank,
+        "pattern": _pattern(lexer),
         "keywords": {
             word.pattern.value: word.name
             for word in sorted(words, key=lambda word: word.name)
@@ -78,25 +75,40 @@ def make_tables() -> dict[str, Any]:
     }
 
 
-def _transparent(rules: list[Rule]) -> set[str]:
-    """What stands for its parts (``_rule``) and always has exactly one, so that it can as well be that part."""
-    inlined = {rule.origin.name for rule in rules if rule.origin.name.startswith("_")}
-    return inlined - {rule.origin.name for rule in rules if [part.is_term for part in rule.expansion] != [False]}
+def _pattern(lexer: BasicLexer) -> str:
+    """Blanks and one token, or blanks and the end; the terminals in the order in which Lark tries them."""
+    tried = {terminal.name: terminal.pattern.to_regexp() for terminal in lexer.scanner.terminals}
+    blanks = "|".join(tried.pop(name) for name in lexer.ignore_types)
+    tokens = "|".join(f"(?P<{name}>{pattern})" for name, pattern in tried.items())
+    return rf"(?:{blanks})*+(?:{tokens}|\Z)"
 
 
-def _rule(rule: Rule, transparent: set[str]) -> list[Any]:
+def _how(symbol: Symbol, rules: list[Rule]) -> int | None:
+    """How a rule uses a part; ``None`` where it does not."""
+    if symbol.is_term:
+        return IDENTIFIER if symbol.name == "NAME" else TOKEN if symbol.name in _TELLING else None
+    if not symbol.name.startswith("_"):
+        return VALUE
+    choices = [rule.expansion for rule in rules if rule.origin == symbol]
+    ways = {_how(choice[0], rules) if len(choice) == 1 else SPLICED for choice in choices}
+    # What is always one part, of one kind, can as well be that part.
+    return ways.pop() if len(ways) == 1 else SPLICED
+
+
+def _rule(rule: Rule, rules: list[Rule]) -> list[Any]:
     name, size = str(rule.origin.name), len(rule.expansion)
-    if name in transparent or (rule.options.expand1 and not rule.alias):
+    is_inlined = name.startswith("_")
+    if (is_inlined and _how(rule.origin, rules) != SPLICED) or (rule.options.expand1 and not rule.alias):
         if size != 1:
             raise ValueError(f"`{rule}` has several parts, so it needs an alias")
         return [name, size, "", []]
-    method = None if name.startswith("_") else str(rule.alias or name)
+    method = None if is_inlined else str(rule.alias or name)
     if method is not None and not hasattr(Nodes, method):
         raise ValueError(f"`Nodes` has no method for `{rule}`")
-    return [name, size, method, [list(part) for part in _parts(rule, transparent)]]
+    return [name, size, method, [list(part) for part in _parts(rule, rules)]]
 
 
-def _parts(rule: Rule, transparent: set[str]) -> Iterator[tuple[int, int]]:
+def _parts(rule: Rule, rules: list[Rule]) -> Iterator[tuple[int, int]]:
     """The parts that are used, by position, and how."""
     # One flag for each symbol, and one more for each optional one that this expansion is without.
     missing = rule.options.empty_indices or [False] * len(rule.expansion)
@@ -106,13 +118,9 @@ def _parts(rule: Rule, transparent: set[str]) -> Iterator[tuple[int, int]]:
             yield 0, MISSING
             continue
         position, symbol = next(symbols)
-        if not symbol.is_term:
-            is_list = symbol.name.startswith("_") and symbol.name not in transparent
-            yield position, SPLICED if is_list else VALUE
-        elif symbol.name == "NAME":
-            yield position, IDENTIFIER
-        elif symbol.name in _TELLING:
-            yield position, TOKEN
+        how = _how(symbol, rules)
+        if how is not None:
+            yield position, how
 
 
 def _automaton(table: ParseTableBase[int], rules: list[Rule]) -> dict[str, Any]:
@@ -133,7 +141,7 @@ def _automaton(table: ParseTableBase[int], rules: list[Rule]) -> dict[str, Any]:
     return {
         "starts": {name: order.index(state) for name, state in sorted(table.start_states.items())},
         "ends": {name: order.index(state) for name, state in sorted(table.end_states.items())},
-        "rules": [_rule(rule, _transparent(rules)) for rule in rules],
+        "rules": [_rule(rule, rules) for rule in rules],
         "actions": [{name: move for name, move in row.items() if _is_terminal(name)} for row in rows],
         "gotos": [{name: move for name, move in row.items() if not _is_terminal(name)} for row in rows],
     }

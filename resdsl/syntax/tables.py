@@ -32,16 +32,17 @@ class Tables:
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.pattern: re.Pattern[str] = re.compile(data["pattern"])
-        """Matches any token, and blanks; the name of the group is the kind. There is no text that it does not match."""
-        self.blank: str = data["blank"]
+        """Matches blanks and a token, in a group that is called as its kind, or blanks and the end of the text, in no
+        group. There is no text that it does not match from beginning to end.
+        """
         self.keywords: dict[str, str] = data["keywords"]
         """The terminal of each keyword."""
         self.starts: dict[str, int] = data["starts"]
         self.ends: dict[str, int] = data["ends"]
         self.rules: list[tuple[str, int, str | None, list[tuple[int, int]]]] = data["rules"]
         """What it makes, of how many parts, the method of `Nodes` for that, and the parts that the method is handed:
-        their positions, and how. The method is ``""`` where the only part stands for the whole (in Lark: ``?rule``),
-        ``None`` where the parts become parts of another rule (``_rule``).
+        their positions, and how. The method is ``""`` where the only part stands for the whole, as in Lark's ``?rule``,
+        and ``None`` where the parts become parts of another rule (``_rule``).
         """
         self.actions: list[dict[str, int]] = data["actions"]
         """For each state what to do at a terminal: shift and go to a state, or reduce by the rule ``-1 - action``."""
