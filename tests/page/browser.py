@@ -100,6 +100,18 @@ class Browser:
                 self._call("Input.dispatchMouseEvent", event)
         self.settle()
 
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        for kind, (x, y) in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
+            event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+            self._call("Input.dispatchMouseEvent", event)
+        self.settle()
+
+    def wheel(self, place: tuple[float, float], *, down: float, ctrl: bool = False) -> None:
+        x, y = place
+        event = {"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": down, "modifiers": 2 if ctrl else 0}
+        self._call("Input.dispatchMouseEvent", event)
+        self.settle()
+
     def press(self, key: str) -> None:
         event = {"key": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper()))}
         text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}

@@ -198,6 +198,28 @@ def test_the_keyboard_is_enough(browser: Browser, pages: Path) -> None:
     assert "Where the MACs are" in browser.run("document.getElementById('details').textContent")
 
 
+def test_the_mouse_moves_and_zooms(browser: Browser, pages: Path) -> None:
+    browser.open(page(pages, "resnet50"))
+    box = "document.querySelector('[aria-label^=layer2]').getBoundingClientRect().toJSON()"
+    before = browser.run(box)
+    at = (before["x"] + 20, before["y"] + 40)
+    browser.drag((500, 300), (530, 260))
+    moved = browser.run(box)
+    assert (moved["x"] - before["x"], moved["y"] - before["y"]) == pytest.approx((30, -40))
+    # What was dragged was not clicked.
+    assert browser.run("document.querySelectorAll('.box.chosen').length") == 0
+    browser.drag((530, 260), (500, 300))
+    browser.wheel(at, down=100, ctrl=True)
+    smaller = browser.run(box)
+    assert smaller["width"] < before["width"]
+    # The point under the mouse stays where it is.
+    scale = smaller["width"] / before["width"]
+    assert smaller["x"] + 20 * scale == pytest.approx(at[0], abs=1)
+    assert smaller["y"] + 40 * scale == pytest.approx(at[1], abs=1)
+    browser.wheel(at, down=60)
+    assert browser.run(box)["y"] == pytest.approx(smaller["y"] - 60, abs=1)
+
+
 def test_costs_are_told_as_colours_and_shares(browser: Browser, pages: Path) -> None:
     browser.open(page(pages, "resnet50"))
     browser.press("h")

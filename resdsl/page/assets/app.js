@@ -107,7 +107,7 @@ class App {
     document.getElementById("figures").textContent = [
       `${told(({ cost }) => short(cost[0]))} parameters`,
       `${told(({ cost }) => short(cost[2]))} MACs`,
-      `depth ${told(({ depth }) => depth)}`,
+      `depth ${told(({ depth }) => exact(depth))}`,
     ].join(" · ");
   }
 

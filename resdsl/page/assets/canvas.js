@@ -29,7 +29,6 @@ class Canvas {
     host.replaceChildren(this.picture);
     this.camera = new Camera(host, () => this.soon());
     this.picture.addEventListener("click", event => this.clicked(event));
-    this.picture.addEventListener("dblclick", event => this.clickedTwice(event));
     new ResizeObserver(() => this.soon()).observe(host);
     this.arrange();
   }
@@ -89,6 +88,7 @@ class Canvas {
         layer: box.form === "open" ? 0 : 2,
         signature: signed(box, look),
         paint: () => paintBox(box, look),
+        dress: element => dressBox(element, look),
       });
     }
     if (camera.scale > 0.08) {
@@ -97,8 +97,9 @@ class Canvas {
         const look = { chosen: this.isChosen(wire) };
         wanted.set(`wire ${place}`, {
           layer: 1,
-          signature: `${wire.points} ${look.chosen}`,
-          paint: () => paintWire(wire, look),
+          signature: String(wire.points),
+          paint: () => paintWire(wire),
+          dress: element => dressWire(element, look),
         });
       });
     }
@@ -134,11 +135,13 @@ class Canvas {
         this.drawn.delete(key);
       }
     }
-    for (const [key, { layer, signature, paint }] of wanted) {
-      if (this.drawn.has(key)) continue;
-      const element = paint();
-      this.drawn.set(key, { element, signature });
-      this.layers[layer].append(element);
+    for (const [key, { layer, signature, paint, dress }] of wanted) {
+      if (!this.drawn.has(key)) {
+        const element = paint();
+        this.drawn.set(key, { element, signature });
+        this.layers[layer].append(element);
+      }
+      dress(this.drawn.get(key).element);
     }
     // Frames lie in one another: the outer ones first.
     const frames = [...wanted].filter(([, { layer }]) => layer === 0).map(([key]) => this.drawn.get(key).element);
@@ -206,16 +209,13 @@ class Canvas {
     return { box, isOnChevron: Boolean(box?.item.isFrame) && x < box.x + CHEVRON && y < box.y + CHEVRON };
   }
 
+  /** A click chooses, the second of two folds. */
   clicked(event) {
     if (this.camera.wasDragged) return;
     const { box, isOnChevron } = this.boxAt(event);
-    if (!isOnChevron) this.act.choose(box?.item ?? null);
-    else if (event.detail < 2) this.act.fold(this, box.item);
-  }
-
-  clickedTwice(event) {
-    const { box, isOnChevron } = this.boxAt(event);
-    if (box?.item.isFrame && !isOnChevron) this.act.fold(this, box.item);
+    const isSecond = event.detail === 2;
+    if (isOnChevron ? !isSecond : isSecond && box?.item.isFrame) this.act.fold(this, box.item);
+    else if (!isOnChevron) this.act.choose(box?.item ?? null);
   }
 
   toggle(item) {
@@ -246,6 +246,7 @@ function overlaps(one, other) {
   return one.left <= other.right && one.right >= other.left && one.top <= other.bottom && one.bottom >= other.top;
 }
 
-function signed(box, look) {
+/** What an element must be painted anew for. An element that is only dressed otherwise stays: the mouse may be on it. */
+function signed(box, { chosen, partner, ...look }) {
   return [box.form, box.x, box.y, box.width, box.height, ...Object.values(look)].join(" ");
 }

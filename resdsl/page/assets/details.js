@@ -49,7 +49,11 @@ class Details {
   }
 
   link(item, text = item.path || item.network.inputName) {
-    return h("button", { class: "link", onclick: () => this.app.choose(item, { reveal: true }) }, text);
+    return h(
+      "button",
+      { class: "link", title: item.path, onclick: () => this.app.choose(item, { reveal: true }) },
+      text,
+    );
   }
 
   flow(item) {

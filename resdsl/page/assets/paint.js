@@ -8,7 +8,7 @@ function paintBox(box, look) {
   const level = levelOf(item);
   const classes = ["box", box.form, level < 0 ? "plain" : `level-${level % 8}`];
   if (box.form === "flat") classes.push("light");
-  for (const name of ["chosen", "partner", "solid"]) if (look[name]) classes.push(name);
+  if (look.solid) classes.push("solid");
   if (look.lit) classes.push("lit");
   if (look.mark) classes.push(`mark-${look.mark}`);
   if (look.warmth !== null) classes.push("warm");
@@ -19,7 +19,6 @@ function paintBox(box, look) {
     role: "treeitem",
     "aria-label": spoken(item),
     "aria-expanded": item.isFrame ? String(box.form === "open") : null,
-    "aria-selected": String(Boolean(look.chosen)),
     "aria-level": depthOf(item),
   });
   if (look.warmth !== null) group.style.setProperty("--warmth", `${Math.round(100 * look.warmth)}%`);
@@ -27,6 +26,17 @@ function paintBox(box, look) {
   if (look.lit > 1 || (look.lit && box.form === "folded")) group.append(...badge(box, look.lit));
   group.append(...outputMark(box));
   return group;
+}
+
+/** What changes about an element with every click. */
+function dressBox(element, { chosen, partner }) {
+  element.classList.toggle("chosen", chosen);
+  element.classList.toggle("partner", partner);
+  element.setAttribute("aria-selected", String(chosen));
+}
+
+function dressWire(element, { chosen }) {
+  element.classList.toggle("chosen", chosen);
 }
 
 function levelOf(item) {
@@ -79,7 +89,7 @@ function paintTall(box, look) {
   const room = box.width - 24;
   const kept = share ? widthOf(share, 11, 600) + 8 : 0;
   const shape = fitted(shapeText(item.type), room - 40, 11);
-  const label = fitted(ownLabel(item), room - widthOf(shape, 11) - 12, 11);
+  const label = fittedName(ownLabel(item), room - widthOf(shape, 11) - 12, 11);
   return [
     body(box),
     words(12, 18, fitted(item.piece.title, room - kept, 13, 600), "title"),
@@ -105,7 +115,7 @@ function paintFlat(box, look) {
   return [
     body(box, 6),
     words(12, 16.5, title, "name"),
-    right && words(box.width - 12, 16.5, fitted(right, room, 11), look.share ? "share" : "quiet", "end"),
+    right && words(box.width - 12, 16.5, fittedName(right, room, 11), look.share ? "share" : "quiet", "end"),
   ].filter(Boolean);
 }
 
@@ -132,7 +142,7 @@ function paintFolded(box, look) {
     svg("rect", { class: "under", x: 4, y: height - 10, width: width - 8, height: 13, rx: 6 }),
     body(box),
     ...chevron(15, 15, false),
-    words(30, 19.5, fitted(item.label, room, 13, 600), "title"),
+    words(30, 19.5, fittedName(item.label, room, 13, 600), "title"),
     share && words(width - 12, 19.5, share, "share", "end"),
     words(30, 35.5, fitted(callText(item), width - 42, 11.5), "call"),
     words(12, 53.5, shape, "quiet figures"),
@@ -143,7 +153,7 @@ function paintFolded(box, look) {
 function paintOpen(box) {
   const { item } = box;
   const room = box.width - 42;
-  const name = fitted(item.label, room, 12.5, 600);
+  const name = fittedName(item.label, room, 12.5, 600);
   const left = room - widthOf(name, 12.5, 600) - 8;
   // What is in a group is to be seen, and is called by nothing else.
   const call = item.piece.kind === "group" ? "" : fitted(callText(item), left, 11.5);
@@ -193,15 +203,11 @@ function outputMark(box) {
   ];
 }
 
-function paintWire(wire, look) {
+function paintWire(wire) {
   const { points } = wire;
   const [x, y] = points.at(-1);
   const [px, py] = points.at(-2);
-  const group = svg(
-    "g",
-    { class: `wire${look.chosen ? " chosen" : ""}` },
-    svg("path", { class: "line", d: pathThrough(points) }),
-  );
+  const group = svg("g", { class: "wire" }, svg("path", { class: "line", d: pathThrough(points) }));
   if (wire.target && wire.target.form !== "join") {
     // The tip ends at the box, and points the way that the wire comes.
     const d =

@@ -98,7 +98,7 @@ function nameOf(item) {
 function fieldText(field) {
   if (!field) return "the whole image";
   const [rows, columns, down, across] = field;
-  return `${rows} × ${columns} px, every ${down === across ? down : `${down} × ${across}`} px`;
+  return `${rows}×${columns} pixels, step ${down === across ? down : `${down}×${across}`}`;
 }
 
 const KINDS = { model: "model", stage: "stage", block: "block", group: "group", run: "equal blocks" };
@@ -121,10 +121,16 @@ function widthOf(text, size, weight = 400) {
   return widths.get(key);
 }
 
-/** The text, shortened to what fits. */
-function fitted(text, width, size, weight) {
+/** The text, shortened to what fits; its last characters stay, if `end` says how many. */
+function fitted(text, width, size, weight = 400, end = 0) {
   if (widthOf(text, size, weight) <= width) return text;
-  let kept = text.length;
-  while (kept > 1 && widthOf(`${text.slice(0, kept)}…`, size, weight) > width) kept--;
-  return `${text.slice(0, kept).trimEnd()}…`;
+  const last = end ? text.slice(-end) : "";
+  let kept = text.length - last.length;
+  while (kept > 1 && widthOf(`${text.slice(0, kept)}…${last}`, size, weight) > width) kept--;
+  return `${text.slice(0, kept).trimEnd()}…${last}`;
+}
+
+/** A name: those of neighbours often differ at the end alone. */
+function fittedName(name, width, size, weight) {
+  return fitted(name, width, size, weight, 6);
 }
