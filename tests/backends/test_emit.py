@@ -13,13 +13,14 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import numpy_helper
+from onnx.helper import make_node
 
 from resdsl.backends.onnx import emit, emit_to_stream, protobuf
-from resdsl.backends.onnx.model import build_graph, build_model, model_metadata
+from resdsl.backends.onnx.model import encode_graph, encode_model
 from resdsl.diagnostics import catalogue
 from resdsl.files import OutputError
 from resdsl.ir.graph import Graph, Parameter
-from resdsl.ir.operator import OPSET
+from resdsl.ir.operator import NEWEST_OPSET, OPSET
 from resdsl.ops import operators
 
 from ..building import build, network, tensor, tensors
@@ -58,6 +59,21 @@ def run(model: onnx.ModelProto | Path, x: np.ndarray) -> list[np.ndarray]:
     return list(session.run(None, {session.get_inputs()[0].name: x}))
 
 
+def sorted_attributes(node: onnx.NodeProto) -> onnx.NodeProto:
+    """A node with its attributes in alphabetical order, as ``make_node`` has them."""
+    same = onnx.NodeProto()
+    same.CopyFrom(node)
+    same.attribute.sort(key=lambda attribute: attribute.name)
+    return same
+
+
+def make_node_like(node: onnx.NodeProto, kind: str, inputs: list[str], **attributes: object) -> onnx.NodeProto:
+    """What the library builds for a node of that kind, with the name, output and metadata of ``node``."""
+    made = make_node(kind, inputs, list(node.output), name=node.name, **attributes)
+    made.metadata_props.extend(node.metadata_props)
+    return made
+
+
 def some_input(*shape: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(1)).standard_normal(shape).astype(np.float32)
 
@@ -65,12 +81,33 @@ def some_input(*shape: int) -> np.ndarray:
 # --- the stream ------------------------------------------------------------------------------------------------------
 
 
-def test_the_stream_is_the_message_that_the_library_builds() -> None:
-    graph = build(RESIDUAL)
-    plain = build_model(model_metadata(graph), OPSET)
-    plain.graph.CopyFrom(build_graph(graph))
-    plain.graph.initializer.extend(numpy_helper.from_array(array, p.name) for p, array in tensors(graph))
-    assert emitted(graph) == plain
+def test_nodes_are_those_that_the_library_builds() -> None:
+    found = {node.name: node for node in emitted(build(RESIDUAL)).graph.node}
+    conv = make_node_like(
+        found["conv1"],
+        "Conv",
+        ["image", "conv1.weight"],
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+        dilations=[1, 1],
+        group=1,
+    )
+    assert sorted_attributes(found["conv1"]) == sorted_attributes(conv)
+    norm = found["layer1.block1.bn1"]
+    own = [f"layer1.block1.bn1.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
+    assert norm == make_node_like(norm, "BatchNormalization", ["layer1.block1.conv1", *own], epsilon=1e-5)
+
+
+@pytest.mark.parametrize("opset", [OPSET, NEWEST_OPSET])
+def test_the_bytes_are_those_that_the_library_writes(opset: int) -> None:
+    model = encode_model({"b": "2", "a": ""}, opset)
+    assert onnx.ModelProto.FromString(model).SerializeToString(deterministic=True) == model
+    examples = [example for operator in operators().values() for example in operator.examples]
+    texts = [network(f"{each.text}\n  output y", ", ".join(map(str, each.shape))) for each in examples]
+    for graph in (build(RESIDUAL), *texts):
+        encoded = encode_graph(graph)
+        assert onnx.GraphProto.FromString(encoded).SerializeToString(deterministic=True) == encoded
 
 
 def test_nothing_is_in_the_stream_but_the_message() -> None:

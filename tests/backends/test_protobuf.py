@@ -6,6 +6,8 @@ import onnx
 import pytest
 
 from resdsl.backends.onnx import protobuf
+from resdsl.backends.onnx.nodes import ELEMENT_TYPES
+from resdsl.ir.types import DType
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**14 - 1, 2**14, 2**31 - 1, 2**40])
@@ -29,3 +31,23 @@ def test_field_numbers_are_those_of_the_schema() -> None:
     }
     for (message, field), number in numbers.items():
         assert message.DESCRIPTOR.fields_by_name[field].number == number
+
+
+@pytest.mark.parametrize("value", [0, 5, 2**40, -1, -(2**63)])
+def test_integers_are_protobufs(value: int) -> None:
+    assert onnx.AttributeProto(i=value).SerializeToString() == protobuf.integer(3, value)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1e-5, -3.4e38])
+def test_numbers_are_protobufs(value: float) -> None:
+    assert onnx.AttributeProto(f=value).SerializeToString() == protobuf.number(2, value)
+
+
+@pytest.mark.parametrize("value", ["", "layer1.0", "größe", "x" * 200])
+def test_texts_are_protobufs(value: str) -> None:
+    assert onnx.AttributeProto(name=value).SerializeToString() == protobuf.text(1, value)
+
+
+def test_element_types_are_those_of_the_schema() -> None:
+    names = {DType.F32: "FLOAT", DType.F16: "FLOAT16", DType.BF16: "BFLOAT16", DType.U8: "UINT8", DType.I64: "INT64"}
+    assert {dtype: onnx.TensorProto.DataType.Value(name) for dtype, name in names.items()} == ELEMENT_TYPES

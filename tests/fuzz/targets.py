@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resdsl.backends.onnx.model import build_graph
+from resdsl.backends.onnx.model import encode_graph
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.diagnostics.github import to_github
 from resdsl.diagnostics.machine import report_data
@@ -36,7 +36,7 @@ def check_specification(text: str) -> Diagnostics:
             assert graph is not None, "no graph, and no error that says why"
             verify(graph)
             print_graph(graph)
-            build_graph(graph).SerializeToString()
+            encode_graph(graph)
     check_layout(text)
     # Drawing takes longer than finding, and a text made at random has mistakes by the dozen.
     some = list(diagnostics)[:DRAWN]

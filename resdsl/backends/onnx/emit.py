@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from resdsl.backends.onnx import protobuf
-from resdsl.backends.onnx.model import build_graph, build_model, model_metadata
+from resdsl.backends.onnx.model import encode_graph, encode_model, model_metadata
 from resdsl.backends.onnx.tensors import (
     INLINE_BELOW,
     Field,
@@ -112,9 +112,8 @@ class _Skeleton:
     def __init__(self, graph: Graph, metadata: Mapping[str, str] | None, opset: int) -> None:
         self.name = graph.name
         self.parameters = tuple(graph.parameters.values())
-        model = build_model({**model_metadata(graph), **(metadata or {})}, opset)
-        self._model: bytes = model.SerializeToString(deterministic=True)
-        self._graph: bytes = build_graph(graph).SerializeToString(deterministic=True)
+        self._model = encode_model({**model_metadata(graph), **(metadata or {})}, opset)
+        self._graph = encode_graph(graph)
         self.fields = [inline_field(parameter) for parameter in self.parameters]
         weights = sum(field.length for field in self.fields)
         self.beginning = self._around(weights)

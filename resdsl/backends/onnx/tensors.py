@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, Union
 
 from resdsl.backends.onnx import protobuf
-from resdsl.backends.onnx.model import ELEMENT_TYPES
+from resdsl.backends.onnx.nodes import ELEMENT_TYPES
 from resdsl.ir.graph import Parameter
 from resdsl.ir.types import DType
 
