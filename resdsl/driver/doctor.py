@@ -31,8 +31,13 @@ def doctor() -> Iterator[Finding]:
     for name in _LIBRARIES:
         yield _library(name)
     probe = io.BytesIO()
-    loads(PROBE).compile(probe)
-    yield from examine(probe.getvalue())
+    try:
+        loads(PROBE).compile(probe)
+    except ImportError as error:
+        # `onnx` and `protobuf` of versions that don't go together, or built for another Python.
+        fix = "`pip install --force-reinstall onnx`"
+        yield Finding("resdsl", "compiling", State.PROBLEM, f"does not work: {error}", (fix,))
+    yield from examine(probe.getvalue() or None)
     yield from _extras()
 
 

@@ -10,6 +10,10 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+# As ONNX Runtime's options of a run have it.
+_GRAPH = "gpu_graph_id"
+_NO_RECORDING = "-1"
+
 
 class Binding:
     """One set of inputs for a session, and room for its outputs; made by ``Session.bind``.
@@ -38,10 +42,13 @@ class Binding:
         for name in outputs:
             self._io.bind_output(name, *place)
         self._has_room = False
+        self._records = graph is not None
+        self._plain = onnxruntime.RunOptions()
         self._options = onnxruntime.RunOptions()
         if graph is not None:
+            self._plain.add_run_config_entry(_GRAPH, _NO_RECORDING)
             # Each set of addresses has a recording of its own.
-            self._options.add_run_config_entry("gpu_graph_id", str(graph))
+            self._options.add_run_config_entry(_GRAPH, str(graph))
 
     def update(self, feeds: Mapping[str, Array]) -> None:
         """Replace the inputs by arrays of the same shapes and types."""
@@ -50,12 +57,16 @@ class Binding:
 
     def run(self) -> None:
         """Run the model once; what ONNX Runtime raises goes through."""
-        self._native.run_with_iobinding(self._io, self._options)
-        if not self._has_room:
-            # How large the outputs are is known only now. From here on they are written to where they are.
-            for name, value in zip(self._outputs, self._io.get_outputs(), strict=True):
-                self._io.bind_ortvalue_output(name, value)
-            self._has_room = True
+        if self._has_room:
+            self._native.run_with_iobinding(self._io, self._options)
+            return
+        # How large the outputs are is known only after a run. From here on they are written to where they are.
+        self._native.run_with_iobinding(self._io, self._plain)
+        for name, value in zip(self._outputs, self._io.get_outputs(), strict=True):
+            self._io.bind_ortvalue_output(name, value)
+        self._has_room = True
+        if self._records:
+            self._native.run_with_iobinding(self._io, self._options)
 
     def values(self) -> dict[str, Array]:
         """Copies of the outputs of the last run, by name."""

@@ -43,10 +43,11 @@ class Finding:
     fixes: tuple[str, ...] = ()
 
 
-def examine(probe: bytes) -> Iterator[Finding]:
+def examine(probe: bytes | None) -> Iterator[Finding]:
     """ONNX Runtime, the devices, the NVIDIA libraries and the processor.
 
     ``probe`` is a model of one node, which every device has to run; GPUs have to give what the processor gives.
+    Without one, no device is tried.
     """
     yield from _distributions()
     try:
@@ -55,7 +56,8 @@ def examine(probe: bytes) -> Iterator[Finding]:
         yield _problem("ONNX Runtime", "import", problem.diagnostic)
     else:
         yield from _build(onnxruntime)
-        yield from _devices(probe)
+        if probe is not None:
+            yield from _devices(probe)
         yield from _libraries(onnxruntime)
     yield from _processor()
 

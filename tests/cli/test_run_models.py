@@ -14,6 +14,7 @@ from onnx import numpy_helper
 import resdsl
 import resdsl.cli.doctor as doctor_module
 from resdsl.cli.app import app
+from resdsl.driver.specification import Specification
 from resdsl.runtime.device import nvidia_driver
 from resdsl.runtime.doctor import Finding, State
 
@@ -67,6 +68,17 @@ def test_the_doctor_ends_with_1_where_something_wants_mending(monkeypatch: pytes
     assert "runs a model" not in quiet
     data = json.loads(run("doctor", "--json").stdout)
     assert (data["problems"], data["findings"][1]["state"]) == (1, "problem")
+
+
+def test_the_doctor_tells_what_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ImportError("cannot import name 'runtime_version' from 'google.protobuf'")
+
+    monkeypatch.setattr(Specification, "compile", broken)
+    result = run("doctor", "--quiet")
+    assert result.exit_code == 1
+    assert "does not work: cannot import name 'runtime_version'" in " ".join(result.stdout.split())
+    assert "fix: `pip install --force-reinstall onnx`" in result.stdout
 
 
 def test_a_model_and_its_specification_are_measured_side_by_side(spec: Path, tmp_path: Path) -> None:
