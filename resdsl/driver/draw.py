@@ -186,7 +186,7 @@ def compared(
     marks = _marks(review)
     sides = (review.old, review.new)
     diagrams = [
-        replace(diagram, title=side.name, facts=(f"{when}: {side.source}", *diagram.facts))
+        replace(diagram, facts=(f"{when}: {_printable(side.source)}", *diagram.facts))
         for when, side, diagram in zip(
             ("old", "new"),
             sides,
@@ -311,6 +311,11 @@ def _marks(review: Review) -> tuple[dict[int, str], dict[int, str]]:
             mark = "same"
         before[one] = after[other] = mark
     return before, after
+
+
+def _printable(path: str) -> str:
+    """A file's name, which need not be text, as text."""
+    return path.encode(errors="replace").decode()
 
 
 def _legend(review: Review, marks: tuple[dict[int, str], dict[int, str]]) -> Legend:

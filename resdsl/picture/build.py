@@ -139,13 +139,13 @@ class _Builder:
 
     def _box(self, node: Node) -> Box:
         return Box(
-            (layer_label(node.operator),),
+            layer_label(node.operator),
             self._levels[node.index] if node.operator.counts_as_layer else None,
             size_label(node.type),
             self._mark((node.index,)),
-            node.path,
-            self._tip(node),
-            (node.index,),
+            path=node.path,
+            tip=self._tip(node),
+            nodes=(node.index,),
             value=node.index,
         )
 
@@ -173,18 +173,16 @@ class _Builder:
             return single
         result = self._graph.nodes[scope.output]
         row = self._rows.get(scope.path)
-        if scope.kind is ScopeKind.STAGE:
-            lines = [scope.path, row.text if row is not None else "", shape_label(result.type)]
-        else:
-            lines = [call(scope), shape_label(result.type)]
+        inside = [row.text] if row is not None and scope.kind is ScopeKind.STAGE else []
         box = Box(
-            tuple(line for line in lines if line),
+            scope.path if scope.kind is ScopeKind.STAGE else call(scope),
             self._levels[scope.output],
             size_label(result.type),
             self._mark(nodes),
-            scope.path,
-            f"{scope.path}: {call(scope)}" if scope.callee else scope.path,
-            nodes,
+            (*inside, shape_label(result.type)),
+            path=scope.path,
+            tip=f"{scope.path}: {call(scope)}" if scope.callee else "\n".join([scope.path, *inside]),
+            nodes=nodes,
             value=scope.output,
         )
         return _Piece(scope.input, scope.output, box, nodes)
@@ -206,18 +204,16 @@ class _Builder:
         inside = set(nodes)
         weights = sum(one.count for one in graph.parameters.values() if one.trainable and one.node in inside)
         name = call(scope) if scope is not graph.root else graph.name
+        shapes = f"{shape_label(graph.nodes[scope.input].type)} to {shape_label(graph.nodes[last].type)}"
         box = Box(
-            (
-                name,
-                f"{shape_label(graph.nodes[scope.input].type)} to {shape_label(graph.nodes[last].type)}",
-                f"{short(weights)} parameters",
-            ),
+            name,
             0,
             "",
             self._mark(nodes),
-            scope.path,
-            name,
-            nodes,
+            (shapes, f"{short(weights)} parameters"),
+            path=scope.path,
+            tip=name,
+            nodes=nodes,
             value=last,
         )
         return _Piece(scope.input, last, box, nodes)
@@ -231,7 +227,9 @@ class _Builder:
             return [_Piece(scope.input, scope.output, body.items[0], tuple(scope.nodes()))]
         name = scope.callee or scope.label
         nodes = tuple(scope.nodes())
-        return [_Piece(scope.input, scope.output, Block(name, body, nodes=nodes, value=scope.output), nodes)]
+        whole = scope.kind is ScopeKind.MODEL
+        block = Block(name, body, is_whole=whole, nodes=nodes, value=scope.output)
+        return [_Piece(scope.input, scope.output, block, nodes)]
 
     # --- joins ---
 
@@ -358,7 +356,14 @@ class _Builder:
             nodes = tuple(path.waiting)
             texts = [layer_label(self._operator(node)) for node in nodes]
             last = self._graph.nodes[nodes[-1]]
-            box = Box((", ".join(texts),), None, size_label(last.type), self._mark(nodes), last.path, self._tip(last))
+            box = Box(
+                ", ".join(texts),
+                None,
+                size_label(last.type),
+                self._mark(nodes),
+                path=last.path,
+                tip=self._tip(last),
+            )
             path.elements.append(replace(box, nodes=nodes, value=last.index))
             path.waiting = []
         # What is whole goes on into a join.

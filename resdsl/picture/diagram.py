@@ -30,21 +30,28 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One or more layers. ``lines`` is what it says, ``level`` which resolution it is coloured for (``None``: none).
+    """One or more layers. ``text`` is what it is, ``level`` which resolution it is coloured for (``None``: none).
 
+    ``notes`` are said below: what is in it, the shape that it gives.
     ``size`` is what it gives (``112``), ``nodes`` are the graph's nodes in it, ``before`` those of them that come
     before its layer; ``value`` is the node that flows out, ``tip`` what is told to whoever points at it.
     """
 
-    lines: tuple[str, ...]
+    text: str
     level: int | None
     size: str
     mark: str = ""
+    notes: tuple[str, ...] = field(default=(), compare=False)
     path: str = field(default="", compare=False)
     tip: str = field(default="", compare=False)
     nodes: tuple[int, ...] = field(default=(), compare=False)
     before: tuple[int, ...] = field(default=(), compare=False)
     value: int = field(default=0, compare=False)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All that it says."""
+        return (self.text, *self.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +115,15 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A named piece; ``count`` equal ones in a row where ``folded``. ``value`` flows out of the last."""
+    """A named piece; ``count`` equal ones in a row. ``value`` flows out of the last.
+
+    ``is_whole`` is a network inside of another, which is told by its name.
+    """
 
     name: str
     body: Series
     count: int = 1
+    is_whole: bool = False
     nodes: tuple[int, ...] = field(default=(), compare=False)
     value: int = field(default=0, compare=False)
 

@@ -54,7 +54,7 @@ def _inside(item: Element, change: Callable[[Series], Series]) -> Element:
 def _repeats(items: Sequence[Element]) -> Iterator[Element]:
     for item, group in groupby(items):
         members = list(group)
-        closed = isinstance(item, Box) and len(item.lines) > 1
+        closed = isinstance(item, Box) and bool(item.notes)
         fewest = _FEWEST_BOXES if isinstance(item, Box) and not closed else 2
         if len(members) < fewest or not isinstance(item, Box | Block | Branches | Skip):
             yield from members
@@ -62,12 +62,13 @@ def _repeats(items: Sequence[Element]) -> Iterator[Element]:
         nodes = tuple(node for member in members if not isinstance(member, Offshoot) for node in _nodes(member))
         last = members[-1].value
         if isinstance(item, Box) and closed:
-            lines = (f"{len(members)} x {item.lines[0]}", *item.lines[1:])
-            yield replace(item, lines=lines, nodes=nodes, value=last)
+            end = members[-1]
+            assert isinstance(end, Box)
+            yield replace(item, text=f"{len(members)} x {item.text}", notes=end.notes, nodes=nodes, value=last)
         elif isinstance(item, Block):
             yield replace(item, count=len(members), nodes=nodes, value=last)
         else:
-            yield Block("", Series((item,)), len(members), nodes, last)
+            yield Block("", Series((item,)), len(members), nodes=nodes, value=last)
 
 
 def _nodes(item: Element) -> tuple[int, ...]:

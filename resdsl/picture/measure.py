@@ -57,6 +57,9 @@ COLUMN = 13.0
 BUS = 7.0
 """From where branches part to the line that they hang on."""
 
+_NEARLY = 14.0
+"""How far beside the axis a branch would look like a mistake."""
+
 BAR = 18.0
 FRAME_PAD = 9.0
 HEADER = 17.0
@@ -104,8 +107,8 @@ class Measure:
 
     def lines(self, box: Box) -> list[tuple[str, float]]:
         """The lines of a box, cut to the room that there is, and their sizes."""
-        first, *more = box.lines or ("",)
-        return [(fitted(first, FONT, WIDEST), FONT), *((fitted(line, SMALL, WIDEST), SMALL) for line in more)]
+        notes = [(fitted(note, SMALL, WIDEST), SMALL) for note in box.notes]
+        return [(fitted(box.text, FONT, WIDEST), FONT), *notes]
 
     def box(self, box: Box, breadth: float) -> Extent:
         width, height = self._box_size(box)
@@ -224,7 +227,7 @@ class Measure:
     def columns(self, item: Branches) -> list[float]:
         """Where across the axes of branches are: side by side, and together in the middle.
 
-        A branch without anything in it goes straight on.
+        A branch without anything in it goes straight on, and one that nearly would does too.
         """
         inner = [self.branch(branch.body) for branch in item.branches]
         width = sum(one.left + one.right for one in inner) + COLUMN * (len(inner) - 1)
@@ -233,14 +236,12 @@ class Measure:
         for one in inner:
             found.append(across + one.left)
             across += one.left + one.right + COLUMN
-        straight = next(
-            (
-                at
-                for branch, at in zip(item.branches, found, strict=True)
-                if branch.source is None and not branch.body.items
-            ),
-            0.0,
-        )
+        inner_axes = [
+            (bool(branch.body.items), at)
+            for branch, at in zip(item.branches, found, strict=True)
+            if branch.source is None
+        ]
+        straight = next((at for filled, at in inner_axes if not filled or abs(at) < _NEARLY), 0.0)
         return [at - straight for at in found]
 
     def _skip(self, item: Skip, breadth: float) -> Extent:
@@ -317,8 +318,8 @@ def is_round(item: Skip) -> bool:
 
 
 def is_framed(block: Block) -> bool:
-    """Repeats have a frame to carry their number, and modules of branches one to carry their name."""
-    return block.count > 1 or has_branches(block.body)
+    """Repeats have a frame to carry their number, modules of branches and whole networks one to carry their name."""
+    return block.count > 1 or block.is_whole or has_branches(block.body)
 
 
 def has_branches(series: Series) -> bool:

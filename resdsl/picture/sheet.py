@@ -178,11 +178,12 @@ class _Sheet:
             if not self._shared:
                 x += self._gutter(net)
             title = fitted(net.diagram.title, TITLE, LONGEST_TITLE)
-            half = max(text_width(title, TITLE), *(text_width(fact, SUBTITLE) for fact in net.diagram.facts)) / 2
+            told = [fitted(fact, SUBTITLE, LONGEST_TITLE) for fact in net.diagram.facts]
+            half = max(text_width(title, TITLE), *(text_width(fact, SUBTITLE) for fact in told)) / 2
             # A column is as wide as what is written above it.
             left = max(net.left, half)
             x += left
-            self._heading(x, title, net.diagram.facts)
+            self._heading(x, title, told)
             ticks = self._place(net, (x, top))
             if self._shared:
                 shared += ticks
@@ -220,7 +221,7 @@ class _Sheet:
         for net in self._nets:
             extent = net.spread.extent
             title = fitted(net.diagram.title, TITLE, LONGEST_TITLE)
-            facts = " · ".join(net.diagram.facts)
+            facts = " · ".join(fitted(fact, SUBTITLE, LONGEST_TITLE) for fact in net.diagram.facts)
             self._canvas.text(MARGIN, y + TITLE * ASCENT, title, TITLE, self._theme.ink)
             x = MARGIN + text_width(title, TITLE) + 14
             self._canvas.text(x, y + TITLE * ASCENT, facts, SUBTITLE, self._theme.muted)

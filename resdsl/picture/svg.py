@@ -10,7 +10,7 @@ from resdsl.picture.metrics import known, text_width
 from resdsl.picture.scene import Area, Circle, Line, Rect, Scene, Shape, Stroke, Text
 from resdsl.picture.theme import FONT
 
-_ILLEGAL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535), "�")
+_ILLEGAL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "�")
 """Characters that XML 1.0 cannot carry, not even escaped."""
 
 

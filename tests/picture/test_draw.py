@@ -133,7 +133,7 @@ def marked(name: str, mark: str, side: int, pair: tuple[str, str]) -> list[str]:
     drawn = compared(*pair, detail="op", repeats="expand")
     found = [item for item in walk(drawn.diagrams[side].body) if isinstance(item, Box)]
     assert found, name
-    return [item.lines[0] for item in found if item.mark == mark]
+    return [item.text for item in found if item.mark == mark]
 
 
 OLD = "model net {\n  input x: f32[N, 3, 8, 8]\n  a: conv(8, 3x3);  relu\n  b: conv(8, 3x3)\n  output y\n}\n"

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -196,8 +197,12 @@ def test_costs_are_no_graph() -> None:
 
 
 def test_a_repeat_of_boxes_counts_in_words() -> None:
-    box = Box(("bottleneck(64)", "56 x 56 x 256"), 2, "56")
-    assert folded(Series((box, box))).items == (Box(("2 x bottleneck(64)", "56 x 56 x 256"), 2, "56"),)
-    layer = Box(("3x3 conv, 64",), 2, "56")
+    box = Box("dense_layer(32)", 2, "56", notes=("56 x 56 x 96",))
+    other = replace(box, notes=("56 x 56 x 128",))
+    (both,) = folded(Series((box, other))).items
+    assert isinstance(both, Box)
+    # The channels grow with each; the shape is that of the last.
+    assert both.lines == ("2 x dense_layer(32)", "56 x 56 x 128")
+    layer = Box("3x3 conv, 64", 2, "56")
     assert folded(Series((layer, layer))).items == (layer, layer)
     assert folded(Series((layer,) * 4)).items == (Block("", Series((layer,)), 4),)

@@ -14,7 +14,7 @@ from resdsl.picture.metrics import UNITS, fitted, known, text_width
 def said(statement: str, shape: str = "N, 8, 16, 16") -> str:
     text = f"model m {{\n  input x: f32[{shape}]\n  it: {statement}\n  output y\n}}\n"
     (diagram,) = picture(resdsl.loads(text), detail="op").diagrams
-    return next(item.lines[0] for item in walk(diagram.body) if isinstance(item, Box))
+    return next(item.text for item in walk(diagram.body) if isinstance(item, Box))
 
 
 @pytest.mark.parametrize(

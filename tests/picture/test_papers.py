@@ -15,7 +15,7 @@ from resdsl.picture.scene import Line, Text
 def column(name: str) -> list[tuple[str, int]]:
     """What the boxes of a network say, from the input on, with how often in a row."""
     (diagram,) = picture(name, repeats="expand").diagrams
-    said = [box.lines[0] for box in walk(diagram.body) if isinstance(box, Box)]
+    said = [box.text for box in walk(diagram.body) if isinstance(box, Box)]
     return [(text, len(list(group))) for text, group in groupby(said)]
 
 
@@ -90,7 +90,7 @@ def branches(name: str, block: str) -> list[list[str]]:
     (diagram,) = picture(name).diagrams
     found = next(item for item in walk(diagram.body) if isinstance(item, Block) and item.name == block)
     (join,) = (item for item in found.body.items if isinstance(item, Branches))
-    return [[box.lines[0] for box in walk(branch.body) if isinstance(box, Box)] for branch in join.branches]
+    return [[box.text for box in walk(branch.body) if isinstance(box, Box)] for branch in join.branches]
 
 
 def test_inception_a_is_figure_4_of_inception_v4() -> None:
@@ -133,7 +133,7 @@ def test_dense_blocks_of_densenet_121_have_the_lengths_of_table_1() -> None:
     (diagram,) = picture("densenet121").diagrams
     dense = [item for item in diagram.body.items if isinstance(item, Dense)]
     assert [item.count for item in dense] == [6, 12, 24, 16]
-    assert [[box.lines[0] for box in walk(layer) if isinstance(box, Box)] for layer in dense[0].layers] == [
+    assert [[box.text for box in walk(layer) if isinstance(box, Box)] for layer in dense[0].layers] == [
         ["1x1 conv, 128", "3x3 conv, 32"]
     ] * 3
 
