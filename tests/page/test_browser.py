@@ -249,6 +249,15 @@ def test_it_is_light_or_dark_as_the_system_is_and_as_the_reader_wants(
     assert browser.run(ground) == light_and_dark[dark]
 
 
+@pytest.mark.parametrize("width", [760, 1200, 1280, 1440])
+def test_nothing_runs_out_of_the_details(browser: Browser, pages: Path, width: int) -> None:
+    browser.open(page(pages, "resnet50"), width=width, height=740)
+    choose(browser, "layer3")
+    assert browser.run(
+        "document.getElementById('details').scrollWidth <= document.getElementById('details').clientWidth"
+    )
+
+
 @pytest.mark.parametrize("names", [("resnet50",), ("resnet50_v1", "resnet50")])
 def test_it_fits_a_phone(browser: Browser, pages: Path, names: tuple[str, ...]) -> None:
     browser.open(page(pages, *names), width=390, height=844, phone=True)
