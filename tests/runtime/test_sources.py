@@ -50,12 +50,14 @@ def standard_input(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
 
 
-def test_a_folder_is_all_images_below_it_by_their_names(tree: Path) -> None:
+@pytest.mark.usefixtures("tree")
+def test_a_folder_is_all_images_below_it_by_their_names() -> None:
     below = ["a.JPG", "b.png", "c/10.png", "c/9.png", "c/d/e.webp", "f.npy[0]", "f.npy[1]"]
     assert names(items_of("photos")) == [f"photos/{name}" for name in below]
 
 
-def test_what_is_named_comes_in_the_order_of_its_naming(tree: Path) -> None:
+@pytest.mark.usefixtures("tree")
+def test_what_is_named_comes_in_the_order_of_its_naming() -> None:
     assert names(items_of(["photos/c/9.png", "photos/b.png", "photos/c"])) == [
         "photos/c/9.png",
         "photos/b.png",
@@ -73,7 +75,8 @@ def test_what_is_named_comes_in_the_order_of_its_naming(tree: Path) -> None:
         ("photos/**/*.png", ["photos/b.png", "photos/c/10.png", "photos/c/9.png"]),
     ],
 )
-def test_a_pattern_is_the_files_that_match_it(pattern: str, found: list[str], tree: Path) -> None:
+@pytest.mark.usefixtures("tree")
+def test_a_pattern_is_the_files_that_match_it(pattern: str, found: list[str]) -> None:
     assert names(items_of(pattern)) == found
 
 
@@ -121,9 +124,8 @@ def test_what_leads_to_no_image_is_one_item_that_says_why(named: str, said: str 
         (b"photos/b.png\0photos/c/9.png\0", True),
     ],
 )
-def test_standard_input_is_a_list_of_paths(
-    content: bytes, null: bool, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("tree")
+def test_standard_input_is_a_list_of_paths(content: bytes, null: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     standard_input(content, monkeypatch)
     assert names(items_of("-", null=null)) == ["photos/b.png", "photos/c/9.png"]
 
@@ -138,13 +140,15 @@ def test_a_path_between_zero_bytes_may_have_the_end_of_a_line_in_it(
     item.load(100)
 
 
-def test_names_in_a_list_are_no_patterns(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("tree")
+def test_names_in_a_list_are_no_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     standard_input(b"photos/*.png\n", monkeypatch)
     (item,) = items_of("-")
     assert told(item).startswith("E0801: `photos/*.png` does not exist")
 
 
-def test_a_list_that_is_longer_than_a_buffer_is_read_whole(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("tree")
+def test_a_list_that_is_longer_than_a_buffer_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [f"photos/{number:060}.png" for number in range(5000)]
     standard_input("\n".join(wanted).encode(), monkeypatch)
     assert names(items_of("-")) == wanted
@@ -177,6 +181,7 @@ def test_images_in_memory_stand_for_themselves() -> None:
         assert told(Item(item.name, lambda _, item=item: item.load(5))).startswith("E0821")
 
 
-def test_images_are_counted_where_that_needs_no_standard_input(tree: Path) -> None:
+@pytest.mark.usefixtures("tree")
+def test_images_are_counted_where_that_needs_no_standard_input() -> None:
     assert count_of(["photos", "photos/b.png"]) == 8
     assert count_of(["photos", "-"]) is None
