@@ -25,7 +25,7 @@ _IN_BYTES = ("png", "pdf")
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to; - is standard output. If not said: the name of SPEC, .svg.",
+    help="Where to; - is standard output. If not said, the name of SPEC: net.svg, net-costs.svg, net-diff.svg.",
 )
 @click.option(
     "--format",
@@ -112,7 +112,8 @@ def command(
             input_shape=input_shape,
             limits=limits,
         )
-    _write(drawn, output or _named(specs[0], form or "svg"), form, scale, terminal)
+    what = "-costs" if cost else "-diff" if difference else ""
+    _write(drawn, output or _named(specs[-1] if difference else specs[0], what, form or "svg"), form, scale, terminal)
 
 
 def _check(specs: tuple[str, ...], *, difference: bool, cost: bool, fold: bool | None, direction: str) -> None:
@@ -130,11 +131,11 @@ def _check(specs: tuple[str, ...], *, difference: bool, cost: bool, fold: bool |
         raise click.UsageError("only one of the networks can be standard input")
 
 
-def _named(spec: str, form: str) -> str:
+def _named(spec: str, what: str, form: str) -> str:
     """The name of a picture that nobody named: in the current folder, like the specification's."""
     suffix = {"mermaid": "mmd"}.get(form, form)
     stem = "net" if spec == "-" else Path(spec.rpartition(":")[2]).stem
-    return f"{stem}.{suffix}"
+    return f"{stem}{what}.{suffix}"
 
 
 def _write(drawn: Picture, output: str, form: str | None, scale: float, terminal: Terminal) -> None:

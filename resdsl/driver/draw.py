@@ -49,6 +49,9 @@ MOST_WHOLE = 40
 MOST_BOXES = 10_000
 """Boxes of a picture. ResNet-1202 has 1,203 layers and, opened down to its operators, some 4,300."""
 
+MOST_PIXELS = 80_000_000
+"""Of a PNG: Pillow takes images from some 89 million on for decompression bombs, and others do likewise."""
+
 DEEPEST = 60
 """Scopes inside of scopes: the layout calls itself for each."""
 
@@ -70,7 +73,8 @@ class Picture:
         """The bytes of a file; ``scale`` is how many pixels of a PNG a point has.
 
         Raises ``CompileError`` where the format needs the extra ``picture`` and that is not installed, or is one of
-        boxes and arrows and the picture is one of costs; ``ValueError`` for a format that there is not.
+        boxes and arrows and the picture is one of costs, or where a PNG would have more than ``MOST_PIXELS``;
+        ``ValueError`` for a format that there is not.
         """
         if format not in FORMATS:
             raise ValueError(f"there is no format '{format}'; there are {', '.join(FORMATS)}")
@@ -78,6 +82,15 @@ class Picture:
             return self.svg().encode()
         if format in ("mermaid", "dot"):
             return self._text(format).encode()
+        pixels = int(self.scene.width * scale) * int(self.scene.height * scale)
+        if format == "png" and pixels > MOST_PIXELS:
+            raise _mistake(
+                Diagnostic(
+                    catalogue.NO_PICTURE,
+                    f"a PNG of this would have {pixels:,} pixels, and few programs open more than {MOST_PIXELS:,}",
+                    helps=("fold its repeats, draw it at a smaller `--scale`, or write it as svg or pdf",),
+                )
+            )
         try:
             return render_pdf(self.scene) if format == "pdf" else render_png(self.scene, scale=scale)
         except ImportError as error:

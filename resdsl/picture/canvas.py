@@ -14,6 +14,9 @@ from resdsl.picture.metrics import ASCENT, DESCENT
 from resdsl.picture.scene import Area, Circle, Line, Part, Point, Rect, Shape, Stroke, Text
 from resdsl.picture.theme import Paint, Theme
 
+LEADING = 1.3
+"""Distance of two lines of text, in font sizes."""
+
 HEAD = 5.5
 """Length of an arrow's head."""
 
@@ -130,10 +133,6 @@ class Canvas:
     @staticmethod
     def _end(piece: Point | tuple[Point, Point, Point]) -> Point:
         return piece[2] if len(piece) == 3 else piece
-
-
-LEADING = 1.3
-"""Distance of two lines of text, in font sizes."""
 
 
 def rounded(points: Sequence[Point], radius: float) -> list[Point | tuple[Point, Point, Point]]:

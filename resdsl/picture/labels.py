@@ -7,7 +7,7 @@ from typing import Any
 
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator
-from resdsl.ir.print import describe, operator_name
+from resdsl.ir.print import describe
 from resdsl.ir.types import Size, TensorType
 from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.bn import BatchNorm
@@ -32,11 +32,6 @@ def layer_label(operator: Operator) -> str:
     """
     writer = _WRITERS.get(type(operator))
     return writer(operator) if writer is not None else describe(operator)
-
-
-def operator_label(operator: Operator) -> str:
-    """The operator alone, without its numbers: ``conv``, ``batch norm``, ``concat``."""
-    return "batch norm" if isinstance(operator, BatchNorm) else operator_name(operator)
 
 
 def size_label(type: TensorType) -> str:

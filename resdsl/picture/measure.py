@@ -67,6 +67,7 @@ SIGN = 6.0
 """Radius of the sign where two paths meet."""
 
 PILL = 44.0
+PILL_HEIGHT = 14.0
 DOTS = 30.0
 DENSE_ARC = 13.0
 STUB = 14.0
@@ -94,8 +95,7 @@ class Measure:
     """Measures elements, each once.
 
     ``down`` is whether the flow runs downwards. ``upright`` is whether text stands upright in boxes of a flow to the
-    right; otherwise it runs upwards, so that a deep network stays short. ``extra`` is room before items of the
-    outermost series, by their place.
+    right; otherwise it runs upwards, so that a deep network stays short.
     """
 
     def __init__(self, *, down: bool, upright: bool) -> None:
@@ -162,7 +162,7 @@ class Measure:
         return found
 
     def spread(self, series: Series, breadth: float, extra: dict[int, float]) -> SeriesExtent:
-        """A series with more room before some of its items."""
+        """A series with ``extra`` room before some of its items, by their places."""
         offsets: list[float] = []
         shoots: dict[int, float] = {}
         along = left = right = 0.0
@@ -266,7 +266,7 @@ class Measure:
             return 0.0
         if is_round(item):
             return 2 * SIGN
-        return 14.0 if self.down or self.vertical else PILL
+        return PILL_HEIGHT if self.down or self.vertical else PILL
 
     def _scale_room(self, item: Skip) -> float:
         if not item.scale:

@@ -15,14 +15,20 @@ from resdsl.picture.scene import Area, Circle, Line, Point, Rect, Scene, Shape, 
 
 _FACE = "Arimo"
 
+_LONGEST_PAGE = 14_400.0
+"""Points along a side of a page, at most (ISO 32000-1, annex C.2); a longer scene is drawn smaller."""
+
 
 def render_pdf(scene: Scene) -> bytes:
-    """A PDF of one page of the scene's size, in points; the same bytes each time."""
+    """A PDF of one page of the scene's size, in points, as far as a page may be that long; the same bytes each time."""
     from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415  an extra
 
     _load_font()
     target = io.BytesIO()
-    page = Canvas(target, pagesize=(scene.width, scene.height), invariant=1, pageCompression=1)
+    factor = min(1.0, _LONGEST_PAGE / max(scene.width, scene.height))
+    size = (scene.width * factor, scene.height * factor)
+    page = Canvas(target, pagesize=size, invariant=1, pageCompression=1)
+    page.scale(factor, factor)
     page.setTitle(scene.title)
     page.setSubject(scene.description)
     _Page(page, scene.height).draw(scene)
@@ -35,7 +41,9 @@ def render_png(scene: Scene, *, scale: float = 2.0) -> bytes:
     from pypdfium2 import PdfDocument  # noqa: PLC0415  an extra
 
     with PdfDocument(render_pdf(scene)) as document:
-        image = document[0].render(scale=scale).to_pil()
+        page = document[0]
+        # Of a scene that was drawn smaller than it is, as many pixels as of any other.
+        image = page.render(scale=scale * scene.width / page.get_width()).to_pil()
     target = io.BytesIO()
     image.save(target, "PNG", optimize=True)
     return target.getvalue()

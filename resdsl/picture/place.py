@@ -27,6 +27,8 @@ from resdsl.picture.measure import (
     DOTS,
     FONT,
     LEAD,
+    PILL,
+    PILL_HEIGHT,
     SIGN,
     SMALL,
     STUB,
@@ -309,7 +311,7 @@ class Placer:
             self.canvas.text(x, y + 4 + SMALL * ASCENT, item.scale, SMALL, self.theme.muted, "middle")
 
     def _pill_half(self) -> float:
-        return 22.0 if self.canvas.down or self.measure.vertical else 7.0
+        return PILL / 2 if self.canvas.down or self.measure.vertical else PILL_HEIGHT / 2
 
     def _sign(self, item: Skip, meet: float, across: float, color: str) -> None:
         theme = self.theme

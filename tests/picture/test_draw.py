@@ -42,6 +42,11 @@ def test_a_picture_without_a_name_is_called_like_the_network() -> None:
     assert Path("resnet18.mmd").read_text().startswith("flowchart LR")
 
 
+def test_a_comparison_and_costs_do_not_take_the_name_of_the_picture() -> None:
+    assert run("--cost", "resnet18").exit_code == run("--diff", "plain18", "resnet18").exit_code == 0
+    assert {path.name for path in Path().iterdir()} == {"resnet18-costs.svg", "resnet18-diff.svg"}
+
+
 def test_standard_output_gets_the_picture_alone() -> None:
     done = run("resnet18", "-o", "-")
     assert done.stdout.startswith("<svg") and done.stdout.endswith("</svg>\n")
@@ -117,6 +122,21 @@ def test_more_boxes_than_anybody_can_read_are_refused() -> None:
     with pytest.raises(resdsl.CompileError, match="10,000"):
         specification.draw(detail="op", repeats="expand")
     assert len(specification.draw(detail="op").svg()) < 100_000
+
+
+def test_a_png_that_few_programs_would_open_is_refused() -> None:
+    drawn = picture("resnet18")
+    with pytest.raises(resdsl.CompileError, match="pixels"):
+        drawn.render("png", scale=20 * (100_000_000 / (drawn.scene.width * drawn.scene.height)) ** 0.5)
+
+
+def test_a_scene_longer_than_a_page_may_be_is_drawn_smaller() -> None:
+    pdfium = pytest.importorskip("pypdfium2", reason="the extra picture is not installed")
+    drawn = picture("resnet_cifar", set={"net": "resnet1202"}, repeats="expand")
+    assert drawn.scene.height > 14_400
+    with pdfium.PdfDocument(drawn.render("pdf")) as document:
+        # ISO 32000-1, annex C.2.
+        assert document[0].get_height() == pytest.approx(14_400, abs=1)
 
 
 def test_blocks_too_deep_inside_of_blocks_are_refused() -> None:
