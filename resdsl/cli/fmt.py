@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from resdsl.cli.exits import FINE, INPUT, status_of
-from resdsl.cli.options import source_of, speaking, specification_files
+from resdsl.cli.options import limit_option, source_of, speaking, specification_files
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.driver.reading import read_source
+from resdsl.elaborate.limits import Limits
 from resdsl.syntax.formatter import format_source
 
 
@@ -16,8 +17,9 @@ from resdsl.syntax.formatter import format_source
 @click.argument("paths", metavar="SPEC...", nargs=-1, required=True)
 @click.option("--check", "check_only", is_flag=True, help="Change nothing; end with 1 where something would change.")
 @click.option("--diff", is_flag=True, help="Change nothing; show what would change.")
+@limit_option
 @speaking
-def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: bool) -> int:
+def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: bool, raised: dict[str, int]) -> int:
     """Lay specifications out the one way; comments are kept.
 
     SPEC is a file, a folder (all .res files in it), or - (standard input to standard output). Files are changed in
@@ -26,10 +28,11 @@ def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: 
     found = Diagnostics()
     changed: list[str] = []
     keep = check_only or diff
+    largest = Limits(**raised).file_bytes
     for path in specification_files(paths):
         try:
             given = source_of(path)
-            source = given if isinstance(given, Source) else read_source(given)
+            source = given if isinstance(given, Source) else read_source(given, largest=largest)
         except CompileError as error:
             found.extend(error.diagnostics)
             continue

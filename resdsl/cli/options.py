@@ -55,6 +55,18 @@ def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
     return command
 
 
+def limit_option(function: Function) -> Function:
+    """``--limit``: the command is given those that were, as ``raised``."""
+    return click.option(
+        "--limit",
+        "raised",
+        metavar="NAME=NUMBER",
+        multiple=True,
+        callback=_limits,
+        help=f"Another limit on what a text may ask for: {', '.join(_LIMITS)}. Repeatable.",
+    )(function)
+
+
 def specification_options(function: Function) -> Function:
     """``--model``, ``--set`` and ``--input``: which network a file stands for; ``--limit`` and ``--allow-outside``."""
     decorators = (
@@ -74,14 +86,7 @@ def specification_options(function: Function) -> Function:
             callback=_shape,
             help="The input's shape in place of the file's: 'N,3,H,W', '1,3,320,320'.",
         ),
-        click.option(
-            "--limit",
-            "raised",
-            metavar="NAME=NUMBER",
-            multiple=True,
-            callback=_limits,
-            help=f"Another limit on what a text may ask for: {', '.join(_LIMITS)}. Repeatable.",
-        ),
+        limit_option,
         click.option(
             "--allow-outside", is_flag=True, help="Let `use` and `labels` read files outside the folder of SPEC."
         ),

@@ -23,7 +23,7 @@ class Limits:
     depth: int = 100
     """Bodies inside bodies, across calls."""
     files: int = 1_000
-    file_bytes: int = 250_000
+    file_bytes: int = 500_000
     """Bytes of each file."""
     total_bytes: int = 1_000_000
     """Characters of all used files together."""

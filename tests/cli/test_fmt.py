@@ -73,3 +73,13 @@ def test_the_permissions_of_a_file_stay(ugly: Path) -> None:
     ugly.chmod(0o640)
     run("ugly.res")
     assert ugly.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_large_file_is_laid_out_when_its_limit_is_raised(tmp_path: Path) -> None:
+    path = tmp_path / "large.res"
+    path.write_text(UGLY + "# a comment\n" * 50_000)
+    refused = run(str(path))
+    assert refused.exit_code == 1
+    assert "--limit file_bytes=" in refused.output
+    assert run(str(path), "--limit", "file_bytes=1_000_000").exit_code == 0
+    assert path.read_text().endswith("# a comment\n")
