@@ -347,7 +347,9 @@ class _Builder:
             return element
         nodes = (*element.nodes, *piece.nodes)
         if isinstance(element, Box | Branches | Skip):
-            marked = self._mark(nodes) if isinstance(element, Box) else self._mark((*piece.nodes, *element.nodes))
+            # What a join was marked for stands for its shortcut too, whose nodes are not its own.
+            keeps = not isinstance(element, Box) and element.mark not in ("", "same")
+            marked = element.mark if keeps else self._mark(nodes)
             return replace(element, nodes=nodes, value=piece.value, mark=marked)
         return replace(element, nodes=nodes, value=piece.value)
 

@@ -13,7 +13,7 @@ from resdsl.cli.app import app
 from resdsl.driver import draw
 from resdsl.driver.draw import compared, cost_picture, picture
 from resdsl.picture.cost import layers
-from resdsl.picture.diagram import Box, Detail, walk
+from resdsl.picture.diagram import Box, Detail, Kind, Skip, walk
 from resdsl.picture.scene import Text
 from resdsl.picture.theme import LIGHT
 
@@ -169,6 +169,13 @@ def test_what_was_added_and_changed_and_what_only_follows_is_told_apart() -> Non
     # The second convolution is written as before and takes 16 channels now.
     assert marked("new", "follows", 1, pair) == ["relu", "3x3 conv, 8"]
     assert marked("old", "removed", 0, pair[::-1]) == ["1x1 conv, 4"]
+
+
+def test_a_shortcut_that_computes_something_else_is_marked() -> None:
+    # He et al. 2018, arXiv:1812.01187, figure 2 (c): ResNet-D averages before it projects, from the second stage on.
+    for diagram in compared("resnet50", "resnet50d").diagrams:
+        arcs = [item for item in walk(diagram.body) if isinstance(item, Skip) and item.kind is Kind.PROJECTION]
+        assert [arc.mark for arc in arcs][1:] == ["changed"] * 3
 
 
 def test_a_comparison_lists_the_totals() -> None:
