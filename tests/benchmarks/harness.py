@@ -28,7 +28,10 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 
 By = Literal["cpu", "wall", "memory"]
 Subject = Sequence[str | Path] | Callable[[], object]
-"""What is measured: the words of a command, run as a process, or something to call in this one."""
+"""What is measured: the words of a command, run as a process, or something to call in this one.
+
+What is called may measure itself and return a `Sample`, as ``bench.process`` does.
+"""
 
 
 class Missing(Exception):
@@ -185,7 +188,9 @@ class Bench:
         if not callable(subject):
             return self.process(subject)
         wall, cpu = time.perf_counter(), time.process_time()
-        subject()
+        found = subject()
+        if isinstance(found, Sample):
+            return found
         return Sample(time.perf_counter() - wall, time.process_time() - cpu)
 
     def series(self, subject: Subject, *, rounds: int | None = None, warmups: int = 1) -> Series:
