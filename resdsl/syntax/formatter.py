@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 from resdsl.diagnostics import Diagnostics, Source
@@ -45,11 +44,15 @@ def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
     return "".join(f"{line}\n" for line in lines)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Row:
-    """Statements that share a line, or one that needs several lines, or a comment."""
+    """Statements that share a line, or one that needs several lines, or a comment.
 
-    entries: tuple[Statement | CommentLine, ...]
+    ``text`` is the only line of code, without indentation, if there is no more than one.
+    """
+
+    entries: list[Statement | CommentLine]
+    text: str | None
 
     @property
     def first_line(self) -> int:
@@ -58,13 +61,6 @@ class _Row:
     @property
     def last_line(self) -> int:
         return self.entries[-1].last_line
-
-    @cached_property
-    def text(self) -> str | None:
-        """The only line of code, without indentation, if there is no more than one."""
-        texts = [entry.flat if isinstance(entry, Statement) else None for entry in self.entries]
-        whole = [text for text in texts if text is not None]
-        return ";  ".join(whole) if len(whole) == len(texts) else None
 
 
 def _entries(entries: list[Statement | CommentLine], indent: int) -> list[str]:
@@ -98,10 +94,22 @@ def _rows(entries: list[Statement | CommentLine], indent: int) -> list[_Row]:
             groups.append([entry])
     rows: list[_Row] = []
     for group in groups:
-        row = _Row(tuple(group))
-        fits = row.text is not None and len(row.text) <= WIDTH - indent
-        rows += [row] if fits else [_Row((entry,)) for entry in group]
+        text = _one_line(group)
+        if text is not None and len(text) <= WIDTH - indent:
+            rows.append(_Row(group, text))
+        else:
+            rows += [_Row([entry], _one_line([entry])) for entry in group]
     return rows
+
+
+def _one_line(entries: Iterable[Statement | CommentLine]) -> str | None:
+    """Statements on one line; ``None`` where one of them needs several, or is a comment."""
+    texts: list[str] = []
+    for entry in entries:
+        if not isinstance(entry, Statement) or entry.flat is None:
+            return None
+        texts.append(entry.flat)
+    return ";  ".join(texts)
 
 
 def _gaps(rows: list[_Row]) -> set[int]:
@@ -174,8 +182,7 @@ def _block_in_long_line(pieces: list[Piece], opened: set[int], width: int) -> Bl
                 return candidate
             length, candidate, before = 1, None, piece
             continue
-        text = piece.text if isinstance(piece, Word) else piece.flat
-        length += len(blank_between(before, piece)) + len(text or "")
+        length += len(blank_between(before, piece)) + len(piece.flat or "")
         candidate = piece if isinstance(piece, Block) and piece.entries else candidate
         before = piece
     return candidate if length > width else None
@@ -211,7 +218,7 @@ def _broken_run(pieces: list[Piece], broken: set[int], around: tuple[str, str], 
             lines += _group(piece, indent + INDENT)
             current = piece.closing
         else:
-            current += piece.text if isinstance(piece, Word) else piece.flat or ""
+            current += piece.flat or ""
         before = piece
     lines.append(margin + current + around[1])
     return lines
@@ -220,7 +227,7 @@ def _broken_run(pieces: list[Piece], broken: set[int], around: tuple[str, str], 
 def _group(group: Group, indent: int) -> list[str]:
     """The inside of a bracket: one item per line, or lines filled where all items are single words."""
     margin = " " * indent
-    words = [item.pieces[0].text for item in group.items if len(item.pieces) == 1 and isinstance(item.pieces[0], Word)]
+    words = [item.pieces[0].flat for item in group.items if len(item.pieces) == 1 and isinstance(item.pieces[0], Word)]
     if len(words) == len(group.items) and group.flat is not None:
         return [margin + line for line in _filled([f"{word}," for word in words], WIDTH - indent)]
     lines: list[str] = []
@@ -248,7 +255,7 @@ def _chunks(pieces: list[Piece]) -> list[str]:
     starts = [
         position
         for position, piece in enumerate(pieces)
-        if position and isinstance(piece, Word) and piece.kind in _BREAKS_BEFORE and not piece.hugs
+        if position and isinstance(piece, Word) and piece.kind in _BREAKS_BEFORE and not piece.hugs_right
     ]
     bounds = pairwise([0, *starts, len(pieces)])
     return [flat(pieces[start:end]) or "" for start, end in bounds]

@@ -9,26 +9,27 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from resdsl.syntax.token import Token
 from resdsl.syntax.tree import Comment
 
 _CALLABLE = frozenset({"NAME", "LABEL_NAME", "RESIDUAL"})
 _VALUES = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE"})
-_TIGHT = frozenset({"DOTDOT"})
 
 
 @dataclass(slots=True)
 class Word:
-    """A token that is no bracket. ``hugs`` tells a sign, which no blank follows."""
+    """A token that is no bracket. No blank stands before it where it ``hugs_left``, none behind where it
+    ``hugs_right``, as a sign does.
+    """
 
     kind: str
-    text: str
-    hugs: bool = False
+    flat: str
+    hugs_left: bool = False
+    hugs_right: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Item:
     """What stands between two commas, with the comments above it and behind it."""
 
@@ -37,9 +38,12 @@ class Item:
     behind: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class Group:
-    """``(...)``, ``[...]`` or an enumeration. ``takes_comma``: whether a comma may follow the last item."""
+    """``(...)``, ``[...]`` or an enumeration. ``takes_comma``: whether a comma may follow the last item.
+
+    ``flat`` is the group on one line; ``None`` where comments forbid that.
+    """
 
     opening: str
     closing: str
@@ -48,33 +52,37 @@ class Group:
     items: list[Item] = field(default_factory=list)
     header: list[str] = field(default_factory=list)
     dangling: list[str] = field(default_factory=list)
+    flat: str | None = None
+    hugs_right: bool = False
 
-    @cached_property
-    def flat(self) -> str | None:
-        """On one line; ``None`` where comments forbid it."""
-        if self.header or self.dangling or any(item.above or item.behind for item in self.items):
-            return None
-        items = [flat(item.pieces) for item in self.items]
-        texts = [text for text in items if text is not None]
-        return f"{self.opening}{', '.join(texts)}{self.closing}" if len(texts) == len(items) else None
+    def finish(self) -> None:
+        """Find out what ``flat`` is, when all items are there."""
+        if self.header or self.dangling:
+            return
+        texts: list[str] = []
+        for item in self.items:
+            text = None if item.above or item.behind else flat(item.pieces)
+            if text is None:
+                return
+            texts.append(text)
+        self.flat = f"{self.opening}{', '.join(texts)}{self.closing}"
 
 
-@dataclass
+@dataclass(slots=True)
 class Statement:
-    """One statement and the comment behind it. Lines are those of the source, counted from 1."""
+    """One statement and the comment behind it. Lines are those of the source, counted from 1.
+
+    ``flat`` is the statement on one line, without that comment; ``None`` where that cannot be.
+    """
 
     first_line: int
     pieces: list[Piece] = field(default_factory=list)
     behind: str | None = None
     last_line: int = 0
-
-    @cached_property
-    def flat(self) -> str | None:
-        """On one line, without the comment behind it; ``None`` where that cannot be."""
-        return flat(self.pieces)
+    flat: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class CommentLine:
     """A comment on a line of its own."""
 
@@ -86,34 +94,34 @@ class CommentLine:
         return self.first_line
 
 
-@dataclass
+@dataclass(slots=True)
 class Block:
-    """``{ ... }`` with statements in it. ``one_line``: the author wrote it on one line."""
+    """``{ ... }`` with statements in it. ``one_line``: the author wrote it on one line.
+
+    ``inner`` is what stands in the braces on one line, ``flat`` the same with them; ``None`` where the author did not
+    write it so, or comments forbid it.
+    """
 
     first_line: int
     entries: list[Statement | CommentLine] = field(default_factory=list)
     header: str | None = None
     one_line: bool = False
+    inner: str | None = None
+    flat: str | None = None
+    hugs_left: bool = False
+    hugs_right: bool = False
 
-    @cached_property
-    def inner(self) -> str | None:
-        """The statements on one line; ``None`` where the author did not write it so, or comments forbid it."""
+    def finish(self) -> None:
+        """Find out what ``inner`` and ``flat`` are, when all statements are there."""
         if not self.one_line or self.header:
-            return None
+            return
         texts: list[str] = []
         for entry in self.entries:
-            text = entry.flat if isinstance(entry, Statement) and not entry.behind else None
-            if text is None:
-                return None
-            texts.append(text)
-        return "; ".join(texts)
-
-    @cached_property
-    def flat(self) -> str | None:
-        """With its braces on one line, where that can be."""
-        if self.inner is None:
-            return None
-        return f"{{ {self.inner} }}" if self.inner else "{}"
+            if not isinstance(entry, Statement) or entry.behind or entry.flat is None:
+                return
+            texts.append(entry.flat)
+        self.inner = "; ".join(texts)
+        self.flat = f"{{ {self.inner} }}" if self.inner else "{}"
 
 
 Piece = Word | Group | Block
@@ -122,23 +130,19 @@ Piece = Word | Group | Block
 def flat(pieces: list[Piece]) -> str | None:
     """Pieces on one line; ``None`` where one of them needs several."""
     text = ""
-    before: Piece | None = None
+    # Nothing stands before the first.
+    hugs = True
     for piece in pieces:
-        own = piece.text if isinstance(piece, Word) else piece.flat
-        if own is None:
+        if piece.flat is None:
             return None
-        text += blank_between(before, piece) + own
-        before = piece
+        text += piece.flat if hugs or piece.hugs_left else f" {piece.flat}"
+        hugs = piece.hugs_right
     return text
 
 
 def blank_between(before: Piece | None, piece: Piece) -> str:
     """The blank between two pieces, or nothing."""
-    if before is None or (isinstance(before, Word) and (before.hugs or before.kind in _TIGHT)):
-        return ""
-    if isinstance(piece, Word):
-        return "" if piece.kind == "COLON" or piece.kind in _TIGHT else " "
-    return "" if isinstance(piece, Group) and piece.hugs_left else " "
+    return "" if before is None or before.hugs_right or piece.hugs_left else " "
 
 
 class _Reader:
@@ -176,10 +180,14 @@ class _Reader:
                 self._piece(part, statement.pieces)
                 statement.last_line = self._line_before()
         self._finish(statement, block)
+        block.finish()
 
     def _finish(self, statement: Statement | None, block: Block) -> None:
         """Put comments from the middle of a statement above it, where no body in it could take them."""
-        if statement is not None and self._pending:
+        if statement is None:
+            return
+        statement.flat = flat(statement.pieces)
+        if self._pending:
             block.entries[-1:-1] = [CommentLine(text, statement.first_line) for text in self._pending]
             self._pending = []
 
@@ -215,8 +223,7 @@ class _Reader:
         elif token.kind in {"LPAR", "LSQB", "LBRACE"}:
             pieces.append(self._group(token, before))
         else:
-            is_value = isinstance(before, Group) or (isinstance(before, Word) and before.kind in _VALUES)
-            pieces.append(Word(token.kind, str(token), hugs=token.kind == "MINUS" and not is_value))
+            pieces.append(_word(token, before))
 
     def _group(self, token: Token, before: Piece | None) -> Group:
         kind = before.kind if isinstance(before, Word) else ""
@@ -250,6 +257,7 @@ class _Reader:
                     group.items.append(item)
                 else:
                     group.dangling += item.above
+                group.finish()
                 return
             else:
                 self._piece(part, item.pieces)
@@ -265,6 +273,18 @@ class _Reader:
             group.header.append(comment.text)
         else:
             item.above.append(comment.text)
+
+
+def _word(token: Token, before: Piece | None) -> Word:
+    kind = token.kind
+    if kind == "COLON":
+        return Word(kind, token, hugs_left=True)
+    if kind == "DOTDOT":
+        return Word(kind, token, hugs_left=True, hugs_right=True)
+    if kind == "MINUS":
+        is_value = isinstance(before, Group) or (isinstance(before, Word) and before.kind in _VALUES)
+        return Word(kind, token, hugs_right=not is_value)
+    return Word(kind, token)
 
 
 def _merged(tokens: Sequence[Token], comments: Iterable[Comment]) -> list[Token | Comment]:

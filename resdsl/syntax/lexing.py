@@ -49,7 +49,7 @@ _STAGE_NAME = re.compile(
 def lex(text: str, tables: Tables) -> list[Token]:
     """All tokens of a text but blanks. Never fails: text that is nothing makes tokens too."""
     tokens: list[Token] = []
-    keywords = tables.keywords
+    keywords, new = tables.keywords, str.__new__
     line, before_line = 1, -1
     for match in tables.pattern.finditer(text):
         kind = match.lastgroup
@@ -59,7 +59,14 @@ def lex(text: str, tables: Tables) -> list[Token]:
         piece = text[start:end]
         if kind == "NAME":
             kind = keywords.get(piece, kind)
-        tokens.append(Token(kind, piece, start, end, line, start - before_line))
+        # What `Token` does, without a call: this is a fifth of the time that a long text takes.
+        token = new(Token, piece)
+        token.kind = kind
+        token.start = start
+        token.end = end
+        token.line = line
+        token.column = start - before_line
+        tokens.append(token)
         if kind == "NEWLINE":
             line, before_line = line + 1, end - 1
     return tokens
