@@ -56,6 +56,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "fcn_resnet50": lambda: picture("fcn_resnet50", detail="stage"),
     "ensemble_resnet": lambda: picture("ensemble_resnet", detail="model"),
     "diff": lambda: compared("plain18", "resnet18"),
+    "diff-right": lambda: compared("plain18", "resnet18", direction="right"),
     "diff-resnet-d": lambda: compared("resnet50", "resnet50d", detail="op"),
     "costs": lambda: cost_picture("resnet50"),
     "costs-densenet121": lambda: cost_picture("densenet121"),
