@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from resdsl.driver.fixing import fix
     from resdsl.driver.listing import Shipped, specs
     from resdsl.driver.predict import predict, predict_to
+    from resdsl.driver.quantize import Quantization, quantize
     from resdsl.driver.review import diff
     from resdsl.driver.specification import Specification, load, loads
     from resdsl.driver.weights import read_weights
@@ -39,6 +40,7 @@ _HOMES = {
     "Diagnostic": "resdsl.diagnostics",
     "Diagnostics": "resdsl.diagnostics",
     "Limits": "resdsl.elaborate",
+    "Quantization": "resdsl.driver.quantize",
     "Shipped": "resdsl.driver.listing",
     "Source": "resdsl.diagnostics",
     "Specification": "resdsl.driver.specification",
@@ -52,6 +54,7 @@ _HOMES = {
     "evaluate": "resdsl.driver.evaluate",
     "predict": "resdsl.driver.predict",
     "predict_to": "resdsl.driver.predict",
+    "quantize": "resdsl.driver.quantize",
     "read_weights": "resdsl.driver.weights",
     "specs": "resdsl.driver.listing",
 }
@@ -62,6 +65,7 @@ __all__ = [
     "Diagnostic",
     "Diagnostics",
     "Limits",
+    "Quantization",
     "Shipped",
     "Source",
     "Specification",
@@ -76,6 +80,7 @@ __all__ = [
     "loads",
     "predict",
     "predict_to",
+    "quantize",
     "read_weights",
     "specs",
 ]

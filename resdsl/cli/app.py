@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry("explain", "Write", "what a code such as E0301 means, with an example and its mending"),
     "operators": Entry("operators", "Write", "the operators of the language and their arguments"),
     "compile": Entry("compile", "Build", "a specification to an ONNX file"),
+    "quantize": Entry("quantize", "Build", "a model in 8-bit whole numbers, and what that cost"),
     "weights": Entry("weights", "Build", "write the weights of a model to a file of their own"),
     "predict": Entry("predict", "Run", "classify pictures with a compiled model"),
     "evaluate": Entry("evaluate", "Run", "how often a model is right, and what it takes for what"),

@@ -16,12 +16,15 @@ _FOLDED = frozenset({"BatchNormalization", "Mul", "Add"})
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value that a node makes. ``op`` is the node's operator with its domain, ``reads`` the values that it takes."""
+    """A value that a node makes. ``op`` is the node's operator with its domain, ``reads`` the values that it takes,
+    ``node`` the node's own name.
+    """
 
     name: str
     op: str
     reads: tuple[str, ...]
     is_output: bool
+    node: str = ""
 
 
 class Outline:
@@ -42,6 +45,7 @@ class Outline:
                 f"{node.domain}.{node.op_type}" if node.domain else node.op_type,
                 tuple(read for read in node.input if read and read not in weights),
                 name in outputs,
+                node.name,
             )
             for node in graph.node
             for name in node.output
@@ -51,6 +55,12 @@ class Outline:
         for value in self.values.values():
             for read in value.reads:
                 self._readers[read].append(value)
+
+    @property
+    def beside(self) -> int:
+        """Bytes of weights that lie in files beside the model."""
+        entries = (entry for tensor in self._proto.graph.initializer for entry in tensor.external_data)
+        return sum(int(entry.value) for entry in entries if entry.key == "length")
 
     def exposing(self, names: Collection[str]) -> bytes:
         """The model with these values among its outputs; a file of weights that it refers to stays where it is."""
@@ -63,6 +73,10 @@ class Outline:
                 graph.output.append(known.get(name, onnx.ValueInfoProto(name=name)))
         content: bytes = model.SerializeToString()
         return content
+
+    def readers(self, name: str) -> tuple[Value, ...]:
+        """The values of the nodes that read this one."""
+        return tuple(self._readers.get(name, ()))
 
     def through(self, value: Value, other: Outline) -> Value:
         """The value that ``other`` has under the name of ``value``: what comes of it and of all that was folded in."""

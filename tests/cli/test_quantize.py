@@ -1,0 +1,98 @@
+"""``resdsl quantize`` at the prompt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from skimage import data
+
+from resdsl.cli.app import app
+
+TINY = """\
+model tiny {
+  input x: f32[N, 3, 16, 16]
+  preprocess { resize(16, fit = exact) }
+  conv1: conv(4, 3x3);  bn1: bn;  relu
+  avgpool(global);  flatten;  fc: linear(3)
+  output logits
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.res").write_text(TINY)
+    Path("photos").mkdir()
+    for number, name in enumerate(("chelsea", "astronaut", "coffee", "rocket", "cat")):
+        Image.fromarray(getattr(data, name)()[:100, :100]).save(f"photos/{number}.png")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["quantize", *arguments])
+
+
+def test_the_worst_layers_are_told_and_what_comes_next() -> None:
+    result = run("tiny.res", "--calibrate", "photos")
+    assert result.exit_code == 0, result.output
+    heading, *rows = result.stdout.splitlines()
+    assert heading.split("  ")[0] == "layer"
+    assert {row.split()[0] for row in rows} == {"conv1", "fc"}
+    said = result.stderr.splitlines()
+    assert said[0].startswith("logits: cosine ")
+    assert said[0].endswith("1 of 1 images that were held back")
+    assert said[-1].startswith("tiny.int8.onnx: ")
+    assert said[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
+    assert Path("tiny.int8.onnx").exists()
+
+
+def test_json_has_the_report() -> None:
+    result = run("tiny.res", "--calibrate", "photos", "-o", "q.onnx", "--keep", "fc", "--json")
+    found = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert found["calibrated"] == 4
+    assert found["bytes"] == Path("q.onnx").stat().st_size
+    assert {layer["name"]: layer["kept"] for layer in found["layers"]} == {"conv1": False, "fc": True}
+    assert found["diagnostics"] == []
+
+
+def test_a_model_that_was_compiled_without_folding_says_so() -> None:
+    CliRunner().invoke(app, ["compile", "tiny.res", "-o", "m.onnx"])
+    said = run("m.onnx", "--calibrate", "photos", "-o", "q.onnx").stderr
+    assert "m.onnx was compiled without -O1, so its batch norms were folded first" in said
+
+
+def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
+    Path("photos/bad.png").write_bytes(b"no image")
+    result = run("tiny.res", "--calibrate", "photos", "-o", "q.onnx")
+    assert result.exit_code == 1
+    assert "photos/bad.png" in result.stderr
+    assert Path("q.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["tiny.res"], 2, "--calibrate"),
+        (["tiny.res", "--calibrate", "nowhere"], 2, "`nowhere` does not exist"),
+        (["tiny.res", "--calibrate", "photos/1.png"], 1, "at least 2 are needed"),
+        (["tiny.res", "--calibrate", "photos", "--keep", "conv2"], 1, "did you mean `conv1`?"),
+        (["absent.onnx", "--calibrate", "photos"], 2, "does not exist"),
+        (["tiny.res", "--calibrate", "photos", "-o", "nowhere/q.onnx"], 2, "mkdir"),
+        (["tiny.res", "--calibrate", "photos", "--held-back", "0.9"], 2, "held-back"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], status: int, said: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == status, result.output
+    assert said in result.stderr
+    assert not list(Path().glob("*.onnx"))
+
+
+def test_options_of_specifications_are_for_specifications() -> None:
+    CliRunner().invoke(app, ["compile", "tiny.res", "-O1", "-o", "m.onnx"])
+    assert run("m.onnx", "--calibrate", "photos", "--set", "classes=3").exit_code == 2

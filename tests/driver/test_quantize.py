@@ -1,0 +1,232 @@
+"""8-bit whole numbers: what is written, what the report says of it, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+from skimage import data
+
+import resdsl
+from resdsl.diagnostics import CompileError, catalogue
+from resdsl.driver.models import Build
+from resdsl.driver.quantize import Quantization, quantize
+from resdsl.runtime.images import load_image
+from resdsl.runtime.preprocess import prepare
+from resdsl.runtime.problem import RunProblem
+from resdsl.runtime.quantize import Distance
+
+TINY = """\
+model tiny {
+  input x: f32[N, 3, 32, 32]
+  preprocess { resize(36);  crop(32);  normalize(mean = [0.5, 0.5, 0.5], std = [0.25, 0.25, 0.25]) }
+  conv1: conv(16, 3x3);  bn1: bn;  relu
+  stage layer1 { unit: { residual { conv1: conv(16, 3x3);  bn1: bn;  relu;  conv2: conv(16, 3x3);  bn2: bn };  relu } }
+  maxpool(2x2, stride = 2);  conv2: conv(24, 1x1);  relu
+  avgpool(global);  flatten
+  fc: linear(5)
+  output logits
+  softmax
+  output probabilities
+}
+"""
+PHOTOGRAPHS = ("chelsea", "astronaut", "coffee", "rocket", "colorwheel")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures: five photographs, whole and in part."""
+    made = tmp_path_factory.mktemp("photographs")
+    for name in PHOTOGRAPHS:
+        image = Image.fromarray(getattr(data, name)())
+        image.resize((80, 60)).save(made / f"{name}.png")
+        image.crop((50, 50, 250, 200)).resize((60, 80)).save(made / f"{name}_part.png")
+    return made
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("spec") / "tiny.res"
+    path.write_text(TINY)
+    return path
+
+
+def operators(path: Path) -> Counter[str]:
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def metadata(path: Path) -> dict[str, str]:
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def logits(model: Path, image: Path) -> np.ndarray:
+    """What ONNX Runtime makes of the prepared image, without anything of ours but the preparing."""
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    preprocess = resdsl.loads(TINY).graph.preprocess
+    assert preprocess is not None
+    (value,) = session.run(["logits"], {"x": prepare(load_image(image), preprocess)[None]})
+    return np.asarray(value[0])
+
+
+def test_the_report_is_of_the_images_held_back(spec: Path, folder: Path, tmp_path: Path) -> None:
+    original = tmp_path / "float.onnx"
+    resdsl.load(spec).compile(original, optimize=1)
+    made = quantize(original, folder, tmp_path / "q.onnx")
+    assert (made.calibrated, made.outputs[0].images) == (8, 2)
+    assert not made.problems
+    # Every fifth is held back, in the order of their names.
+    held_back = sorted(folder.iterdir())[4::5]
+    both = [(logits(original, image), logits(tmp_path / "q.onnx", image)) for image in held_back]
+    cosines = [float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in both]
+    assert made.outputs[0].output == "logits"
+    assert made.outputs[0].cosine == pytest.approx(min(cosines), abs=1e-5)
+    assert made.outputs[0].mean_cosine == pytest.approx(np.mean(cosines), abs=1e-5)
+    assert made.outputs[0].agree == sum(int(a.argmax() == b.argmax()) for a, b in both)
+    assert min(cosines) > 0.99
+    noise = sum(float(((a - b) ** 2).sum()) for a, b in both)
+    signal = sum(float((a**2).sum()) for a, _ in both)
+    assert made.outputs[0].decibels == pytest.approx(10 * np.log10(signal / noise), abs=0.01)
+
+
+def test_all_layers_are_told_the_farthest_first(spec: Path, folder: Path, tmp_path: Path) -> None:
+    made = quantize(spec, folder, tmp_path / "q.onnx")
+    names = {"conv1", "layer1.unit.conv1", "layer1.unit.conv2", "conv2", "fc"}
+    assert {layer.name for layer in made.layers} == names
+    assert [layer.decibels for layer in made.layers] == sorted(layer.decibels for layer in made.layers)
+    assert all(20 < layer.decibels < 70 and layer.cosine > 0.99 for layer in made.layers)
+    assert all(layer.added >= 0 and not layer.kept for layer in made.layers)
+
+
+def test_weights_are_bytes_and_classes_are_not(spec: Path, folder: Path, tmp_path: Path) -> None:
+    made = quantize(spec, folder, tmp_path / "q.onnx")
+    model = onnx.load(tmp_path / "q.onnx")
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name in ("conv1", "layer1.unit.conv2", "fc"):
+        assert weights[f"{name}.weight_quantized"].data_type == onnx.TensorProto.INT8
+    # One scale for each channel of the result.
+    assert list(weights["conv2.weight_scale"].dims) == [24]
+    producers = {output: node.op_type for node in model.graph.node for output in node.output}
+    assert (producers["logits"], producers["probabilities"]) == ("Gemm", "Softmax")
+    assert made.bytes == (tmp_path / "q.onnx").stat().st_size
+    assert "BatchNormalization" not in operators(tmp_path / "q.onnx")
+
+
+def test_the_result_says_what_the_original_says(spec: Path, folder: Path, tmp_path: Path) -> None:
+    resdsl.load(spec).compile(tmp_path / "float.onnx", optimize=1, seed=3)
+    quantize(tmp_path / "float.onnx", folder, tmp_path / "q.onnx", how=Quantization(keep=("fc",)))
+    said, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
+    assert before.items() <= said.items()
+    assert said["resdsl.precision"] == "int8"
+    assert json.loads(said["resdsl.quantized"]) == {"method": "minmax", "images": 8, "keep": ["fc"]}
+    assert all(key.startswith("resdsl.") for key in said)
+    (row,) = resdsl.predict(tmp_path / "q.onnx", [folder / "chelsea.png"])
+    assert type(row).__name__ == "Prediction"
+
+
+def test_layers_that_are_kept_stay_in_floating_point(spec: Path, folder: Path, tmp_path: Path) -> None:
+    made = quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(keep=("layer1.*", "fc")))
+    assert {layer.name for layer in made.layers if layer.kept} == {"layer1.unit.conv1", "layer1.unit.conv2", "fc"}
+    weights = {tensor.name for tensor in onnx.load(tmp_path / "q.onnx").graph.initializer}
+    assert {"layer1.unit.conv1.weight", "fc.weight", "conv1.weight_quantized"} <= weights
+
+
+def test_the_layers_that_add_most_noise_can_be_kept(spec: Path, folder: Path, tmp_path: Path) -> None:
+    before = quantize(spec, folder, tmp_path / "q.onnx")
+    worst = {layer.name for layer in sorted(before.layers, key=lambda layer: -layer.added)[:2]}
+    after = quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(keep_worst=2))
+    assert {layer.name for layer in after.layers if layer.kept} == worst
+
+
+def test_batch_norms_are_folded_first_and_that_is_said(spec: Path, folder: Path, tmp_path: Path) -> None:
+    resdsl.load(spec).compile(tmp_path / "O0.onnx")
+    resdsl.load(spec).compile(tmp_path / "O1.onnx", optimize=1)
+    as_written = quantize(tmp_path / "O0.onnx", folder, tmp_path / "a.onnx")
+    folded = quantize(tmp_path / "O1.onnx", folder, tmp_path / "b.onnx")
+    assert (as_written.folded, folded.folded) == (True, False)
+    assert operators(tmp_path / "a.onnx") == operators(tmp_path / "b.onnx")
+
+
+def test_a_model_that_takes_raw_images_is_calibrated_with_them(spec: Path, folder: Path, tmp_path: Path) -> None:
+    resdsl.load(spec).compile(tmp_path / "raw.onnx", optimize=1, embed_preprocess=True)
+    made = quantize(tmp_path / "raw.onnx", folder, tmp_path / "q.onnx")
+    assert made.outputs[0].cosine > 0.99
+    assert onnx.load(tmp_path / "q.onnx").graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert not {"resdsl.preprocess"} & metadata(tmp_path / "q.onnx").keys()
+
+
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+def test_other_ways_to_find_ranges(method: str, spec: Path, folder: Path, tmp_path: Path) -> None:
+    made = quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(method=method, reduce_range=True))
+    assert made.outputs[0].cosine > 0.98
+    weights = {tensor.name: tensor for tensor in onnx.load(tmp_path / "q.onnx").graph.initializer}
+    assert np.abs(onnx.numpy_helper.to_array(weights["conv1.weight_quantized"]).astype(int)).max() <= 64
+
+
+def test_the_result_is_one_for_bytes_as_for_a_specification(spec: Path, folder: Path, tmp_path: Path) -> None:
+    quantize(spec, folder, tmp_path / "a.onnx", build=Build(level=2, seed=5))
+    resdsl.load(spec).compile(tmp_path / "float.onnx", optimize=2, seed=5)
+    quantize(tmp_path / "float.onnx", folder, tmp_path / "b.onnx")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_a_pattern_that_fits_no_layer(spec: Path, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunProblem) as caught:
+        quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(keep=("layer1.unit.conv3",)))
+    assert caught.value.diagnostic.code == catalogue.UNKNOWN_LAYER
+    assert caught.value.diagnostic.helps[0].startswith("did you mean `layer1.unit.conv")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["quantised", "for one machine", "without layers", "no model"])
+def test_models_that_cannot_be(how: str, spec: Path, folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    if how == "quantised":
+        quantize(spec, folder, model)
+    elif how == "for one machine":
+        resdsl.load(spec).compile(model, for_runtime=True)
+    elif how == "without layers":
+        resdsl.loads("model m {\n  input x: f32[N, 3, 8, 8]\n  relu\n  output y\n}\n").compile(model)
+    else:
+        model.write_bytes(b"no model")
+    with pytest.raises(RunProblem) as caught:
+        quantize(model, folder, tmp_path / "q.onnx")
+    assert caught.value.diagnostic.code == (catalogue.MODEL_UNREADABLE if how == "no model" else catalogue.CALIBRATION)
+    assert caught.value.diagnostic.helps
+    assert not (tmp_path / "q.onnx").exists()
+
+
+def test_images_that_cannot_be_read_are_left_out_and_told(spec: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    made = quantize(spec, [tmp_path / "bad.png", folder], tmp_path / "q.onnx")
+    assert [found.code for found in made.problems] == [catalogue.IMAGE_UNREADABLE]
+    assert made.calibrated + made.outputs[0].images == 10
+
+
+def test_too_few_images(spec: Path, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunProblem) as caught:
+        quantize(spec, [folder / "chelsea.png"], tmp_path / "q.onnx")
+    assert caught.value.diagnostic.message.startswith("there is 1 image to calibrate with")
+    (tmp_path / "a.png").write_bytes(b"no image")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(CompileError) as error:
+        quantize(spec, [tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "q.onnx")
+    assert {found.code for found in error.value.diagnostics} == {catalogue.IMAGE_UNREADABLE}
+
+
+def test_a_distance_is_that_of_the_formula() -> None:
+    a, b = np.float32([3, 4]), np.float32([3, 3])
+    distance = Distance()
+    distance.add(a, b)
+    # Signal 25, noise 1; the angle between (3, 4) and (3, 3).
+    assert distance.decibels == pytest.approx(10 * np.log10(25))
+    assert distance.share == pytest.approx(1 / 25)
+    assert distance.cosine == pytest.approx(21 / (5 * 18**0.5))
