@@ -41,16 +41,17 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 def _open(path: Path, mapped: mmap.mmap) -> Checkpoint:
     """Each reader is imported where it is needed: the others bring libraries that this file has no use for."""
     head = mapped[:512]
+    # First, because the length that such a file begins with may look like how others begin.
+    if _is_safetensors(head, len(mapped)):
+        from resdsl.weights.formats.safetensors import SafetensorsCheckpoint  # noqa: PLC0415
+
+        return SafetensorsCheckpoint(path)
     if head.startswith(b"PK\3\4"):
         return _open_zip(path)
     if head.startswith(b"\x80"):
         from resdsl.weights.formats.torch_legacy import open_torch_legacy  # noqa: PLC0415
 
         return open_torch_legacy(path)
-    if _is_safetensors(head, len(mapped)):
-        from resdsl.weights.formats.safetensors import SafetensorsCheckpoint  # noqa: PLC0415
-
-        return SafetensorsCheckpoint(path)
     if head.lstrip()[:1] == b"{":
         from resdsl.weights.formats.safetensors import ShardedCheckpoint  # noqa: PLC0415
 

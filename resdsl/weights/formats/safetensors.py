@@ -1,8 +1,4 @@
-"""safetensors: a JSON header of names, types and offsets, then the bytes. One file, or shards listed by an index.
-
-The library checks the header (names, overlaps, sizes); the bytes are read from a map of the file, because its NumPy
-side cannot give bfloat16.
-"""
+"""safetensors: a JSON header of names, types and offsets, then the bytes. One file, or shards listed by an index."""
 
 from __future__ import annotations
 
@@ -11,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import safetensors
-
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, is_plain, neighbour
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, is_plain, neighbour
+from resdsl.weights.formats.safetensors_header import LONGEST, Header, read_header
 from resdsl.weights.reading import Stretch, TensorFile
 
 if TYPE_CHECKING:
@@ -23,54 +18,28 @@ if TYPE_CHECKING:
 INDEX_LIMIT = 64 << 20
 """Bytes of the index of a sharded checkpoint; those of the largest published models take some 0.5 MB."""
 
-_DTYPES = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U64": "uint64",
-    "U32": "uint32",
-    "U16": "uint16",
-    "U8": "uint8",
-    "BOOL": "bool",
-}
-
 
 class SafetensorsCheckpoint(Checkpoint):
     """One ``.safetensors`` file. Only the tensors that are asked for are read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        try:
-            with safetensors.safe_open(path, framework="numpy") as file:
-                self.metadata = dict(file.metadata() or {})
-        except (safetensors.SafetensorError, OSError) as error:
-            raise CheckpointError.damaged(self.name, f"{error!s:.200}") from error
         self._file = TensorFile(path)
         try:
-            self._read_header()
+            header = self._header()
         except BaseException:
             self.close()
             raise
+        self.metadata = header.metadata
+        self.tensors = {key: entry.info for key, entry in header.entries.items()}
+        self._entries = header.entries
 
-    def _read_header(self) -> None:
+    def _header(self) -> Header:
         with self._file.map() as mapped:
-            length = int.from_bytes(mapped[:8], "little")
-            header = json.loads(mapped[8 : 8 + length])
-        header.pop("__metadata__", None)
-        # In the order of the bytes, which is the order of the model where it was written by layers.
-        entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-        self._places = {key: [8 + length + offset for offset in entry["data_offsets"]] for key, entry in entries}
-        self.tensors = {
-            key: TensorInfo(tuple(entry["shape"]), _DTYPES.get(entry["dtype"], entry["dtype"]))
-            for key, entry in entries
-        }
-        for key, info in self.tensors.items():
-            check_shape(info.shape, name=self.name, key=key)
+            length, size = int.from_bytes(mapped[:8], "little"), len(mapped)
+            if not 0 < length <= min(size - 8, LONGEST):
+                raise CheckpointError.damaged(self.name, f"its header should have {length:,} bytes")
+            return read_header(mapped[8 : 8 + length], size=size, name=self.name)
 
     def read(self, key: str) -> np.ndarray:
         from resdsl.weights import elements  # noqa: PLC0415  what only copies float32 does without arrays
@@ -91,8 +60,8 @@ class SafetensorsCheckpoint(Checkpoint):
             yield elements.as_weights(stored, info.dtype)
 
     def _stretch(self, key: str) -> Stretch:
-        start, end = self._places[key]
-        return Stretch(self._file, start, end - start)
+        entry = self._entries[key]
+        return Stretch(self._file, entry.start, entry.end - entry.start)
 
     def close(self) -> None:
         self._file.close()

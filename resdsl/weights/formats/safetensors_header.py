@@ -1,0 +1,122 @@
+"""The header of a ``.safetensors`` file, checked: nothing in it points outside the file or to another tensor's bytes.
+
+The file is the length of the header in 8 bytes, the header in JSON, and the bytes of the tensors without a gap
+(https://huggingface.co/docs/safetensors, "Format"). The library that defines it imports NumPy to open a file, which
+takes longer than all else that reading a header does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TypeGuard
+
+from resdsl.weights.checkpoint import MAX_RANK, CheckpointError, TensorInfo, check_shape
+
+LONGEST = 100_000_000
+"""Bytes of a header; the format's own limit."""
+
+_DTYPES = {
+    "F64": ("float64", 64),
+    "F32": ("float32", 32),
+    "F16": ("float16", 16),
+    "BF16": ("bfloat16", 16),
+    "I64": ("int64", 64),
+    "I32": ("int32", 32),
+    "I16": ("int16", 16),
+    "I8": ("int8", 8),
+    "U64": ("uint64", 64),
+    "U32": ("uint32", 32),
+    "U16": ("uint16", 16),
+    "U8": ("uint8", 8),
+    "BOOL": ("bool", 8),
+    # These cannot be weights here; their tensors are listed and not read.
+    "C64": ("C64", 64),
+    "F8_E5M2": ("F8_E5M2", 8),
+    "F8_E4M3": ("F8_E4M3", 8),
+    "F8_E8M0": ("F8_E8M0", 8),
+    "F8_E4M3FNUZ": ("F8_E4M3FNUZ", 8),
+    "F8_E5M2FNUZ": ("F8_E5M2FNUZ", 8),
+    "F6_E2M3": ("F6_E2M3", 6),
+    "F6_E3M2": ("F6_E3M2", 6),
+    "F4": ("F4", 4),
+}
+"""Types of elements: what we call them, and their bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tensor in the file: what it is, and its bytes as places in the file."""
+
+    info: TensorInfo
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of itself, the tensors in the order of their bytes."""
+
+    metadata: Mapping[str, str]
+    entries: Mapping[str, Entry]
+
+
+def read_header(text: bytes, *, size: int, name: str) -> Header:
+    """The header that is written as ``text`` in a file of ``size`` bytes called ``name``.
+
+    Raises ``CheckpointError`` where it is none, contradicts itself or the size of the file.
+    """
+    try:
+        content = json.loads(text.decode(), object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError.damaged(name, f"its header is not JSON: {error!s:.120}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError.damaged(name, "its header is no table of tensors")
+    metadata = content.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise CheckpointError.damaged(name, "its metadata are not names and texts")
+
+    found = {key: _entry(key, entry, 8 + len(text), name) for key, entry in content.items()}
+    entries = dict(sorted(found.items(), key=lambda item: (item[1].start, item[1].end)))
+    position = 8 + len(text)
+    for key, entry in entries.items():
+        if entry.start != position:
+            raise CheckpointError.damaged(name, f"the bytes of `{key:.80}` do not follow those of the tensor before it")
+        position = entry.end
+    if position != size:
+        raise CheckpointError.damaged(name, f"its tensors end at byte {position:,}, and it has {size:,}")
+    return Header(metadata, entries)
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _entry(key: str, entry: object, beginning: int, name: str) -> Entry:
+    if not isinstance(entry, dict):
+        raise CheckpointError.damaged(name, f"what it says of `{key:.80}` is no table")
+    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise CheckpointError.damaged(name, f"`{key:.80}` has elements of the unknown type {dtype!r:.40}")
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise CheckpointError.damaged(name, f"the shape or the place of `{key:.80}` is not in whole numbers")
+    ours, bits = _DTYPES[dtype]
+    if len(shape) > MAX_RANK:
+        raise CheckpointError.damaged(name, f"`{key:.80}` has {len(shape):,} axes")
+    start, end = offsets
+    needed = prod(shape) * bits / 8
+    if end - start != needed:
+        raise CheckpointError.damaged(
+            name, f"`{key:.80}` has {end - start:,} bytes, and its shape {shape} of {dtype} takes {needed:,.16g}"
+        )
+    check_shape(tuple(shape), name=name, key=key)
+    return Entry(TensorInfo(tuple(shape), ours), beginning + start, beginning + end)
+
+
+def _are_sizes(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
