@@ -14,6 +14,7 @@ from itertools import groupby
 
 from resdsl.analysis.cost import Cost, costs, total
 from resdsl.analysis.receptive import ReceptiveField, receptive_fields
+from resdsl.ir.collection import collection_paused
 from resdsl.ir.graph import Graph, Scope, ScopeKind
 from resdsl.ir.print import describe
 from resdsl.ir.types import TensorType
@@ -84,9 +85,10 @@ def summarize(graph: Graph, *, depth: int | None = 1, explicit: bool = False) ->
     With ``explicit`` every op and block is written with all of its arguments. The costs of the rows of one level add
     up to that of the row above them, and those of the first level to the whole.
     """
-    writer = _Writer(graph, explicit)
     below = (DEEPEST if depth is None else min(depth, DEEPEST)) - 1
-    rows = tuple(writer.row(item, below) for item in _rows(graph))
+    with collection_paused():
+        writer = _Writer(graph, explicit)
+        rows = tuple(writer.row(item, below) for item in _rows(graph))
     return Summary(
         name=graph.name,
         input_name=graph.input_name,

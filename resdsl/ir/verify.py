@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from resdsl.ir.application import Application
-from resdsl.ir.graph import Graph, Scope
+from resdsl.ir.collection import collection_paused
+from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 
 
@@ -15,12 +16,13 @@ def verify(graph: Graph) -> None:
     """Raise ``InvalidGraph`` unless nodes, types, weights, outputs, scopes and names are consistent."""
     if not graph.nodes:
         raise InvalidGraph("there is no input")
-    _verify_order(graph)
-    _verify_types(graph)
-    _verify_parameters(graph)
-    _verify_outputs(graph)
-    _verify_scopes(graph)
-    _verify_names(graph)
+    with collection_paused():
+        _verify_order(graph)
+        _verify_types(graph)
+        _verify_parameters(graph)
+        _verify_outputs(graph)
+        _verify_scopes(graph)
+        _verify_names(graph)
 
 
 def _verify_order(graph: Graph) -> None:
@@ -83,7 +85,14 @@ def _verify_outputs(graph: Graph) -> None:
 
 
 def _verify_scopes(graph: Graph) -> None:
-    covered = list(graph.root.nodes())
+    covered: list[int] = []
+    scopes = [graph.root]
+    for scope in scopes:
+        for child in scope.children:
+            if isinstance(child, int):
+                covered.append(child)
+            else:
+                scopes.append(child)
     once = set(covered)
     if len(once) != len(covered):
         twice = next(index for index in covered if covered.count(index) > 1)
@@ -94,15 +103,12 @@ def _verify_scopes(graph: Graph) -> None:
         index = min(astray)
         where = "in no scope" if index < len(graph.nodes) else "in a scope, and does not exist"
         raise InvalidGraph(f"node {index} is {where}")
-    stack: list[Scope] = [graph.root]
-    while stack:
-        scope = stack.pop()
+    for scope in scopes:
         for end in (scope.input, scope.output):
             if not 0 <= end < len(graph.nodes):
                 raise InvalidGraph(
                     f"an end of the scope {scope.path or scope.callee} is node {end}, which does not exist"
                 )
-        stack.extend(child for child in scope.children if isinstance(child, Scope))
 
 
 def _verify_names(graph: Graph) -> None:

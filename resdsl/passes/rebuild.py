@@ -56,7 +56,7 @@ def _numbering(graph: Graph, changes: Changes) -> list[int]:
 def _nodes(graph: Graph, changes: Changes, index: list[int]) -> Iterator[Node]:
     for node in graph.nodes:
         if node.index not in changes.gone:
-            inputs = tuple(index[read] for read in node.inputs)
+            inputs = tuple([index[read] for read in node.inputs])
             operator = changes.operators.get(node.index, node.operator)
             yield Node(index[node.index], operator, inputs, node.type, node.path, node.span)
 
@@ -68,11 +68,18 @@ def _parameters(graph: Graph, changes: Changes, index: list[int]) -> Iterator[Pa
         if owner in changes.gone or owner in replaced:
             continue
         if owner not in changes.weights:
-            yield replace(parameter, node=index[owner])
+            yield _owned(parameter, index[owner])
             continue
         replaced.add(owner)
         for new in changes.weights[owner]:
-            yield replace(new, node=index[owner])
+            yield _owned(new, index[owner])
+
+
+def _owned(parameter: Parameter, node: int) -> Parameter:
+    if parameter.node == node:
+        return parameter
+    # Not `replace`, which looks at every field of every one: there are more of them than of anything else.
+    return Parameter(parameter.name, parameter.shape, parameter.dtype, parameter.trainable, parameter.source, node)
 
 
 def _scope(root: Scope, changes: Changes, index: list[int]) -> Scope:
