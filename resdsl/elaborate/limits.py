@@ -14,10 +14,11 @@ class Limits:
     ``labels`` read files outside the folder of the specification.
     """
 
-    nodes: int = 100_000
-    """Operators of one network."""
-    steps: int = 200_000
-    """Statements carried out, counting every pass of a loop and every call."""
+    nodes: int = 400_000
+    """Operators of one network. Each takes some 700 bytes while a network is built."""
+    steps: int = 800_000
+    """Statements carried out, counting every pass of a loop and every call: residual networks take two an operator.
+    One takes some 10 microseconds, so this many some 10 seconds."""
     elements: int = 2**33
     """Elements of one value or tensor of weights, where every symbol of the input is 1. So many floats take 32 GB."""
     depth: int = 100
