@@ -95,37 +95,29 @@ def referring_initializers(
     for parameter in parameters:
         body = _describe(parameter)
         if parameter.name in inside:
-            body += _string(protobuf.TENSOR_RAW_DATA, inside[parameter.name])
+            body += protobuf.message(protobuf.TENSOR_RAW_DATA, inside[parameter.name])
         else:
             for key, value in (
                 ("location", location),
                 ("offset", str(places[parameter.name])),
                 ("length", str(parameter.bytes)),
             ):
-                entry = _string(_KEY, key.encode()) + _string(_VALUE, value.encode())
-                body += _string(_EXTERNAL_DATA, entry)
-            body += _number(_DATA_LOCATION, _EXTERNAL)
-        encoded += _string(protobuf.GRAPH_INITIALIZER, body)
+                entry = protobuf.text(_KEY, key) + protobuf.text(_VALUE, value)
+                body += protobuf.message(_EXTERNAL_DATA, entry)
+            body += protobuf.integer(_DATA_LOCATION, _EXTERNAL)
+        encoded += protobuf.message(protobuf.GRAPH_INITIALIZER, body)
     return bytes(encoded)
 
 
 def _describe(parameter: Parameter) -> bytes:
     """The fields of a TensorProto that say what it is."""
-    return _shape_and_type(parameter.shape, parameter.dtype) + _string(_NAME, parameter.name.encode())
+    return _shape_and_type(parameter.shape, parameter.dtype) + protobuf.text(_NAME, parameter.name)
 
 
 @lru_cache(1024)  # A large network has thousands of tensors of few shapes.
 def _shape_and_type(shape: tuple[int, ...], dtype: DType) -> bytes:
-    dims = [_number(_DIMS, size) for size in shape]
-    return b"".join((*dims, _number(_DATA_TYPE, ELEMENT_TYPES[dtype])))
-
-
-def _number(field: int, value: int) -> bytes:
-    return protobuf.varint(field << 3) + protobuf.varint(value)
-
-
-def _string(field: int, value: bytes) -> bytes:
-    return protobuf.prefix(field, len(value)) + value
+    dims = [protobuf.integer(_DIMS, size) for size in shape]
+    return b"".join((*dims, protobuf.integer(_DATA_TYPE, ELEMENT_TYPES[dtype])))
 
 
 def raw_pieces(parameter: Parameter, tensor: Tensor) -> Iterator[memoryview]:
