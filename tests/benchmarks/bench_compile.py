@@ -66,3 +66,4 @@ def run(bench: Bench) -> Iterable[Row]:
         theirs = bench.pairs(export, at_random, rounds=1, warmups=0)
         note = "PyTorch against `compile`, with the import of both"
         yield theirs.row(f"torch.onnx.export, {exporter}", by="wall", at_least=15, note=note)
+        yield theirs.row("the same, CPU", by="cpu", note="the same")
