@@ -36,7 +36,7 @@ def prepare(
     white is 1. Raises ``RunProblem`` for steps that cannot be done and for images that a step makes too large.
     """
     _require(preprocess, channels)
-    return _finished(image.convert(_mode(channels)), preprocess.steps, max_pixels)
+    return _finished(_in_mode(image, channels), preprocess.steps, max_pixels)
 
 
 def prepare_ten(
@@ -58,7 +58,7 @@ def prepare_ten(
         )
     crop = steps[last]
     assert isinstance(crop, Crop)
-    image, _ = _stepped(image.convert(_mode(channels)), steps[:last], max_pixels)
+    image, _ = _stepped(_in_mode(image, channels), steps[:last], max_pixels)
     plain = [_cut(image, left, top, crop.size) for left, top in _five_places(image, crop.size)]
     mirrored = [part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for part in plain]
     return [_finished(part, steps[last + 1 :], max_pixels) for part in (*plain, *mirrored)]
@@ -132,8 +132,10 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _mode(channels: int) -> str:
-    return "RGB" if channels == 3 else "L"
+def _in_mode(image: Image.Image, channels: int) -> Image.Image:
+    mode = "RGB" if channels == 3 else "L"
+    # Converting to the same mode would copy; nothing here changes an image in place.
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _finished(image: Image.Image, steps: Sequence[Step], max_pixels: int) -> npt.NDArray[np.float32]:
