@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-PIECE = 1 << 18
-"""Elements that are made at once: 1 MiB of float32, so that a piece is still in the processor's cache as it is used."""
+PIECE = 1 << 16
+"""Elements that are made at once: 256 KiB of float32, so that a piece, and what it is computed from, is still in the
+processor's cache as it is used."""
 
 LOOKAHEAD_BYTES = 64 << 20
 """How much ``stream`` makes ahead of its reader, in bytes of tensors."""
