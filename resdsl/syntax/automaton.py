@@ -87,8 +87,10 @@ class Automaton:
                     states[-1] = gotos[states[-2]][name]
                 else:
                     first = len(values) - size
-                    values[first:] = [reduce(method, parts, values[first:])]
-                    states[first + 1 :] = [gotos[states[first]][name]]
+                    piece = reduce(method, parts, values[first:])
+                    del values[first:], states[first + 1 :]
+                    values.append(piece)
+                    states.append(gotos[states[first]][name])
                 if kind == END and states[-1] == self._end:
                     return at + 1
                 action = actions[states[-1]].get(kind)
