@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from resdsl.backends.onnx import Emitted
+from resdsl.backends.onnx.emit import remove_files, side_files_of
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.files import OutputError, explained, is_stream, pending_file, real_target
 from resdsl.runtime.optimised import KEY, this_machine, write_optimised
@@ -42,7 +43,9 @@ def write_for_runtime(path: Path, write_plain: WritePlain) -> Emitted:
             has_data = made.exists()
             if has_data:
                 made.replace(data_path)
+        superseded = side_files_of(target) - {data_path}
         pending.commit(target)
+    remove_files(superseded)
     size = data_path.stat().st_size if has_data else 0
     return Emitted(path, len(content), data_path if has_data else None, size)
 

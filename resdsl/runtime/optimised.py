@@ -79,11 +79,8 @@ def made_for(model: Path | bytes) -> Mapping[str, str] | None:
     The file is not loaded: its weights are stepped over.
     """
     try:
-        if isinstance(model, bytes):
-            text = dict(_entries(io.BytesIO(model))).get(KEY)
-        else:
-            with model.open("rb") as stream:
-                text = dict(_entries(stream)).get(KEY)
+        with io.BytesIO(model) if isinstance(model, bytes) else model.open("rb") as stream:
+            text = next((text for key, text in _entries(stream) if key == KEY), None)
         said = json.loads(text) if text else None
     except (OSError, ValueError, RecursionError):
         return None

@@ -77,9 +77,9 @@ def emit(
             section.write(skeleton.beginning)
         write_in_place(file, len(skeleton.beginning), skeleton.fields, values)
         target = real_target(path)
-        superseded = _side_files_of(target)
+        superseded = side_files_of(target)
         file.commit(target)
-    _remove(superseded)
+    remove_files(superseded)
     return Emitted(path, skeleton.inline_length)
 
 
@@ -164,9 +164,9 @@ def _emit_with_side_file(skeleton: _Skeleton, path: Path, values: Values) -> Emi
         data_path = target.with_name(f"{target.stem}.{_digest(checksums, beside)}.data")
         content = skeleton.referring(referring_initializers(skeleton.parameters, inside, beside, data_path.name))
         model.stream.write(content)
-        superseded = _side_files_of(target) - {data_path}
+        superseded = side_files_of(target) - {data_path}
         _commit_pair(data if beside else None, data_path, model, target)
-    _remove(superseded)
+    remove_files(superseded)
     length = sum(field.length for field in beside)
     return Emitted(path, len(content), data_path if beside else None, length)
 
@@ -205,13 +205,14 @@ def _commit_pair(data: PendingFile | None, data_path: Path, model: PendingFile, 
         raise
 
 
-def _remove(files: set[Path]) -> None:
+def remove_files(files: set[Path]) -> None:
+    """What a new model has superseded, as far as that goes."""
     for file in files:
         with contextlib.suppress(OSError):  # the model is written; what is left over does no harm
             file.unlink()
 
 
-def _side_files_of(model_path: Path) -> set[Path]:
+def side_files_of(model_path: Path) -> set[Path]:
     """The side files, named as we name them, that an existing model refers to."""
     pattern = re.compile(re.escape(model_path.stem) + r"\.[0-9a-f]{8}\.data")
     candidates = {file.name for file in model_path.parent.glob("*.data") if pattern.fullmatch(file.name)}
