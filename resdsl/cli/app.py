@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -128,9 +127,6 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the program and leave it with its exit code."""
-    # Objects that refer to each other in a circle are looked for after every 700 new ones, which is a third of the time
-    # that a long text takes; in a program that ends soon there are few.
-    gc.set_threshold(50_000)
     try:
         status = app.main(prog_name="resdsl", standalone_mode=False)
         sys.stdout.flush()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from resdsl.collection import collection_paused
 from resdsl.diagnostics import Diagnostics, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate import claims
@@ -19,7 +20,6 @@ from resdsl.elaborate.program import Defined, Program
 from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge, Variable
 from resdsl.elaborate.templates import Templates
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
-from resdsl.ir.collection import collection_paused
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.types import DType, TensorType

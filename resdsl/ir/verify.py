@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from resdsl.collection import collection_paused
 from resdsl.ir.application import Application
-from resdsl.ir.collection import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 

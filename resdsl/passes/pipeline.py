@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from resdsl.ir.collection import collection_paused
+from resdsl.collection import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
 from resdsl.passes.drop_identity import drop_identity

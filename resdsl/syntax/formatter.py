@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from resdsl.collection import collection_paused
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.syntax.alignment import align
 from resdsl.syntax.layout import (
@@ -36,11 +37,12 @@ def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
     nothing. The author decides what stands together on a line and where blank lines are, as far as lines are not too
     long.
     """
-    reading = read(source)
-    if reading.findings:
-        reading.findings.hand_over(diagnostics)
-        return None
-    lines = _entries(read_layout(reading.tokens, reading.comments).entries, 0)
+    with collection_paused():
+        reading = read(source)
+        if reading.findings:
+            reading.findings.hand_over(diagnostics)
+            return None
+        lines = _entries(read_layout(reading.tokens, reading.comments).entries, 0)
     return "".join(f"{line}\n" for line in lines)
 
 

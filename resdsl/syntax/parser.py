@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resdsl.collection import collection_paused
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.syntax import tree
 from resdsl.syntax.automaton import Automaton
@@ -64,6 +65,11 @@ def parse(source: Source, diagnostics: Diagnostics) -> tree.Module:
 
 def read(source: Source) -> Reading:
     """Read a text, for its tree or for its tokens. Never raises, whatever the text."""
+    with collection_paused():
+        return _read(source)
+
+
+def _read(source: Source) -> Reading:
     findings = Findings()
     made = tables()
     code, comments = separate_comments(lex(source.text, made), source)

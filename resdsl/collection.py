@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Let the collector of cycles rest while a network is built.
+    """Let the collector of cycles rest while a text is read or a network is built.
 
     A graph is a million objects that stay and form no cycles. The collector runs after every 700 new ones, and each
     time that their number has grown by a quarter it walks over all of them: a fifth of the time of building a graph of
