@@ -171,9 +171,10 @@ class Teller:
         if not cause.calls:
             return replace(self._told(cause.findings), consequences=self._follows(cause))
         kinds: dict[Hashable, list[Finding]] = defaultdict(list)
+        scopes = {*cause.calls, *cause.calls.values()}
         for finding in cause.findings:
             fields = tuple(one.name for one in finding.fields)
-            kinds[finding.kind, self._within(finding, cause), fields].append(finding)
+            kinds[finding.kind, _within(finding, scopes), fields].append(finding)
         details = tuple(self._told(findings) for findings in kinds.values())
         names = dict.fromkeys(called(after) for after in cause.calls)
         return Changed(
@@ -185,12 +186,6 @@ class Teller:
             fields=cause.fields,
             details=details,
         )
-
-    def _within(self, finding: Finding, cause: _Cause) -> str:
-        """The name of a piece inside the call that it is told under."""
-        known = {*cause.calls, *cause.calls.values()}
-        scope = next(scope for scope in finding.item.ancestors() if scope in known)
-        return finding.item.path.removeprefix(f"{scope.path}.")
 
     def _told(self, findings: Sequence[Finding]) -> Change:
         """Equal findings as one change."""
@@ -270,6 +265,12 @@ class Teller:
                     tensors[name] = f"{after.path}.{spec.name}"
         _, old, new_name = _renaming(pairs[0][0].path, pairs[0][1].path)
         return Renamed(what="", places=tuple(places.values()), old=old, new=new_name, tensors=tensors)
+
+
+def _within(finding: Finding, scopes: Collection[Item]) -> str:
+    """The name of a piece inside the one of some calls that it is in."""
+    scope = next(scope for scope in finding.item.ancestors() if scope in scopes)
+    return finding.item.path.removeprefix(f"{scope.path}.")
 
 
 def _what(texts: Iterable[str]) -> str:
