@@ -12,7 +12,7 @@ _SPEC = ROOT / "specs/resnet152.res"
 _HUGE = """
 model huge() {
   input x: f32[N, 4096, 16, 16]
-  9 x block()
+  layer: 9 x block()
   avgpool(global);  flatten;  fc: linear(1000)
   output logits
 }
