@@ -37,12 +37,17 @@ def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
     nothing. The author decides what stands together on a line and where blank lines are, as far as lines are not too
     long.
     """
+    # What was made for it is freed before the collector could look at it.
     with collection_paused():
-        reading = read(source)
-        if reading.findings:
-            reading.findings.hand_over(diagnostics)
-            return None
-        lines = _entries(read_layout(reading.tokens, reading.comments).entries, 0)
+        return _formatted(source, diagnostics)
+
+
+def _formatted(source: Source, diagnostics: Diagnostics) -> str | None:
+    reading = read(source)
+    if reading.findings:
+        reading.findings.hand_over(diagnostics)
+        return None
+    lines = _entries(read_layout(reading.tokens, reading.comments).entries, 0)
     return "".join(f"{line}\n" for line in lines)
 
 
