@@ -104,7 +104,7 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     metavar="LEVEL",
     type=click.IntRange(0, 2),
     default=0,
-    help="0: the graph as written (if not said); 1 and 2: drop what computes nothing, fold batch norms.",
+    help="0: the graph as written (if not said); 1: drop and fold what changes no result; 2: fold numbers too.",
 )
 @click.option(
     "--print-ir-after", metavar="PASS", type=click.Choice(list(PASSES)), help="Show the graph after a pass, on stderr."

@@ -17,7 +17,7 @@ from resdsl.cli.options import speaking, specification_options
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.driver.models import Build
-from resdsl.driver.quantize import Layer, Quantization, Quantized, quantize
+from resdsl.driver.quantize import Agreement, Layer, Quantization, Quantized, quantize
 from resdsl.elaborate import Limits
 from resdsl.runtime.quantize import METHODS
 
@@ -130,11 +130,7 @@ def _lines(network: str, made: Quantized, *, everything: bool) -> list[str]:
     hidden = len(made.layers) - _WORST
     if hidden > 0 and not everything:
         lines.append(f"the other {hidden} layers are nearer to the original (--all shows them)")
-    lines += [
-        f"{one.output}: cosine {one.cosine:.4f} at worst, {one.mean_cosine:.4f} on average; "
-        f"the largest value is the same for {one.agree} of {one.images} images that were held back"
-        for one in made.outputs
-    ]
+    lines += [_agreement(one) for one in made.outputs]
     if made.folded:
         lines.append(f"{network} was compiled without -O1, so its batch norms were folded first")
     if made.saturated:
@@ -144,6 +140,14 @@ def _lines(network: str, made: Quantized, *, everything: bool) -> list[str]:
         f"{made.calibrated} images, {made.seconds:.1f} s. Next: resdsl predict {made.path} photo.jpg"
     )
     return lines
+
+
+def _agreement(one: Agreement) -> str:
+    centred = "" if one.centred is None else f" ({one.centred:.3f} with the images' mean taken off)"
+    return (
+        f"{one.output}: cosine {one.cosine:.4f} at worst, {one.mean_cosine:.4f} on average{centred}; "
+        f"the largest value is the same for {one.agree} of {one.images} images that were held back"
+    )
 
 
 def _decibels(value: float) -> str:

@@ -89,13 +89,16 @@ class Layer:
 class Agreement:
     """How far one output is from the original's, over the images held back.
 
-    ``cosine`` is the smallest and ``mean_cosine`` the mean of those of the images; ``agree`` is of how many of
-    ``images`` the largest value is in the same place.
+    ``cosine`` is the smallest and ``mean_cosine`` the mean of those of the images. ``centred`` is that mean for what
+    is left of both when the original's mean over the images is taken off: what tells images apart. It is ``None`` for a
+    single image and for outputs other than ``[N, features]``. ``agree`` is of how many of ``images`` the largest value
+    is in the same place.
     """
 
     output: str
     cosine: float
     mean_cosine: float
+    centred: float | None
     decibels: float
     agree: int
     images: int
@@ -327,6 +330,7 @@ class _Tally:
     def __init__(self) -> None:
         self._all = Distance()
         self._cosines: list[float] = []
+        self._rows: list[tuple[Array, Array]] = []
         self._agree = 0
 
     def add(self, original: Array, other: Array) -> None:
@@ -334,12 +338,26 @@ class _Tally:
         one.add(original, other)
         self._all.add(original, other)
         self._cosines.append(one.cosine)
+        if original.ndim == 2:
+            self._rows.append((original[0], other[0]))
         self._agree += int(original[:1].argmax() == other[:1].argmax())
 
     def agreement(self, name: str) -> Agreement:
         cosines = self._cosines
         mean = sum(cosines) / len(cosines)
-        return Agreement(name, min(cosines), mean, self._all.decibels, self._agree, len(cosines))
+        decibels = self._all.decibels
+        return Agreement(name, min(cosines), mean, self._centred(), decibels, self._agree, len(cosines))
+
+    def _centred(self) -> float | None:
+        if len(self._rows) < 2:
+            return None
+        middle = np.mean([original for original, _ in self._rows], axis=0)
+        cosines = []
+        for original, other in self._rows:
+            one = Distance()
+            one.add(original - middle, other - middle)
+            cosines.append(one.cosine)
+        return sum(cosines) / len(cosines)
 
 
 class _Counting:

@@ -89,6 +89,11 @@ def test_the_report_is_of_the_images_held_back(spec: Path, folder: Path, tmp_pat
     assert made.outputs[0].mean_cosine == pytest.approx(np.mean(cosines), abs=1e-5)
     assert made.outputs[0].agree == sum(int(a.argmax() == b.argmax()) for a, b in both)
     assert min(cosines) > 0.99
+    middle = np.mean([a for a, _ in both], axis=0)
+    apart = [
+        float((a - middle) @ (b - middle) / np.linalg.norm(a - middle) / np.linalg.norm(b - middle)) for a, b in both
+    ]
+    assert made.outputs[0].centred == pytest.approx(np.mean(apart), abs=1e-3)
     noise = sum(float(((a - b) ** 2).sum()) for a, b in both)
     signal = sum(float((a**2).sum()) for a, _ in both)
     assert made.outputs[0].decibels == pytest.approx(10 * np.log10(signal / noise), abs=0.01)
