@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from resdsl.driver.specification import Specification, load, loads
     from resdsl.driver.weights import read_weights
     from resdsl.elaborate import Limits
+    from resdsl.runtime.rows import Failure, Features, Prediction
 
 __version__ = "0.1.0"
 
@@ -39,7 +40,10 @@ _HOMES = {
     "Compiled": "resdsl.driver.compile",
     "Diagnostic": "resdsl.diagnostics",
     "Diagnostics": "resdsl.diagnostics",
+    "Failure": "resdsl.runtime.rows",
+    "Features": "resdsl.runtime.rows",
     "Limits": "resdsl.elaborate",
+    "Prediction": "resdsl.runtime.rows",
     "Quantization": "resdsl.driver.quantize",
     "Shipped": "resdsl.driver.listing",
     "Source": "resdsl.diagnostics",
@@ -64,7 +68,10 @@ __all__ = [
     "Compiled",
     "Diagnostic",
     "Diagnostics",
+    "Failure",
+    "Features",
     "Limits",
+    "Prediction",
     "Quantization",
     "Shipped",
     "Source",

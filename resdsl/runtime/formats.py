@@ -70,7 +70,8 @@ class TextLines(Lines):
 
 
 def _heading(row: Prediction | Features) -> str:
-    return f"{row.image} ({1000 * row.seconds:.0f} ms)"
+    milliseconds = 1000 * row.seconds
+    return f"{row.image} ({milliseconds:.{0 if milliseconds >= 10 else 1}f} ms)"
 
 
 def _ranking(row: Prediction) -> list[str]:
