@@ -33,3 +33,4 @@ def run(bench: Bench) -> Iterable[Row]:
     ):
         runs = bench.series(lambda words=words, status=status: bench.process([*resdsl, *words], statuses=[status]))
         yield runs.row(name, by="wall", at_most=1)
+        yield runs.row(f"{name}, CPU", by="cpu")
