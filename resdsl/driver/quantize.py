@@ -189,7 +189,7 @@ class _Work:
         self._folder = folder
         outline = _outline(original)
         self.before = original.file.stat().st_size + outline.beside
-        self.folded = any(value.op == "BatchNormalization" for value in outline.values.values())
+        self.folded = any(_can_be_folded(value, outline) for value in outline.values.values())
         self._file = original.file
         if self.folded:
             self._file = folder / "folded.onnx"
@@ -403,6 +403,14 @@ def _outline(model: ModelFile) -> Outline:
             helps=("leave it as it is",),
         )
     return outline
+
+
+def _can_be_folded(value: Value, outline: Outline) -> bool:
+    """Whether this is a batch norm right behind a layer that nothing else reads."""
+    if value.op != "BatchNormalization" or value.reads[0] not in outline.values:
+        return False
+    layer = outline.values[value.reads[0]]
+    return layer.op in _LAYERS and len(outline.readers(layer.name)) == 1 and not layer.is_output
 
 
 def _split(items: Sequence[Item], how: Quantization) -> tuple[list[Item], list[Item]]:

@@ -235,3 +235,10 @@ def test_a_distance_is_that_of_the_formula() -> None:
     assert distance.decibels == pytest.approx(10 * np.log10(25))
     assert distance.share == pytest.approx(1 / 25)
     assert distance.cosine == pytest.approx(21 / (5 * 18**0.5))
+
+
+def test_norms_of_pre_activation_blocks_cannot_be_folded_and_nobody_is_blamed(folder: Path, tmp_path: Path) -> None:
+    text = TINY.replace("residual {", "residual { norm: bn;  relu;  ")
+    resdsl.loads(text).compile(tmp_path / "m.onnx", optimize=1)
+    assert operators(tmp_path / "m.onnx")["BatchNormalization"] == 1
+    assert not quantize(tmp_path / "m.onnx", folder, tmp_path / "q.onnx").folded
