@@ -39,7 +39,8 @@ class Failures:
     def show(self, terminal: Terminal) -> None:
         terminal.show(self._told)
         if self.count > len(self._told):
-            terminal.say(f"and {self.count - len(self._told):,} more images failed; their rows in a file say why")
+            more = f"and {self.count - len(self._told):,} more images failed"
+            print(f"{more}; their rows say why (`--format jsonl`, `csv`, `parquet`)", file=sys.stderr)
 
     def data(self) -> dict[str, object]:
         return {"failed": self.count, **report_data(self._told)}

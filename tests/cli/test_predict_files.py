@@ -179,6 +179,25 @@ def test_every_refusal_says_why(model: str, options: list[str], status: int, sai
     assert here() == ["photos"]
 
 
+def test_a_hundred_failures_are_told_and_the_rest_counted(model: str) -> None:
+    result = run(
+        model, "-", "-q", "--format", "csv", given=b"".join(b"absent%d.png\n" % number for number in range(130))
+    )
+    assert result.exit_code == 2
+    assert result.stderr.count("error[E0801]") == 100
+    assert "and 30 more images failed" in result.stderr
+    assert len(result.stdout.splitlines()) == 131
+
+
+@pytest.mark.usefixtures("photos")
+def test_without_pyarrow_it_is_told_how_to_get_it(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run(model, "photos/0.png", "-o", "rows.parquet")
+    assert result.exit_code == 3
+    assert "pip install 'resdsl[parquet]'" in result.stderr
+    assert here() == ["photos"]
+
+
 def started(model: str, *options: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "resdsl", "predict", model, "-", "--device", "cpu", "--batch", "1", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
