@@ -28,7 +28,7 @@ def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: 
     found = Diagnostics()
     changed: list[str] = []
     keep = check_only or diff
-    largest = Limits(**raised).file_bytes
+    largest = raised.get("file_bytes", Limits().file_bytes)
     for path in specification_files(paths):
         try:
             given = source_of(path)

@@ -46,8 +46,7 @@ def test_the_tables_are_the_same_in_every_process(monkeypatch: pytest.MonkeyPatc
 def test_an_edited_grammar_takes_effect_before_its_tables_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("syntax", "diagnostics"):
-        shutil.copytree(PACKAGE / folder, tmp_path / "resdsl" / folder)
+    shutil.copytree(PACKAGE, tmp_path / "resdsl", ignore=shutil.ignore_patterns("__pycache__"))
     grammar = tmp_path / "resdsl" / "syntax" / "grammar.lark"
     grammar.write_text(grammar.read_text(encoding="utf-8").replace('tap: "tap"', 'tap: "keep"'), encoding="utf-8")
     program = (
