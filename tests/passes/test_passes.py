@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import tracemalloc
 from textwrap import dedent
 
 import numpy as np
-import onnxruntime
 import pytest
 
-from resdsl.backends.onnx import emit_to_stream
 from resdsl.ir.graph import Graph
 from resdsl.ir.print import print_graph
 from resdsl.ir.verify import InvalidGraph, verify
@@ -19,24 +16,8 @@ from resdsl.passes.drop_identity import drop_identity
 from resdsl.passes.drop_unused import drop_unused
 from resdsl.passes.fold_batch_norm import FoldedWeight, fold_batch_norm
 
-from ..building import build, network, tensor, tensors
-
-
-def run(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
-    stream = io.BytesIO()
-    emit_to_stream(graph, stream, tensors(graph))
-    options = onnxruntime.SessionOptions()
-    # The runtime folds batch norms too: what is compared must be our graph.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(stream.getvalue(), options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {session.get_inputs()[0].name: x}), strict=True))
-
-
-def text(graph: Graph) -> str:
-    verify(graph)
-    return print_graph(graph)
-
+from ..building import build, network, tensor
+from .computing import run, text
 
 # --- drop-identity ---------------------------------------------------------------------------------------------------
 
