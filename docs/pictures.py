@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import resdsl
-from resdsl.driver.draw import Picture, compared, cost_picture, picture
+from resdsl.driver.draw import Picture, compared, cost_picture, draw
 
 FOLDER = Path(__file__).parent / "pictures"
 
@@ -37,31 +37,31 @@ model preactivation_block {
 """
 
 PICTURES: dict[str, Callable[[], Picture]] = {
-    "figure3": lambda: picture(["vgg19", "plain34", "resnet34"]),
-    "resnet34-right": lambda: picture("resnet34", direction="right"),
-    "resnet50": lambda: picture("resnet50"),
-    "resnet50-stages": lambda: picture("resnet50", detail="stage", direction="right"),
-    "resnet152": lambda: picture("resnet152"),
-    "preactivation": lambda: picture(
+    "figure3": lambda: draw(["vgg19", "plain34", "resnet34"]),
+    "resnet34-right": lambda: draw("resnet34", direction="right"),
+    "resnet50": lambda: draw("resnet50"),
+    "resnet50-stages": lambda: draw("resnet50", detail="stage", direction="right"),
+    "resnet152": lambda: draw("resnet152"),
+    "preactivation": lambda: draw(
         [resdsl.loads(_ORIGINAL, name="original"), resdsl.loads(_PREACTIVATION, name="preactivation")], detail="op"
     ),
-    "resnetv2_50": lambda: picture("resnetv2_50"),
-    "variants": lambda: picture(["resnet50", "resnext50_32x4d", "wide_resnet50_2"]),
-    "seresnet50": lambda: picture("seresnet50"),
-    "densenet121": lambda: picture("densenet121"),
-    "densenet121-right": lambda: picture("densenet121", direction="right"),
-    "inception_v4": lambda: picture("inception_v4"),
-    "inception_resnet_v2": lambda: picture("inception_resnet_v2"),
-    "resnet50_fpn": lambda: picture("resnet50_fpn"),
-    "fcn_resnet50": lambda: picture("fcn_resnet50", detail="stage"),
-    "ensemble_resnet": lambda: picture("ensemble_resnet", detail="model"),
+    "resnetv2_50": lambda: draw("resnetv2_50"),
+    "variants": lambda: draw(["resnet50", "resnext50_32x4d", "wide_resnet50_2"]),
+    "seresnet50": lambda: draw("seresnet50"),
+    "densenet121": lambda: draw("densenet121"),
+    "densenet121-right": lambda: draw("densenet121", direction="right"),
+    "inception_v4": lambda: draw("inception_v4"),
+    "inception_resnet_v2": lambda: draw("inception_resnet_v2"),
+    "resnet50_fpn": lambda: draw("resnet50_fpn"),
+    "fcn_resnet50": lambda: draw("fcn_resnet50", detail="stage"),
+    "ensemble_resnet": lambda: draw("ensemble_resnet", detail="model"),
     "diff": lambda: compared("plain18", "resnet18"),
     "diff-right": lambda: compared("plain18", "resnet18", direction="right"),
     "diff-resnet-d": lambda: compared("resnet50", "resnet50d", detail="op"),
     "costs": lambda: cost_picture("resnet50"),
     "costs-densenet121": lambda: cost_picture("densenet121"),
-    "dark": lambda: picture("resnet18", direction="right", theme="dark"),
-    "print": lambda: picture("resnet18", direction="right", theme="print"),
+    "dark": lambda: draw("resnet18", direction="right", theme="dark"),
+    "print": lambda: draw("resnet18", direction="right", theme="print"),
 }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resdsl.driver.compare import compare
     from resdsl.driver.compile import Compiled
     from resdsl.driver.doctor import doctor
+    from resdsl.driver.draw import draw
     from resdsl.driver.evaluate import evaluate
     from resdsl.driver.fixing import fix
     from resdsl.driver.listing import Shipped, specs
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from resdsl.driver.quantize import Quantization, quantize
     from resdsl.driver.review import diff
     from resdsl.driver.specification import Specification, load, loads
+    from resdsl.driver.view import view
     from resdsl.driver.weights import read_weights
     from resdsl.elaborate import Limits
     from resdsl.runtime.rows import Failure, Features, Prediction
@@ -52,6 +54,7 @@ _HOMES = {
     "compare": "resdsl.driver.compare",
     "diff": "resdsl.driver.review",
     "doctor": "resdsl.driver.doctor",
+    "draw": "resdsl.driver.draw",
     "fix": "resdsl.driver.fixing",
     "load": "resdsl.driver.specification",
     "loads": "resdsl.driver.specification",
@@ -61,6 +64,7 @@ _HOMES = {
     "quantize": "resdsl.driver.quantize",
     "read_weights": "resdsl.driver.weights",
     "specs": "resdsl.driver.listing",
+    "view": "resdsl.driver.view",
 }
 
 __all__ = [
@@ -81,6 +85,7 @@ __all__ = [
     "compare",
     "diff",
     "doctor",
+    "draw",
     "evaluate",
     "fix",
     "load",
@@ -90,6 +95,7 @@ __all__ = [
     "quantize",
     "read_weights",
     "specs",
+    "view",
 ]
 
 

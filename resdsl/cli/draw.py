@@ -10,13 +10,14 @@ import click
 from resdsl.cli.options import source_of, speaking, specification_options
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import Diagnostics
-from resdsl.driver.draw import FORMATS, Picture, compared, cost_picture, format_of, picture
+from resdsl.driver.draw import FORMATS, Picture, compared, cost_picture, draw, format_of
 from resdsl.elaborate import Limits
 from resdsl.picture.canvas import Direction
 from resdsl.picture.diagram import Detail
 from resdsl.picture.theme import THEMES
 
 _IN_BYTES = ("png", "pdf")
+_PIXELS = 2
 
 
 @click.command("draw", short_help="networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz")
@@ -54,7 +55,7 @@ _IN_BYTES = ("png", "pdf")
 @click.option(
     "--cost", is_flag=True, help="Where the money goes: MACs, weights and activations along the depth of one SPEC."
 )
-@click.option("--scale", type=click.FloatRange(0.1, 20), default=2.0, help="Pixels of a PNG to a point (2).")
+@click.option("--scale", type=click.FloatRange(0.1, 20), help=f"Pixels of a PNG to a point ({_PIXELS}).")
 @specification_options
 @speaking
 def command(
@@ -68,7 +69,7 @@ def command(
     theme: str,
     difference: bool,
     cost: bool,
-    scale: float,
+    scale: float | None,
     model: str | None,
     arguments: dict[str, object],
     input_shape: tuple[int | str, ...] | None,
@@ -77,10 +78,15 @@ def command(
     """Draw networks: layers coloured by stage, shortcuts, branches, sizes.
 
     SPECs are files, networks that resdsl brings along (resnet50), or - for standard input. Several stand side by side
-    in one picture: `resdsl draw vgg19 plain34 resnet34 -o figure3.svg` is figure 3 of He et al. 2015. With --diff,
-    the two may also be REV:path, a file as it was in a git revision.
+    in one picture: `resdsl draw vgg19 plain34 resnet34 -o figure3.svg` is figure 3 of He et al. 2015. REV:path is a
+    file as it was in a git revision.
     """
     _check(specs, difference=difference, cost=cost, fold=fold, direction=direction)
+    what = "-costs" if cost else "-diff" if difference else ""
+    output = output or _named(specs[-1] if difference else specs[0], what, form or "svg")
+    form = form or _format_of(output)
+    if scale is not None and form != "png":
+        raise click.UsageError(f"--scale is for PNG, and this is {form}")
     sources = [source_of(spec) for spec in specs]
     repeats = "auto" if fold is None else "fold" if fold else "expand"
     # One call for each kind of picture: what they share is passed by name, so that a checker sees it.
@@ -101,7 +107,7 @@ def command(
             limits=limits,
         )
     else:
-        drawn = picture(
+        drawn = draw(
             sources,
             detail=detail or Detail.LAYER,
             repeats=repeats,
@@ -112,8 +118,7 @@ def command(
             input_shape=input_shape,
             limits=limits,
         )
-    what = "-costs" if cost else "-diff" if difference else ""
-    _write(drawn, output or _named(specs[-1] if difference else specs[0], what, form or "svg"), form, scale, terminal)
+    _write(drawn, output, form, scale or _PIXELS, terminal)
 
 
 def _check(specs: tuple[str, ...], *, difference: bool, cost: bool, fold: bool | None, direction: str) -> None:
@@ -138,8 +143,14 @@ def _named(spec: str, what: str, form: str) -> str:
     return f"{stem}{what}.{suffix}"
 
 
-def _write(drawn: Picture, output: str, form: str | None, scale: float, terminal: Terminal) -> None:
-    form = form or format_of(output)
+def _format_of(output: str) -> str:
+    try:
+        return format_of(output)
+    except ValueError as error:
+        raise click.UsageError(f"{error}. Or say the format with --format") from None
+
+
+def _write(drawn: Picture, output: str, form: str, scale: float, terminal: Terminal) -> None:
     if output == "-":
         data = drawn.render(form, scale=scale)
         if form in _IN_BYTES and sys.stdout.isatty():

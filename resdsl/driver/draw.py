@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, catalogue
-from resdsl.driver.review import Reviewed, diff
-from resdsl.driver.specification import Specification, load
+from resdsl.driver.review import Reviewed, diff, reviewed
+from resdsl.driver.specification import Specification
 from resdsl.elaborate import Limits
 from resdsl.files import OutputError, whole_file
 from resdsl.ir.graph import Graph, Scope
@@ -29,8 +29,6 @@ from resdsl.picture.svg import render_svg
 from resdsl.picture.theme import THEMES, Theme
 from resdsl.review.compare import Review
 from resdsl.review.told import rows
-
-Drawn = str | os.PathLike[str] | Source | Specification
 
 FORMATS = ("svg", "png", "pdf", "mermaid", "dot")
 SUFFIXES = {
@@ -103,7 +101,10 @@ class Picture:
             ) from None
 
     def save(self, path: str | os.PathLike[str], format: str | None = None, *, scale: float = 2.0) -> None:
-        """Write a file, whole or not at all, in the format that its suffix names, unless ``format`` says another."""
+        """Write a file, whole or not at all, in the format that its suffix names, unless ``format`` says another.
+
+        Raises as ``render`` does, ``ValueError`` also for a suffix that names no format.
+        """
         data = self.render(format or format_of(path), scale=scale)
         try:
             with whole_file(Path(path)) as stream:
@@ -128,24 +129,15 @@ class Picture:
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """The format that a file's suffix names; SVG where it names none."""
-    return SUFFIXES.get(Path(path).suffix.lower(), "svg")
+    """The format that a file's suffix names; SVG where it has none. Raises ``ValueError`` where it names another."""
+    suffix = Path(path).suffix.lower()
+    if suffix and suffix not in SUFFIXES:
+        raise ValueError(f"'{suffix}' is the suffix of no format; there are {', '.join(SUFFIXES)}")
+    return SUFFIXES.get(suffix, "svg")
 
 
 def draw(
-    specs: Drawn | Sequence[Drawn],
-    *,
-    detail: str = Detail.LAYER,
-    repeats: str = "auto",
-    direction: str = Direction.DOWN,
-    theme: str = "light",
-) -> str:
-    """A picture as the text of an SVG file; all as for ``picture``."""
-    return picture(specs, detail=detail, repeats=repeats, direction=direction, theme=theme).svg()
-
-
-def picture(
-    specs: Drawn | Sequence[Drawn],
+    specs: Reviewed | Sequence[Reviewed],
     *,
     detail: str = Detail.LAYER,
     repeats: str = "auto",
@@ -158,22 +150,17 @@ def picture(
 ) -> Picture:
     """A picture of a network, or of several side by side (He et al. 2015, figure 3).
 
-    Each is a file, a network that resdsl ships, a ``Source`` or a ``Specification``. ``detail`` is how much of them is
-    opened: ``model``, ``stage``, ``block``, ``layer`` (as in papers) or ``op``. ``repeats`` are drawn once
-    (``fold``), each time (``expand``), or once where a network has more than ``MOST_WHOLE`` boxes (``auto``).
-    ``direction`` is ``down`` or ``right``, ``theme`` ``light``, ``dark`` or ``print``. ``model``, ``set``,
-    ``input_shape`` and ``limits`` are as for ``load``.
+    Each is as for ``resdsl.diff``: a file, a network that resdsl ships, ``REV:path``, a ``Source`` or a
+    ``Specification``. ``detail`` is how much of them is opened: ``model``, ``stage``, ``block``, ``layer`` (as in
+    papers) or ``op``. ``repeats`` are drawn once (``fold``), each time (``expand``), or once where a network has more
+    than ``MOST_WHOLE`` boxes (``auto``). ``direction`` is ``down`` or ``right``, ``theme`` ``light``, ``dark`` or
+    ``print``. ``model``, ``set``, ``input_shape`` and ``limits`` are as for ``load``.
 
     Raises ``CompileError`` where one has mistakes or would have more than ``MOST_BOXES`` boxes, and ``ValueError`` for
     a word that is not among those above.
     """
     given = [specs] if isinstance(specs, str | os.PathLike | Source | Specification) else specs
-    loaded = [
-        one
-        if isinstance(one, Specification)
-        else load(one, model=model, set=set, input_shape=input_shape, limits=limits)
-        for one in given
-    ]
+    loaded = [reviewed(one, model=model, set=set, input_shape=input_shape, limits=limits) for one in given]
     diagrams = [_diagram(one.graph, Detail(detail)) for one in loaded]
     return _arranged(diagrams, Detail(detail), repeats, Direction(direction), _theme(theme))
 
@@ -193,7 +180,7 @@ def compared(
 ) -> Picture:
     """Two networks side by side, with what was removed, added and changed in colours, and the totals of both.
 
-    The two are as for ``resdsl.diff``, the rest is as for ``picture``.
+    The two are as for ``resdsl.diff``, the rest is as for ``draw``.
     """
     review = diff(old, new, model=model, set=set, input_shape=input_shape, limits=limits)
     marks = _marks(review)
@@ -212,7 +199,7 @@ def compared(
 
 
 def cost_picture(
-    spec: Drawn,
+    spec: Reviewed,
     *,
     detail: str | None = None,
     theme: str = "light",
@@ -224,14 +211,9 @@ def cost_picture(
     """MACs, weights and activations as bars along the depth of a network, and how its receptive field grows.
 
     ``detail`` is what has a row of its own; if not said, the finest that leaves few enough rows to be read. The rest
-    is as for ``picture``. Raises ``CompileError`` also for an input of open size, whose costs are formulas.
+    is as for ``draw``. Raises ``CompileError`` also for an input of open size, whose costs are formulas.
     """
-    found = (
-        spec
-        if isinstance(spec, Specification)
-        else load(spec, model=model, set=set, input_shape=input_shape, limits=limits)
-    )
-    graph = found.graph
+    graph = reviewed(spec, model=model, set=set, input_shape=input_shape, limits=limits).graph
     if not is_fixed(graph):
         raise _mistake(
             Diagnostic(

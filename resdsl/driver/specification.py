@@ -160,11 +160,11 @@ class Specification:
         """The network as a picture, which a notebook shows and ``save("net.svg")`` writes.
 
         ``detail`` is how much of it is opened, ``repeats`` whether equal blocks in a row are drawn once; see
-        ``resdsl.driver.draw.picture``, which also draws several networks side by side.
+        ``resdsl.draw``, which also draws several networks side by side.
         """
-        from resdsl.driver.draw import picture  # noqa: PLC0415  not needed to compile
+        from resdsl.driver.draw import draw  # noqa: PLC0415  not needed to compile
 
-        return picture(self, detail=detail, repeats=repeats, direction=direction, theme=theme)
+        return draw(self, detail=detail, repeats=repeats, direction=direction, theme=theme)
 
     def view(self, other: Specification | None = None) -> str:
         """An HTML page to explore the network on; with an ``other``, the two side by side and what changed.

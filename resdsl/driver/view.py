@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from resdsl.driver.review import Reviewed, reviewed
 from resdsl.driver.specification import Specification
 from resdsl.ir.graph import Graph
 from resdsl.ops.joining import Join
@@ -15,13 +16,13 @@ from resdsl.review.told import Told as ToldChange
 from resdsl.review.told import rows, tell, verdict_line
 
 
-def view(specification: Specification, other: Specification | None = None) -> str:
+def view(spec: Reviewed, other: Reviewed | None = None) -> str:
     """An HTML page on which the network can be explored; with an ``other``, the two side by side and what changed.
 
-    The page is whole in itself: it needs no server and reaches nothing. Raises ``CompileError`` where one of the two
-    has mistakes.
+    The two are as for ``resdsl.diff``. The page is whole in itself: it needs no server and reaches nothing. Raises
+    ``CompileError`` where one of the two has mistakes.
     """
-    return page_of(view_data(specification, other))
+    return page_of(view_data(reviewed(spec), None if other is None else reviewed(other)))
 
 
 def view_data(specification: Specification, other: Specification | None = None) -> Data:

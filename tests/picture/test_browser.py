@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from resdsl.driver.draw import Picture, cost_picture, picture
+from resdsl.driver.draw import Picture, cost_picture, draw
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -31,8 +31,8 @@ document.getElementById("found").textContent = JSON.stringify({texts, boxes});
 @pytest.mark.parametrize(
     "drawn",
     [
-        pytest.param(lambda: picture(["vgg19", "plain34", "resnet34"]), id="figure 3"),
-        pytest.param(lambda: picture("inception_v4", direction="right"), id="inception"),
+        pytest.param(lambda: draw(["vgg19", "plain34", "resnet34"]), id="figure 3"),
+        pytest.param(lambda: draw("inception_v4", direction="right"), id="inception"),
         pytest.param(lambda: cost_picture("resnet50"), id="costs"),
     ],
 )

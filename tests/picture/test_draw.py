@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,7 @@ from click.testing import CliRunner, Result
 
 import resdsl
 from resdsl.cli.app import app
-from resdsl.driver import draw
-from resdsl.driver.draw import compared, cost_picture, picture
+from resdsl.driver.draw import compared, cost_picture, draw
 from resdsl.picture.cost import layers
 from resdsl.picture.diagram import Box, Detail, Kind, Skip, walk
 from resdsl.picture.scene import Text
@@ -74,6 +74,8 @@ def test_a_broken_specification_gives_its_mistakes_and_no_file() -> None:
         (("--cost", "resnet18", "--expand"), "row by row"),
         (("-", "-"), "only one"),
         (("resnet18", "--theme", "pink"), "dark"),
+        (("resnet18", "-o", "net.jpg"), ".png"),
+        (("resnet18", "-o", "net.svg", "--scale", "3"), "PNG"),
         ((), "SPEC"),
     ],
 )
@@ -89,6 +91,26 @@ def test_an_output_in_a_missing_folder_is_told() -> None:
     assert "mkdir -p nowhere" in done.stderr
 
 
+def test_a_suffix_of_another_kind_is_taken_with_a_format() -> None:
+    assert run("resnet18", "-o", "net.txt", "--format", "mermaid").exit_code == 0
+    assert Path("net.txt").read_text().startswith("flowchart")
+
+
+def test_a_file_is_drawn_as_it_was_in_a_revision() -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], check=True, capture_output=True)
+
+    net = Path("net.res")
+    net.write_text(resdsl.load("resnet18").source.text)
+    git("init", "-q", "-b", "main")
+    git("add", "net.res")
+    git("commit", "-qm", "first")
+    net.write_text(resdsl.load("resnet34").source.text)
+    assert run("main:net.res").exit_code == run("main:net.res", "--cost").exit_code == 0
+    assert Path("net.svg").read_text() == resdsl.draw("resnet18").svg()
+    assert Path("net-costs.svg").read_text() == cost_picture("resnet18").svg()
+
+
 def test_arguments_of_the_model_are_obeyed() -> None:
     assert run("resnet18", "--set", "classes=10", "-o", "net.svg").exit_code == 0
     assert "fc 10<" in Path("net.svg").read_text()
@@ -96,16 +118,19 @@ def test_arguments_of_the_model_are_obeyed() -> None:
 
 def test_a_notebook_shows_a_specification() -> None:
     specification = resdsl.load("resnet18")
-    assert specification._repr_svg_() == specification.draw().svg() == draw.draw("resnet18")
+    assert specification._repr_svg_() == specification.draw().svg() == resdsl.draw("resnet18").svg()
     assert resdsl.loads("model m {")._repr_svg_() is None
 
 
 def test_words_that_are_none_of_those_there_are_raise() -> None:
     for how in ({"detail": "tiny"}, {"direction": "up"}, {"theme": "pink"}, {"repeats": "some"}):
         with pytest.raises(ValueError, match=next(iter(how.values()))):
-            picture("resnet18", **how)  # type: ignore[arg-type]
+            draw("resnet18", **how)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="gif"):
-        picture("resnet18").render("gif")
+        draw("resnet18").render("gif")
+    with pytest.raises(ValueError, match=r"\.gif"):
+        draw("resnet18").save("net.gif")
+    assert not Path("net.gif").exists()
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -113,7 +138,7 @@ def test_words_that_are_none_of_those_there_are_raise() -> None:
 
 def test_resnet_1202_is_drawn_layer_by_layer() -> None:
     # He et al. 2015, section 4.2: 6n + 2 layers, n = 200, and the average pool.
-    drawn = picture("resnet_cifar", set={"net": "resnet1202"}, repeats="expand")
+    drawn = draw("resnet_cifar", set={"net": "resnet1202"}, repeats="expand")
     assert sum(isinstance(item, Box) for item in walk(drawn.diagrams[0].body)) == 1203
 
 
@@ -125,14 +150,14 @@ def test_more_boxes_than_anybody_can_read_are_refused() -> None:
 
 
 def test_a_png_that_few_programs_would_open_is_refused() -> None:
-    drawn = picture("resnet18")
+    drawn = draw("resnet18")
     with pytest.raises(resdsl.CompileError, match="pixels"):
         drawn.render("png", scale=20 * (100_000_000 / (drawn.scene.width * drawn.scene.height)) ** 0.5)
 
 
 def test_a_scene_longer_than_a_page_may_be_is_drawn_smaller() -> None:
     pdfium = pytest.importorskip("pypdfium2", reason="the extra picture is not installed")
-    drawn = picture("resnet_cifar", set={"net": "resnet1202"}, repeats="expand")
+    drawn = draw("resnet_cifar", set={"net": "resnet1202"}, repeats="expand")
     assert drawn.scene.height > 14_400
     with pdfium.PdfDocument(drawn.render("pdf")) as document:
         # ISO 32000-1, annex C.2.

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import resdsl
-from resdsl.driver.draw import Picture, cost_picture, picture
+from resdsl.driver.draw import Picture, cost_picture, draw
 from resdsl.picture.canvas import Direction
 from resdsl.picture.diagram import Block, Box, Series
 from resdsl.picture.dot import render_dot
@@ -42,7 +42,7 @@ EVIL = '"><script>alert(1)</script>&]]>\\"};x[label="y\n#quot;|'
 
 
 def tiny(**how: str) -> Picture:
-    return picture(resdsl.loads(TINY), **how)  # type: ignore[arg-type]
+    return draw(resdsl.loads(TINY), **how)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["svg", "mermaid", "dot"])
@@ -68,7 +68,7 @@ def test_the_same_network_gives_the_same_bytes(form: str) -> None:
 
 @pytest.mark.parametrize("theme", list(THEMES))
 def test_svg_is_well_formed_and_fetches_nothing(theme: str) -> None:
-    text = picture("inception_v4", theme=theme).svg()
+    text = draw("inception_v4", theme=theme).svg()
     root = ElementTree.fromstring(text)
     assert root.tag == f"{SVG}svg"
     assert not re.search(r"href|url\(|@import|<script|<image|<foreignObject", text)
@@ -130,7 +130,7 @@ def test_foreign_text_ends_no_string_in_dot() -> None:
 
 @pytest.mark.parametrize("name", ["resnet50", "densenet121", "inception_v4", "resnet50_fpn", "ensemble_resnet"])
 def test_the_texts_for_other_programs_are_graphs(name: str) -> None:
-    drawn = picture(name)
+    drawn = draw(name)
     mermaid, dot = drawn.render("mermaid").decode(), drawn.render("dot").decode()
     nodes = set(re.findall(r"^\s+(n\d+)[(\[]", mermaid, re.MULTILINE))
     edges = re.findall(r'^  (n\d+) (?:-->|-\.->)(?:\|".*"\|)? (n\d+)$', mermaid, re.MULTILINE)
@@ -148,12 +148,12 @@ def test_the_texts_for_other_programs_are_graphs(name: str) -> None:
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed here")
 @pytest.mark.parametrize("name", ["resnet50", "inception_v4"])
 def test_graphviz_reads_it(name: str) -> None:
-    done = subprocess.run(["dot", "-Tsvg"], input=picture(name).render("dot"), capture_output=True, check=False)
+    done = subprocess.run(["dot", "-Tsvg"], input=draw(name).render("dot"), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_mermaid_has_dotted_projections_and_plain_identities() -> None:
-    text = picture("resnet34").render("mermaid").decode()
+    text = draw("resnet34").render("mermaid").decode()
     # Figure 3 of He et al. 2015: three dotted shortcuts.
     assert text.count("-.->") == 3
 

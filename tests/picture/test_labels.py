@@ -6,14 +6,14 @@ import pytest
 from PIL import ImageFont
 
 import resdsl
-from resdsl.driver.draw import picture
+from resdsl.driver.draw import draw
 from resdsl.picture.diagram import Box, walk
 from resdsl.picture.metrics import UNITS, fitted, known, text_width
 
 
 def said(statement: str, shape: str = "N, 8, 16, 16") -> str:
     text = f"model m {{\n  input x: f32[{shape}]\n  it: {statement}\n  output y\n}}\n"
-    (diagram,) = picture(resdsl.loads(text), detail="op").diagrams
+    (diagram,) = draw(resdsl.loads(text), detail="op").diagrams
     return next(item.text for item in walk(diagram.body) if isinstance(item, Box))
 
 

@@ -7,14 +7,14 @@ from itertools import groupby
 import pytest
 
 import resdsl
-from resdsl.driver.draw import picture
+from resdsl.driver.draw import draw
 from resdsl.picture.diagram import Block, Box, Branches, Dense, Kind, Series, Skip, walk
 from resdsl.picture.scene import Line, Text
 
 
 def column(name: str) -> list[tuple[str, int]]:
     """What the boxes of a network say, from the input on, with how often in a row."""
-    (diagram,) = picture(name, repeats="expand").diagrams
+    (diagram,) = draw(name, repeats="expand").diagrams
     said = [box.text for box in walk(diagram.body) if isinstance(box, Box)]
     return [(text, len(list(group))) for text, group in groupby(said)]
 
@@ -38,7 +38,7 @@ def test_resnet_34_is_the_right_column_of_figure_3() -> None:
 
 def test_plain_34_has_the_same_boxes_and_no_shortcuts() -> None:
     assert column("plain34") == column("resnet34")
-    (diagram,) = picture("plain34", repeats="expand").diagrams
+    (diagram,) = draw("plain34", repeats="expand").diagrams
     assert not any(isinstance(item, Skip) for item in walk(diagram.body))
 
 
@@ -60,25 +60,25 @@ def test_vgg_19_is_the_left_column_of_figure_3() -> None:
 
 
 def test_shortcuts_of_resnet_34_are_dotted_where_the_dimensions_increase() -> None:
-    (diagram,) = picture("resnet34", repeats="expand").diagrams
+    (diagram,) = draw("resnet34", repeats="expand").diagrams
     kinds = [item.kind for item in walk(diagram.body) if isinstance(item, Skip)]
     # 3, 4, 6 and 3 blocks (table 1); in figure 3 the first of the last three stages are dotted.
     assert [place for place, kind in enumerate(kinds) if kind is Kind.PROJECTION] == [3, 7, 13]
     assert len(kinds) == 16
-    scene = picture("resnet34").scene
+    scene = draw("resnet34").scene
     dotted = [line for line in scene.shapes if isinstance(line, Line) and line.stroke.dash]
     assert len(dotted) == 3 + 1  # one is in the legend
 
 
 def test_figure_3_has_its_sizes_at_the_side_once_and_in_order() -> None:
-    scene = picture(["vgg19", "plain34", "resnet34"]).scene
+    scene = draw(["vgg19", "plain34", "resnet34"]).scene
     told = [shape for shape in scene.shapes if isinstance(shape, Text) and shape.text.startswith("output size")]
     assert [text.text for text in told] == [f"output size: {size}" for size in (224, 112, 56, 28, 14, 7, 1)]
     assert [text.y for text in told] == sorted(text.y for text in told)
 
 
 def test_layers_of_one_size_begin_at_one_height_in_all_networks() -> None:
-    scene = picture(["vgg19", "plain34", "resnet34"]).scene
+    scene = draw(["vgg19", "plain34", "resnet34"]).scene
     words = [shape for shape in scene.shapes if isinstance(shape, Text)]
     starts = {text: [word.y for word in words if word.text == text] for text in ("3x3 conv, 256, /2", "avg pool")}
     assert all(len(set(heights)) == 1 and len(heights) == 2 for heights in starts.values())
@@ -87,7 +87,7 @@ def test_layers_of_one_size_begin_at_one_height_in_all_networks() -> None:
 
 
 def branches(name: str, block: str) -> list[list[str]]:
-    (diagram,) = picture(name).diagrams
+    (diagram,) = draw(name).diagrams
     found = next(item for item in walk(diagram.body) if isinstance(item, Block) and item.name == block)
     (join,) = (item for item in found.body.items if isinstance(item, Branches))
     return [[box.text for box in walk(branch.body) if isinstance(box, Box)] for branch in join.branches]
@@ -117,20 +117,20 @@ def test_reduction_a_is_figure_7_with_valid_windows_marked() -> None:
 
 
 def test_inception_v4_repeats_its_modules_as_often_as_figure_9_says() -> None:
-    (diagram,) = picture("inception_v4").diagrams
+    (diagram,) = draw("inception_v4").diagrams
     counts = {item.name: item.count for item in diagram.body.items if isinstance(item, Block)}
     assert (counts["inception_a"], counts["inception_b"], counts["inception_c"]) == (4, 7, 3)
 
 
 def test_the_residual_of_inception_resnet_is_scaled_where_it_meets_the_shortcut() -> None:
-    scene = picture("inception_resnet_v2").scene
+    scene = draw("inception_resnet_v2").scene
     told = [shape.text for shape in scene.shapes if isinstance(shape, Text) and shape.text.startswith("x 0.")]
     # The factors of the authors' code; the paper says "between 0.1 and 0.3" (section 3.3).
     assert told == ["x 0.17", "x 0.1", "x 0.2"]
 
 
 def test_dense_blocks_of_densenet_121_have_the_lengths_of_table_1() -> None:
-    (diagram,) = picture("densenet121").diagrams
+    (diagram,) = draw("densenet121").diagrams
     dense = [item for item in diagram.body.items if isinstance(item, Dense)]
     assert [item.count for item in dense] == [6, 12, 24, 16]
     assert [[box.text for box in walk(layer) if isinstance(box, Box)] for layer in dense[0].layers] == [
@@ -150,7 +150,7 @@ model dense() {
 
 def test_a_dense_block_of_five_layers_has_the_arcs_of_figure_1() -> None:
     # Huang et al. 2017, arXiv:1608.06993: L layers have L(L+1)/2 direct connections.
-    scene = picture(resdsl.loads(DENSE), repeats="expand").scene
+    scene = draw(resdsl.loads(DENSE), repeats="expand").scene
     curves = [
         line for line in scene.shapes if isinstance(line, Line) and len(line.points) == 2 and len(line.points[1]) == 3
     ]
@@ -160,25 +160,25 @@ def test_a_dense_block_of_five_layers_has_the_arcs_of_figure_1() -> None:
 @pytest.mark.parametrize(("name", "repeats"), [("resnet50", [2, 3, 5, 2]), ("resnet152", [2, 7, 35, 2])])
 def test_equal_blocks_are_folded_and_the_first_of_a_stage_differs(name: str, repeats: list[int]) -> None:
     # Table 1: 3, 4, 6, 3 and 3, 8, 36, 3 blocks, of which the first projects.
-    (diagram,) = picture(name).diagrams
+    (diagram,) = draw(name).diagrams
     counts = [item.count for item in diagram.body.items if isinstance(item, Block)]
     assert counts == [count for more in repeats for count in (1, more)]
 
 
 def test_shallow_networks_are_drawn_whole() -> None:
-    (diagram,) = picture("resnet34").diagrams
+    (diagram,) = draw("resnet34").diagrams
     assert all(item.count == 1 for item in walk(diagram.body) if isinstance(item, Block))
 
 
 def test_a_pre_activation_block_projects_what_is_activated() -> None:
     # He et al. 2016, arXiv:1603.05027, figure 1 (b): norm and relu come first; the projection starts behind them.
-    (diagram,) = picture("resnetv2_50", detail="op").diagrams
+    (diagram,) = draw("resnetv2_50", detail="op").diagrams
     skips = [item for item in walk(diagram.body) if isinstance(item, Skip)]
     assert [skip.start for skip in skips if skip.kind is Kind.PROJECTION] == [2, 2, 2, 2]
     assert {skip.start for skip in skips if skip.kind is Kind.IDENTITY} == {0}
 
 
 def test_a_plain_path_is_a_series_without_joins() -> None:
-    (diagram,) = picture("plain18", detail="op").diagrams
+    (diagram,) = draw("plain18", detail="op").diagrams
     assert all(not isinstance(item, Skip | Branches) for item in walk(diagram.body))
     assert isinstance(diagram.body, Series)

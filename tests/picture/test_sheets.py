@@ -12,7 +12,7 @@ from geometry import crossings, faults
 from hypothesis import given
 
 import resdsl
-from resdsl.driver.draw import compared, cost_picture, picture
+from resdsl.driver.draw import compared, cost_picture, draw
 from resdsl.picture.scene import Line, Part, Rect, Stroke, Text
 
 SPECS = sorted(path.stem for path in (Path(__file__).parents[2] / "specs").glob("*.res"))
@@ -25,7 +25,7 @@ def test_every_shipped_network_is_drawn_well_at_every_detail_in_both_directions(
     for detail in DETAILS:
         for direction, repeats in (("down", "fold"), ("down", "expand"), ("right", "fold")):
             if detail != "op" or repeats == "fold":
-                scene = picture(specification, detail=detail, direction=direction, repeats=repeats).scene
+                scene = draw(specification, detail=detail, direction=direction, repeats=repeats).scene
                 told = [*faults(scene), *crossings(scene, hidden=True)]
                 assert told == [], f"{detail}, {direction}, {repeats}"
 
@@ -40,7 +40,7 @@ def test_the_costs_of_every_shipped_network_are_drawn_well(name: str) -> None:
     "names", [("vgg19", "plain34", "resnet34"), ("resnet50", "inception_v4"), ("densenet121", "resnet50_fpn", "vgg19")]
 )
 def test_networks_side_by_side_keep_apart(names: tuple[str, ...], direction: str) -> None:
-    assert faults(picture(names, direction=direction).scene) == []
+    assert faults(draw(names, direction=direction).scene) == []
 
 
 @pytest.mark.parametrize("pair", [("resnet50", "seresnet50"), ("plain34", "resnet34"), ("resnet18", "vgg19")])
@@ -54,7 +54,7 @@ def test_whatever_a_specification_is_its_picture_can_be_read(specification: Spec
     network = resdsl.loads(specification.text, model="net")
     for detail in ("block", "layer", "op"):
         for direction in ("down", "right"):
-            assert faults(picture(network, detail=detail, direction=direction).scene) == []
+            assert faults(draw(network, detail=detail, direction=direction).scene) == []
 
 
 U_NET = """\
@@ -104,11 +104,11 @@ def test_taps_and_long_names_are_drawn_well(text: str, direction: str) -> None:
     network = resdsl.loads(text)
     for detail in DETAILS:
         for repeats in ("fold", "expand"):
-            assert faults(picture(network, detail=detail, direction=direction, repeats=repeats).scene) == []
+            assert faults(draw(network, detail=detail, direction=direction, repeats=repeats).scene) == []
 
 
 def test_the_laws_are_not_kept_by_every_sheet() -> None:
-    scene = picture("resnet18").scene
+    scene = draw("resnet18").scene
     box = next(shape for shape in scene.shapes if isinstance(shape, Rect) and shape.part is Part.BOX)
     word = next(shape for shape in scene.shapes if isinstance(shape, Text) and shape.inside is not None)
     bad = (
