@@ -211,7 +211,7 @@ def check_target(path: Path, target: Path) -> None:
         raise _error(
             catalogue.NOT_A_FILE,
             f"`{path}` is a folder",
-            f"name a file in it: `{path / 'model.onnx'}`",
+            f"name a file in it: `{path / 'NAME'}`",
         )
     folder = target.parent
     if not folder.exists():

@@ -38,6 +38,8 @@ _HEADINGS = (
     "memory",
     "ratio",
 )
+_SECONDS = 3.0
+_WARMUP = 3
 _PARTS = ("name", "operators", "nodes", "time", "share", "MACs", "GMAC/s", "of peak")
 
 
@@ -65,11 +67,13 @@ def image_size(ctx: click.Context, option: click.Parameter, value: str | None) -
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--batch", "batches", metavar="SIZES", callback=_numbers, default="1", help="Images at once: 1,8,32 (1).")
 @click.option("--threads", metavar="NUMBERS", callback=_numbers, help="Processor threads: 1,2,4; all that may be used.")
-@click.option("--seconds", type=click.FloatRange(0.01), default=3.0, help="How long each model runs each time (3).")
-@click.option("--warmup", type=click.IntRange(0), default=3, help="Runs before that don't count (3).")
+@click.option("--seconds", type=click.FloatRange(0.01), help=f"How long each model runs each time ({_SECONDS:g}).")
+@click.option("--warmup", type=click.IntRange(0), help=f"Runs before that don't count ({_WARMUP}).")
 @click.option("--size", metavar="SIZE", callback=image_size, help="Of images, where the model leaves it open: 320x480.")
 @click.option("--profile", "wants_profile", is_flag=True, help="Instead: how long each stage and operator takes.")
-@click.option("--depth", type=Depth(), metavar="N", default="1", help="Levels of the profile: 1 stages, 2 blocks, all.")
+@click.option(
+    "--depth", type=Depth(), metavar="N", help="Levels of the profile: 1 stages (if not said), 2 blocks, all."
+)
 @click.option("-O", "level", metavar="LEVEL", type=click.IntRange(0, 2), default=1, help="For specifications (1).")
 @click.option("--precision", type=click.Choice(list(PRECISIONS)), default="fp32", help="For specifications (fp32).")
 @device_options(threads=False)
@@ -80,11 +84,11 @@ def command(
     models: tuple[str, ...],
     batches: tuple[int, ...],
     threads: tuple[int, ...] | None,
-    seconds: float,
-    warmup: int,
+    seconds: float | None,
+    warmup: int | None,
     size: tuple[int, int] | None,
     wants_profile: bool,
-    depth: int,
+    depth: int | None,
     level: int,
     precision: str,
     device: DeviceOptions,
@@ -100,6 +104,12 @@ def command(
     one takes for each second of the first, and where the middle half lies. "of peak" compares with a product of large
     matrices in the same ONNX Runtime.
     """
+    if depth is not None and not wants_profile:
+        raise click.UsageError("--depth is for the levels of --profile")
+    if wants_profile and (seconds, warmup) != (None, None):
+        raise click.UsageError("a profile is the median of its runs: --seconds and --warmup say nothing there")
+    if wants_profile and (len(batches) > 1 or len(threads or ()) > 1):
+        raise click.UsageError("a profile is of one batch size and one number of threads; ask for one after the other")
     build = Build(
         level=level,
         precision=PRECISIONS[precision],
@@ -118,14 +128,14 @@ def command(
             terminal.data({"peak": most, "profiles": [{"model": one, **_profile_data(found)} for one, found in named]})
         else:
             for number, (one, found) in enumerate(zip(models, profiles, strict=True)):
-                terminal.result("\n" * (number > 0) + _profile_text(one, batches[0], found, most, depth, color))
+                terminal.result("\n" * (number > 0) + _profile_text(one, batches[0], found, most, depth or 1, color))
         return
 
     def started(what: str) -> None:
         if sys.stderr.isatty():
             terminal.say(what)
 
-    plan = Plan(batches, threads or (None,), seconds, warmup, size)
+    plan = Plan(batches, threads or (None,), seconds or _SECONDS, _WARMUP if warmup is None else warmup, size)
     measured = list(bench(models, plan, device=device, build=build, started=started))
     if terminal.as_json:
         terminal.data({"results": [_data(one) for one in measured]})

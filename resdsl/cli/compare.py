@@ -38,7 +38,9 @@ _FARTHEST = 5
 @click.option("--precision", type=click.Choice(list(PRECISIONS)), default="fp32", help="Of specifications (fp32).")
 @click.option("--precision-b", type=click.Choice(list(PRECISIONS)), help="The precision of B, if another.")
 @click.option("--rtol", type=click.FloatRange(0), default=1e-3, help="Allowed in parts of a number (0.001).")
-@click.option("--atol", type=click.FloatRange(0), help="Allowed beside; 0.0001 of the root mean square if not said.")
+@click.option(
+    "--atol", type=click.FloatRange(0), help="Allowed beside; a tenth of --rtol, of the root mean square, if not said."
+)
 @click.option("--all", "everything", is_flag=True, help="Every value, not just the outputs and the farthest.")
 @click.option("--device-b", metavar="DEVICE", help="What runs B, if another than --device.")
 @device_options()

@@ -56,7 +56,9 @@ def _lines(findings: Sequence[Finding], color: bool) -> Iterator[str]:
     for finding in findings:
         head = f"  {_mark(finding.state, color)} {finding.name:<{width}}  "
         indent = " " * (width + 6)
-        said = textwrap.wrap(finding.said, max(columns - len(indent), 40), break_long_words=False) or [""]
+        room = max(columns - len(indent), 40)
+        # The name of a package that was broken at its hyphen cannot be copied.
+        said = textwrap.wrap(finding.said, room, break_long_words=False, break_on_hyphens=False) or [""]
         yield head + said[0]
         yield from (indent + line for line in said[1:])
         yield from (f"{indent}fix: {fix}" for fix in finding.fixes)

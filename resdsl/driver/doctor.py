@@ -21,7 +21,11 @@ model probe {
 """
 """A network of one node, which a GPU has to run to be believed."""
 
-_LIBRARIES = ("numpy", "onnx", "lark", "pillow", "safetensors")
+_LIBRARIES = ("numpy", "onnx", "lark", "pillow")
+"""Those that most depends on; each is a requirement of resdsl itself and not of an extra."""
+
+_OF_DEVELOPERS = frozenset({"fuzz", "test"})
+"""Extras for those who work on resdsl; nobody else lacks them."""
 
 
 def doctor() -> Iterator[Finding]:
@@ -51,6 +55,8 @@ def _library(name: str) -> Finding:
 
 def _extras() -> Iterator[Finding]:
     for extra in installation.extras_of("resdsl"):
+        if extra in _OF_DEVELOPERS:
+            continue
         needed = installation.packages("resdsl", [extra])
         missing = [package.requirement for package in needed if not package.fits]
         if missing:

@@ -17,15 +17,15 @@ Array = npt.NDArray[Any]
 
 # All values of a large network at once would take gigabytes; each group of them takes one more run.
 _AT_ONCE = 64
-_RELATIVE = 1e-4
+_PART_OF_RTOL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """Two numbers agree where ``|a - b| <= atol + rtol |a|``, as NumPy has it.
 
-    ``atol`` is ``None`` for a ten-thousandth of the value's root mean square: what is small among large numbers has the
-    error of the large ones.
+    ``atol`` is ``None`` for a tenth of ``rtol``, of the value's root mean square: what is small among large numbers has
+    the error of the large ones.
     """
 
     rtol: float = 1e-3
@@ -96,7 +96,7 @@ def inputs_for(b: Session, a: Session, feeds: Mapping[str, Array]) -> dict[str, 
         if ours.dtype != theirs.dtype:
             raise _incomparable(a, b, f"one takes {ours.dtype} and the other {theirs.dtype}")
         if any(isinstance(size, int) and size != got for size, got in zip(theirs.shape, array.shape, strict=True)):
-            raise _incomparable(a, b, f"`{b.name}` takes {list(theirs.shape)}, and the input is {list(array.shape)}")
+            raise _incomparable(a, b, f"`{b.name}` takes {theirs.sizes}, and the input is {list(array.shape)}")
         given[theirs.name] = array
     return given
 
@@ -108,7 +108,7 @@ def difference(value: Named, a: Array, b: Array, tolerance: Tolerance) -> Differ
         return Difference(*about, np.inf, np.inf, _scale(a), 0.0, a.size, f"the other is {list(b.shape)}")
     a, b = a.astype(np.float64), b.astype(np.float64)
     scale = _scale(a)
-    atol = _RELATIVE * scale if tolerance.atol is None else tolerance.atol
+    atol = _PART_OF_RTOL * tolerance.rtol * scale if tolerance.atol is None else tolerance.atol
     # Two infinities, or two that are no numbers, agree.
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore", over="ignore"):

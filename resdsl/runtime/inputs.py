@@ -47,7 +47,7 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
         if size is not None and _size(shape) not in (None, size):
             raise RunProblem.of(
                 catalogue.NO_INPUT_MADE_UP,
-                f"`{session.name}` takes {list(port.shape)}, and the images would be {size[0]} x {size[1]}",
+                f"`{session.name}` takes {port.sizes}, and the images would be {size[0]} x {size[1]}",
                 helps=("leave the size out, or compile the model with its size left open: `--input 'N,3,H,W'`",),
             )
     return {port.name: _random(session.name, port, shape, random) for port, shape in shapes}

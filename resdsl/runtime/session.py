@@ -39,6 +39,11 @@ class Port:
     dtype: str
     shape: tuple[int | str | None, ...]
 
+    @property
+    def sizes(self) -> str:
+        """The shape as specifications write it: ``[N, 3, 224, 224]``."""
+        return f"[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
 
 class Session:
     """A model that is ready to run.

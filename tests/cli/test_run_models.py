@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
+from packaging.requirements import Requirement
 
 import resdsl
 import resdsl.cli.doctor as doctor_module
@@ -51,6 +53,24 @@ def test_the_doctor_finds_this_machine_well() -> None:
     assert result.exit_code == 0
     assert result.stdout.endswith("all is well\n")
     assert "runs a model (1 node)" in result.stdout
+
+
+def test_the_doctor_misses_only_what_the_package_asks_for() -> None:
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
+    required = {Requirement(text).name for text in project["dependencies"]}
+    found = [(one["topic"], one["name"]) for one in json.loads(run("doctor", "--json").stdout)["findings"]]
+    libraries = {name for topic, name in found if topic == "resdsl"} - {"version", "Python"}
+    assert libraries and libraries <= required
+    assert {name for topic, name in found if topic == "extras"} <= {"hub", "parquet", "picture"}
+
+
+def test_a_package_is_not_broken_at_its_hyphen(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"nvidia-curand-{number}~=10.0" for number in range(40)]
+    found = [Finding("NVIDIA libraries", "from pip", State.NOTE, ", ".join(names))]
+    monkeypatch.setattr(doctor_module, "doctor", lambda: iter(found))
+    text = run("doctor").stdout
+    assert len(text.splitlines()) > 5
+    assert all(name in text for name in names)
 
 
 def test_the_doctor_ends_with_1_where_something_wants_mending(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +142,11 @@ def test_a_gpu_that_is_not_there_is_an_error(command: str, spec: Path) -> None:
         (("--batch", "1,x"), "'x' is not a whole number from 1"),
         (("--size", "3x4x5"), "neither a size such as 224 nor"),
         (("--device", "gpu"), "did you mean `cuda`?"),
+        (("--depth", "2"), "of --profile"),
+        (("--profile", "--seconds", "1"), "--seconds and --warmup"),
+        (("--profile", "--warmup", "0"), "--seconds and --warmup"),
+        (("--profile", "--batch", "1,2"), "one batch size"),
+        (("--profile", "--threads", "1,2"), "one number of threads"),
     ],
 )
 def test_options_that_make_no_sense_are_told(options: tuple[str, ...], told: str, spec: Path) -> None:

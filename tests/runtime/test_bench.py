@@ -104,7 +104,7 @@ def test_raw_images_have_their_channels_last(open_model: Callable[..., Session])
 def test_a_fixed_size_is_told(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunProblem) as caught:
         random_inputs(open_model(shape=("N", 3, 8, 8)), batch=1, size=(9, 8), seed=0)
-    assert "takes ['N', 3, 8, 8], and the images would be 9 x 8" in caught.value.diagnostic.message
+    assert "takes [N, 3, 8, 8], and the images would be 9 x 8" in caught.value.diagnostic.message
 
 
 def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:

@@ -43,6 +43,9 @@ def test_a_small_number_among_large_ones_may_have_their_error() -> None:
     a, b = np.append(large, 0.0), np.append(large, 0.05)
     assert not difference(VALUE, a, b, Tolerance()).departs
     assert difference(VALUE, np.float64([0.0]), np.float64([0.05]), Tolerance()).departs
+    # A tenth of ``rtol``, of the root mean square.
+    assert difference(VALUE, a, np.append(large, 5.0), Tolerance(rtol=0.01)).departs
+    assert not difference(VALUE, a, np.append(large, 5.0), Tolerance(rtol=0.1)).departs
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_outputs_of_two_sessions_are_compared(open_model: Callable[..., Session]
 
 @pytest.mark.parametrize(
     ("shape", "told"),
-    [(("N", 3, 4, 4), "takes ['N', 3, 4, 4], and the input is [1, 3, 2, 2]"), (("N", 3, 4), "differ")],
+    [(("N", 3, 4, 4), "takes [N, 3, 4, 4], and the input is [1, 3, 2, 2]"), (("N", 3, 4), "differ")],
 )
 def test_models_of_other_inputs_cannot_be_compared(
     shape: tuple[int | str, ...], told: str, open_model: Callable[..., Session]
