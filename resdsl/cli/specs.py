@@ -16,8 +16,12 @@ from resdsl.driver.listing import Shipped, specs
 from resdsl.driver.reading import read_source
 
 HEADINGS = ("name", "paper", "arXiv", "input", "parameters", "MACs")
+_PAPER = 1
 _ARXIV = 2
+_INPUT = 3
 _NUMBERS_FROM = 4
+_LEAST_PAPER = 14
+"""Columns of `He et al. 2015`: the name of a paper is broken into lines no shorter than that."""
 
 
 @click.command("specs", short_help="the networks that resdsl brings along")
@@ -81,6 +85,21 @@ def _plain(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
+def _shown(widths: Sequence[int], room: int) -> list[int]:
+    """The columns that there is room for. Whole names are what the list is for: all that can be named is theirs."""
+    dropped: tuple[int, ...] = ()
+    # The identifier goes first, as the paper is named anyway.
+    for dropped in ((), (_ARXIV,), (_ARXIV, _PAPER), (_ARXIV, _PAPER, _INPUT)):
+        least = [
+            min(width, _LEAST_PAPER) if column == _PAPER and dropped else width
+            for column, width in enumerate(widths)
+            if column not in dropped
+        ]
+        if sum(least) + 3 * len(least) - 1 <= room:
+            break
+    return [column for column in range(len(widths)) if column not in dropped]
+
+
 def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415  rich is for drawing only
     from rich.console import Console  # noqa: PLC0415
@@ -88,16 +107,14 @@ def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(no_color=not color, highlight=False, force_terminal=color or None)
-    # What a narrow terminal has no room for is the identifier: the paper is named anyway.
-    roomy = sum(_widths([HEADINGS, *rows])) + 3 * len(HEADINGS) <= console.width
-    shown = [column for column in range(len(HEADINGS)) if roomy or column != _ARXIV]
+    shown = _shown(_widths([HEADINGS, *rows]), console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in shown:
         table.add_column(
             HEADINGS[column],
             style="cyan" if column == 0 else "",
             justify="right" if column >= _NUMBERS_FROM else "left",
-            no_wrap=column != 1,
+            no_wrap=column != _PAPER,
         )
     for row in rows:
         # Text, not markup: a shape in brackets is no style.

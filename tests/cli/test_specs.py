@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -36,8 +37,16 @@ def test_a_terminal_gets_the_same_cells() -> None:
 def test_a_narrow_terminal_leaves_out_the_identifiers_and_cuts_no_number() -> None:
     drawn = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["specs", "--color", "always"], color=True).stdout
     assert "1512.03385" not in drawn
-    for cell in ("inception_resnet_v2", "[N, 3, 224, 224]", "60.2 M", "11.5 G"):
+    for cell in ("inception_resnet_v2", "He et al. 2015", "[N, 3, 224, 224]", "60.2 M", "11.5 G"):
         assert cell in drawn
+
+
+@pytest.mark.parametrize("columns", [62, 60, 43])
+def test_names_and_numbers_are_whole_in_the_narrowest_terminal(columns: int) -> None:
+    runner = CliRunner(env={"COLUMNS": str(columns)})
+    drawn = click.unstyle(runner.invoke(app, ["specs", "--color", "always"], color=True).stdout)
+    assert set(NAMES) <= {line.split()[0] for line in drawn.splitlines() if line.strip()}
+    assert "60.2 M" in drawn and "11.5 G" in drawn and "\u2026" not in drawn
     assert "…" not in drawn
 
 
