@@ -102,14 +102,17 @@ class PendingFile:
                     os.fsync(self.stream.fileno())
             except OSError as error:
                 failures.append(error)
+            except ValueError:
+                return  # an interrupt came before the block below, and the file is closed
 
         thread = threading.Thread(target=send, name="syncing")
-        thread.start()
         try:
+            thread.start()
             yield
         finally:
             ended.set()
-            thread.join()
+            if thread.is_alive():
+                thread.join()
         # The system tells a failure to write once: here, or to whoever asks next.
         for error in failures:
             raise _explain(self._path, error) from error

@@ -167,7 +167,12 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing() -> None:
         + "".join(f"  c{i}: conv(2000, 9x9)\n" for i in range(6))
         + "  output y\n}\n"
     )
-    process = subprocess.Popen([sys.executable, "-m", "resdsl", "compile", "big.res"], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resdsl", "compile", "big.res"],
+        stderr=subprocess.PIPE,
+        # Whoever runs the tests in the background of a shell ignores it, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 60
     while not list(Path().glob(".big.onnx.*.tmp")) and time.monotonic() < deadline:
         time.sleep(0.01)
