@@ -74,7 +74,8 @@ class _Becoming:
             return list(self.current)
         # In `layer2.17.conv1`, the number is what few names have.
         holders: list[dict[str, None]] = [self._with.get(part, {}) for part in old.split(".")]
-        return list(min(holders, key=len))
+        fewest = min(holders, key=len)
+        return list(fewest)
 
     def _enter(self, name: str, current: str) -> None:
         for part in current.split("."):

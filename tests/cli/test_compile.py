@@ -171,7 +171,7 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing() -> None:
         [sys.executable, "-m", "resdsl", "compile", "big.res"],
         stderr=subprocess.PIPE,
         # Whoever runs the tests in the background of a shell ignores it, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 60
     while not list(Path().glob(".big.onnx.*.tmp")) and time.monotonic() < deadline:
