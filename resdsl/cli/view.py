@@ -23,6 +23,7 @@ from resdsl.files import OutputError, whole_file
 
 Load = Callable[[], tuple[Specification, ...]]
 
+_PICTURES = (".svg", ".png", ".pdf")
 _ANY = 0
 """No port was named."""
 
@@ -69,6 +70,8 @@ def command(
         raise click.UsageError("only one of the two can be standard input")
     if port is not None and output is not None:
         raise click.UsageError("-o writes a page, and --serve follows a file; choose one")
+    if output is not None and Path(output).suffix.lower() in _PICTURES:
+        raise click.UsageError(f"a page is HTML, and '{output}' is called like a picture, which `resdsl draw` makes")
     sources: list[str | Source] = [source_of(one) for one in given]
 
     def load() -> tuple[Specification, ...]:
@@ -93,6 +96,9 @@ def command(
     path = Path(output or Path(tempfile.mkdtemp(prefix="resdsl-"), f"{specifications[-1].graph.name}.html"))
     _write(path, page)
     terminal.report(found, page=str(path))
+    if output is None and terminal.quiet and not terminal.as_json:
+        # Nobody else knows where it is.
+        terminal.result(str(path))
     terminal.say(f"wrote {path}")
     if output is None and not no_open:
         _open(path.as_uri(), terminal)

@@ -90,16 +90,17 @@ class Compiled:
 
     path: Path | None
     data_path: Path | None
-    graph: Graph
+    # Whoever types `spec.compile(..)` at a prompt is shown the result, and not every node.
+    graph: Graph = field(repr=False)
     parameters: int
     macs: Dim
     bytes: int
     seconds: float
     random: int
     tensors: int
-    match: MatchReport | None
-    adopted: Companion
-    diagnostics: Diagnostics
+    match: MatchReport | None = field(repr=False)
+    adopted: Companion = field(repr=False)
+    diagnostics: Diagnostics = field(repr=False)
 
 
 def compile_specification(

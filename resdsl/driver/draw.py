@@ -54,7 +54,7 @@ DEEPEST = 60
 """Scopes inside of scopes: the layout calls itself for each."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture:
     """A picture, to be written in one of ``FORMATS``. A notebook shows it where it is the last value of a cell."""
 
@@ -126,6 +126,9 @@ class Picture:
 
     def _repr_svg_(self) -> str:
         return self.svg()
+
+    def __repr__(self) -> str:
+        return f"<Picture, {self.scene.width:.0f} x {self.scene.height:.0f}>"
 
 
 def format_of(path: str | os.PathLike[str]) -> str:

@@ -86,6 +86,9 @@ class Specification:
         self.diagnostics = Diagnostics()
         """What has been found so far."""
 
+    def __repr__(self) -> str:
+        return f"<Specification {self.source.name}>"
+
     @cached_property
     def program(self) -> Program:
         """The syntax tree of the text and of all that it uses, as far as it could be read."""

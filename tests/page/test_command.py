@@ -61,6 +61,19 @@ def test_where_there_is_no_browser_the_page_is_told(monkeypatch: pytest.MonkeyPa
     assert "there is no browser here; open file:///" in result.stderr
 
 
+def test_who_asks_for_results_alone_is_told_where_the_page_is(opened: list[str]) -> None:
+    result = run("resnet18", "--quiet", "--no-open")
+    assert Page(Path(result.stdout.strip()).read_text()).data["networks"][0]["name"] == "resnet18"
+    assert (result.stderr, opened) == ("", [])
+
+
+def test_a_page_is_not_called_like_a_picture(tmp_path: Path) -> None:
+    result = run("resnet18", "-o", str(tmp_path / "net.svg"))
+    assert result.exit_code == 2
+    assert "`resdsl draw` makes" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_standard_input_and_output_will_do(opened: list[str]) -> None:
     result = run("-", "-o", "-", text=TINY)
     assert Page(result.stdout).data["networks"][0]["source"] == "<stdin>"
