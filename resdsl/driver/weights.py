@@ -9,8 +9,7 @@ from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.files import OutputError
-from resdsl.weights.checkpoint import Checkpoint, CheckpointError
-from resdsl.weights.remote.fetch import Progress
+from resdsl.weights.checkpoint import Checkpoint, CheckpointError, Progress
 from resdsl.weights.save import Saved, save_weights
 from resdsl.weights.source import open_weights
 

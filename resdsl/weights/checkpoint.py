@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,6 +15,9 @@ from resdsl.ir.graph import CheckpointReader
 
 if TYPE_CHECKING:
     import numpy as np
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes have come, of how many."""
 
 MAX_ELEMENTS = 1 << 33
 """Elements of one tensor: far more than any layer has, far less than an allocation that takes the machine down."""

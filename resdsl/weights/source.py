@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from resdsl.weights.checkpoint import Checkpoint
+from resdsl.weights.checkpoint import Checkpoint, Progress
 from resdsl.weights.formats.open import open_checkpoint
-from resdsl.weights.remote.address import parse_address
-from resdsl.weights.remote.fetch import Progress, fetch
 
 
 def open_weights(source: str | os.PathLike[str], progress: Progress | None = None) -> Checkpoint:
@@ -17,9 +15,15 @@ def open_weights(source: str | os.PathLike[str], progress: Progress | None = Non
     Close it, or use it in a ``with`` block. ``progress`` is told how many bytes have come, of how many. Raises
     ``CheckpointError`` where the weights cannot be had, read or trusted.
     """
-    address = parse_address(os.fspath(source))
+    text = os.fspath(source)
+    if ":" not in text:
+        return open_checkpoint(Path(text))
+    from resdsl.weights.remote.address import parse_address  # noqa: PLC0415  a file needs nothing of the web
+    from resdsl.weights.remote.fetch import fetch  # noqa: PLC0415
+
+    address = parse_address(text)
     if address is None:
-        return open_checkpoint(Path(source))
+        return open_checkpoint(Path(text))
     fetched = fetch(address, progress)
     checkpoint = open_checkpoint(fetched.path)
     # Where it is from says more than how the file in the cache is called.

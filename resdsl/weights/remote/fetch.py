@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
-from resdsl.weights.checkpoint import CheckpointError
+from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import HubAddress, WebAddress
-
-Progress = Callable[[int, int], None]
-"""Told how many bytes have come, of how many."""
 
 
 @dataclass(frozen=True, slots=True)

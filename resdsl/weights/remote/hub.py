@@ -23,9 +23,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from resdsl.weights.checkpoint import CheckpointError
+from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import HubAddress
-from resdsl.weights.remote.fetch import Fetched, Progress, altered, failed, sha256
+from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 """What repositories call their weights, the best first."""

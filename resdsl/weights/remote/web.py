@@ -24,9 +24,9 @@ from filelock import FileLock
 import resdsl
 from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
-from resdsl.weights.checkpoint import CheckpointError
+from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import LOOPBACK, WebAddress
-from resdsl.weights.remote.fetch import Fetched, Progress, altered, failed, sha256
+from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a server counts as silent."""
