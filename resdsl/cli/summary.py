@@ -10,7 +10,7 @@ import click
 from resdsl.cli import summary_formats
 from resdsl.cli.options import source_of, speaking, specification_options
 from resdsl.cli.terminal import Terminal, colored
-from resdsl.driver.specification import load
+from resdsl.driver.git import reviewed
 from resdsl.elaborate import Limits
 
 _LAYERS = 1
@@ -65,6 +65,9 @@ def command(
 ) -> None:
     """What a network is made of, stage by stage: blocks, output sizes, and what they cost.
 
+    SPEC is a file, a network that resdsl brings along (resnet50), REV:path for a file as it was in a git revision, or -
+    for standard input.
+
     MACs are the multiply-accumulates of convolutions and linear layers, activations the memory that the values of
     all layers take; both for one image. Parameters are the trainable ones; a batch norm's running statistics are
     counted apart. The field is the receptive field in pixels of the input, the stride how far apart the fields of two
@@ -72,7 +75,7 @@ def command(
     """
     as_json = terminal.as_json or form == "json"
     terminal = Terminal(terminal.color, terminal.quiet, as_json)
-    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
+    specification = reviewed(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
     # Whoever wants every default looks for those of the operators too.
     summary = specification.summary(depth=depth or (sys.maxsize if explicit else 1), explicit=explicit)
     smallest = specification.smallest_input

@@ -16,7 +16,7 @@ from resdsl.cli.exits import FINE
 from resdsl.cli.options import source_of, speaking, specification_options
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostics, Source
-from resdsl.driver.review import reviewed
+from resdsl.driver.git import reviewed
 from resdsl.driver.specification import Specification
 from resdsl.elaborate import Limits
 from resdsl.files import OutputError, whole_file

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, catalogue
-from resdsl.driver.review import Reviewed, diff, reviewed
+from resdsl.driver.git import Reviewed, reviewed
+from resdsl.driver.review import diff
 from resdsl.driver.specification import Specification
 from resdsl.elaborate import Limits
 from resdsl.files import OutputError, whole_file

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, catalogue
 from resdsl.driver.reading import decode
+from resdsl.driver.specification import Specification, load
+from resdsl.elaborate import Limits
 from resdsl.elaborate.program import is_below, read_file, standard_library
+
+Reviewed = str | os.PathLike[str] | Source | Specification
+"""A file, a network that resdsl ships, ``REV:path``, a text, or a specification."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,28 @@ def revision_of(written: str, where: Path) -> tuple[Revision, str] | None:
     return Revision(name, where), path
 
 
+def reviewed(
+    given: Reviewed,
+    *,
+    model: str | None = None,
+    set: Mapping[str, object] = MappingProxyType({}),
+    input_shape: tuple[int | str, ...] | None = None,
+    limits: Limits | None = None,
+) -> Specification:
+    """The specification that is given, as for ``resdsl.diff``; a ``Specification`` stays as it is."""
+    if isinstance(given, Specification):
+        return given
+    if isinstance(given, str) and (found := revision_of(given, Path.cwd())) is not None:
+        revision, path = found
+        source = revision.source(path)
+        return load(source, model=model, set=set, input_shape=input_shape, limits=limits, read=revision.read)
+    return load(given, model=model, set=set, input_shape=input_shape, limits=limits)
+
+
 def run_git(arguments: list[str], where: Path) -> bytes:
     """What git prints. Raises ``CompileError`` where it fails, or is not installed."""
+    import subprocess  # noqa: PLC0415  not for what is a file
+
     # A revision is data: git takes what begins with a dash for an option.
     if any(argument.startswith("-") for argument in arguments[1:] if ":" in argument):
         raise _failure(f"`{arguments[-1]}` is no revision of a file", "write `REV:path`, such as `main:net.res`")

@@ -105,6 +105,10 @@ def _what_to_compile(data: bytes) -> str:
 def _why_unreadable(file: Path, written: str, error: OSError | ValueError) -> Diagnostic:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return _missing(file, written)
+    if isinstance(error, IsADirectoryError) and not written:
+        return Diagnostic(
+            catalogue.FILE_NOT_FOUND, "the name of the file is empty", helps=("is it a variable that is not set?",)
+        )
     if isinstance(error, IsADirectoryError):
         inside = sorted(entry.name for entry in file.glob("*.res"))
         helps = (f"name a file in it, such as `{file / inside[0]}`",) if inside else ("name a `.res` file",)

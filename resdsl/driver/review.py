@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, Source, catalogue
-from resdsl.driver.git import revision_of
-from resdsl.driver.specification import Specification, load
+from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
+from resdsl.driver.git import Reviewed, reviewed
 from resdsl.elaborate import Limits
 from resdsl.review.budget import Budget
 from resdsl.review.checkpoint import Fit
 from resdsl.review.compare import Review, compare
 from resdsl.review.told import weights_line, weights_notes
-
-Reviewed = str | os.PathLike[str] | Source | Specification
 
 
 def diff(
@@ -40,24 +35,6 @@ def diff(
         reviewed(given, model=model, set=set, input_shape=input_shape, limits=limits) for given in (old, new)
     )
     return compare(before.graph, after.graph, sources=(before.source.name, after.source.name))
-
-
-def reviewed(
-    given: Reviewed,
-    *,
-    model: str | None = None,
-    set: Mapping[str, object] = MappingProxyType({}),
-    input_shape: tuple[int | str, ...] | None = None,
-    limits: Limits | None = None,
-) -> Specification:
-    """The specification that one side of a review is given as; see ``diff``. A ``Specification`` stays as it is."""
-    if isinstance(given, Specification):
-        return given
-    if isinstance(given, str) and (found := revision_of(given, Path.cwd())) is not None:
-        revision, path = found
-        source = revision.source(path)
-        return load(source, model=model, set=set, input_shape=input_shape, limits=limits, read=revision.read)
-    return load(given, model=model, set=set, input_shape=input_shape, limits=limits)
 
 
 def verify(

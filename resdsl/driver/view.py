@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resdsl.driver.review import Reviewed, reviewed
+from resdsl.driver.git import Reviewed, reviewed
 from resdsl.driver.specification import Specification
 from resdsl.ir.graph import Graph
 from resdsl.ops.joining import Join

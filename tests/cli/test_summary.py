@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,25 @@ def test_json_is_the_same_by_both_names_and_nests() -> None:
 def test_activations_are_told_in_bytes(tmp_path: Path) -> None:
     (tmp_path / "net.res").write_text("model m() { input x: f32[N, 3, 8, 8]; c: conv(2, 3x3); output y }\n")
     assert "activations  512 bytes (512 B) for one image" in run(str(tmp_path / "net.res")).stdout
+
+
+def test_a_file_is_summed_up_as_it_was_in_a_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], check=True, capture_output=True)
+
+    monkeypatch.chdir(tmp_path)
+    net = Path("net.res")
+    net.write_text("model m {\n  input x: f32[N, 3, 8, 8]\n  c: conv(4, 3x3)\n  output y\n}\n")
+    git("init", "-q", "-b", "main")
+    git("add", "net.res")
+    git("commit", "-qm", "first")
+    net.write_text(net.read_text().replace("conv(4", "conv(5"))
+    # 3 x 3 x 3 weights for each of 4 kernels.
+    assert json.loads(run("main:net.res", "--json").stdout)["parameters"] == 108
+    assert json.loads(run("net.res", "--json").stdout)["parameters"] == 135
+    missing = run("main:gone.res")
+    assert missing.exit_code == 2
+    assert "git cannot read `main:gone.res`" in missing.stderr
 
 
 def test_a_count_that_depends_on_the_size_is_an_expression(tmp_path: Path) -> None:

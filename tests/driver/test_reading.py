@@ -129,3 +129,8 @@ def test_a_file_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "net.res").write_text("# 123456789\n")
     assert mistake(tmp_path / "net.res", largest=11).code.id == "E0901"
     assert read_source(tmp_path / "net.res", largest=12)
+
+
+def test_an_empty_name_is_not_taken_for_the_current_folder() -> None:
+    with pytest.raises(CompileError, match="the name of the file is empty"):
+        read_source("")
