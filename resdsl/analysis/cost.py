@@ -56,6 +56,8 @@ def total(costs: Sequence[Cost], nodes: Iterable[int]) -> Cost:
     """The sum over some nodes: ``total(costs(graph), scope.nodes())``."""
     # Nodes that do the same share one object; counting those is much faster than adding them, above all symbolic ones.
     chosen = [costs[index] for index in nodes]
+    if len(chosen) == 1:
+        return chosen[0]
     distinct = {id(cost): cost for cost in chosen}
     return sum((distinct[identity] * count for identity, count in Counter(map(id, chosen)).items()), Cost())
 

@@ -222,6 +222,10 @@ class Graph:
 
     def depths(self) -> tuple[int, ...]:
         """For each node, by index, the weighted layers on the longest path up to it, itself included."""
+        return self._depths
+
+    @cached_property
+    def _depths(self) -> tuple[int, ...]:
         found: list[int] = []
         for node in self.nodes:
             inputs = node.inputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 
@@ -61,6 +62,8 @@ def _process(bench: Bench) -> Iterator[Row]:
 
 def _grown(bench: Bench, name: str, texts: tuple[str, str]) -> Row:
     small, large = ([_built(text, n) for text in texts] for n in (_SMALL, _LARGE))
+    gc.collect()
+    gc.freeze()
     pairs = bench.pairs(lambda: _told(large), lambda: [_told(small) for _ in range(10)], rounds=3)
     ours = [sample.cpu / len(large[0].nodes) * 1e6 for sample in pairs.ours.samples]
     theirs = [sample.cpu / (10 * len(small[0].nodes)) * 1e6 for sample in pairs.theirs.samples]
