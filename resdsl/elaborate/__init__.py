@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resdsl.elaborate.limits import Limits
-    from resdsl.elaborate.network import elaborate, parse_value
+    from resdsl.elaborate.model_arguments import parse_value
+    from resdsl.elaborate.network import elaborate
     from resdsl.elaborate.program import Program, load_program
 
 __all__ = ["Limits", "Program", "elaborate", "load_program", "parse_value"]
@@ -20,7 +21,7 @@ _HOMES = {
     "Program": "program",
     "elaborate": "network",
     "load_program": "program",
-    "parse_value": "network",
+    "parse_value": "model_arguments",
 }
 
 

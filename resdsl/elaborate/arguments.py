@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from resdsl.diagnostics import Label, Span, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.parameter_kinds import parameter_kind
 from resdsl.elaborate.program import Defined
 from resdsl.elaborate.state import Flow, Place, State, Variable
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
+from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.operator import Operator
-from resdsl.ir.types import Size, Word
+from resdsl.ir.types import Size
 from resdsl.ops.signature import Argument, Mismatch, signature
 from resdsl.syntax import tree
 
@@ -76,9 +76,6 @@ def _unknown(state: State, name: tree.Identifier, names: Sequence[str], callee: 
         helps = (f"it takes {', '.join(f'`{other}`' for other in names)}" if names else "it takes no arguments at all",)
     message = f"`{callee}` takes no `{name.name}`"
     state.report(catalogue.UNKNOWN_ARGUMENT, message, name.span, place, helps=helps, fix=renamed(name.span, guess))
-
-
-# --- operators -------------------------------------------------------------------------------------------------------
 
 
 def bind_operator(
@@ -150,9 +147,6 @@ def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-# --- blocks and models -----------------------------------------------------------------------------------------------
-
-
 def bind_definition(
     state: State, defined: Defined, call: Span, slots: Slots, place: Place, flow: Flow, inner: Place
 ) -> dict[str, Variable] | None:
@@ -214,110 +208,3 @@ def _checked(
             secondary=(Label(parameter.span, "declared here"),),
         )
         return UNKNOWN
-
-
-def parameter_kind(
-    state: State, parameter: tree.Parameter, inner: Place
-) -> tuple[Callable[[object], object], tuple[str, ...]]:
-    """How the values of a parameter are checked, and the bare words that they may be."""
-    annotation = parameter.annotation
-    if annotation is None:
-        return _anything, ()
-    if annotation.members:
-        words = tuple(member.name for member in annotation.members)
-        return _one_of(words), words
-    if annotation.name not in KINDS:
-        guess = closest(annotation.name, KINDS)
-        known = ", ".join(f"`{kind}`" for kind in KINDS)
-        state.report(
-            catalogue.UNKNOWN_TYPE,
-            f"there is no parameter type `{annotation.name}`",
-            annotation.span,
-            inner,
-            helps=() if guess else (f"the types are {known}, and enumerations such as `{{conv1, conv2}}`",),
-            fix=renamed(annotation.span, guess),
-        )
-        return _anything, ()
-    return KINDS[annotation.name], SHORTCUT_KINDS if annotation.name == "shortcut" else ()
-
-
-def _anything(value: object) -> object:
-    return value
-
-
-@cache
-def _one_of(words: tuple[str, ...]) -> Callable[[object], object]:
-    expected = " or ".join(", ".join(f"`{word}`" for word in words).rsplit(", ", 1))
-
-    def check(value: object) -> object:
-        if isinstance(value, Word) and value in words:
-            return value
-        raise Mismatch(expected)
-
-    return check
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Mismatch("a whole number")
-    return value
-
-
-def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Mismatch("a number")
-    return float(value)
-
-
-def _bool(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise Mismatch("true or false")
-    return value
-
-
-def _size(value: object) -> Size:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Size(value, value)
-    if not isinstance(value, Size):
-        raise Mismatch("a size such as 3x3")
-    return value
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str) or isinstance(value, Word):
-        raise Mismatch("a string")
-    return value
-
-
-def _list(value: object) -> tuple[object, ...]:
-    if not isinstance(value, tuple) or isinstance(value, Size):
-        raise Mismatch("a list")
-    return value
-
-
-def _block(value: object) -> object:
-    if isinstance(value, Defined) or (isinstance(value, type) and issubclass(value, Operator)):
-        return value
-    raise Mismatch("a block or an op")
-
-
-def shortcut_kind(value: object) -> ShortcutKind:
-    """A kind of shortcut, from a value or a bare word."""
-    if isinstance(value, ShortcutKind):
-        return value
-    if isinstance(value, Word) and value in SHORTCUT_KINDS:
-        return ShortcutKind(str(value))
-    raise Mismatch(f"a kind of shortcut: {', '.join(f'`{kind}`' for kind in SHORTCUT_KINDS)}")
-
-
-KINDS: Mapping[str, Callable[[object], object]] = {
-    "int": _integer,
-    "float": _float,
-    "bool": _bool,
-    "size": _size,
-    "string": _string,
-    "list": _list,
-    "block": _block,
-    "shortcut": shortcut_kind,
-}
-"""The annotations of parameters."""

@@ -7,24 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from resdsl.collection import collection_paused
-from resdsl.diagnostics import Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics import Diagnostics, Label, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate import claims
-from resdsl.elaborate.arguments import Given, Slots, bind_definition
 from resdsl.elaborate.blocks import constants
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.flow import run_body
 from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.lint import lint
+from resdsl.elaborate.model_arguments import model_parameters
 from resdsl.elaborate.program import Defined, Program
-from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge, Variable
+from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge
 from resdsl.elaborate.templates import Templates
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.types import DType, TensorType
 from resdsl.ops.input import Input
-from resdsl.syntax import parse, tree
+from resdsl.syntax import tree
 
 
 def elaborate(
@@ -138,7 +138,7 @@ def _network(
     frame = Frame(defined, None, "", {}, definition.name.span, None, {}, {})
     place = Place(frame, defined.unit, {}, Naming("", False), root, None, 0)
     place = place.inside(variables=constants(state, defined.unit, frame, root))
-    variables = _parameters(state, defined, arguments, place)
+    variables = model_parameters(state, defined, arguments, place)
     if variables is None:
         return None
     root.arguments = frame.arguments = {
@@ -279,45 +279,3 @@ def _input_dim(state: State, dim: tree.Expression, place: Place) -> Dim | None:
         Label(dim.span, found),
     )
     return None
-
-
-# --- the model's own parameters --------------------------------------------------------------------------------------
-
-
-def _parameters(
-    state: State, defined: Defined, arguments: Mapping[str, object], place: Place
-) -> dict[str, Variable] | None:
-    names = [parameter.name.name for parameter in defined.tree.parameters]
-    slots: Slots = {}
-    for name, value in arguments.items():
-        if name not in names:
-            guess = closest(name, names)
-            known = ", ".join(f"`{one}`" for one in names)
-            helps = (f"did you mean `{guess}`?" if guess else f"it has {known}" if known else "it has none",)
-            message = f"the model `{defined.name}` has no parameter `{name}`"
-            state.report(catalogue.UNKNOWN_ARGUMENT, message, defined.tree.name.span, helps=helps)
-            continue
-        slots[name] = _given(state, name, value, defined)
-    if state.diagnostics.errors and len(slots) < len(arguments):
-        return None
-    return bind_definition(state, defined, defined.tree.name.span, slots, place, None, place)
-
-
-def _given(state: State, name: str, value: object, defined: Defined) -> Given:
-    if not isinstance(value, str):
-        return Given(defined.tree.name.span, None, value)
-    expression = parse_value(value, state.diagnostics, name=f"--set {name}")
-    return Given(
-        expression.span if expression else defined.tree.name.span, expression, UNKNOWN if expression is None else None
-    )
-
-
-def parse_value(text: str, diagnostics: Diagnostics, *, name: str = "<value>") -> tree.Expression | None:
-    """Read one expression, as the user gives one for a parameter; ``None`` where it has mistakes."""
-    prefix = "const value = "
-    found = Diagnostics()
-    module = parse(Source(name, prefix + text), found)
-    diagnostics.extend(found)
-    if found.errors or len(module.items) != 1 or not isinstance(module.items[0], tree.Const):
-        return None
-    return module.items[0].value

@@ -121,9 +121,6 @@ def _value(value: object) -> Hashable:
     return (type(value), repr(value) if isinstance(value, float) else value)
 
 
-# --- taking ----------------------------------------------------------------------------------------------------------
-
-
 def _recorded(state: State, flow: int, place: Place) -> tuple[Flow, Template | None]:
     """Carry out a body; gives what flows out, and the template that the call can be copied from, if it can be."""
     nodes, names, parameters, steps = len(state.nodes), len(state.names), len(state.parameters), state.steps
@@ -211,9 +208,6 @@ class _Recorder:
             )
             for scope in order
         )
-
-
-# --- copying ---------------------------------------------------------------------------------------------------------
 
 
 def _copied(state: State, template: Template, flow: int, place: Place) -> Flow:

@@ -1,0 +1,53 @@
+"""Values that the user gives for the parameters of a model: `--set classes=10`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from resdsl.diagnostics import Diagnostics, Source, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.arguments import Given, Slots, bind_definition
+from resdsl.elaborate.program import Defined
+from resdsl.elaborate.state import Place, State, Variable
+from resdsl.elaborate.values import UNKNOWN
+from resdsl.syntax import parse, tree
+
+
+def model_parameters(
+    state: State, defined: Defined, arguments: Mapping[str, object], place: Place
+) -> dict[str, Variable] | None:
+    """The parameters of a model, from what the user gives and its defaults; ``None`` after a mistake."""
+    names = [parameter.name.name for parameter in defined.tree.parameters]
+    slots: Slots = {}
+    for name, value in arguments.items():
+        if name not in names:
+            guess = closest(name, names)
+            known = ", ".join(f"`{one}`" for one in names)
+            helps = (f"did you mean `{guess}`?" if guess else f"it has {known}" if known else "it has none",)
+            message = f"the model `{defined.name}` has no parameter `{name}`"
+            state.report(catalogue.UNKNOWN_ARGUMENT, message, defined.tree.name.span, helps=helps)
+            continue
+        slots[name] = _given(state, name, value, defined)
+    if state.diagnostics.errors and len(slots) < len(arguments):
+        return None
+    return bind_definition(state, defined, defined.tree.name.span, slots, place, None, place)
+
+
+def _given(state: State, name: str, value: object, defined: Defined) -> Given:
+    if not isinstance(value, str):
+        return Given(defined.tree.name.span, None, value)
+    expression = parse_value(value, state.diagnostics, name=f"--set {name}")
+    return Given(
+        expression.span if expression else defined.tree.name.span, expression, UNKNOWN if expression is None else None
+    )
+
+
+def parse_value(text: str, diagnostics: Diagnostics, *, name: str = "<value>") -> tree.Expression | None:
+    """Read one expression, as the user gives one for a parameter; ``None`` where it has mistakes."""
+    prefix = "const value = "
+    found = Diagnostics()
+    module = parse(Source(name, prefix + text), found)
+    diagnostics.extend(found)
+    if found.errors or len(module.items) != 1 or not isinstance(module.items[0], tree.Const):
+        return None
+    return module.items[0].value
