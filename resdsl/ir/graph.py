@@ -87,9 +87,6 @@ class Output:
     span: Span = field(compare=False)
 
 
-# --- parameters: lazy ------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Initializer:
     """A value to be generated. ``role`` as in ``ParameterSpec``; how a kernel is drawn is decided when it is made."""
