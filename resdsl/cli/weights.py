@@ -12,6 +12,8 @@ from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import Diagnostics
 from resdsl.driver.weights import extract_weights
 
+_OTHERS = (".npz", ".npy", ".pth", ".pt", ".bin", ".ckpt", ".onnx", ".h5")
+
 
 @click.command("weights", short_help="write the weights of a model to a file of their own")
 @click.argument("model")
@@ -23,6 +25,8 @@ def command(terminal: Terminal, model: str, output: str | None) -> None:
     MODEL is an ONNX file that resdsl compiled, or any file of weights: .pth, .pt, .npz (so that this also converts a
     checkpoint, without torch and without running anything in it).
     """
+    if output is not None and Path(output).suffix.lower() in _OTHERS:
+        raise click.UsageError(f"weights are written as safetensors, and '{output}' is called like another format")
     saved = extract_weights(model, output or f"{Path(model).stem}.safetensors")
     facts = {"output": str(saved.path), "tensors": saved.tensors, "values": saved.values, "bytes": saved.bytes}
     terminal.report(Diagnostics(), **facts)
