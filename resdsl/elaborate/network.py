@@ -178,13 +178,30 @@ def _finish(state: State, defined: Defined, root: Scope) -> Graph:
         parameters=state.parameters,
         input_name=state.nodes[0].path,
         preprocess=state.preprocess,
-        labels=state.labels,
+        labels=_fitting_labels(state),
     )
     if state.claims:
         claims.verify_totals(state, graph)
     if not state.diagnostics.errors:
         _warn_unneeded(state, graph)
     return graph
+
+
+def _fitting_labels(state: State) -> tuple[str, ...] | None:
+    """The labels; none where the outputs are vectors of other lengths, as such a model would be refused when it runs."""
+    types = [state.nodes[output.node].type for output in state.outputs]
+    classes = {type.shape[1] for type in types if type.rank == 2}
+    if state.labels is None or not classes or len(state.labels) in classes:
+        return state.labels
+    found = " or ".join(sorted(f"{count:,}" if isinstance(count, int) else f"`{count}`" for count in classes))
+    state.report(
+        catalogue.LABEL_COUNT,
+        f"there are {len(state.labels):,} labels, and the model has {found} classes",
+        Label(state.lines[tree.Labels], "these name other classes"),
+        notes=("the model goes without names for its classes",),
+        helps=("name a file with one label for each class, or leave the line out",),
+    )
+    return None
 
 
 def _warn_unneeded(state: State, graph: Graph) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import resdsl
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Crop, Normalize, Resize
 
@@ -64,6 +65,32 @@ def test_labels_are_a_set_or_a_file_beside_the_text(tmp_path: Path, net: Net, bu
     (tmp_path / "pets.txt").write_text("cat\ndog\n")
     graph = build(net('labels "pets.txt"\nrelu\noutput y'), path=tmp_path / "net.res")
     assert graph.labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize(("classes", "count"), [(10, 10), (12, None)])
+def test_labels_stay_where_there_are_as_many_classes(classes: int, count: int | None) -> None:
+    specification = resdsl.loads(
+        f"""model net(classes = 10) {{
+          input image: f32[N, 3, 8, 8]
+          avgpool(global);  flatten;  fc: linear(classes)
+          labels "cifar10"
+          output logits
+        }}""",
+        set={"classes": classes},
+    )
+    labels = specification.graph.labels
+    assert (None if labels is None else len(labels)) == count
+    assert [found.code.id for found in specification.check().warnings] == ([] if count else ["W0508"])
+
+
+def test_a_network_without_class_vectors_keeps_its_labels() -> None:
+    text = """model net {
+      input image: f32[N, 3, H, W]
+      score: conv(21, 1x1)
+      labels "cifar10"
+      output map
+    }"""
+    assert resdsl.loads(text).graph.labels is not None
 
 
 def test_labels_that_cannot_be_had_are_told(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
