@@ -188,9 +188,9 @@ def _finish(state: State, defined: Defined, root: Scope) -> Graph:
 
 
 def _fitting_labels(state: State) -> tuple[str, ...] | None:
-    """The labels; none where the outputs are vectors of other lengths, as such a model would be refused when it runs."""
-    types = [state.nodes[output.node].type for output in state.outputs]
-    classes = {type.shape[1] for type in types if type.rank == 2}
+    """The labels; none where the outputs are vectors of other lengths, as such a model would be refused when run."""
+    shapes = [state.nodes[output.node].type.shape for output in state.outputs]
+    classes = {shape[1] for shape in shapes if len(shape) == 2}
     if state.labels is None or not classes or len(state.labels) in classes:
         return state.labels
     found = " or ".join(sorted(f"{count:,}" if isinstance(count, int) else f"`{count}`" for count in classes))

@@ -70,12 +70,12 @@ def test_labels_are_a_set_or_a_file_beside_the_text(tmp_path: Path, net: Net, bu
 @pytest.mark.parametrize(("classes", "count"), [(10, 10), (12, None)])
 def test_labels_stay_where_there_are_as_many_classes(classes: int, count: int | None) -> None:
     specification = resdsl.loads(
-        f"""model net(classes = 10) {{
+        """model net(classes = 10) {
           input image: f32[N, 3, 8, 8]
           avgpool(global);  flatten;  fc: linear(classes)
           labels "cifar10"
           output logits
-        }}""",
+        }""",
         set={"classes": classes},
     )
     labels = specification.graph.labels
