@@ -107,7 +107,7 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     help="0: the graph as written (if not said); 1: drop and fold what changes no result; 2: fold numbers too.",
 )
 @click.option(
-    "--print-ir-after", metavar="PASS", type=click.Choice(list(PASSES)), help="Show the graph after a pass, on stderr."
+    "--print-ir-after", metavar="PASS", type=click.Choice(PASSES), help="Show the graph after a pass, on stderr."
 )
 @click.option(
     "--opset",

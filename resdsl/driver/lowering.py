@@ -11,8 +11,6 @@ from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType
 from resdsl.passes import optimize
-from resdsl.passes.embed_preprocess import embed_preprocess
-from resdsl.passes.lower_precision import lower_precision
 
 EMBEDDED_KEY = "resdsl.preprocess.embedded"
 """Where a model that takes raw images says what it does to them, in the form of ``resdsl.preprocess``.
@@ -40,6 +38,8 @@ def lowered(
 ) -> Graph:
     """The graph that is written. Raises ``CompileError`` where the preprocessing cannot be part of it."""
     if ways.embed_preprocess:
+        from resdsl.passes.embed_preprocess import embed_preprocess  # noqa: PLC0415  few ask for it
+
         try:
             graph = embed_preprocess(graph)
         except Refusal as refusal:
@@ -54,6 +54,10 @@ def lowered(
                 helps=("`--precision fp16` runs everywhere: a processor computes it in 32 bits",),
             )
         )
+    if ways.precision is DType.F32:
+        return graph
+    from resdsl.passes.lower_precision import lower_precision  # noqa: PLC0415  few ask for it
+
     return lower_precision(graph, ways.precision)
 
 

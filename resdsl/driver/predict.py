@@ -19,11 +19,9 @@ from resdsl.runtime.part import digest_of
 from resdsl.runtime.predict import predict as predict_with
 from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.rows import Row
-from resdsl.runtime.session import Session, open_session
+from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
 from resdsl.runtime.sinks import format_of, sink
 from resdsl.runtime.sources import Source
-
-FOLDER_ENTRY = "session.model_external_initializers_file_folder_path"
 
 
 class Asked(TypedDict, total=False):
@@ -112,7 +110,7 @@ def opened(
         session = open_session(contender.file, device=device, threads=threads, name=name)
         if output is not None and all(port.name != output for port in session.outputs):
             # From memory, ONNX Runtime does not know where a file of weights lies.
-            entries = {FOLDER_ENTRY: os.fspath(contender.file.resolve().parent)}
+            entries = {WEIGHTS_FOLDER: os.fspath(contender.file.resolve().parent)}
             exposed = _exposing(contender.file, name, output)
             session = open_session(exposed, device=device, threads=threads, name=name, entries=entries)
         yield session, contender.file

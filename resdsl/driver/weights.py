@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.files import OutputError
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, Progress
-from resdsl.weights.save import Saved, save_weights
 from resdsl.weights.source import open_weights
+
+if TYPE_CHECKING:
+    from resdsl.weights.save import Saved
 
 
 def read_weights(source: str | os.PathLike[str], *, progress: Progress | None = None) -> Checkpoint:
@@ -33,6 +36,8 @@ def extract_weights(source: str | os.PathLike[str], output: str | os.PathLike[st
     The file appears whole or not at all. Raises ``CompileError`` for a source without weights and where the result
     cannot be written.
     """
+    from resdsl.weights.save import save_weights  # noqa: PLC0415  compiling saves none
+
     with told_in(Diagnostics()):
         return save_weights(source, Path(output))
 

@@ -67,6 +67,13 @@ class Scope:
     output: int = 0
     given: tuple[str, ...] = field(default=(), compare=False)
 
+    def leaves_first(self) -> Iterator[Scope]:
+        """The scope and all below it, each after those in it; without recursion, however deep a text nests."""
+        order = [self]
+        for scope in order:
+            order.extend(child for child in scope.children if isinstance(child, Scope))
+        return reversed(order)
+
     def nodes(self) -> Iterator[int]:
         """Every node below, in order."""
         stack: list[Scope | int] = [self]

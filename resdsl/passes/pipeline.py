@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 from resdsl.collection import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
-from resdsl.passes.drop_identity import drop_identity
-from resdsl.passes.drop_unused import drop_unused
-from resdsl.passes.fold_batch_norm import fold_batch_norm
-from resdsl.passes.fold_batch_norm_forward import fold_batch_norm_forward
-from resdsl.passes.fold_normalize import fold_normalize
-from resdsl.passes.fold_scale import fold_scale
-from resdsl.passes.merge_pads import merge_pads
 
 Pass = Callable[[Graph], Graph]
 
-PASSES: dict[str, Pass] = {
-    "drop-unused": drop_unused,
+PASSES: tuple[str, ...] = (
+    "drop-unused",
     # Before what looks at neighbours: an identity may stand between them.
-    "drop-identity": drop_identity,
+    "drop-identity",
     # Before the folding that needs to know whether a convolution pads.
-    "merge-pads": merge_pads,
-    "fold-batch-norm": fold_batch_norm,
+    "merge-pads",
+    "fold-batch-norm",
     # Of the norms that are left: backwards costs a layer nothing, forwards it may be refused.
-    "fold-batch-norm-forward": fold_batch_norm_forward,
-    "fold-normalize": fold_normalize,
-    "fold-scale": fold_scale,
-}
-"""Every pass by name, in the order in which they run."""
+    "fold-batch-norm-forward",
+    "fold-normalize",
+    "fold-scale",
+)
+"""Every pass by name, in the order in which they run. ``merge-pads`` is the function ``merge_pads`` in the file
+``merge_pads.py``, which is imported when it runs: most networks are compiled as they are written."""
 
 _EXACT = tuple(name for name in PASSES if name != "fold-scale")
 
-LEVELS: tuple[tuple[str, ...], ...] = ((), _EXACT, tuple(PASSES))
+LEVELS: tuple[tuple[str, ...], ...] = ((), _EXACT, PASSES)
 """What the levels 0, 1 and 2 run. 0 is the network as the specification says it. 2 moves numbers of the specification
 into the weights as well, which a reader of the file would look for in the graph."""
+
+
+def pass_of(name: str) -> Pass:
+    """The pass that is called ``name``."""
+    word = name.replace("-", "_")
+    found: Pass = getattr(importlib.import_module(f"resdsl.passes.{word}"), word)
+    return found
 
 
 def optimize(graph: Graph, level: int = 1, *, after: Callable[[str, Graph], None] | None = None) -> Graph:
@@ -47,7 +49,7 @@ def optimize(graph: Graph, level: int = 1, *, after: Callable[[str, Graph], None
     verified: Graph | None = None
     for name in LEVELS[level]:
         with collection_paused():
-            graph = PASSES[name](graph)
+            graph = pass_of(name)(graph)
             # A pass that finds nothing gives back what it was given.
             if graph is not verified:
                 verify(graph)

@@ -83,12 +83,9 @@ def _owned(parameter: Parameter, node: int) -> Parameter:
 
 
 def _scope(root: Scope, changes: Changes, index: list[int]) -> Scope:
-    """A copy of the tree. Without recursion, from the leaves up: the order in which scopes are met, backwards."""
-    order = [root]
-    for scope in order:
-        order.extend(child for child in scope.children if isinstance(child, Scope))
+    """A copy of the tree, from the leaves up."""
     copies: dict[int, Scope] = {}
-    for scope in reversed(order):
+    for scope in root.leaves_first():
         children: list[Scope | int] = []
         for child in scope.children:
             if isinstance(child, int):

@@ -65,12 +65,9 @@ class Rewriting:
         return index
 
     def _scope(self, root: Scope) -> Scope:
-        """A copy of the tree, from the leaves up, without recursion: how deep texts nest is for their limits to say."""
-        order = [root]
-        for scope in order:
-            order.extend(child for child in scope.children if isinstance(child, Scope))
+        """A copy of the tree, from the leaves up."""
         copies: dict[int, Scope] = {}
-        for scope in reversed(order):
+        for scope in root.leaves_first():
             children: list[Scope | int] = []
             for child in scope.children:
                 children.extend([copies[id(child)]] if isinstance(child, Scope) else self._put[child])

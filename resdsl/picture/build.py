@@ -123,7 +123,7 @@ class _Builder:
                     found.append(self._layer(self._graph.nodes[child]))
             elif child.kind is ScopeKind.JOIN:
                 found.extend(self._join(child))
-            elif self._is_closed(child):
+            elif self._detail.closes(child):
                 found.append(self._closed(child))
             elif child.kind in (ScopeKind.BLOCK, ScopeKind.MODEL):
                 found.extend(self._block(child))
@@ -156,14 +156,6 @@ class _Builder:
         costs += [f"{short(macs)} MACs"] if isinstance(macs, int) and macs else []
         shape = shape_label(node.type)
         return "\n".join([f"{node.path}: {describe(node.operator)}", ", ".join([f"-> {shape}", *costs])])
-
-    def _is_closed(self, scope: Scope) -> bool:
-        """Whether a scope is one box at this detail."""
-        if self._detail is Detail.MODEL:
-            return scope.kind is ScopeKind.MODEL
-        if self._detail is Detail.STAGE:
-            return scope.kind in (ScopeKind.STAGE, ScopeKind.BLOCK)
-        return self._detail is Detail.BLOCK and scope.kind is ScopeKind.BLOCK
 
     def _closed(self, scope: Scope) -> _Piece:
         if scope.kind is ScopeKind.MODEL:

@@ -117,7 +117,7 @@ class _Rows:
         while pending:
             item = pending.pop()
             if isinstance(item, Scope):
-                if self._is_closed(item) and item is not root:
+                if self._detail.closes(item) and item is not root:
                     yield self._told(item), item.path, tuple(item.nodes())
                 else:
                     pending.extend(reversed(item.children))
@@ -125,13 +125,6 @@ class _Rows:
                 node = self._graph.nodes[item]
                 hidden = self._detail is not Detail.OP and isinstance(node.operator, (*INSIDE, Join))
                 yield None if hidden else layer_label(node.operator), node.path, (item,)
-
-    def _is_closed(self, scope: Scope) -> bool:
-        if self._detail is Detail.MODEL:
-            return scope.kind is ScopeKind.MODEL
-        if self._detail is Detail.STAGE:
-            return scope.kind in (ScopeKind.STAGE, ScopeKind.BLOCK)
-        return self._detail is Detail.BLOCK and scope.kind is ScopeKind.BLOCK
 
     def _told(self, scope: Scope) -> str:
         if scope.kind is ScopeKind.STAGE:

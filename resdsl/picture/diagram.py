@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from resdsl.ir.graph import Graph
+from resdsl.ir.graph import Graph, Scope, ScopeKind
 
 
 class Detail(StrEnum):
@@ -26,6 +26,17 @@ class Detail(StrEnum):
     BLOCK = "block"
     LAYER = "layer"
     OP = "op"
+
+    def closes(self, scope: Scope) -> bool:
+        """Whether a scope is one box, its inside unseen."""
+        match self:
+            case Detail.MODEL:
+                return scope.kind is ScopeKind.MODEL
+            case Detail.STAGE:
+                return scope.kind in (ScopeKind.STAGE, ScopeKind.BLOCK)
+            case Detail.BLOCK:
+                return scope.kind is ScopeKind.BLOCK
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,8 @@ class Processor:
         if "AVX2" in self.features:
             # vpmaddubsw saturates the sum of two products to 16 bits.
             return (
-                "without VNNI, products of int8 gain little speed, and sums of two saturate at 16 bits: quantize the "
-                "weights to 7 bits"
+                "without VNNI, sums of two products of int8 saturate at 16 bits: `resdsl quantize` says where that "
+                "hurts, and `--reduce-range` avoids it"
             )
         return "products of int8 have no instructions of their own: float32 is likely as fast"
 

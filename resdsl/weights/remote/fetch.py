@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def sha256(path: Path) -> str:
     """The digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def without_number(reason: str) -> str:
+    """``[Errno 111] Connection refused`` without what only programs read."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", reason)
 
 
 def failed(address: HubAddress | WebAddress, fact: str, *ways_out: str) -> CheckpointError:

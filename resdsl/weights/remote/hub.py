@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -25,7 +25,7 @@ from huggingface_hub.errors import (
 
 from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import HubAddress
-from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256
+from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256, without_number
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 """What repositories call their weights, the best first."""
@@ -65,6 +65,8 @@ def _companion(address: HubAddress) -> None:
 def _download(address: HubAddress, name: str, progress: Progress | None, *, optional: bool = False) -> Path | None:
     """One file; ``None`` where the repository lacks one that is ``optional``."""
     before = try_to_load_from_cache(address.repository, name, revision=address.revision)
+    if before is None and not constants.HF_HUB_OFFLINE:
+        _require_an_answer(address, name)
     try:
         path = Path(hf_hub_download(address.repository, name, revision=address.revision, tqdm_class=_bar(progress)))
     except LocalEntryNotFoundError as error:
@@ -76,11 +78,7 @@ def _download(address: HubAddress, name: str, progress: Progress | None, *, opti
                 "it is not in the cache, and HF_HUB_OFFLINE keeps the hub from being asked",
                 "fetch it once with HF_HUB_OFFLINE unset",
             ) from None
-        raise failed(
-            address,
-            f"the hub does not answer ({_reason(error)}), and it is not in the cache",
-            "check the connection (and HF_ENDPOINT and HTTPS_PROXY, where they are set)",
-        ) from None
+        raise _silent(address, error) from None
     except EntryNotFoundError:
         if optional:
             return None
@@ -111,6 +109,25 @@ def _download(address: HubAddress, name: str, progress: Progress | None, *, opti
     return path
 
 
+def _require_an_answer(address: HubAddress, name: str) -> None:
+    """Ask once. The client asks for half a minute, on standard error, before it says that nobody answers."""
+    try:
+        get_hf_file_metadata(hf_hub_url(address.repository, name, revision=address.revision))
+    except (HfHubHTTPError, HFValidationError):
+        return  # an answer; fetching tells which
+    except Exception as error:
+        # What the client's own HTTP library raises; which one that is differs from version to version.
+        raise _silent(address, error) from None
+
+
+def _silent(address: HubAddress, error: BaseException) -> CheckpointError:
+    return failed(
+        address,
+        f"the hub does not answer ({_reason(error)}), and it is not in the cache",
+        "check the connection (and HF_ENDPOINT and HTTPS_PROXY, where they are set)",
+    )
+
+
 def _verify(address: HubAddress, path: Path) -> None:
     """Compare a file that just came with its digest, which is what the cache calls a large file's content."""
     blob = path.resolve()
@@ -135,7 +152,8 @@ def _shards(path: Path) -> list[str]:
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".").lower()
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return without_number(text).rstrip(".").lower()
 
 
 def _listed(names: tuple[str, ...]) -> str:

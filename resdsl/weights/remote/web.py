@@ -26,7 +26,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
 from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import LOOPBACK, WebAddress
-from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256
+from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256, without_number
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a server counts as silent."""
@@ -223,7 +223,7 @@ class _Download:
         kept = f"; the {came:,} bytes that came are kept" if came else ""
         return failed(
             self._address,
-            f"{str(reason).lower() or type(reason).__name__}{kept}",
+            f"{without_number(str(reason)).lower() or type(reason).__name__}{kept}",
             "check the connection (and HTTPS_PROXY, where it is set) and try again",
         )
 

@@ -59,13 +59,17 @@ def test_the_cache_is_asked_before_the_hub_where_it_is_offline(hub, weights, mon
 
 
 @pytest.mark.usefixtures("hub")
-def test_the_cache_is_used_where_the_hub_does_not_answer(monkeypatch):
+def test_the_cache_is_used_where_the_hub_does_not_answer(monkeypatch, capfd):
     read_weights("hf:timm/tiny").close()
     monkeypatch.setattr(
         huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
     )
     read_weights("hf:timm/tiny").close()
-    assert told("hf:timm/other").startswith("E0840: `hf:timm/other` cannot be fetched: the hub does not answer")
+    assert told("hf:timm/other") == (
+        "E0840: `hf:timm/other` cannot be fetched: the hub does not answer (connection refused), "
+        "and it is not in the cache"
+    )
+    assert capfd.readouterr().err == "", "nothing of the client's own"
 
 
 def test_a_revision_and_a_file(hub, weights):
