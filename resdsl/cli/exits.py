@@ -27,7 +27,7 @@ def _status(diagnostic: Diagnostic) -> int:
     code = diagnostic.code.id
     if diagnostic.severity is Severity.WARNING:
         return FINE
-    if code == catalogue.DEVICE_NAME.id:
+    if code in {catalogue.DEVICE_NAME.id, catalogue.WEIGHTS_ADDRESS.id, catalogue.DOWNLOAD_FAILED.id}:
         return USAGE
     if "E0850" <= code < "E0900":
         return ENVIRONMENT

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from safetensors.numpy import load
 
+from resdsl.cli.exits import USAGE, status_of
 from resdsl.diagnostics import CompileError
 from resdsl.driver.weights import extract_weights, read_weights
 
@@ -116,6 +117,13 @@ def test_a_file_that_is_not_what_the_hub_promises(hub, weights, tmp_path):
 def test_refusals(hub, address, error, fact):
     hub.error = error
     assert told(address) == f"E0840: `{address}` cannot be fetched: {fact}"
+
+
+def test_weights_that_cannot_be_fetched_end_as_files_that_are_not_there(hub):
+    hub.error = "RepoNotFound"
+    with pytest.raises(CompileError) as error:
+        read_weights("hf:timm/other")
+    assert status_of(error.value.diagnostics) == USAGE
 
 
 def test_a_repository_without_weights(hub):
