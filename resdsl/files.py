@@ -77,11 +77,27 @@ class _Section(io.RawIOBase):
 class PendingFile:
     """A file being written. ``stream`` takes its bytes; ``commit`` gives it its name, at once and whole."""
 
-    def __init__(self, stream: OutputStream, path: Path, temporary: Path) -> None:
-        self.stream = stream
+    def __init__(self, path: Path, target: Path) -> None:
         self.committed = False
         self._path = path
-        self._temporary = temporary
+        self._target = target
+        # The target's own name may be as long as the file system allows.
+        self._temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
+        self._stream: OutputStream | None = None
+
+    def open(self) -> None:
+        """Make the file. Whoever calls this calls ``discard`` too, as an interrupt may come right after it."""
+        # Not tempfile: that makes files which only their owner may read.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._stream = OutputStream(os.open(self._temporary, flags, 0o666), self._path)
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            self._temporary.chmod(stat.S_IMODE(self._target.stat().st_mode))
+
+    @property
+    def stream(self) -> OutputStream:
+        """Takes the file's bytes."""
+        assert self._stream is not None
+        return self._stream
 
     def section(self, start: int) -> io.BufferedWriter:
         """A stream that writes from byte ``start`` on. Close it; several threads may each write to one of their own.
@@ -130,7 +146,8 @@ class PendingFile:
     def discard(self) -> None:
         """Leave no trace."""
         with contextlib.suppress(OSError, OutputError):
-            self.stream.close()  # flushes, which fails again on a full disk
+            if self._stream is not None:
+                self._stream.close()  # flushes, which fails again on a full disk
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
 
@@ -180,8 +197,10 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
         with explained(path):
             target = real_target(path)
             check_target(path, target)
-            pending = _open_temporary(path, target)
+        pending = PendingFile(path, target)
         try:
+            with explained(path):
+                pending.open()
             yield pending
         finally:
             if not pending.committed:
@@ -196,16 +215,6 @@ def _write_at(descriptor: int, data: Buffer, position: int) -> int:
     with _SEEKING:
         os.lseek(descriptor, position, os.SEEK_SET)
         return os.write(descriptor, data)
-
-
-def _open_temporary(path: Path, target: Path) -> PendingFile:
-    # The target's own name may be as long as the file system allows.
-    temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
-    # Not tempfile: that makes files which only their owner may read.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    with contextlib.suppress(FileNotFoundError, PermissionError):
-        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-    return PendingFile(OutputStream(descriptor, path), path, temporary)
 
 
 def check_target(path: Path, target: Path) -> None:

@@ -287,3 +287,16 @@ def test_a_disk_that_fails_meanwhile_is_told_once_and_not_forgotten(
         pending.commit(tmp_path / "file")
     assert caught.value.diagnostic.code == catalogue.UNWRITABLE
     assert files(tmp_path) == []
+
+
+def test_an_interrupt_right_after_the_file_was_made_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+    opened = os.open
+
+    def interrupted(*arguments: object) -> int:
+        os.close(opened(*arguments))  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "x"):
+        raise AssertionError("never begun")
+    assert not list(tmp_path.iterdir())
