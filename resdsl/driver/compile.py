@@ -25,7 +25,7 @@ from resdsl.weights.companion import Companion, companion, news
 from resdsl.weights.initial import Scheme, zero_init_residual
 from resdsl.weights.match import MatchReport, match
 from resdsl.weights.source import open_weights
-from resdsl.weights.values import LazyTensor, stream
+from resdsl.weights.values import LazyTensor, prepare, stream
 from resdsl.weights.variant import METADATA_KEY, check_variant, variant_of
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ def _written(
     progress: _Progress,
 ) -> Emitted:
     parameters = graph.parameters.values()
+    prepare(parameters)
     opset = opset_for(options.precision, options.opset)
     if isinstance(output, str | os.PathLike):
         values = ((one, _Told(LazyTensor(one, options.seed, options.scheme), progress)) for one in parameters)

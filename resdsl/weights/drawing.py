@@ -11,6 +11,7 @@ from hashlib import blake2b
 from math import prod, sqrt
 
 import numpy as np
+from numpy.random import PCG64, Generator
 
 from resdsl.weights.initial import Scheme
 
@@ -65,11 +66,11 @@ def drawn(fill: Filler, total: int, count: int) -> Iterator[np.ndarray]:
         yield piece
 
 
-def _generator(name: str, seed: int) -> np.random.Generator:
+def _generator(name: str, seed: int) -> Generator:
     # Not hash(): Python salts that anew in every process.
     digest = blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()
     # Four words are the same seed as the number that they make up, and save NumPy taking that apart.
-    return np.random.Generator(np.random.PCG64(np.frombuffer(digest, "<u4")))
+    return Generator(PCG64(np.frombuffer(digest, "<u4")))
 
 
 def _normal(name: str, seed: int, deviation: float) -> Filler:

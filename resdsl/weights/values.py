@@ -40,18 +40,9 @@ class LazyTensor:
 
     def raw(self) -> Iterator[memoryview]:
         """Its bytes as ONNX has them, some at a time. Each is used before the next is asked for."""
-        source = self.parameter.source
-        if (
-            isinstance(source, Stored)
-            and isinstance(source.checkpoint, Checkpoint)
-            and self.parameter.dtype is DType.F32
-        ):
-            windows = source.checkpoint.windows(source.key, 4 * PIECE)
-            if windows is not None:
-                return windows
-        return self._raw()
-
-    def _raw(self) -> Iterator[memoryview]:
+        windows = _windows(self.parameter)
+        if windows is not None:
+            return windows
         from resdsl.weights.elements import raw_bytes  # noqa: PLC0415  copying float32 from a file takes no NumPy
 
         return map(raw_bytes, self.pieces())
@@ -96,6 +87,29 @@ class LazyTensor:
         for pieces in zip(*sources, strict=True):
             both = zip(pieces, operands, strict=True)
             yield function(*(piece.reshape(-1, *operand.shape[1:]) for piece, operand in both)).reshape(-1)
+
+
+def _windows(parameter: Parameter) -> Iterator[memoryview] | None:
+    """The bytes of a tensor that stand in a file as ONNX has them; ``None`` for any other."""
+    match parameter.source:
+        case Stored(Checkpoint() as checkpoint, key) if parameter.dtype is DType.F32:
+            return checkpoint.windows(key, 4 * PIECE)
+    return None
+
+
+def prepare(parameters: Iterable[Parameter]) -> None:
+    """Import all that making these tensors takes, before several threads make them.
+
+    Ctrl-C in the middle of an import can leave the lock of Python's importing taken, and threads that import too would
+    wait for it for ever.
+    """
+    dtypes = {parameter.dtype for parameter in parameters if _windows(parameter) is None}
+    if not dtypes:
+        return
+    from resdsl.weights import drawing, elements  # noqa: F401, PLC0415  copying takes none of this
+
+    for dtype in dtypes:
+        elements.numpy_dtype(dtype)
 
 
 def value_of(parameter: Parameter, seed: int = 0, scheme: Scheme = Scheme.HE_NORMAL) -> np.ndarray:
