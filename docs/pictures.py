@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import resdsl
-from resdsl.driver.draw import Picture, compared, cost_picture, draw
+from resdsl.tools.draw.draw import Picture, compared, cost_picture, draw
 
 FOLDER = Path(__file__).parent / "pictures"
 

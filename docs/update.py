@@ -16,8 +16,8 @@ import pictures
 
 from resdsl.analysis.quantities import exact, short
 from resdsl.diagnostics import explanation
-from resdsl.driver import operators
-from resdsl.driver.listing import specs
+from resdsl.tools.operators import operators
+from resdsl.tools.specs.specs import specs
 
 FOLDER = Path(__file__).parent
 STANDARD = FOLDER.parent / "resdsl" / "std"

@@ -17,54 +17,54 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from resdsl.compiler.compile import Compiled
     from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source
-    from resdsl.driver.bench import bench
-    from resdsl.driver.compare import compare
-    from resdsl.driver.compile import Compiled
-    from resdsl.driver.doctor import doctor
-    from resdsl.driver.draw import draw
-    from resdsl.driver.evaluate import evaluate
-    from resdsl.driver.fixing import fix
-    from resdsl.driver.listing import Shipped, specs
-    from resdsl.driver.predict import predict, predict_to
-    from resdsl.driver.quantize import Quantization, quantize
-    from resdsl.driver.review import diff
-    from resdsl.driver.specification import Specification, load, loads
-    from resdsl.driver.view import view
-    from resdsl.driver.weights import read_weights
     from resdsl.elaborate import Limits
     from resdsl.runtime.rows import Failure, Features, Prediction
+    from resdsl.specification.specification import Specification, load, loads
+    from resdsl.tools.bench.bench import bench
+    from resdsl.tools.check.fix import fix
+    from resdsl.tools.compare.compare import compare
+    from resdsl.tools.diff.diff import diff
+    from resdsl.tools.doctor.doctor import doctor
+    from resdsl.tools.draw.draw import draw
+    from resdsl.tools.evaluate.evaluate import evaluate
+    from resdsl.tools.predict.predict import predict, predict_to
+    from resdsl.tools.quantize.quantize import Quantization, quantize
+    from resdsl.tools.specs.specs import Shipped, specs
+    from resdsl.tools.view.view import view
+    from resdsl.weights.source import read_weights
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "CompileError": "resdsl.diagnostics",
-    "Compiled": "resdsl.driver.compile",
+    "Compiled": "resdsl.compiler.compile",
     "Diagnostic": "resdsl.diagnostics",
     "Diagnostics": "resdsl.diagnostics",
     "Failure": "resdsl.runtime.rows",
     "Features": "resdsl.runtime.rows",
     "Limits": "resdsl.elaborate",
     "Prediction": "resdsl.runtime.rows",
-    "Quantization": "resdsl.driver.quantize",
-    "Shipped": "resdsl.driver.listing",
+    "Quantization": "resdsl.tools.quantize.quantize",
+    "Shipped": "resdsl.tools.specs.specs",
     "Source": "resdsl.diagnostics",
-    "Specification": "resdsl.driver.specification",
-    "bench": "resdsl.driver.bench",
-    "compare": "resdsl.driver.compare",
-    "diff": "resdsl.driver.review",
-    "doctor": "resdsl.driver.doctor",
-    "draw": "resdsl.driver.draw",
-    "fix": "resdsl.driver.fixing",
-    "load": "resdsl.driver.specification",
-    "loads": "resdsl.driver.specification",
-    "evaluate": "resdsl.driver.evaluate",
-    "predict": "resdsl.driver.predict",
-    "predict_to": "resdsl.driver.predict",
-    "quantize": "resdsl.driver.quantize",
-    "read_weights": "resdsl.driver.weights",
-    "specs": "resdsl.driver.listing",
-    "view": "resdsl.driver.view",
+    "Specification": "resdsl.specification.specification",
+    "bench": "resdsl.tools.bench.bench",
+    "compare": "resdsl.tools.compare.compare",
+    "diff": "resdsl.tools.diff.diff",
+    "doctor": "resdsl.tools.doctor.doctor",
+    "draw": "resdsl.tools.draw.draw",
+    "fix": "resdsl.tools.check.fix",
+    "load": "resdsl.specification.specification",
+    "loads": "resdsl.specification.specification",
+    "evaluate": "resdsl.tools.evaluate.evaluate",
+    "predict": "resdsl.tools.predict.predict",
+    "predict_to": "resdsl.tools.predict.predict",
+    "quantize": "resdsl.tools.quantize.quantize",
+    "read_weights": "resdsl.weights.source",
+    "specs": "resdsl.tools.specs.specs",
+    "view": "resdsl.tools.view.view",
 }
 
 __all__ = [

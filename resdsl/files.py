@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from resdsl.diagnostics import Code, Diagnostic, catalogue
+from resdsl.diagnostics import Code, CompileError, Diagnostic, catalogue
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -32,12 +32,14 @@ _SYNC_SECONDS = 0.02
 _SEEKING = threading.Lock()
 
 
-class OutputError(Exception):
-    """A result could not be written; ``diagnostic`` says why and what to do."""
+class OutputError(CompileError):
+    """A result cannot be written; ``diagnostic`` says why and what to do."""
 
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a small file, whole or not at all. Raises ``OutputError``."""
+    with whole_file(path) as stream:
+        stream.write(data)
 
 
 class OutputStream(io.BufferedWriter):

@@ -13,8 +13,8 @@ from pygments.util import ClassNotFound
 
 import resdsl
 from resdsl import highlight
-from resdsl.driver import shipped
 from resdsl.highlight import ResLexer
+from resdsl.specification import builtin as shipped
 
 PACKAGE = Path(resdsl.__file__).parent
 TEXTS = [*sorted(shipped.folder().glob("*.res")), *sorted((PACKAGE / "std").glob("*.res"))]

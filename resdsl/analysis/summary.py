@@ -14,7 +14,7 @@ from itertools import groupby
 
 from resdsl.analysis.cost import Cost, costs, total
 from resdsl.analysis.receptive import ReceptiveField, receptive_fields
-from resdsl.collection import collection_paused
+from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph, Scope, ScopeKind
 from resdsl.ir.print import describe
 from resdsl.ir.types import TensorType

@@ -21,32 +21,31 @@ EXAMPLE = """\
 
 
 class Entry(NamedTuple):
-    """A command as the help page lists it; its module is imported when it is called."""
+    """A command as the help page lists it; ``resdsl.tools.NAME.command`` is imported when it is called."""
 
-    module: str
     group: str
     line: str
 
 
 COMMANDS: dict[str, Entry] = {
-    "check": Entry("check", "Write", "say everything that is wrong with specifications"),
-    "fmt": Entry("fmt", "Write", "lay specifications out the one way"),
-    "summary": Entry("summary", "Write", "what a network is made of, stage by stage"),
-    "draw": Entry("draw", "Write", "networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz"),
-    "view": Entry("view", "Write", "explore a network in the browser, or two side by side"),
-    "diff": Entry("diff", "Write", "what changed between two networks, and whether old weights still load"),
-    "git": Entry("git", "Write", "show layers and reviews of specifications in git"),
-    "specs": Entry("specs", "Write", "the networks that resdsl brings along"),
-    "explain": Entry("explain", "Write", "what a code such as E0301 means, with an example and its mending"),
-    "operators": Entry("operators", "Write", "the operators of the language and their arguments"),
-    "compile": Entry("compile", "Build", "a specification to an ONNX file"),
-    "quantize": Entry("quantize", "Build", "a model in 8-bit whole numbers, and what that cost"),
-    "weights": Entry("weights", "Build", "write the weights of a model to a file of their own"),
-    "predict": Entry("predict", "Run", "classify pictures with a compiled model"),
-    "evaluate": Entry("evaluate", "Run", "how often a model is right, and what it takes for what"),
-    "bench": Entry("bench", "Run", "how fast models run, side by side, and where the time goes"),
-    "compare": Entry("compare", "Run", "whether two models compute the same, and where they part"),
-    "doctor": Entry("doctor", "Run", "what runs models on this machine, and how to mend what does not"),
+    "check": Entry("Write", "say everything that is wrong with specifications"),
+    "fmt": Entry("Write", "lay specifications out the one way"),
+    "summary": Entry("Write", "what a network is made of, stage by stage"),
+    "draw": Entry("Write", "networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz"),
+    "view": Entry("Write", "explore a network in the browser, or two side by side"),
+    "diff": Entry("Write", "what changed between two networks, and whether old weights still load"),
+    "git": Entry("Write", "show layers and reviews of specifications in git"),
+    "specs": Entry("Write", "the networks that resdsl brings along"),
+    "explain": Entry("Write", "what a code such as E0301 means, with an example and its mending"),
+    "operators": Entry("Write", "the operators of the language and their arguments"),
+    "compile": Entry("Build", "a specification to an ONNX file"),
+    "quantize": Entry("Build", "a model in 8-bit whole numbers, and what that cost"),
+    "weights": Entry("Build", "write the weights of a model to a file of their own"),
+    "predict": Entry("Run", "classify pictures with a compiled model"),
+    "evaluate": Entry("Run", "how often a model is right, and what it takes for what"),
+    "bench": Entry("Run", "how fast models run, side by side, and where the time goes"),
+    "compare": Entry("Run", "whether two models compute the same, and where they part"),
+    "doctor": Entry("Run", "what runs models on this machine, and how to mend what does not"),
 }
 
 
@@ -59,7 +58,7 @@ class App(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"resdsl.cli.{COMMANDS[cmd_name].module}").command
+        command = importlib.import_module(f"resdsl.tools.{cmd_name}.command").command
         assert isinstance(command, click.Command)
         return command
 
@@ -83,9 +82,9 @@ class App(click.Group):
 
 
 def _unknown_command(name: str) -> str:
-    from pathlib import Path  # noqa: PLC0415  only where a word is wrong
+    from pathlib import Path  # only where a word is wrong
 
-    from resdsl.diagnostics.suggest import closest  # noqa: PLC0415
+    from resdsl.diagnostics.suggest import closest
 
     near = closest(name, COMMANDS)
     if near:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from resdsl.cli.terminal import Terminal
-from resdsl.driver.metadata import weights_are_random
-from resdsl.driver.models import Build, is_specification
+from resdsl.compiler.models import Build, is_specification
+from resdsl.compiler.provenance import weights_are_random
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.session import Session
 

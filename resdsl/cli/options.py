@@ -11,13 +11,11 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from resdsl.cli.exits import ENVIRONMENT, status_of
 from resdsl.cli.terminal import Terminal
-from resdsl.diagnostics import CompileError, Diagnostics, Source
+from resdsl.diagnostics import Diagnostics, ResdslError, Source
 from resdsl.diagnostics.suggest import closest
-from resdsl.driver.reading import decode
 from resdsl.elaborate.limits import DEEPEST, Limits
-from resdsl.runtime.problem import EnvironmentProblem, RunProblem
+from resdsl.specification.text import decode
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -42,14 +40,9 @@ def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
         terminal = Terminal(color, quiet, as_json)
         try:
             status = function(terminal, **arguments)
-        except CompileError as error:
+        except ResdslError as error:
             terminal.report(error.diagnostics)
-            status = status_of(error.diagnostics)
-        except RunProblem as problem:
-            found = Diagnostics()
-            found.report(problem.diagnostic)
-            terminal.report(found)
-            status = ENVIRONMENT if isinstance(problem, EnvironmentProblem) else status_of(found)
+            status = error.exit_status
         ctx.exit(status or 0)
 
     return command
@@ -128,7 +121,7 @@ def specification_files(paths: Iterable[str]) -> list[str]:
 def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
     if not values:
         return {}
-    from resdsl.elaborate import parse_value  # noqa: PLC0415  only for --set
+    from resdsl.elaborate import parse_value  # only for --set
 
     found: dict[str, object] = {}
     for given in values:

@@ -54,9 +54,9 @@ def bar(task: str, *, wanted: bool, unit: Unit = "bytes") -> Iterator[Bar | None
 
 
 def _drawing(unit: Unit) -> Progress:
-    from rich import progress  # noqa: PLC0415  rich is for drawing only
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import progress  # rich is for drawing only
+    from rich.console import Console
+    from rich.text import Text
 
     class Rate(progress.ProgressColumn):
         """Images a second, of the last ones."""

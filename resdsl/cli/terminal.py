@@ -33,7 +33,7 @@ def width_of(stream: TextIO) -> int | None:
     """Columns of the terminal that ``stream`` is, or ``None`` where it is none."""
     if not stream.isatty():
         return None
-    import shutil  # noqa: PLC0415  it brings along every format of archives
+    import shutil  # it brings along every format of archives
 
     return shutil.get_terminal_size().columns
 
@@ -53,7 +53,7 @@ class Terminal:
             shown = diagnostics.errors
         if self.as_json or not len(shown):
             return
-        from resdsl.diagnostics.render import render  # noqa: PLC0415  most runs have nothing to draw
+        from resdsl.diagnostics.render import render  # most runs have nothing to draw
 
         text = render(shown, color=colored(sys.stderr, self.color), width=width_of(sys.stderr) or WIDEST, most=MOST)
         print(text, end="", file=sys.stderr)
@@ -68,7 +68,7 @@ class Terminal:
 
     def data(self, data: object) -> None:
         """A result for machines."""
-        import json  # noqa: PLC0415  only for --json
+        import json  # only for --json
 
         print(json.dumps(data, indent=2, ensure_ascii=False))
 
@@ -76,6 +76,6 @@ class Terminal:
         """Mistakes, and with ``--json`` the results, which stand beside them in one object."""
         self.show(diagnostics)
         if self.as_json:
-            from resdsl.diagnostics.machine import report_data  # noqa: PLC0415  only for --json
+            from resdsl.diagnostics.machine import report_data  # only for --json
 
             self.data({**results, **report_data(diagnostics)})

@@ -3,7 +3,6 @@
 from resdsl.diagnostics.diagnostic import (
     Call,
     Code,
-    CompileError,
     Diagnostic,
     Diagnostics,
     Edit,
@@ -11,6 +10,7 @@ from resdsl.diagnostics.diagnostic import (
     Label,
     Severity,
 )
+from resdsl.diagnostics.errors import CompileError, ResdslError, RunError, UnavailableError
 from resdsl.diagnostics.source import Position, Source, Span
 
 __all__ = [
@@ -23,7 +23,10 @@ __all__ = [
     "Fix",
     "Label",
     "Position",
+    "ResdslError",
+    "RunError",
     "Severity",
     "Source",
     "Span",
+    "UnavailableError",
 ]

@@ -11,10 +11,15 @@ from resdsl.diagnostics.diagnostic import Code
 CODES: dict[str, Code] = {}
 
 
-def _code(identifier: str, title: str) -> Code:
+# What a code says of a command that ends with it. A script can tell a wrong specification from a wrong path.
+_USAGE = 2
+_MACHINE = 3
+
+
+def _code(identifier: str, title: str, exit_status: int = 1) -> Code:
     if identifier in CODES:
         raise ValueError(f"{identifier} is defined twice")
-    code = Code(identifier, title)
+    code = Code(identifier, title, exit_status)
     CODES[identifier] = code
     return code
 
@@ -100,25 +105,25 @@ CLASS_COUNT = _code("E0713", "a checkpoint for another number of classes")
 TENSOR_NAMES = _code("E0714", "tensors of other names in the checkpoint")
 BAD_RENAME = _code("E0715", "a rename that does not fit the checkpoint")
 NO_WEIGHTS_TO_SAVE = _code("E0716", "a model without weights to save")
-WEIGHTS_ADDRESS = _code("E0717", "an address of weights that cannot be used")
+WEIGHTS_ADDRESS = _code("E0717", "an address of weights that cannot be used", _USAGE)
 PRECISION = _code("E0718", "a weight that the precision cannot hold")
 BUDGET = _code("E0720", "a network over its budget")
 INCOMPATIBLE_WEIGHTS = _code("E0721", "a network that old weights do not fit")
 
-# E08 files and environment: E0801 to E0849 files, E0850 to E0899 the machine and what is installed
-FILE_NOT_FOUND = _code("E0801", "a file does not exist")
-NOT_A_FILE = _code("E0802", "a folder where a file is needed")
-UNREADABLE_FILE = _code("E0803", "a file cannot be read")
+# E08 files, models and the machine
+FILE_NOT_FOUND = _code("E0801", "a file does not exist", _USAGE)
+NOT_A_FILE = _code("E0802", "a folder where a file is needed", _USAGE)
+UNREADABLE_FILE = _code("E0803", "a file cannot be read", _USAGE)
 NOT_TEXT = _code("E0804", "not a text in UTF-8")
 EMPTY_FILE = _code("E0805", "an empty file")
-UNWRITABLE = _code("E0806", "a result cannot be written")
-OUTPUT_FOLDER = _code("E0810", "the folder of a result does not exist")
-OUTPUT_DENIED = _code("E0811", "no permission to write a result")
-DISK_FULL = _code("E0812", "the disk is full")
-MODEL_TOO_LARGE = _code("E0813", "a model too large for one ONNX file")
-SIDE_FILE = _code("E0814", "a model with a side file cannot be written to a stream")
-NOT_RESUMABLE = _code("E0815", "a run that cannot go on with what another one left")
-ROW_FORMAT = _code("E0816", "a format that the rows of images cannot have")
+UNWRITABLE = _code("E0806", "a result cannot be written", _USAGE)
+OUTPUT_FOLDER = _code("E0810", "the folder of a result does not exist", _USAGE)
+OUTPUT_DENIED = _code("E0811", "no permission to write a result", _USAGE)
+DISK_FULL = _code("E0812", "the disk is full", _USAGE)
+MODEL_TOO_LARGE = _code("E0813", "a model too large for one ONNX file", _USAGE)
+SIDE_FILE = _code("E0814", "a model with a side file cannot be written to a stream", _USAGE)
+NOT_RESUMABLE = _code("E0815", "a run that cannot go on with what another one left", _USAGE)
+ROW_FORMAT = _code("E0816", "a format that the rows of images cannot have", _USAGE)
 IMAGE_UNREADABLE = _code("E0820", "an image cannot be read")
 IMAGE_TOO_LARGE = _code("E0821", "an image with more pixels than the limit")
 IMAGE_RANGE = _code("E0822", "an image whose pixels have no agreed white")
@@ -130,7 +135,7 @@ PREPROCESS_SIZE = _code("E0834", "preprocessing that gives another size than the
 RUN_FAILED = _code("E0835", "a model that fails on an image")
 TESTING = _code("E0836", "a way of testing that the model does not allow")
 NO_SUCH_OUTPUT = _code("E0839", "an output that the model does not have")
-DOWNLOAD_FAILED = _code("E0840", "a file that cannot be fetched")
+DOWNLOAD_FAILED = _code("E0840", "a file that cannot be fetched", _USAGE)
 DOWNLOAD_ALTERED = _code("E0841", "a file that is not what was published")
 NO_INPUT_MADE_UP = _code("E0837", "a model for which no input can be made up")
 NOT_COMPARABLE = _code("E0838", "two models that cannot be compared")
@@ -139,11 +144,11 @@ CALIBRATION = _code("E0844", "a model that cannot be calibrated")
 UNKNOWN_LAYER = _code("E0845", "a pattern that fits no layer")
 NO_PICTURE = _code("E0846", "a picture that cannot be drawn")
 TRUTH = _code("E0847", "images whose true classes cannot be told")
-DEVICE_NAME = _code("E0860", "a device that is not known")
-DEVICE_UNUSABLE = _code("E0861", "a device that cannot be used here")
-NO_ONNX_RUNTIME = _code("E0862", "ONNX Runtime cannot be loaded")
-OTHER_MACHINE = _code("E0864", "a model that was made for another machine")
-EXTRA_NEEDED = _code("E0863", "a part of resdsl that is not installed")
+DEVICE_NAME = _code("E0860", "a device that is not known", _USAGE)
+DEVICE_UNUSABLE = _code("E0861", "a device that cannot be used here", _MACHINE)
+NO_ONNX_RUNTIME = _code("E0862", "ONNX Runtime cannot be loaded", _MACHINE)
+OTHER_MACHINE = _code("E0864", "a model that was made for another machine", _MACHINE)
+EXTRA_NEEDED = _code("E0863", "a part of resdsl that is not installed", _MACHINE)
 
 # E09 limits
 LIMIT = _code("E0901", "the specification is larger than the limit")

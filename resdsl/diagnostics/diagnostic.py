@@ -20,6 +20,8 @@ class Code:
 
     id: str
     title: str
+    exit_status: int = 1
+    """Of a command that ends with it: 1 the input is wrong, 2 usage or files, 3 the machine or its software."""
 
     @property
     def severity(self) -> Severity:
@@ -127,13 +129,7 @@ class Diagnostics:
     def warnings(self) -> list[Diagnostic]:
         return [found for found in self if found.severity is Severity.WARNING]
 
-
-class CompileError(Exception):
-    """Raised by the Python API where a caller asked for a result that mistakes rule out; carries all of them."""
-
-    def __init__(self, diagnostics: Diagnostics) -> None:
-        self.diagnostics = diagnostics
-        errors = diagnostics.errors
-        first = f"{errors[0].primary.span}: " if errors and errors[0].primary else ""
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        super().__init__(f"{first}{errors[0].message}{more}" if errors else "no errors")
+    @property
+    def exit_status(self) -> int:
+        """The exit status these call for: 0 without errors; an unusable machine (3) outranks wrong input (1)."""
+        return max((found.code.exit_status for found in self.errors), default=0)

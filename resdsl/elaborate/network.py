@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from resdsl.collection import collection_paused
 from resdsl.diagnostics import Diagnostics, Label, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate import claims
@@ -20,6 +19,7 @@ from resdsl.elaborate.program import Defined, Program
 from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge
 from resdsl.elaborate.templates import Templates
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.gc_pause import collection_paused
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.types import DType, TensorType

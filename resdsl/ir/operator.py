@@ -129,23 +129,23 @@ class Lowering:
     def number(self, value: float) -> Ref:
         """A constant scalar of the first input's element type."""
         # Numpy is loaded here and not above: checking and formatting a specification start without it.
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         if self.types[0].dtype is DType.BF16:
-            from ml_dtypes import bfloat16  # noqa: PLC0415
+            from ml_dtypes import bfloat16
 
             return self.constant(np.array(value, dtype=bfloat16))
         return self.constant(np.array(value, dtype=np.float16 if self.types[0].dtype is DType.F16 else np.float32))
 
     def integers(self, values: Sequence[int]) -> Ref:
         """A constant vector of 64-bit integers, as ONNX takes shapes, pads and indices."""
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         return self.constant(np.array(values, dtype=np.int64))
 
     def floats(self, values: Sequence[float]) -> Ref:
         """A constant vector of 32-bit floats, as ONNX takes scales, whatever the element type."""
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         return self.constant(np.array(values, dtype=np.float32))
 

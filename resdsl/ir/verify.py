@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resdsl.collection import collection_paused
+from resdsl.gc_pause import collection_paused
 from resdsl.ir.application import Application
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal

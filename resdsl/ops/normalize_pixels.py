@@ -43,6 +43,6 @@ class NormalizePixels(Operator):
 
 
 def _by_channel(to: Lowering, values: tuple[float, ...]) -> Ref:
-    import numpy as np  # noqa: PLC0415  operators are listed without it
+    import numpy as np  # operators are listed without it
 
     return to.constant(np.array(values, np.float32).reshape(-1, 1, 1))

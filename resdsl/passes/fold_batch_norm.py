@@ -69,7 +69,7 @@ class _Norm:
 
 
 def _norm(statistics: Sequence[np.ndarray], eps: float, affine: bool) -> _Norm:
-    import numpy as np  # noqa: PLC0415  passes are listed and printed without it
+    import numpy as np  # passes are listed and printed without it
 
     *learned, mean, variance = (array.astype(np.float64) for array in statistics)
     gamma, beta = learned if affine else (np.ones_like(mean), np.zeros_like(mean))
@@ -86,7 +86,7 @@ class FoldedWeight(DerivedFunction):
     rowwise = True
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         weight, *statistics = arrays
         scale = _norm(statistics, self.eps, self.affine).scale

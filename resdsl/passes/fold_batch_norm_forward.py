@@ -61,7 +61,7 @@ class NormOfChannels:
     affine: bool
 
     def __call__(self, *statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        import numpy as np  # noqa: PLC0415  passes are listed and printed without it
+        import numpy as np  # passes are listed and printed without it
 
         *learned, mean, variance = (array.astype(np.float64) for array in statistics)
         scale = 1 / np.sqrt(variance + self.eps)

@@ -76,7 +76,7 @@ class PixelsOfChannels:
     std: tuple[float, ...]
 
     def __call__(self) -> tuple[np.ndarray, np.ndarray]:
-        import numpy as np  # noqa: PLC0415  passes are listed and printed without it
+        import numpy as np  # passes are listed and printed without it
 
         std = np.array(self.std, np.float64)
         return 1 / (self.divisor * std), -np.array(self.mean, np.float64) / std

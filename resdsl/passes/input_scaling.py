@@ -61,7 +61,7 @@ class ShiftedBias(DerivedFunction):
 
 def _for_each(values: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
     """``values``, one for each input channel, in the shape ``[out, in / groups, 1, ..]`` of a kernel."""
-    import numpy as np  # noqa: PLC0415  passes are listed and printed without it
+    import numpy as np  # passes are listed and printed without it
 
     rows = np.repeat(values.reshape(groups, -1), weight.shape[0] // groups, axis=0)
     return rows.reshape(*rows.shape, *(1,) * (weight.ndim - 2))

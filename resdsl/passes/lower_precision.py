@@ -120,11 +120,11 @@ class Rounded(DerivedFunction):
         return str(self.dtype)
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
-        import numpy as np  # noqa: PLC0415  passes are listed and printed without it
+        import numpy as np  # passes are listed and printed without it
 
         (array,) = arrays
         if self.dtype is DType.BF16:
-            from ml_dtypes import bfloat16  # noqa: PLC0415  (comes with onnx; NumPy has no such type)
+            from ml_dtypes import bfloat16  # (comes with onnx; NumPy has no such type)
 
             rounded: np.ndarray = array.astype(bfloat16)
             return rounded
@@ -154,7 +154,7 @@ class StandardScale(FoldedWeight):
     name = "lower_precision.scale"
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         ones = np.full(arrays[-1].shape, np.sqrt(1 + self.eps))
         return super().__call__(ones, *arrays)
@@ -169,6 +169,6 @@ class Constant(DerivedFunction):
     name = "lower_precision.constant"
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         return np.full(self.shape, self.value, np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from resdsl.collection import collection_paused
+from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
 

@@ -21,7 +21,7 @@ _LONGEST_PAGE = 14_400.0
 
 def render_pdf(scene: Scene) -> bytes:
     """A PDF of one page of the scene's size, in points, as far as a page may be that long; the same bytes each time."""
-    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415  an extra
+    from reportlab.pdfgen.canvas import Canvas  # an extra
 
     _load_font()
     target = io.BytesIO()
@@ -38,7 +38,7 @@ def render_pdf(scene: Scene) -> bytes:
 
 def render_png(scene: Scene, *, scale: float = 2.0) -> bytes:
     """A PNG of ``scale`` pixels a point."""
-    from pypdfium2 import PdfDocument  # noqa: PLC0415  an extra
+    from pypdfium2 import PdfDocument  # an extra
 
     with PdfDocument(render_pdf(scene)) as document:
         page = document[0]
@@ -51,8 +51,8 @@ def render_png(scene: Scene, *, scale: float = 2.0) -> bytes:
 
 @cache
 def _load_font() -> None:
-    from reportlab.pdfbase.pdfmetrics import registerFont  # noqa: PLC0415  an extra
-    from reportlab.pdfbase.ttfonts import TTFont  # noqa: PLC0415
+    from reportlab.pdfbase.pdfmetrics import registerFont  # an extra
+    from reportlab.pdfbase.ttfonts import TTFont
 
     with files("fontpkg_arimo").joinpath("files", "Arimo[wght].ttf").open("rb") as file:
         registerFont(TTFont(_FACE, io.BytesIO(file.read())))

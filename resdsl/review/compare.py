@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from resdsl.analysis.cost import total
-from resdsl.collection import collection_paused
+from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.print import describe_value

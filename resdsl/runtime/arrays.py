@@ -12,9 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.files import require_file
 from resdsl.runtime.images import check_pixels
-from resdsl.runtime.problem import RunProblem
 
 Array = npt.NDArray[Any]
 Named = tuple[str, Callable[[int], Image.Image | Array]]
@@ -30,7 +30,7 @@ def arrays_in(path: Path) -> Iterator[Named]:
 
     Images are ``uint8``, ``[N, H, W, C]`` or ``[H, W, C]`` with 3 channels of RGB or 1 of grey. What is preprocessed
     already is in floating point, ``[N, C, H, W]`` or ``[C, H, W]``. The file is mapped, not read: of many, only those
-    in work take memory. Raises ``RunProblem`` for another file; objects (pickles) in it are not loaded.
+    in work take memory. Raises ``RunError`` for another file; objects (pickles) in it are not loaded.
     """
     require_file(path, "an array")
     try:
@@ -39,7 +39,7 @@ def arrays_in(path: Path) -> Iterator[Named]:
     except Exception as error:
         # NumPy raises whatever a broken header leads it to.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.IMAGE_UNREADABLE,
             f"`{path}` cannot be read as an array: {reason[:1].lower()}{reason[1:]}",
             helps=("write one array with `numpy.save(path, array)`",),
@@ -79,7 +79,7 @@ def _require_form(dtype: np.dtype[Any], shape: tuple[int, ...], name: str) -> No
     if dtype == np.uint8 and len(shape) == 3 and shape[0] in (1, 3):
         helps = ("put the channels last: `array.transpose(0, 2, 3, 1)`", *_WAYS_OUT)
     sizes = ", ".join(map(str, shape))
-    raise RunProblem.of(
+    raise RunError.of(
         catalogue.IMAGE_UNREADABLE,
         f"`{name}` holds {dtype} of the shape [{sizes}], which is neither an image nor what a model takes",
         helps=helps,

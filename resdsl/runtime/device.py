@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
-from resdsl.runtime.problem import RunProblem
 
 KINDS = ("auto", "cpu", "cuda", "tensorrt")
 
@@ -65,14 +65,14 @@ class DeviceOptions:
 
 
 def parse_device(text: str) -> Device:
-    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``tensorrt``, ``tensorrt:1``. Raises ``RunProblem`` for another text."""
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``tensorrt``, ``tensorrt:1``. Raises ``RunError`` for another text."""
     match = _NAME.fullmatch(text.strip().lower())
     kind = match[1] if match else ""
     if match and kind in KINDS and (match[2] is None or kind not in ("auto", "cpu")):
         return Device(kind, int(match[2] or 0))
     word = re.split(r"[^a-z]", text.strip().lower())[0]
     near = _OTHER_WORDS.get(word) or (word if word in KINDS else closest(word, KINDS))
-    raise RunProblem.of(
+    raise RunError.of(
         catalogue.DEVICE_NAME,
         f"unknown device `{text}`",
         helps=(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
-from resdsl.runtime.problem import RunProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +21,20 @@ class ModelFile:
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raise ``RunProblem`` unless ``path`` can be opened as a file that holds something. ``what``: ``an image``."""
+    """Raise ``RunError`` unless ``path`` can be opened as a file that holds something. ``what``: ``an image``."""
     try:
         if path.is_dir():
-            raise RunProblem.of(
-                catalogue.NOT_A_FILE, f"`{path}` is a folder, not {what}", helps=(f"name {what} in it",)
-            )
+            raise RunError.of(catalogue.NOT_A_FILE, f"`{path}` is a folder, not {what}", helps=(f"name {what} in it",))
         # Not a pipe or a device: opening those takes something from whoever reads them next.
         if stat.S_ISREG(path.stat().st_mode) and not _first_byte(path):
-            raise RunProblem.of(
+            raise RunError.of(
                 catalogue.EMPTY_FILE, f"`{path}` is empty", helps=("make it again: whatever wrote it was cut off",)
             )
     except FileNotFoundError:
-        raise RunProblem.of(catalogue.FILE_NOT_FOUND, f"`{path}` does not exist", helps=_ways_to(path)) from None
+        raise RunError.of(catalogue.FILE_NOT_FOUND, f"`{path}` does not exist", helps=_ways_to(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.UNREADABLE_FILE,
             f"`{path}` cannot be read: {reason.lower()}",
             helps=("check its permissions and its name",),

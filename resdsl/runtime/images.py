@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.files import require_file
-from resdsl.runtime.problem import RunProblem
 
 MAX_PIXELS = 178_956_970
 """The default limit: 0.5 GiB of RGB, beyond which Pillow too speaks of a decompression bomb."""
@@ -55,7 +55,7 @@ def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image
     The camera's rotation (EXIF) is applied. Grey, palette and CMYK are converted as Pillow does. What is transparent
     is seen on white: the colours that a file hides under transparency are arbitrary (an opaque image is what
     ``convert("RGB")`` gives). 16-bit grey keeps its high byte, as Pillow does with 16-bit colour. Of several frames
-    or pages, the first. Raises ``RunProblem`` for what cannot be read or has more than ``max_pixels`` pixels.
+    or pages, the first. Raises ``RunError`` for what cannot be read or has more than ``max_pixels`` pixels.
     """
     path = Path(path)
     require_file(path, "an image")
@@ -74,10 +74,10 @@ def decode_image(data: bytes | BinaryIO, name: str, *, max_pixels: int = MAX_PIX
             # An icon holds other images, which may be larger than it tells. Pillow's own limit holds for those.
             check_pixels(image.size, f"`{name}`", max_pixels)
             return _to_rgb(_upright(image), name)
-    except RunProblem:
+    except RunError:
         raise
     except UnidentifiedImageError:
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.IMAGE_UNREADABLE, f"`{name}` is not an image in a known format", helps=_ways_out(stream)
         ) from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -85,7 +85,7 @@ def decode_image(data: bytes | BinaryIO, name: str, *, max_pixels: int = MAX_PIX
     except Exception as error:
         # Pillow's decoders raise whatever a broken file leads them to: OSError, SyntaxError, ValueError, struct.error.
         reason = str(error) or type(error).__name__
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.IMAGE_UNREADABLE,
             f"`{name}` is damaged: {reason[:1].lower()}{reason[1:]}",
             helps=("fetch it again, or open it in an image program and save it anew",),
@@ -104,14 +104,14 @@ def suffixes() -> tuple[str, ...]:
 
 
 def check_pixels(size: tuple[int, int], what: str, max_pixels: int) -> None:
-    """Raise ``RunProblem`` if ``what``, of ``size`` (width, height), has more than ``max_pixels`` pixels."""
+    """Raise ``RunError`` if ``what``, of ``size`` (width, height), has more than ``max_pixels`` pixels."""
     width, height = size
     if width * height > max_pixels:
         raise _too_large(f"{what} has {width} x {height} pixels", max_pixels)
 
 
-def _too_large(fact: str, max_pixels: int) -> RunProblem:
-    return RunProblem.of(
+def _too_large(fact: str, max_pixels: int) -> RunError:
+    return RunError.of(
         catalogue.IMAGE_TOO_LARGE,
         f"{fact}, and the limit is {max_pixels:_} pixels",
         helps=("scale it down, or raise the limit with `--max-pixels`",),
@@ -173,7 +173,7 @@ def _high_bytes(image: Image.Image, name: str) -> Image.Image:
     pixels = np.asarray(image)
     if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
         kind = "floating-point" if image.mode == "F" else "32-bit"
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.IMAGE_RANGE,
             f"`{name}` has {kind} pixels, and nothing says which value is white",
             helps=("save it with 8 or 16 bits a channel",),

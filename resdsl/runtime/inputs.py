@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import output_size
-from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.session import Port, Session
 
 Array = npt.NDArray[Any]
@@ -34,7 +34,7 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
 
     Floats are normally distributed, as images are after normalisation; whole numbers are from 0 to 127, bytes to 255.
     The first size of an input is ``batch`` where it is open; open heights and widths are ``size``, or what the model's
-    preprocessing makes, or 224. Raises ``RunProblem`` where the model has another batch size or ``size``, or an input
+    preprocessing makes, or 224. Raises ``RunError`` where the model has another batch size or ``size``, or an input
     cannot be made.
     """
     taken = size
@@ -45,7 +45,7 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
     shapes = [(port, _shape(session.name, port, batch, taken)) for port in session.inputs]
     for port, shape in shapes:
         if size is not None and _size(shape) not in (None, size):
-            raise RunProblem.of(
+            raise RunError.of(
                 catalogue.NO_INPUT_MADE_UP,
                 f"`{session.name}` takes {port.sizes}, and the images would be {size[0]} x {size[1]}",
                 helps=("leave the size out, or compile the model with its size left open: `--input 'N,3,H,W'`",),
@@ -55,7 +55,7 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
 
 def _shape(model: str, port: Port, batch: int, size: tuple[int, int]) -> tuple[int, ...]:
     if port.shape and isinstance(port.shape[0], int) and port.shape[0] != batch:
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.NO_INPUT_MADE_UP,
             f"`{model}` takes batches of {port.shape[0]}, and this would be one of {batch}",
             helps=(f"take `--batch {port.shape[0]}`, or compile it with an open batch size: `--input 'N,3,224,224'`",),
@@ -96,8 +96,8 @@ def _random(model: str, port: Port, shape: tuple[int, ...], random: np.random.Ge
     raise _unmade(model, port, f"it holds {port.dtype}")
 
 
-def _unmade(model: str, port: Port, why: str) -> RunProblem:
-    return RunProblem.of(
+def _unmade(model: str, port: Port, why: str) -> RunError:
+    return RunError.of(
         catalogue.NO_INPUT_MADE_UP,
         f"no input can be made up for `{port.name}` of `{model}`: {why}",
         helps=("models of images [N, C, H, W] can be measured",),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Preprocess
 from resdsl.runtime.preprocess import refusal
-from resdsl.runtime.problem import RunProblem
 
 _LONGEST_ENTRY = 64 * 2**20
 _LONGEST_LABEL = 1000
@@ -29,7 +29,7 @@ def read_metadata(entries: Mapping[str, str], name: str, *, channels: int = 3) -
     """The ``resdsl.*`` entries of a model's metadata, checked; ``name`` is what messages call the model.
 
     ``resdsl.name`` is the model's name, ``resdsl.preprocess`` what ``Preprocess.to_data`` makes and
-    ``resdsl.labels`` a list of names, both in JSON. Raises ``RunProblem`` for an entry of another form.
+    ``resdsl.labels`` a list of names, both in JSON. Raises ``RunError`` for an entry of another form.
     """
     return Metadata(
         entries.get("resdsl.name"),
@@ -75,8 +75,8 @@ def _json(text: str, key: str, name: str) -> Any:
         raise _problem(key, name, reason) from None
 
 
-def _problem(key: str, name: str, reason: str) -> RunProblem:
-    return RunProblem.of(
+def _problem(key: str, name: str, reason: str) -> RunError:
+    return RunError.of(
         catalogue.METADATA,
         f"the metadata `{key}` of `{name}` cannot be understood: {reason}",
         helps=("compile the model again: resdsl did not write this entry",),

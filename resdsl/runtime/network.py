@@ -11,12 +11,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir.preprocess import Crop, Preprocess
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import at_scale, output_size, prepare, prepare_ten, refusal
-from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.session import Port, Session
 from resdsl.runtime.sources import Item
 
@@ -66,7 +66,7 @@ class Network:
     ) -> Network:
         """The model of ``session``; ``output`` names what to take as features in place of the classes.
 
-        ``preprocess`` and ``labels`` stand in for what its metadata says. Raises ``RunProblem`` where it takes no
+        ``preprocess`` and ``labels`` stand in for what its metadata says. Raises ``RunError`` where it takes no
         images, has no such output, or says of itself what cannot be.
         """
         port = _image_input(session)
@@ -75,7 +75,7 @@ class Network:
         labels = labels if labels is not None else metadata.labels or ()
         classes = answer.shape[-1]
         if output is None and labels and isinstance(classes, int) and len(labels) != classes:
-            raise RunProblem.of(
+            raise RunError.of(
                 catalogue.METADATA,
                 f"`{session.name}` has {classes} classes and {len(labels)} names for them",
                 helps=("say the right `labels` in its specification and compile it again",),
@@ -88,7 +88,7 @@ class Network:
         return cls(session, port, answer, preprocess, labels, output is not None, max_pixels)
 
     def with_views(self, crops: int, scales: tuple[int, ...]) -> Network:
-        """The same, averaging over views of the image; raises ``RunProblem`` where the model does not allow that."""
+        """The same, averaging over views of the image; raises ``RunError`` where the model does not allow that."""
         if crops == 1 and not scales:
             return self
         if crops not in (1, 10):
@@ -135,7 +135,7 @@ class Network:
                 raise _untestable(f"the image cannot be tested at the scale {scale!r}: {why_not}", "take other scales")
 
     def require_preprocess(self) -> None:
-        """Raise ``RunProblem`` unless it is known how an image becomes the input."""
+        """Raise ``RunError`` unless it is known how an image becomes the input."""
         if self.preprocess is None and not self.raw:
             raise _no_preprocess(self.session, self.input)
 
@@ -156,7 +156,7 @@ class Network:
     def read(self, item: Item) -> list[Array]:
         """The views of one image as the model takes them, each without the dimension of the batch.
 
-        May run in any thread. Raises ``RunProblem`` for an image that cannot be read or does not fit.
+        May run in any thread. Raises ``RunError`` for an image that cannot be read or does not fit.
         """
         found = item.load(self.max_pixels)
         arrays = [self._prepared_already(found, item.name)] if isinstance(found, np.ndarray) else self._prepared(found)
@@ -182,14 +182,14 @@ class Network:
     def _prepared_already(self, values: Array, name: str) -> Array:
         if self.views > 1 or self.raw:
             why = "takes images as they are" if self.raw else "is to see several views of each image"
-            raise RunProblem.of(
+            raise RunError.of(
                 catalogue.TESTING,
                 f"`{name}` is preprocessed already, and `{self.session.name}` {why}",
                 helps=("give it images: files, or uint8 arrays [N, H, W, 3]",),
             )
         if values.shape[0] != channels(self.input):
             sizes = ", ".join(map(str, values.shape))
-            raise RunProblem.of(
+            raise RunError.of(
                 catalogue.PREPROCESS_SIZE,
                 f"`{name}` is [{sizes}], and `{self.session.name}` takes {_shape(self.input)}",
                 helps=("put the channels first: `array.transpose(0, 3, 1, 2)`",) if values.shape[-1] <= 3 else (),
@@ -264,7 +264,7 @@ def _named_output(session: Session, name: str) -> Port:
     found = next((port for port in session.outputs if port.name == name), None)
     if found is None:
         near = closest(name, [port.name for port in session.outputs])
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.NO_SUCH_OUTPUT,
             f"`{session.name}` has no output `{name}`",
             helps=(
@@ -275,7 +275,7 @@ def _named_output(session: Session, name: str) -> Port:
             ),
         )
     if len(found.shape) < 2 or found.dtype not in _OUTPUT_DTYPES:
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.NO_SUCH_OUTPUT,
             f"the output `{name}` of `{session.name}` is {_shape(found)} of {found.dtype}, not values for each image",
             helps=("features are floating-point numbers of the shape [N, ..]",),
@@ -287,17 +287,17 @@ def _told(ports: Sequence[Port]) -> str:
     return ", ".join(f"`{port.name}` {_shape(port)}" for port in ports)
 
 
-def _not_a_classifier(session: Session, fact: str) -> RunProblem:
-    return RunProblem.of(
+def _not_a_classifier(session: Session, fact: str) -> RunError:
+    return RunError.of(
         catalogue.NOT_A_CLASSIFIER,
         f"`{session.name}` does not make classes of an image: {fact}",
         helps=("one input [N, 3, H, W] of f32 and an output [N, classes] are needed",),
     )
 
 
-def _no_preprocess(session: Session, port: Port) -> RunProblem:
+def _no_preprocess(session: Session, port: Port) -> RunError:
     size = port.shape[2] if isinstance(port.shape[2], int) else 224
-    return RunProblem.of(
+    return RunError.of(
         catalogue.NO_PREPROCESS,
         f"`{session.name}` does not say how an image becomes its input",
         notes=("another resize or normalisation than in training gives wrong classes, so none is guessed",),
@@ -309,13 +309,13 @@ def _no_preprocess(session: Session, port: Port) -> RunProblem:
     )
 
 
-def _untestable(fact: str, *helps: str) -> RunProblem:
-    return RunProblem.of(catalogue.TESTING, fact, helps=helps)
+def _untestable(fact: str, *helps: str) -> RunError:
+    return RunError.of(catalogue.TESTING, fact, helps=helps)
 
 
-def _misfit(name: str, port: Port, size: tuple[int, int]) -> RunProblem:
+def _misfit(name: str, port: Port, size: tuple[int, int]) -> RunError:
     wanted = next((size for size in port.shape[2:] if isinstance(size, int)), 224)
-    return RunProblem.of(
+    return RunError.of(
         catalogue.PREPROCESS_SIZE,
         f"preprocessing gives images of {size[0]} x {size[1]}, and `{name}` takes {_shape(port)}",
         helps=(f"let `preprocess` end with `crop({wanted})`, or leave the size of the input open: `[N, 3, H, W]`",),

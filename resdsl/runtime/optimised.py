@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import UnavailableError
 from resdsl.runtime.device import Device
-from resdsl.runtime.problem import EnvironmentProblem
 from resdsl.runtime.processor import processor
 from resdsl.runtime.providers import onnx_runtime
 from resdsl.runtime.quiet import capture, in_plain_words
@@ -44,7 +44,7 @@ def write_optimised(model: Path, target: Path, data: str) -> None:
 
     Its weights go to the file called ``data`` beside ``target``, which is mapped into memory when the model is loaded
     rather than read; there is no such file where all weights are small. The metadata stays, and must say
-    ``this_machine()`` under ``KEY`` already. Raises ``EnvironmentProblem`` where ONNX Runtime cannot do it.
+    ``this_machine()`` under ``KEY`` already. Raises ``UnavailableError`` where ONNX Runtime cannot do it.
     """
     onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
@@ -63,7 +63,7 @@ def write_optimised(model: Path, target: Path, data: str) -> None:
         else:
             failure = None
     if failure is not None:
-        raise EnvironmentProblem(
+        raise UnavailableError(
             Diagnostic(
                 catalogue.MODEL_UNREADABLE,
                 f"ONNX Runtime {onnxruntime.__version__} cannot optimise the model for this machine: {failure}",
@@ -88,12 +88,12 @@ def made_for(model: Path | bytes) -> Mapping[str, str] | None:
 
 
 def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> None:
-    """Raise ``EnvironmentProblem`` unless a model was made for a machine like this and for the ``device`` asked for.
+    """Raise ``UnavailableError`` unless a model was made for a machine like this and for the ``device`` asked for.
 
     ``made`` is what ``made_for`` gave, ``name`` what messages call the model.
     """
     if device.kind not in ("auto", "cpu"):
-        raise EnvironmentProblem(
+        raise UnavailableError(
             Diagnostic(
                 catalogue.OTHER_MACHINE,
                 f"`{name}` was made for the processor by `--for-runtime`, and `{device}` was asked for",
@@ -111,7 +111,7 @@ def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> 
         if made.get(key) != here[key]
     ]
     if differences:
-        raise EnvironmentProblem(
+        raise UnavailableError(
             Diagnostic(
                 catalogue.OTHER_MACHINE,
                 f"`{name}` was made for another machine by `--for-runtime`",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.ir.preprocess import Preprocess
 from resdsl.runtime.ahead import in_threads
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.network import Array, Network
-from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 from resdsl.runtime.processor import processor
 from resdsl.runtime.rows import Failure, Features, Prediction, Ranked, Row
 from resdsl.runtime.session import Session
@@ -62,9 +62,9 @@ def predict(
     short side has each of these lengths in turn, as He et al. 2015, arXiv:1512.03385, sec. 3.4, test a network in its
     fully convolutional form: its input leaves height and width open.
 
-    Raises ``RunProblem``, before the first image is read, where no image could be run: a model that takes no image
+    Raises ``RunError``, before the first image is read, where no image could be run: a model that takes no image
     or makes no classes, or does not say how an image becomes its input, or says so in metadata that cannot be
-    understood, or that cannot be tested in the way asked for. Raises ``EnvironmentProblem`` where the device fails or
+    understood, or that cannot be tested in the way asked for. Raises ``UnavailableError`` where the device fails or
     its memory is too small.
     """
     network = Network.of(session, output=output, preprocess=preprocess, labels=labels, max_pixels=max_pixels)
@@ -106,7 +106,7 @@ def _reading(network: Network) -> Callable[[Item], _Read]:
     def read(item: Item) -> _Read:
         try:
             return _Read(item, network.read(item))
-        except RunProblem as problem:
+        except RunError as problem:
             return _Read(item, Failure(item.name, problem.diagnostic))
 
     return read
@@ -115,15 +115,15 @@ def _reading(network: Network) -> Callable[[Item], _Read]:
 def _answered(network: Network, read: Sequence[_Read], size: int) -> Iterator[tuple[Item, Array | Failure, float]]:
     """The results of one batch, with the failures that came between its images in their places."""
     ready = [one.found for one in read if not isinstance(one.found, Failure)]
-    problem: RunProblem | None = None
+    problem: RunError | None = None
     values: Iterator[Array] = iter(())
     start = time.perf_counter()
     if ready:
         try:
             values = iter(network.answers(ready, size))
-        except EnvironmentProblem:
+        except UnavailableError:
             raise  # the next batch would meet it too
-        except RunProblem as found:
+        except RunError as found:
             problem = found
     seconds = (time.perf_counter() - start) / max(len(ready), 1)
     for one in read:

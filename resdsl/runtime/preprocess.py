@@ -12,9 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from resdsl.diagnostics import catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.runtime.images import MAX_PIXELS, check_pixels
-from resdsl.runtime.problem import RunProblem
 
 _INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
@@ -33,7 +33,7 @@ def prepare(
     Resize, crop, ``/ 255`` and normalisation are those of torchvision's ``Resize``, ``CenterCrop``, ``ToTensor`` and
     ``Normalize`` on a Pillow image, and of timm's evaluation transforms. With ``order = bgr`` the channels are
     turned around first: ``mean`` and ``std`` stand in the order that the network sees. Without a ``normalize`` step
-    white is 1. Raises ``RunProblem`` for steps that cannot be done and for images that a step makes too large.
+    white is 1. Raises ``RunError`` for steps that cannot be done and for images that a step makes too large.
     """
     _require(preprocess, channels)
     return _finished(_in_mode(image, channels), preprocess.steps, max_pixels)
@@ -51,7 +51,7 @@ def prepare_ten(
     steps = preprocess.steps
     last = max((index for index, step in enumerate(steps) if isinstance(step, Crop)), default=None)
     if last is None:
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.TESTING,
             "ten crops cannot be taken: the model's `preprocess` has no `crop` step to say how large they are",
             helps=("write `crop(224)` in the `preprocess` of its specification and compile it again",),
@@ -102,7 +102,7 @@ def refusal(preprocess: Preprocess, channels: int = 3) -> str | None:
 def _require(preprocess: Preprocess, channels: int) -> None:
     why_not = refusal(preprocess, channels)
     if why_not:
-        raise RunProblem.of(
+        raise RunError.of(
             catalogue.PREPROCESS,
             f"the image cannot be prepared: {why_not}",
             helps=("change the `preprocess` of the model and compile it again",),

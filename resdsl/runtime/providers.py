@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver
-from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 from resdsl.runtime.processor import processor
 from resdsl.runtime.quiet import capture, in_plain_words
 
@@ -28,13 +28,13 @@ _MISSING_LIBRARY = re.compile(r"cannot open shared object file|LoadLibrary faile
 
 
 def onnx_runtime() -> ModuleType:
-    """The package. Raises ``EnvironmentProblem`` where it cannot be imported."""
+    """The package. Raises ``UnavailableError`` where it cannot be imported."""
     try:
         with capture() as printed:
             return importlib.import_module("onnxruntime")
     except Exception as error:
         # A missing package, a library that doesn't load, two of its packages installed over each other.
-        raise EnvironmentProblem(
+        raise UnavailableError(
             Diagnostic(
                 catalogue.NO_ONNX_RUNTIME,
                 f"ONNX Runtime cannot be loaded: {in_plain_words(str(error))}",
@@ -71,7 +71,7 @@ class Opening:
     def native(self, device: Device) -> Any:
         """ONNX Runtime's session on ``device`` and no other.
 
-        Raises ``EnvironmentProblem`` where the device cannot be used: where ONNX Runtime says so, where its session
+        Raises ``UnavailableError`` where the device cannot be used: where ONNX Runtime says so, where its session
         works without it, and where it gives the device none of the model's nodes.
         """
         if not self.has(device):
@@ -118,7 +118,7 @@ class Opening:
             options.profile_file_prefix = os.fspath(self.profile)
         return options
 
-    def _refused(self, device: Device, causes: list[str]) -> EnvironmentProblem:
+    def _refused(self, device: Device, causes: list[str]) -> UnavailableError:
         driver = nvidia_driver()
         notes = [f"ONNX Runtime says: {cause}" for cause in causes]
         helps = []
@@ -133,7 +133,7 @@ class Opening:
         elif any(_MISSING_LIBRARY.search(cause) for cause in causes):
             helps += libraries_for(device)
         helps.append("`--device cpu` runs it on the processor")
-        return EnvironmentProblem(
+        return UnavailableError(
             Diagnostic(
                 catalogue.DEVICE_UNUSABLE,
                 f"the device `{device}` cannot be used",
@@ -213,7 +213,7 @@ def _flag(value: bool) -> str:
     return "1" if value else "0"
 
 
-def _unreadable(model: Path | bytes, name: str, reason: str) -> RunProblem:
+def _unreadable(model: Path | bytes, name: str, reason: str) -> RunError:
     reason = re.sub(r"^Load model from .*? failed: ?", "", reason)
     reason = re.sub(r"^Protobuf parsing failed$", "it is not an ONNX file, or only a part of one", reason)
     helps = ["`resdsl compile` writes a model that can be run"]
@@ -225,4 +225,4 @@ def _unreadable(model: Path | bytes, name: str, reason: str) -> RunProblem:
         helps = ["a newer ONNX Runtime may read it: `pip install --upgrade onnxruntime-gpu`"]
     elif re.search(r"external|\.data\b", reason, re.IGNORECASE):
         helps = ["a file with its weights belongs beside it, under the name that it had when it was written"]
-    return RunProblem.of(catalogue.MODEL_UNREADABLE, f"`{name}` cannot be read: {reason}", helps=tuple(helps))
+    return RunError.of(catalogue.MODEL_UNREADABLE, f"`{name}` cannot be read: {reason}", helps=tuple(helps))

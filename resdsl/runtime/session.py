@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.binding import Binding
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver, parse_device
 from resdsl.runtime.files import require_file
 from resdsl.runtime.optimised import made_for, require_this_machine
-from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 from resdsl.runtime.providers import ABOUT_THE_DEVICE, Opening, onnx_runtime, placement
 from resdsl.runtime.quiet import in_plain_words
 
@@ -75,7 +75,7 @@ class Session:
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
         """The values of ``outputs`` (all of them, if ``None``) for the inputs ``feeds``, both by name.
 
-        Raises ``RunProblem`` where the model fails on them, ``EnvironmentProblem`` where the device does.
+        Raises ``RunError`` where the model fails on them, ``UnavailableError`` where the device does.
         """
         names = [port.name for port in self.outputs] if outputs is None else list(outputs)
         if self.records:
@@ -125,14 +125,14 @@ class Session:
             # ONNX Runtime's exceptions have no common base but this one.
             raise self._failed(in_plain_words(str(error))) from None
 
-    def _failed(self, reason: str) -> RunProblem:
+    def _failed(self, reason: str) -> RunError:
         code, message = catalogue.RUN_FAILED, f"`{self.name}` failed on {self.device}: {reason}"
         if re.search(r"out of memory|failed to allocate|bad_alloc|Available memory", reason, re.IGNORECASE):
             way_out = "run fewer images at once, or smaller ones"
-            return EnvironmentProblem(Diagnostic(code, message, helps=(way_out,)))
+            return UnavailableError(Diagnostic(code, message, helps=(way_out,)))
         if self.device.kind != "cpu" and ABOUT_THE_DEVICE.search(reason):
-            return EnvironmentProblem(Diagnostic(code, message, helps=("`--device cpu` runs it on the processor",)))
-        return RunProblem.of(code, message, helps=("give it images of the size that its input takes",))
+            return UnavailableError(Diagnostic(code, message, helps=("`--device cpu` runs it on the processor",)))
+        return RunError.of(code, message, helps=("give it images of the size that its input takes",))
 
 
 def open_session(
@@ -153,7 +153,7 @@ def open_session(
     in a file whose name begins so; ``Session.end_profile`` gives it. ``entries`` go to ONNX Runtime's configuration of
     the session as they are.
 
-    Raises ``EnvironmentProblem`` where the device or ONNX Runtime itself cannot be used, ``RunProblem`` for a model
+    Raises ``UnavailableError`` where the device or ONNX Runtime itself cannot be used, ``RunError`` for a model
     that is missing or cannot be read and for a ``device`` that is not known.
     """
     options = DeviceOptions(device) if isinstance(device, str) else device
@@ -183,7 +183,7 @@ def _open_best(opening: Opening) -> Session:
     else:
         try:
             return _session(opening, cuda, f"there is a GPU, {driver.gpus[0]}")
-        except EnvironmentProblem as problem:
+        except UnavailableError as problem:
             facts = (problem.diagnostic.message, *problem.diagnostic.notes)
             reason = f"there is a GPU, {driver.gpus[0]}, but {'; '.join(facts)}"
     return _session(opening, Device("cpu"), reason)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.arrays import arrays_in, image_or_input
 from resdsl.runtime.images import decode_image, load_image, rgb, suffixes
-from resdsl.runtime.problem import RunProblem
 
 STANDARD_INPUT = "-"
 
@@ -34,7 +34,7 @@ Source = str | os.PathLike[str] | Image.Image | npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image that has a name. ``load(max_pixels)`` gives it, in any thread, or raises ``RunProblem``."""
+    """One image that has a name. ``load(max_pixels)`` gives it, in any thread, or raises ``RunError``."""
 
     name: str
     load: Callable[[int], Image.Image | Prepared]
@@ -89,7 +89,7 @@ def _file(name: str) -> Iterator[Item]:
     if name.lower().endswith(".npy"):
         try:
             yield from (Item(*found) for found in arrays_in(Path(name)))
-        except RunProblem as problem:
+        except RunError as problem:
             yield _none(name, problem.diagnostic)
     else:
         yield file_item(name)
@@ -191,6 +191,6 @@ def _or_none(items: Iterator[Item], name: str, why_not: str) -> Iterator[Item]:
 
 def _none(name: str, diagnostic: Diagnostic) -> Item:
     def load(_: int) -> Image.Image:
-        raise RunProblem(diagnostic)
+        raise RunError(diagnostic)
 
     return Item(name, load)

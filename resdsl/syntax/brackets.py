@@ -23,7 +23,7 @@ def balance(tokens: list[Token], source: Source, findings: Findings) -> list[Tok
         return None
     if _is_balanced(tokens):
         return tokens
-    from resdsl.syntax.mistakes.brackets import mend  # noqa: PLC0415  most texts have no mistakes
+    from resdsl.syntax.mistakes.brackets import mend  # most texts have no mistakes
 
     mended: list[Token] = []
     for segment in _definitions(tokens):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from resdsl.collection import collection_paused
 from resdsl.diagnostics import Diagnostics, Source
+from resdsl.gc_pause import collection_paused
 from resdsl.syntax.alignment import align
 from resdsl.syntax.layout import (
     Block,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resdsl.collection import collection_paused
 from resdsl.diagnostics import Diagnostics, Source
+from resdsl.gc_pause import collection_paused
 from resdsl.syntax import tree
 from resdsl.syntax.automaton import Automaton
 from resdsl.syntax.brackets import balance
@@ -187,7 +187,7 @@ class _Run:
 
     def _take_wrong_text(self, token: Token) -> None:
         """Tell of a token that is wrong in itself, and go on with what it was taken for."""
-        from resdsl.syntax.mistakes.characters import wrong_text  # noqa: PLC0415  most texts have no mistakes
+        from resdsl.syntax.mistakes.characters import wrong_text  # most texts have no mistakes
 
         wrong = wrong_text(token, self._source)
         instead = wrong.instead
@@ -210,8 +210,8 @@ class _Run:
 
     def _recover(self) -> bool:
         """Tell of the token that cannot come, and go on behind the mistake. False where that is impossible."""
-        from resdsl.syntax.mistakes.explain import explain  # noqa: PLC0415  most texts have no mistakes
-        from resdsl.syntax.place import Place  # noqa: PLC0415
+        from resdsl.syntax.mistakes.explain import explain  # most texts have no mistakes
+        from resdsl.syntax.place import Place
 
         place = Place(self.tokens, self._position, self._automaton, self._source, self._keywords)
         if self._is_told(place):

@@ -55,7 +55,7 @@ def tables() -> Tables:
     """Read when first asked for. Where they are not those of the grammar beside them, Lark makes them anew."""
     data = json.loads(READY.read_bytes())
     if data["grammar"] != digest(GRAMMAR.read_bytes()):
-        from resdsl.syntax.make_tables import make_tables  # noqa: PLC0415  who edits the grammar waits for Lark
+        from resdsl.syntax.make_tables import make_tables  # who edits the grammar waits for Lark
 
         data = make_tables()
     return Tables(data)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from resdsl.diagnostics import Code, Diagnostic, catalogue
+from resdsl.diagnostics import CompileError, catalogue
 from resdsl.ir.graph import CheckpointReader
 
 if TYPE_CHECKING:
@@ -26,16 +26,8 @@ MAX_RANK = 32
 """Axes of one tensor; a longer shape is no weight, and its product alone could be costly."""
 
 
-class CheckpointError(Exception):
-    """A file of weights cannot be read, or must not be; ``diagnostic`` says why, and the way out."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
-
-    @classmethod
-    def of(cls, code: Code, message: str, *helps: str, notes: tuple[str, ...] = ()) -> CheckpointError:
-        return cls(Diagnostic(code, message, notes=notes, helps=helps))
+class CheckpointError(CompileError):
+    """A file of weights cannot be read, or must not be; ``diagnostic`` says why and what to do."""
 
     @classmethod
     def damaged(cls, name: str, fact: str) -> CheckpointError:
@@ -43,7 +35,7 @@ class CheckpointError(Exception):
         return cls.of(
             catalogue.CHECKPOINT_DAMAGED,
             f"`{name}` is damaged or cut off: {fact}",
-            "fetch or save the file again and compare its size with the original's",
+            helps=("fetch or save the file again and compare its size with the original's",),
         )
 
 
@@ -141,7 +133,7 @@ def check_shape(shape: tuple[int, ...], *, name: str, key: str) -> int:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_TOO_LARGE,
             f"`{key}` in `{name}` claims the shape {list(shape)}; {MAX_ELEMENTS:,} elements is the limit",
-            "a file that claims so much is damaged or made to do harm: fetch it again from a source you trust",
+            helps=("a file that claims so much is damaged or made to do harm: fetch it again from a source you trust",),
         )
     return prod(shape)
 
@@ -161,12 +153,12 @@ def neighbour(folder: Path, reference: str, *, name: str, links: bool) -> Path:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_OUTSIDE,
             f"`{name}` refers to weights in `{reference}`, which is outside its folder",
-            "put all files of the model into one folder; a file that points elsewhere is not followed",
+            helps=("put all files of the model into one folder; a file that points elsewhere is not followed",),
         )
     if not path.is_file():
         raise CheckpointError.of(
             catalogue.FILE_NOT_FOUND,
             f"`{name}` refers to weights in `{reference}`, which is not beside it",
-            f"fetch `{reference}` too and put it into `{folder}`",
+            helps=(f"fetch `{reference}` too and put it into `{folder}`",),
         )
     return path

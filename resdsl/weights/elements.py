@@ -32,7 +32,7 @@ def stored_dtype(info: TensorInfo, *, name: str, key: str, big_endian: bool = Fa
         raise CheckpointError.of(
             catalogue.CHECKPOINT_DTYPE,
             f"`{key}` in `{name}` has elements of type {info.dtype}, which cannot be weights",
-            "save the weights as float32, float16 or bfloat16",
+            helps=("save the weights as float32, float16 or bfloat16",),
         )
     return np.dtype(code).newbyteorder(">" if big_endian else "<")
 
@@ -53,7 +53,7 @@ def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:
     """NumPy's type for the elements of a parameter."""
     if dtype is DType.BF16:
-        import ml_dtypes  # noqa: PLC0415  (comes with onnx; NumPy has no such type)
+        import ml_dtypes  # (comes with onnx; NumPy has no such type)
 
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
         return bfloat16

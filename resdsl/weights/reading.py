@@ -71,14 +71,14 @@ class Stretch:
 
     def arrays(self, dtype: np.dtype, count: int) -> Iterator[np.ndarray]:
         """The elements, ``count`` at a time, each time in the same place."""
-        import numpy as np  # noqa: PLC0415  windows do without it
+        import numpy as np  # windows do without it
 
         for window in self.windows(count * dtype.itemsize):
             yield np.frombuffer(window, dtype)
 
     def whole(self, dtype: np.dtype) -> np.ndarray:
         """All elements."""
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         flat = np.empty(self.length // dtype.itemsize, dtype)
         self.file.read_into(flat.view(np.uint8).data, self.start)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
 from resdsl.weights.checkpoint import CheckpointError
-from resdsl.weights.source import open_weights
+from resdsl.weights.source import read_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ def save_safetensors(
     these files writes only what is in memory as a whole; the format is a header in JSON and the bytes after it
     (https://huggingface.co/docs/safetensors).
     """
-    from resdsl.weights.elements import raw_bytes  # noqa: PLC0415  compiling, which may do without NumPy, loads this file
+    from resdsl.weights.elements import raw_bytes  # compiling, which may do without NumPy, loads this file
 
     header = _header(heads, metadata)
     with whole_file(path) as stream:
@@ -94,13 +94,13 @@ def save_weights(source: str | os.PathLike[str], path: Path) -> Saved:
     of itself (``resdsl.*``) goes along. Raises ``CheckpointError`` for a file without weights, ``OutputError`` where
     the result cannot be written.
     """
-    with open_weights(source) as checkpoint:
+    with read_weights(source) as checkpoint:
         keys = [key for key, info in checkpoint.tensors.items() if info.is_float]
         if not keys:
             raise CheckpointError.of(
                 catalogue.NO_WEIGHTS_TO_SAVE,
                 f"`{source}` has no tensors of floats in it",
-                "name a model that was compiled with its weights",
+                helps=("name a model that was compiled with its weights",),
             )
         heads = [Head(key, checkpoint.tensors[key].shape) for key in keys]
         metadata = {key: text for key, text in checkpoint.metadata.items() if key.startswith("resdsl.")}

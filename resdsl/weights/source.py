@@ -9,17 +9,21 @@ from resdsl.weights.checkpoint import Checkpoint, Progress
 from resdsl.weights.formats.open import open_checkpoint
 
 
-def open_weights(source: str | os.PathLike[str], progress: Progress | None = None) -> Checkpoint:
-    """The tensors of a file, or of what an address leads to, fetched into the cache once.
+def read_weights(source: str | os.PathLike[str], *, progress: Progress | None = None) -> Checkpoint:
+    """The named tensors of a ``.safetensors``, ``.pth``, ``.pt``, ``.npz`` or ``.onnx`` file, none of them read yet.
 
-    Close it, or use it in a ``with`` block. ``progress`` is told how many bytes have come, of how many. Raises
-    ``CheckpointError`` where the weights cannot be had, read or trusted.
+    ``source`` may also be the address of such a file, ``https://...[#sha256=HEX]``, or of a repository on the model
+    hub, ``hf:OWNER/NAME[@REVISION][/FILE]``, which is downloaded into a cache once; ``progress`` is called with the
+    bytes downloaded so far and their total. Close the result, or use it in a ``with`` block; ``resdsl.compile`` takes
+    it as ``weights``. Nothing in the file is run, and torch is not needed.
+
+    Raises ``CompileError`` if the file is missing, damaged, of another format, or cannot be downloaded.
     """
     text = os.fspath(source)
     if ":" not in text:
         return open_checkpoint(Path(text))
-    from resdsl.weights.remote.address import parse_address  # noqa: PLC0415  a file needs nothing of the web
-    from resdsl.weights.remote.fetch import fetch  # noqa: PLC0415
+    from resdsl.weights.remote.address import parse_address  # a file needs nothing of the web
+    from resdsl.weights.remote.fetch import fetch
 
     address = parse_address(text)
     if address is None:

@@ -43,7 +43,7 @@ class LazyTensor:
         windows = _windows(self.parameter)
         if windows is not None:
             return windows
-        from resdsl.weights.elements import raw_bytes  # noqa: PLC0415  copying float32 from a file takes no NumPy
+        from resdsl.weights.elements import raw_bytes  # copying float32 from a file takes no NumPy
 
         return map(raw_bytes, self.pieces())
 
@@ -52,7 +52,7 @@ class LazyTensor:
 
         Each is used before the next is asked for.
         """
-        from resdsl.weights.elements import numpy_dtype  # noqa: PLC0415
+        from resdsl.weights.elements import numpy_dtype
 
         dtype = numpy_dtype(self.parameter.dtype)
         return (piece.astype(dtype, copy=False) for piece in self._as_made(count))
@@ -62,7 +62,7 @@ class LazyTensor:
         parameter = self.parameter
         match parameter.source:
             case Initializer(role):
-                from resdsl.weights.drawing import drawn, filler  # noqa: PLC0415
+                from resdsl.weights.drawing import drawn, filler
 
                 fill = filler(parameter.name, parameter.shape, role, self.seed, self.scheme)
                 return drawn(fill, parameter.count, count)
@@ -106,7 +106,7 @@ def prepare(parameters: Iterable[Parameter]) -> None:
     dtypes = {parameter.dtype for parameter in parameters if _windows(parameter) is None}
     if not dtypes:
         return
-    from resdsl.weights import drawing, elements  # noqa: F401, PLC0415  copying takes none of this
+    from resdsl.weights import drawing, elements  # noqa: F401  copying takes none of this
 
     for dtype in dtypes:
         elements.numpy_dtype(dtype)
@@ -119,9 +119,9 @@ def value_of(parameter: Parameter, seed: int = 0, scheme: Scheme = Scheme.HE_NOR
     elements in another shape is reshaped (``[1000, 2048]`` and ``[1000, 2048, 1, 1]`` are the same weights). Raises
     ``CheckpointError`` where a checkpoint turns out to be damaged.
     """
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from resdsl.weights.elements import numpy_dtype  # noqa: PLC0415
+    from resdsl.weights.elements import numpy_dtype
 
     value = np.empty(parameter.shape, numpy_dtype(parameter.dtype))
     flat, done = value.reshape(-1), 0
@@ -144,7 +144,7 @@ def stream(
     At most ``lookahead`` bytes of tensors are held ahead, or one tensor where that is larger. The threads end with
     the iteration, also where the reader stops early. Values do not depend on the number of threads.
     """
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  logging comes with it, and files need none of it
+    from concurrent.futures import ThreadPoolExecutor  # logging comes with it, and files need none of it
 
     workers = threads or min(8, os.cpu_count() or 1)
     waiting: deque[tuple[Parameter, Future[np.ndarray]]] = deque()

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 
 from resdsl.analysis.receptive import Reach, receptive_fields
-from resdsl.backends.onnx import emit_to_stream
 from resdsl.ir.graph import Graph
+from resdsl.onnx import emit_to_stream
 
 from ..building import build, network, tensors
 

@@ -15,12 +15,12 @@ import pytest
 from onnx import numpy_helper
 from onnx.helper import make_node
 
-from resdsl.backends.onnx import emit, emit_to_stream, protobuf
-from resdsl.backends.onnx.model import encode_graph, encode_model
 from resdsl.diagnostics import catalogue
 from resdsl.files import OutputError
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.operator import NEWEST_OPSET, OPSET
+from resdsl.onnx import emit, emit_to_stream, protobuf
+from resdsl.onnx.model import encode_graph, encode_model
 from resdsl.ops import operators
 
 from ..building import build, network, tensor, tensors

@@ -5,9 +5,9 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from resdsl.backends.onnx import protobuf
-from resdsl.backends.onnx.nodes import ELEMENT_TYPES
 from resdsl.ir.types import DType
+from resdsl.onnx import protobuf
+from resdsl.onnx.nodes import ELEMENT_TYPES
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**14 - 1, 2**14, 2**31 - 1, 2**40])

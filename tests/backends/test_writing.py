@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 import pytest
 
-from resdsl.backends.onnx import emit, emit_to_stream, writing
-from resdsl.backends.onnx.tensors import Values
 from resdsl.diagnostics import catalogue
 from resdsl.files import OutputError
 from resdsl.ir.graph import Graph
+from resdsl.onnx import emit, emit_to_stream, writing
+from resdsl.onnx.tensors import Values
 
 from ..building import network, tensors
 

@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from skimage import data
 
 import resdsl
-from resdsl.driver.quantize import Quantized, quantize
 from resdsl.runtime.session import Session, open_session
+from resdsl.tools.quantize.quantize import Quantized, quantize
 
 sys.path.insert(0, str(ROOT / "tests" / "specs"))
 from running import weights_for

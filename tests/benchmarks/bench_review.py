@@ -54,7 +54,7 @@ def _process(bench: Bench) -> Iterator[Row]:
     texts = deep.text().replace("n = 3", "n = 200"), deep.text(last=48).replace("n = 3", "n = 200")
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
-    imports = [bench.python, "-c", "import resdsl.cli.diff, resdsl.driver.review, resdsl.review.terminal"]
+    imports = [bench.python, "-c", "import resdsl.tools.diff.command, resdsl.tools.diff.diff, resdsl.review.terminal"]
     pairs = bench.pairs([bench.python, "-m", "resdsl", "diff", *files], imports, warmups=2)
     yield pairs.ours.row("diff of two ResNet-1202", by="wall", at_most=0.5)
     yield pairs.row("diff of two ResNet-1202", by="cpu", note="against the imports")

@@ -12,11 +12,11 @@ import deep
 from harness import ROOT, Bench, Quantity, Ratio, Row
 
 from resdsl.analysis.summary import summarize
-from resdsl.backends.onnx.model import encode_graph
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.elaborate import Program, elaborate, load_program
 from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
+from resdsl.onnx.model import encode_graph
 from resdsl.passes import optimize
 from resdsl.review.compare import compare
 from resdsl.review.terminal import render_text

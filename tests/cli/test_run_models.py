@@ -14,11 +14,11 @@ from onnx import numpy_helper
 from packaging.requirements import Requirement
 
 import resdsl
-import resdsl.cli.doctor as doctor_module
+import resdsl.tools.doctor.command as doctor_module
 from resdsl.cli.app import app
-from resdsl.driver.specification import Specification
 from resdsl.runtime.device import nvidia_driver
-from resdsl.runtime.doctor import Finding, State
+from resdsl.specification.specification import Specification
+from resdsl.tools.doctor.device_checks import Finding, State
 
 NETWORK = """\
 model net(width = 4) {

@@ -12,9 +12,9 @@ import pytest
 
 import resdsl
 from resdsl.diagnostics import CompileError, catalogue
+from resdsl.diagnostics.errors import UnavailableError
 from resdsl.runtime import optimised
 from resdsl.runtime.optimised import KEY, made_for, this_machine
-from resdsl.runtime.problem import EnvironmentProblem
 from resdsl.runtime.session import open_session
 
 TEXT = """\
@@ -68,7 +68,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("resdsl.driver.for_runtime.write_optimised", fail)
+    monkeypatch.setattr("resdsl.compiler.for_runtime.write_optimised", fail)
     with pytest.raises(KeyboardInterrupt):
         resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True, seed=2)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
@@ -94,9 +94,9 @@ def test_on_another_machine_it_is_refused(
 ) -> None:
     other = {**this_machine(), entry: "other"}
     with monkeypatch.context() as there:
-        there.setattr("resdsl.driver.for_runtime.this_machine", lambda: other)
+        there.setattr("resdsl.compiler.for_runtime.this_machine", lambda: other)
         resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True)
-    with pytest.raises(EnvironmentProblem) as caught:
+    with pytest.raises(UnavailableError) as caught:
         open_session(tmp_path / "m.onnx")
     assert caught.value.diagnostic.code == catalogue.OTHER_MACHINE
     (note,) = caught.value.diagnostic.notes
@@ -106,7 +106,7 @@ def test_on_another_machine_it_is_refused(
 @pytest.mark.parametrize("device", ["cuda", "tensorrt:1"])
 def test_another_device_is_refused(device: str, tmp_path: Path) -> None:
     resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True)
-    with pytest.raises(EnvironmentProblem, match="was made for the processor") as caught:
+    with pytest.raises(UnavailableError, match="was made for the processor") as caught:
         open_session(tmp_path / "m.onnx", device=device)
     assert "`--device cpu` runs it" in caught.value.diagnostic.helps
 

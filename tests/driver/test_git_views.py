@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from resdsl.driver.git_setup import ATTRIBUTE, GitProblem, install, uninstall
-from resdsl.driver.git_views import Version, review_text, textconv
+from resdsl.tools.git.setup import ATTRIBUTE, GitProblem, install, uninstall
+from resdsl.tools.git.views import Version, review_text, textconv
 
 PROJECT = Path(__file__).parents[2]
 

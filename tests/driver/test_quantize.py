@@ -14,13 +14,13 @@ from PIL import Image
 from skimage import data
 
 import resdsl
+from resdsl.compiler.models import Build
 from resdsl.diagnostics import CompileError, catalogue
-from resdsl.driver.models import Build
-from resdsl.driver.quantize import Quantization, quantize
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.images import load_image
 from resdsl.runtime.preprocess import prepare
-from resdsl.runtime.problem import RunProblem
-from resdsl.runtime.quantize import Distance
+from resdsl.tools.quantize.quantize import Quantization, quantize
+from resdsl.tools.quantize.static import Distance
 
 TINY = """\
 model tiny {
@@ -184,7 +184,7 @@ def test_the_result_is_one_for_bytes_as_for_a_specification(spec: Path, folder: 
 
 
 def test_a_pattern_that_fits_no_layer(spec: Path, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(keep=("layer1.unit.conv3",)))
     assert caught.value.diagnostic.code == catalogue.UNKNOWN_LAYER
     assert caught.value.diagnostic.helps[0].startswith("did you mean `layer1.unit.conv")
@@ -202,7 +202,7 @@ def test_models_that_cannot_be(how: str, spec: Path, folder: Path, tmp_path: Pat
         resdsl.loads("model m {\n  input x: f32[N, 3, 8, 8]\n  relu\n  output y\n}\n").compile(model)
     else:
         model.write_bytes(b"no model")
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         quantize(model, folder, tmp_path / "q.onnx")
     assert caught.value.diagnostic.code == (catalogue.MODEL_UNREADABLE if how == "no model" else catalogue.CALIBRATION)
     assert caught.value.diagnostic.helps
@@ -217,7 +217,7 @@ def test_images_that_cannot_be_read_are_left_out_and_told(spec: Path, folder: Pa
 
 
 def test_too_few_images(spec: Path, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         quantize(spec, [folder / "chelsea.png"], tmp_path / "q.onnx")
     assert caught.value.diagnostic.message.startswith("there is 1 image to calibrate with")
     (tmp_path / "a.png").write_bytes(b"no image")

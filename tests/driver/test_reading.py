@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resdsl.diagnostics import CompileError, Diagnostic
-from resdsl.driver.reading import decode, read_source
+from resdsl.specification.text import decode, read_source
 
 
 def mistake(path: Path | str, **options: int) -> Diagnostic:

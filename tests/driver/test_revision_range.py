@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from resdsl.cli.app import app
-from resdsl.driver.revision_range import Difference, differences, range_of
+from resdsl.tools.diff.revision_range import Difference, differences, range_of
 
 BLOCKS = "block unit(width) {\n  conv1: conv(width, 3x3)\n}\n"
 WRAPPED = 'use "blocks.res" (unit)\n\nblock pair(width) {\n  a: unit(width)\n  b: unit(width)\n}\n'

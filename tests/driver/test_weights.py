@@ -10,7 +10,7 @@ import safetensors.numpy
 
 import resdsl
 from resdsl.diagnostics import CompileError
-from resdsl.driver.weights import extract_weights
+from resdsl.weights.save import save_weights
 
 TINY = """\
 model tiny(classes = 3) {
@@ -69,7 +69,7 @@ def test_an_open_checkpoint_goes_in_and_stays_open(tmp_path: Path) -> None:
 
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=saved(tmp_path, tensors()))
-    out = extract_weights(tmp_path / "m.onnx", tmp_path / "out.safetensors")
+    out = save_weights(tmp_path / "m.onnx", tmp_path / "out.safetensors")
     assert out.tensors == 7
     found = safetensors.numpy.load_file(tmp_path / "out.safetensors")
     assert set(found) == set(SHAPES)
@@ -152,7 +152,7 @@ model net(stride_in: {{conv1, conv2}} = {place}) {{
 @pytest.mark.parametrize(("ours", "theirs", "warned"), [("conv1", "conv2", True), ("conv2", "conv2", False)])
 def test_weights_of_a_model_remember_where_its_stride_was(tmp_path: Path, ours: str, theirs: str, warned: bool) -> None:
     resdsl.loads(STRIDED.format(place=theirs)).compile(tmp_path / "theirs.onnx")
-    extract_weights(tmp_path / "theirs.onnx", tmp_path / "w.safetensors")
+    save_weights(tmp_path / "theirs.onnx", tmp_path / "w.safetensors")
     compiled = resdsl.loads(STRIDED.format(place=ours)).compile(
         tmp_path / "ours.onnx", weights=tmp_path / "w.safetensors"
     )

@@ -11,7 +11,7 @@ _SCRIPT = """
 import importlib, sys
 import resdsl
 
-emit = importlib.import_module("resdsl.backends.onnx.emit")
+emit = importlib.import_module("resdsl.onnx.emit")
 during = []
 write = emit.write_in_place
 
@@ -33,10 +33,10 @@ def test_threads_import_nothing(weights, level, precision, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     if weights:
         import resdsl
-        from resdsl.driver.weights import extract_weights
+        from resdsl.weights.save import save_weights
 
         resdsl.load("resnet18").compile("start.onnx")
-        extract_weights("start.onnx", "w.safetensors")
+        save_weights("start.onnx", "w.safetensors")
     script = _SCRIPT.format(level=level, precision=precision, weights=weights)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resdsl.backends.onnx.model import encode_graph
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.diagnostics.github import to_github
 from resdsl.diagnostics.machine import report_data
@@ -14,6 +13,7 @@ from resdsl.elaborate import Limits, elaborate, load_program
 from resdsl.elaborate.program import standard_library
 from resdsl.ir.print import print_graph
 from resdsl.ir.verify import verify
+from resdsl.onnx.model import encode_graph
 from resdsl.syntax import parse
 from resdsl.syntax.formatter import format_source
 from resdsl.weights.checkpoint import CheckpointError

@@ -10,7 +10,7 @@ import pytest
 from browser import EXECUTABLE, Browser
 
 import resdsl
-from resdsl.driver.view import view
+from resdsl.tools.view.view import view
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium is installed here")
 

@@ -13,7 +13,7 @@ import pytest
 from browser import EXECUTABLE, Browser
 
 import resdsl
-from resdsl.driver.live_view import Follower, LiveView
+from resdsl.tools.view.live_view import Follower, LiveView
 
 GOOD = """use "unit.res" (unit)
 model net {

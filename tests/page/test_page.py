@@ -12,8 +12,8 @@ from reading import Page
 
 import resdsl
 from resdsl.diagnostics import Source
-from resdsl.driver.view import page_of, view, view_data
 from resdsl.page.page import page_data
+from resdsl.tools.view.view import page_of, view, view_data
 
 ASSETS = Path(resdsl.__file__).parent / "page" / "assets"
 

@@ -7,11 +7,11 @@ import io
 import numpy as np
 import onnxruntime
 
-from resdsl.backends.onnx import emit_to_stream
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import OPSET
 from resdsl.ir.print import print_graph
 from resdsl.ir.verify import verify
+from resdsl.onnx import emit_to_stream
 
 from ..building import tensor, tensors
 from ..ops.harness import answers

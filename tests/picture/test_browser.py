@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from resdsl.driver.draw import Picture, cost_picture, draw
+from resdsl.tools.draw.draw import Picture, cost_picture, draw
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

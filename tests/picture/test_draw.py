@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 
 import resdsl
 from resdsl.cli.app import app
-from resdsl.driver.draw import compared, cost_picture, draw
 from resdsl.picture.cost import layers
 from resdsl.picture.diagram import Box, Detail, Kind, Skip, walk
 from resdsl.picture.scene import Text
 from resdsl.picture.theme import LIGHT
+from resdsl.tools.draw.draw import compared, cost_picture, draw
 
 
 def run(*arguments: str, text: str | None = None) -> Result:

@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 import resdsl
-from resdsl.driver.draw import Picture, cost_picture, draw
 from resdsl.picture.canvas import Direction
 from resdsl.picture.diagram import Block, Box, Series
 from resdsl.picture.dot import render_dot
@@ -25,6 +24,7 @@ from resdsl.picture.outline import Group, Node, Outline
 from resdsl.picture.scene import Scene, Text
 from resdsl.picture.svg import render_svg
 from resdsl.picture.theme import LIGHT, THEMES
+from resdsl.tools.draw.draw import Picture, cost_picture, draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 TINY = """\

@@ -6,9 +6,9 @@ import pytest
 from PIL import ImageFont
 
 import resdsl
-from resdsl.driver.draw import draw
 from resdsl.picture.diagram import Box, walk
 from resdsl.picture.metrics import UNITS, fitted, known, text_width
+from resdsl.tools.draw.draw import draw
 
 
 def said(statement: str, shape: str = "N, 8, 16, 16") -> str:

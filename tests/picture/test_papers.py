@@ -7,9 +7,9 @@ from itertools import groupby
 import pytest
 
 import resdsl
-from resdsl.driver.draw import draw
 from resdsl.picture.diagram import Block, Box, Branches, Dense, Kind, Series, Skip, walk
 from resdsl.picture.scene import Line, Text
+from resdsl.tools.draw.draw import draw
 
 
 def column(name: str) -> list[tuple[str, int]]:

@@ -12,8 +12,8 @@ from geometry import crossings, faults
 from hypothesis import given
 
 import resdsl
-from resdsl.driver.draw import compared, cost_picture, draw
 from resdsl.picture.scene import Line, Part, Rect, Stroke, Text
+from resdsl.tools.draw.draw import compared, cost_picture, draw
 
 SPECS = sorted(path.stem for path in (Path(__file__).parents[2] / "specs").glob("*.res"))
 DETAILS = ("model", "stage", "block", "layer", "op")

@@ -11,13 +11,13 @@ import onnx
 import onnxruntime
 from onnx import shape_inference
 
-from resdsl.backends.onnx import emit_to_stream
-from resdsl.backends.onnx.names import name_values
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.diagnostics.render import render
 from resdsl.elaborate import elaborate, load_program
 from resdsl.ir.dims import evaluate
 from resdsl.ir.graph import Derived, Graph, Initializer, Parameter
+from resdsl.onnx import emit_to_stream
+from resdsl.onnx.names import name_values
 
 Array = np.ndarray
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.arrays import arrays_in
-from resdsl.runtime.problem import RunProblem
 
 
 def saved(folder: Path, array: np.ndarray) -> Path:
@@ -18,7 +18,7 @@ def saved(folder: Path, array: np.ndarray) -> Path:
 
 
 def problem(path: Path) -> str:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         list(arrays_in(path))
     found = caught.value.diagnostic
     return f"{found.code.id}: {found.message} | {'; '.join(found.helps)}"
@@ -53,7 +53,7 @@ def test_the_limit_of_pixels_holds_for_arrays(tmp_path: Path) -> None:
     for array in (np.zeros((1, 4, 5, 3), np.uint8), np.zeros((1, 3, 4, 5), np.float32)):
         ((_, load),) = arrays_in(saved(tmp_path, array))
         load(20)
-        with pytest.raises(RunProblem) as caught:
+        with pytest.raises(RunError) as caught:
             load(19)
         assert caught.value.diagnostic.code.id == "E0821"
 

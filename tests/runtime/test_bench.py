@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-import resdsl.runtime.bench as module
-from resdsl.runtime.bench import Plan, Spread, bench
+import resdsl.tools.bench.timing as module
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.files import ModelFile
 from resdsl.runtime.inputs import random_inputs
-from resdsl.runtime.memory import peak_memory
-from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.session import Session, open_session
+from resdsl.tools.bench.memory import peak_memory
+from resdsl.tools.bench.timing import Plan, Spread, bench
 
 MakeModel = Callable[..., bytes]
 ONE = DeviceOptions("cpu", threads=1)
@@ -102,13 +102,13 @@ def test_raw_images_have_their_channels_last(open_model: Callable[..., Session])
 
 
 def test_a_fixed_size_is_told(open_model: Callable[..., Session]) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", 3, 8, 8)), batch=1, size=(9, 8), seed=0)
     assert "takes [N, 3, 8, 8], and the images would be 9 x 8" in caught.value.diagnostic.message
 
 
 def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=(4, 3, 8, 8)), batch=1, size=None, seed=0)
     assert caught.value.diagnostic.code.id == "E0837"
     assert "takes batches of 4, and this would be one of 1" in caught.value.diagnostic.message
@@ -116,6 +116,6 @@ def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
 
 
 def test_an_open_size_that_is_no_images_is_told(open_model: Callable[..., Session]) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", "C", 8, 8)), batch=1, size=None, seed=0)
     assert "its size 1 is open" in caught.value.diagnostic.message

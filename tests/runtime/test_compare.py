@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from resdsl.runtime.compare import Named, Tolerance, difference, differences
-from resdsl.runtime.problem import RunProblem
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.session import Session
+from resdsl.tools.compare.difference import Named, Tolerance, difference, differences
 
 VALUE = Named("a", "b", "Conv", is_output=False)
 
@@ -91,7 +91,7 @@ def test_models_of_other_inputs_cannot_be_compared(
     shape: tuple[int | str, ...], told: str, open_model: Callable[..., Session]
 ) -> None:
     one, other = open_model(), open_model(shape=shape)
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         list(differences(one, other, [], {"image": np.ones((1, 3, 2, 2), np.float32)}, Tolerance()))
     assert caught.value.diagnostic.code.id == "E0838"
     assert told in caught.value.diagnostic.message

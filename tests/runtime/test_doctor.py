@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import resdsl.runtime.doctor as module
+import resdsl.tools.doctor.device_checks as module
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import UnavailableError
 from resdsl.runtime.device import Driver, nvidia_driver
-from resdsl.runtime.doctor import Finding, State, examine
-from resdsl.runtime.installation import Distribution, Library, Package
-from resdsl.runtime.problem import EnvironmentProblem
+from resdsl.tools.doctor.device_checks import Finding, State, examine
+from resdsl.tools.doctor.installation import Distribution, Library, Package
 
 MakeModel = Callable[..., bytes]
 
@@ -31,11 +31,9 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def open_session(_: bytes, *, device: str, **__: str) -> SimpleNamespace:
             kind = device.split(":", maxsplit=1)[0]
             if kind == "tensorrt":
-                raise EnvironmentProblem(
-                    Diagnostic(catalogue.DEVICE_UNUSABLE, "no", helps=("fit it", "`--device cpu`"))
-                )
+                raise UnavailableError(Diagnostic(catalogue.DEVICE_UNUSABLE, "no", helps=("fit it", "`--device cpu`")))
             if kind == "cuda" and refusal:
-                raise EnvironmentProblem(refusal)
+                raise UnavailableError(refusal)
             values = np.full((4, 3), value if kind == "cuda" else 1.0, np.float32)
             return SimpleNamespace(
                 inputs=[SimpleNamespace(name="x", shape=("N", 3))],
@@ -130,7 +128,7 @@ def test_two_onnx_runtimes_are_a_problem_with_its_fix(probe: bytes, monkeypatch:
 
 def test_onnx_runtime_that_cannot_be_imported_hides_nothing_else(probe: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
-        raise EnvironmentProblem(Diagnostic(catalogue.NO_ONNX_RUNTIME, "ONNX Runtime cannot be loaded", helps=("so",)))
+        raise UnavailableError(Diagnostic(catalogue.NO_ONNX_RUNTIME, "ONNX Runtime cannot be loaded", helps=("so",)))
 
     monkeypatch.setattr(module, "onnx_runtime", broken)
     found = list(examine(probe))

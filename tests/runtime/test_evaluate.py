@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from resdsl.ir.preprocess import Preprocess, Resize
-from resdsl.runtime.evaluate import Confusion, Evaluation, Score, evaluate
 from resdsl.runtime.network import Network
 from resdsl.runtime.session import Session
 from resdsl.runtime.sources import Item, file_item
-from resdsl.runtime.truth import Truth
+from resdsl.tools.evaluate.accuracy import Confusion, Evaluation, Score, evaluate
+from resdsl.tools.evaluate.ground_truth import Truth
 
 OpenModel = Callable[..., Session]
 HOW = {"resdsl.preprocess": json.dumps(Preprocess((Resize(4, fit="exact"),)).to_data())}

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from resdsl.diagnostics import Diagnostic, catalogue
-from resdsl.runtime.formats import CsvLines, JsonLines, Lines, NpyTable, ParquetTable, TextLines
-from resdsl.runtime.problem import RunProblem
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.rows import Failure, Features, Prediction, Ranked, Row
+from resdsl.tools.predict.formats import CsvLines, JsonLines, Lines, NpyTable, ParquetTable, TextLines
 
 SEEN = Prediction("a.png", (Ranked(3, 0.75, 'cat, "big"'), Ranked(0, 0.25, None)), "cpu", 0.0123)
 FAILED = Failure("b\n.png", Diagnostic(catalogue.IMAGE_UNREADABLE, "`b` is damaged"))
@@ -100,7 +100,7 @@ def test_parquet_holds_the_rows() -> None:
 def test_parquet_holds_features_and_says_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra `parquet`")
     # Some rows go out before the last one comes, as with more of them than memory is to hold.
-    monkeypatch.setattr("resdsl.runtime.formats._GROUP_BYTES", 1000)
+    monkeypatch.setattr("resdsl.tools.predict.formats._GROUP_BYTES", 1000)
     stream = io.BytesIO()
     table = ParquetTable(stream, "map", (2, 1, 3))
     values = np.arange(60, dtype=np.float32).reshape(10, 2, 1, 3)
@@ -139,5 +139,5 @@ def test_an_array_has_a_row_for_every_image(rows: list[Row], wanted: object) -> 
 def test_an_array_refuses_rows_of_several_sizes() -> None:
     table = NpyTable(io.BytesIO())
     table.write(features(1, 2))
-    with pytest.raises(RunProblem, match="are \\[3\\], those before \\[2\\]"):
+    with pytest.raises(RunError, match="are \\[3\\], those before \\[2\\]"):
         table.write(features(1, 2, 3))

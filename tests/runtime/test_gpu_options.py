@@ -13,8 +13,8 @@ import pytest
 
 import resdsl.runtime.providers as providers_module
 import resdsl.runtime.session as session_module
+from resdsl.diagnostics.errors import UnavailableError
 from resdsl.runtime.device import ConvSearch, DeviceOptions, Driver
-from resdsl.runtime.problem import EnvironmentProblem
 from resdsl.runtime.session import Session, open_session
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -128,7 +128,7 @@ def test_a_device_that_is_given_no_node_is_refused(
     device: str, placed: dict[str, int], machine: Callable[..., Gpu], make_model: MakeModel
 ) -> None:
     machine(placed)
-    with pytest.raises(EnvironmentProblem) as caught:
+    with pytest.raises(UnavailableError) as caught:
         open_session(make_model(), device=device)
     (where,) = placed
     assert f"ONNX Runtime says: all 4 nodes of the model go to {where}" in caught.value.diagnostic.notes

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.images import decode_image, load_image
-from resdsl.runtime.problem import RunProblem
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -31,7 +31,7 @@ def colors(image: Image.Image) -> list[tuple[int, int, int]]:
 
 
 def problem(content: bytes, **options: int) -> str:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         decode_image(content, "x.png", **options)
     diagnostic = caught.value.diagnostic
     return f"{diagnostic.code.id}: {diagnostic.message} | {'; '.join(diagnostic.helps)}"
@@ -179,7 +179,7 @@ def test_what_is_no_image_is_named(content: bytes, said: str) -> None:
 
 def test_a_file_that_is_not_there_is_told_with_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "chelsea.png").write_bytes(b"x")
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         load_image(tmp_path / "chelsae.png")
     assert caught.value.diagnostic.code.id == "E0801"
     assert caught.value.diagnostic.helps == (f"there is a file `{tmp_path / 'chelsea.png'}`",)
@@ -188,7 +188,7 @@ def test_a_file_that_is_not_there_is_told_with_its_neighbour(tmp_path: Path) -> 
 def test_a_folder_and_an_empty_file_are_told(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     for path, code in ((tmp_path, "E0802"), (tmp_path / "empty.png", "E0805"), (Path("a\0b"), "E0803")):
-        with pytest.raises(RunProblem) as caught:
+        with pytest.raises(RunError) as caught:
             load_image(path)
         assert caught.value.diagnostic.code.id == code
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import resdsl.runtime.installation as module
-from resdsl.runtime.installation import Distribution, Package, extras_of, libraries, packages, runtimes
+import resdsl.tools.doctor.installation as module
+from resdsl.tools.doctor.installation import Distribution, Package, extras_of, libraries, packages, runtimes
 
 RUNTIME = """\
 Provides-Extra: cuda

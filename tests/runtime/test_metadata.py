@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
 from resdsl.runtime.metadata import read_metadata
-from resdsl.runtime.problem import RunProblem
 
 IMAGENET = Preprocess((Resize(256), Crop(224), Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))))
 
@@ -55,7 +55,7 @@ def test_a_model_that_says_nothing_is_fine() -> None:
     ],
 )
 def test_hostile_metadata_is_told(key: str, text: str, reason: str) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         read_metadata({key: text}, "x.onnx")
     assert caught.value.diagnostic.code.id == "E0833"
     assert f"`{key}` of `x.onnx`" in caught.value.diagnostic.message
@@ -80,7 +80,7 @@ def test_any_json_is_read_or_told(preprocess: object, labels: object) -> None:
     entries = {"resdsl.preprocess": json.dumps(preprocess), "resdsl.labels": json.dumps(labels)}
     try:
         metadata = read_metadata(entries, "x.onnx")
-    except RunProblem as problem:
+    except RunError as problem:
         assert problem.diagnostic.code.id == "E0833"
     else:
         assert metadata.preprocess is not None

@@ -11,10 +11,10 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
 from resdsl.runtime.predict import predict
 from resdsl.runtime.preprocess import prepare
-from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.rows import Failure, Features, Prediction
 from resdsl.runtime.session import Session, open_session
 
@@ -114,7 +114,7 @@ def test_features_are_the_values_of_an_output(
     ("name", "said"), [("logit", "did you mean `logits`?"), ("x", "its outputs are `logits` [N, 3]")]
 )
 def test_an_output_that_is_not_there_is_told(name: str, said: str, open_model: OpenModel) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         predict(open_model(metadata=HOW), [], output=name)
     assert caught.value.diagnostic.code.id == "E0839"
     assert said in caught.value.diagnostic.helps
@@ -149,7 +149,7 @@ def test_a_model_of_raw_images_gets_them_as_they_are(raw_model: bytes, photos: n
 
 
 def test_a_model_of_raw_images_sees_each_once(raw_model: bytes) -> None:
-    with pytest.raises(RunProblem, match="prepares its images itself"):
+    with pytest.raises(RunError, match="prepares its images itself"):
         predict(open_session(raw_model, device="cpu"), [], crops=10)
 
 

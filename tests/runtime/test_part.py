@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import RunError
 from resdsl.files import OutputError
-from resdsl.runtime.formats import CsvLines, JsonLines, Lines
-from resdsl.runtime.part import complete_already, digest_of, part_of
-from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.rows import Failure, Prediction, Ranked, Row
 from resdsl.runtime.sources import Item
+from resdsl.tools.predict.formats import CsvLines, JsonLines, Lines
+from resdsl.tools.predict.resumable import complete_already, digest_of, part_of
 
 DIGEST = "0123abcd"
 NAMES = ["a.png", "b,\n.png", 'c"é".png', "d.png"]
@@ -100,7 +100,7 @@ def test_a_run_that_breaks_before_its_first_row_leaves_nothing(tmp_path: Path) -
 def test_rests_are_not_overwritten_unasked(tmp_path: Path) -> None:
     rest = tmp_path / f"rows.{DIGEST}.part"
     rest.write_bytes(b"{")
-    with pytest.raises(RunProblem, match="was cut off") as caught:
+    with pytest.raises(RunError, match="was cut off") as caught:
         run(tmp_path / "rows", JsonLines(), resume=False)
     assert caught.value.diagnostic.code.id == "E0815"
     assert "add `--resume` to go on with it" in caught.value.diagnostic.helps
@@ -109,7 +109,7 @@ def test_rests_are_not_overwritten_unasked(tmp_path: Path) -> None:
 
 def test_rests_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "rows.ffffffff.part").write_bytes(JsonLines().line(rows()[0]))
-    with pytest.raises(RunProblem, match="of another model or of other options"):
+    with pytest.raises(RunError, match="of another model or of other options"):
         run(tmp_path / "rows", JsonLines())
 
 
@@ -120,7 +120,7 @@ def test_rests_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
 def test_rests_of_other_images_are_not_gone_on_with(now: list[str], said: str, tmp_path: Path) -> None:
     lines = JsonLines()
     (tmp_path / f"rows.{DIGEST}.part").write_bytes(b"".join(map(lines.line, rows()[:3])))
-    with pytest.raises(RunProblem, match=said):
+    with pytest.raises(RunError, match=said):
         run(tmp_path / "rows", lines, names=now)
     # They are still there for a run with the right ones.
     assert run(tmp_path / "rows", lines) == NAMES[3:]

@@ -12,9 +12,9 @@ from onnx import TensorProto
 from PIL import Image
 from skimage import data
 
+from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
 from resdsl.runtime.predict import Failure, Prediction, predict
-from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 from resdsl.runtime.session import Port, Session
 
 OpenModel = Callable[..., Session]
@@ -135,7 +135,7 @@ def test_values_that_are_not_numbers_fail(open_model: OpenModel, flags: list[Pat
 
 
 def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, flags: list[Path]) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         predict(open_model(shape=("N", 3, 64, 64)), flags)
     assert caught.value.diagnostic.code.id == "E0831"
     assert "crop(64)" in caught.value.diagnostic.helps[0]
@@ -154,7 +154,7 @@ def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, fla
 def test_a_model_that_no_image_can_run_is_told_at_once(
     options: dict[str, object], code: str, said: str, open_model: OpenModel, flags: list[Path]
 ) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         predict(open_model(**options), flags)
     assert caught.value.diagnostic.code.id == code
     assert said in caught.value.diagnostic.message
@@ -176,7 +176,7 @@ def test_a_model_of_another_kind_is_told(
     session = open_model(metadata=HOW)
     for name, value in ports.items():
         monkeypatch.setattr(session, name, value)
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         predict(session, [])
     assert caught.value.diagnostic.code.id == "E0832"
     assert said in caught.value.diagnostic.message
@@ -202,7 +202,7 @@ def test_a_device_that_fails_stops_the_run(
             raise RuntimeError("Failed to allocate memory for requested buffer of size 1073741824")
 
     monkeypatch.setattr(session, "_native", Exhausted())
-    with pytest.raises(EnvironmentProblem) as caught:
+    with pytest.raises(UnavailableError) as caught:
         list(predict(session, flags))
     assert caught.value.diagnostic.helps == ("run fewer images at once, or smaller ones",)
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.runtime.preprocess import output_size, prepare, refusal
-from resdsl.runtime.problem import RunProblem
 
 # Made by make_preprocess.py beside it.
 EXPECTED = np.load(Path(__file__).parent / "fixtures" / "preprocess.npz")
@@ -56,7 +56,7 @@ def test_a_grey_network_gets_one_channel() -> None:
 
 
 def test_steps_that_would_make_an_image_enormous_are_refused() -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         prepare(Image.new("RGB", (1, 20_000)), Preprocess((Resize(256), Crop(224))))
     assert caught.value.diagnostic.code.id == "E0821"
 
@@ -98,5 +98,5 @@ def test_steps_that_cannot_be_done_are_told(steps: tuple[Step, ...], reason: str
     told = refusal(Preprocess(steps))
     assert told is not None
     assert reason in told
-    with pytest.raises(RunProblem):
+    with pytest.raises(RunError):
         prepare(Image.new("RGB", (8, 8)), Preprocess(steps))

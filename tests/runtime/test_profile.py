@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import resdsl
-from resdsl.runtime.profile import by_op, count_macs, macs_of, profile, read_profile, tree
+from resdsl.tools.bench.profile import by_op, count_macs, macs_of, profile, read_profile, tree
 
 NETWORK = """\
 model net() {

@@ -17,9 +17,9 @@ from onnx import TensorProto, helper
 import resdsl.runtime.providers as providers_module
 import resdsl.runtime.session as session_module
 from resdsl.diagnostics import Diagnostic
+from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.render import render
 from resdsl.runtime.device import Driver, nvidia_driver, parse_device
-from resdsl.runtime.problem import EnvironmentProblem, RunProblem
 from resdsl.runtime.quiet import capture, in_plain_words
 from resdsl.runtime.session import Session, open_session
 
@@ -32,8 +32,8 @@ def told(diagnostic: Diagnostic) -> str:
     return render([diagnostic])
 
 
-def refusal(model: Path | bytes, device: str) -> EnvironmentProblem:
-    with pytest.raises(EnvironmentProblem) as caught:
+def refusal(model: Path | bytes, device: str) -> UnavailableError:
+    with pytest.raises(UnavailableError) as caught:
         open_session(model, device=device)
     return caught.value
 
@@ -59,7 +59,7 @@ def test_devices_have_names(text: str, device: str) -> None:
     ],
 )
 def test_another_name_is_told_with_what_it_may_mean(text: str, near: str | None) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         parse_device(text)
     assert caught.value.diagnostic.code.id == "E0860"
     assert (f"did you mean `{near}`?" in caught.value.diagnostic.helps) == (near is not None)
@@ -196,7 +196,7 @@ def test_a_broken_model_is_not_the_devices_fault(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, [], BROKEN), GPUS)
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         open_session(make_model(), device="cuda")
     assert caught.value.diagnostic.code.id == "E0830"
 
@@ -221,23 +221,23 @@ def test_onnx_runtime_that_cannot_be_loaded_is_told(monkeypatch: pytest.MonkeyPa
 def test_a_file_that_is_no_model_is_told(name: str, content: bytes, code: str, way_out: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         open_session(path, device="cpu")
-    assert not isinstance(caught.value, EnvironmentProblem)
+    assert not isinstance(caught.value, UnavailableError)
     assert caught.value.diagnostic.code.id == code
     assert way_out in told(caught.value.diagnostic)
 
 
 def test_a_model_that_was_cut_off_is_told(make_model: MakeModel) -> None:
     content = make_model()
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         open_session(content[:-40], device="cpu")
     assert caught.value.diagnostic.code.id == "E0830"
 
 
 def test_a_missing_model_is_told_with_its_neighbour(tmp_path: Path, make_model: MakeModel) -> None:
     (tmp_path / "small.onnx").write_bytes(make_model())
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         open_session(tmp_path / "smal.onnx", device="cpu")
     assert f"there is a file `{tmp_path / 'small.onnx'}`" in caught.value.diagnostic.helps
 
@@ -245,7 +245,7 @@ def test_a_missing_model_is_told_with_its_neighbour(tmp_path: Path, make_model: 
 def test_a_model_from_the_future_asks_for_a_newer_runtime(make_model: MakeModel) -> None:
     model = onnx.load_from_string(make_model())
     model.ir_version = 200
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         open_session(model.SerializeToString(), device="cpu")
     assert any("newer ONNX Runtime" in way_out for way_out in caught.value.diagnostic.helps)
 
@@ -255,7 +255,7 @@ def test_weights_that_are_not_beside_the_model_are_missed(tmp_path: Path, make_m
     path = tmp_path / "small.onnx"
     onnx.save(model, path, save_as_external_data=True, location="small.onnx.data", size_threshold=0)
     (tmp_path / "small.onnx.data").unlink()
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         open_session(path, device="cpu")
     assert any("belongs beside it" in way_out for way_out in caught.value.diagnostic.helps)
 
@@ -265,7 +265,7 @@ def test_a_model_of_an_unknown_operator_is_told() -> None:
     other = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
     graph = helper.make_graph([helper.make_node("Frobnicate", ["x"], ["y"])], "g", [value], [other])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         open_session(model.SerializeToString(), device="cpu")
     assert "Frobnicate" in caught.value.diagnostic.message
 
@@ -274,7 +274,7 @@ def test_an_input_of_another_size_fails_as_a_diagnostic(
     open_model: Callable[..., Session], capfd: pytest.CaptureFixture[str]
 ) -> None:
     session = open_model(shape=("N", 3, 8, 8))
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         session.run({"image": np.zeros((1, 3, 9, 8), np.float32)})
     assert "Got: 9 Expected: 8" in caught.value.diagnostic.message
     assert capfd.readouterr() == ("", "")

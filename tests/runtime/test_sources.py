@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resdsl.runtime.problem import RunProblem
+from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.sources import Item, count_of, items_of
 
 RED = (255, 0, 0)
@@ -41,7 +41,7 @@ def names(items: Iterator[Item]) -> list[str]:
 
 
 def told(item: Item) -> str:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         item.load(10**6)
     return f"{caught.value.diagnostic.code.id}: {caught.value.diagnostic.message}"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from resdsl.diagnostics.errors import RunError
 from resdsl.labels import read_labels, synsets_of
-from resdsl.runtime.problem import RunProblem
-from resdsl.runtime.truth import Classes, Truth, truths_in, truths_of
+from resdsl.tools.evaluate.ground_truth import Classes, Truth, truths_in, truths_of
 
 ANIMALS = Classes("m.onnx", ["tench, Tinca tinca", "great white shark", "cat", "Cat", "drum", "drum"], 6)
 IMAGENET = Classes("m.onnx", read_labels("imagenet1k"), 1000)
@@ -32,7 +32,7 @@ def told(found: list[Truth], root: Path) -> list[tuple[str, int]]:
 
 def problem(act: object) -> str:
     assert callable(act)
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         act()
     found = caught.value.diagnostic
     return " | ".join([f"{found.code.id}: {found.message}", *found.notes, *found.helps])

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
 from resdsl.runtime.predict import Failure, Prediction, predict
 from resdsl.runtime.preprocess import prepare_ten
-from resdsl.runtime.problem import RunProblem
 from resdsl.runtime.session import Session
 
 OpenModel = Callable[..., Session]
@@ -160,7 +160,7 @@ def test_a_way_of_testing_that_cannot_be_is_told_before_the_first_image(
     shape: tuple[int | str, ...], asked: dict[str, object], said: str, way_out: str, open_model: OpenModel
 ) -> None:
     how = {"resdsl.preprocess": json.dumps(CROPPED.to_data())}
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         predict(open_model(shape=shape, metadata=how), [], **asked)
     assert caught.value.diagnostic.code.id == "E0836"
     assert said in caught.value.diagnostic.message
@@ -168,7 +168,7 @@ def test_a_way_of_testing_that_cannot_be_is_told_before_the_first_image(
 
 
 def test_ten_crops_need_to_be_told_their_size(open_model: OpenModel) -> None:
-    with pytest.raises(RunProblem) as caught:
+    with pytest.raises(RunError) as caught:
         predict(open_model(), [], crops=10, preprocess=Preprocess((Resize(8, fit="exact"),)))
     assert caught.value.diagnostic.code.id == "E0836"
     assert "no `crop`" in caught.value.diagnostic.message

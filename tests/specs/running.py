@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import onnxruntime
 
-from resdsl.backends.onnx import emit_to_stream
 from resdsl.ir.graph import Derived, Graph, Parameter
+from resdsl.onnx import emit_to_stream
 
 Weights = Callable[[str], np.ndarray]
 """From a tensor's name to its value."""

@@ -10,10 +10,10 @@ import pytest
 
 import resdsl
 from resdsl.analysis.summary import folded, summarize
-from resdsl.backends.onnx.model import encode_graph
 from resdsl.elaborate import Limits
 from resdsl.ir.print import print_graph
 from resdsl.ir.verify import verify
+from resdsl.onnx.model import encode_graph
 from resdsl.passes import optimize
 from resdsl.review.compare import compare
 from resdsl.review.terminal import render_text

@@ -81,7 +81,7 @@ class Window:
             raise CheckpointError.of(
                 catalogue.CHECKPOINT_TOO_LARGE,
                 f"the index of `{self._name}` takes more than {MAX_BYTES >> 20} MB",
-                "save the tensors alone: `torch.save(model.state_dict(), ...)`",
+                helps=("save the tensors alone: `torch.save(model.state_dict(), ...)`",),
             )
         taken = self._data[self._position : end]
         self._position += len(taken)
@@ -102,7 +102,7 @@ def read_pickle(window: Window, name: str, allow: Allow, rebuild: Rebuild, persi
                 raise CheckpointError.of(
                     catalogue.CHECKPOINT_TOO_LARGE,
                     f"`{name}` has more than {MAX_OPCODES:,} objects in it",
-                    "save the tensors alone: `torch.save(model.state_dict(), ...)`",
+                    helps=("save the tensors alone: `torch.save(model.state_dict(), ...)`",),
                 )
             start = position
             machine.step(opcode, argument)
@@ -161,7 +161,7 @@ class _Machine:
             raise CheckpointError.of(
                 catalogue.REFUSED_GLOBAL,
                 f"`{self._name}` uses the pickle operation {opcode}, which files of weights do not need",
-                "fetch the weights from a source that you trust, best as `.safetensors`",
+                helps=("fetch the weights from a source that you trust, best as `.safetensors`",),
                 notes=("nothing in the file was run",),
             )
 

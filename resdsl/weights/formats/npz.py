@@ -63,7 +63,7 @@ class NpzCheckpoint(Checkpoint):
             raise CheckpointError.of(
                 catalogue.CHECKPOINT_TOO_LARGE,
                 f"`{self.name}` has {len(members):,} arrays in it; {MAX_TENSORS:,} is the limit",
-                "save the weights of one network in a file of its own",
+                helps=("save the weights of one network in a file of its own",),
             )
         found: dict[str, TensorInfo] = {}
         for member in members:

@@ -40,7 +40,7 @@ class OnnxCheckpoint(Checkpoint):
             raise CheckpointError.of(
                 catalogue.NOT_A_CHECKPOINT,
                 f"`{self.name}` is neither an ONNX model nor another file of weights that is known",
-                "name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",
+                helps=("name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
             )
         self.metadata = {self._text(entry.key): self._text(entry.value) for entry in model.metadata_props}
         self._protos = {proto.name: proto for proto in model.graph.initializer if self._is_weight(proto)}
@@ -48,7 +48,9 @@ class OnnxCheckpoint(Checkpoint):
             raise CheckpointError.of(
                 catalogue.NOT_A_CHECKPOINT,
                 f"none of the {len(model.graph.initializer)} initialisers of `{self.name}` has the name of a weight",
-                "exporters rename and fold weights: export without optimisation, or use the original checkpoint",
+                helps=(
+                    "exporters rename and fold weights: export without optimisation, or use the original checkpoint",
+                ),
             )
         self.tensors = {name: self._checked(proto) for name, proto in self._protos.items()}
 

@@ -43,47 +43,47 @@ def _open(path: Path, mapped: mmap.mmap) -> Checkpoint:
     head = mapped[:512]
     # First, because the length that such a file begins with may look like how others begin.
     if _is_safetensors(head, len(mapped)):
-        from resdsl.weights.formats.safetensors import SafetensorsCheckpoint  # noqa: PLC0415
+        from resdsl.weights.formats.safetensors import SafetensorsCheckpoint
 
         return SafetensorsCheckpoint(path)
     if head.startswith(b"PK\3\4"):
         return _open_zip(path)
     if head.startswith(b"\x80"):
-        from resdsl.weights.formats.torch_legacy import open_torch_legacy  # noqa: PLC0415
+        from resdsl.weights.formats.torch_legacy import open_torch_legacy
 
         return open_torch_legacy(path)
     if head.lstrip()[:1] == b"{":
-        from resdsl.weights.formats.safetensors import ShardedCheckpoint  # noqa: PLC0415
+        from resdsl.weights.formats.safetensors import ShardedCheckpoint
 
         return ShardedCheckpoint(path)
     _refuse_foreign(path, head)
     # A protobuf has no magic number; an ONNX model begins with field 1, its version.
     if head[0] == 0x08 or path.suffix == ".onnx":
-        from resdsl.weights.formats.onnx import OnnxCheckpoint  # noqa: PLC0415
+        from resdsl.weights.formats.onnx import OnnxCheckpoint
 
         return OnnxCheckpoint(path, mapped)
     raise CheckpointError.of(
         catalogue.NOT_A_CHECKPOINT,
         f"`{path}` is no file of weights that is known",
-        f"name a {_FORMATS} file",
+        helps=(f"name a {_FORMATS} file",),
     )
 
 
 def _open_zip(path: Path) -> Checkpoint:
-    from resdsl.weights.formats.torch_zip import list_members, open_torch_zip  # noqa: PLC0415
+    from resdsl.weights.formats.torch_zip import list_members, open_torch_zip
 
     members = list_members(path)
     if any(name.endswith("data.pkl") for name in members):
         return open_torch_zip(path, members)
     if any(name.endswith(".npy") for name in members):
-        from resdsl.weights.formats.npz import NpzCheckpoint  # noqa: PLC0415
+        from resdsl.weights.formats.npz import NpzCheckpoint
 
         return NpzCheckpoint(path)
     some = ", ".join(f"`{name:.40}`" for name in list(members)[:3]) or "nothing"
     raise CheckpointError.of(
         catalogue.NOT_A_CHECKPOINT,
         f"`{path}` is a zip archive of {some}, with neither PyTorch's `data.pkl` nor NumPy's arrays in it",
-        f"unpack it and name a {_FORMATS} file",
+        helps=(f"unpack it and name a {_FORMATS} file",),
     )
 
 
@@ -95,18 +95,18 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 def _refuse_foreign(path: Path, head: bytes) -> None:
     for beginning, what, way_out in _FOREIGN:
         if head.startswith(beginning):
-            raise CheckpointError.of(catalogue.CHECKPOINT_FORMAT, f"`{path}` is {what}", way_out)
+            raise CheckpointError.of(catalogue.CHECKPOINT_FORMAT, f"`{path}` is {what}", helps=(way_out,))
     if head.lstrip().lower().startswith(_MARKUP):
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{path}` is a web page: the download of the weights went wrong",
-            "open the address in a browser to see what it says",
+            helps=("open the address in a browser to see what it says",),
         )
     if head[257:262] == b"ustar":
         raise CheckpointError.of(
             catalogue.CHECKPOINT_FORMAT,
             f"`{path}` is a tar archive, as PyTorch wrote before version 0.1.10",
-            "load it with an old PyTorch and save it again, or unpack it where weights are in it",
+            helps=("load it with an old PyTorch and save it again, or unpack it where weights are in it",),
         )
 
 
@@ -114,11 +114,13 @@ def _map(path: Path) -> mmap.mmap:
     try:
         if path.is_dir():
             raise CheckpointError.of(
-                catalogue.NOT_A_FILE, f"`{path}` is a folder, not a file of weights", f"name a {_FORMATS} file in it"
+                catalogue.NOT_A_FILE,
+                f"`{path}` is a folder, not a file of weights",
+                helps=(f"name a {_FORMATS} file in it",),
             )
         if path.is_file() and not path.stat().st_size:
             raise CheckpointError.of(
-                catalogue.EMPTY_FILE, f"`{path}` is empty", "fetch it again: whatever wrote it was cut off"
+                catalogue.EMPTY_FILE, f"`{path}` is empty", helps=("fetch it again: whatever wrote it was cut off",)
             )
         with closing(TensorFile(path)) as file:
             return file.map()
@@ -127,12 +129,12 @@ def _map(path: Path) -> mmap.mmap:
         raise CheckpointError.of(
             catalogue.FILE_NOT_FOUND,
             f"there is no file of weights `{path}`",
-            f"there is `{path.parent / near}`" if near else "check the path",
+            helps=(f"there is `{path.parent / near}`" if near else "check the path",),
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CheckpointError.of(
             catalogue.UNREADABLE_FILE,
             f"`{path}` cannot be read: {reason.lower()}",
-            "name a file of this machine that may be read",
+            helps=("name a file of this machine that may be read",),
         ) from None

@@ -42,7 +42,7 @@ class SafetensorsCheckpoint(Checkpoint):
             return read_header(mapped[8 : 8 + length], size=size, name=self.name)
 
     def read(self, key: str) -> np.ndarray:
-        from resdsl.weights import elements  # noqa: PLC0415  what only copies float32 does without arrays
+        from resdsl.weights import elements  # what only copies float32 does without arrays
 
         info = self.tensors[key]
         stored = self._stretch(key).whole(elements.stored_dtype(info, name=self.name, key=key))
@@ -52,7 +52,7 @@ class SafetensorsCheckpoint(Checkpoint):
         return self._stretch(key).windows(size) if is_plain(self.tensors[key]) else None
 
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
-        from resdsl.weights import elements  # noqa: PLC0415
+        from resdsl.weights import elements
 
         info = self.tensors[key]
         dtype = elements.stored_dtype(info, name=self.name, key=key)
@@ -108,7 +108,7 @@ def _read_index(path: Path) -> Mapping[str, str]:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_TOO_LARGE,
             f"`{path.name}` looks like the index of a sharded checkpoint and is larger than {INDEX_LIMIT >> 20} MB",
-            "name the `.safetensors.index.json` file itself",
+            helps=("name the `.safetensors.index.json` file itself",),
         )
     try:
         index = json.loads(path.read_bytes())
@@ -116,13 +116,13 @@ def _read_index(path: Path) -> Mapping[str, str]:
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{path.name}` is neither a file of weights nor JSON: {error!s:.120}",
-            "name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",
+            helps=("name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
         ) from error
     names = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(names, dict) or not names or not all(isinstance(file, str) for file in names.values()):
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{path.name}` is JSON without a `weight_map` of tensors to files",
-            "name the `.safetensors.index.json` file, or a `.safetensors`, `.pth`, `.npz` or `.onnx` file",
+            helps=("name the `.safetensors.index.json` file, or a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
         )
     return names

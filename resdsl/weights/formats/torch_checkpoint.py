@@ -100,7 +100,7 @@ class TorchCheckpoint(Checkpoint):
             raise CheckpointError.of(
                 catalogue.CHECKPOINT_TOO_LARGE,
                 f"`{key}` in `{self.name}` repeats {available:,} stored elements to make {count:,}",
-                "save a copy of the tensor, not an expanded view: `tensor.contiguous().clone()`",
+                helps=("save a copy of the tensor, not an expanded view: `tensor.contiguous().clone()`",),
             )
         place = self._places.get(storage.key)
         needed = (storage.base + tensor.offset + _reach(tensor)) * size
@@ -136,7 +136,7 @@ def _find_tensors(content: object, name: str) -> tuple[str, dict[str, StoredTens
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{name}` holds {_kind(content)}, not a dictionary of named tensors",
-            "save the weights by name: `torch.save(model.state_dict(), ...)`",
+            helps=("save the weights by name: `torch.save(model.state_dict(), ...)`",),
         )
     found = _search(content, (), _DEPTH)
     if found is None:
@@ -144,7 +144,7 @@ def _find_tensors(content: object, name: str) -> tuple[str, dict[str, StoredTens
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{name}` holds no dictionary of named tensors, only {keys}" if keys else f"`{name}` holds nothing",
-            "save the weights by name: `torch.save(model.state_dict(), ...)`",
+            helps=("save the weights by name: `torch.save(model.state_dict(), ...)`",),
         )
     return found
 

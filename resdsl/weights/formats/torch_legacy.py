@@ -38,7 +38,7 @@ def _open(path: Path, mapped: mmap.mmap) -> tuple[object, dict[str, Place]]:
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{path.name}` is a pickle that PyTorch did not write",
-            "save the weights as `.safetensors`, `.npz` or with `torch.save(model.state_dict(), ...)`",
+            helps=("save the weights as `.safetensors`, `.npz` or with `torch.save(model.state_dict(), ...)`",),
         )
     if pickles.next() != PROTOCOL:
         raise CheckpointError.damaged(path.name, f"its protocol is not {PROTOCOL}, the only one there is")

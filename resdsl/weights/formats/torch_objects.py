@@ -127,13 +127,13 @@ def _allow(found: Global, name: str) -> None:
         raise CheckpointError.of(
             catalogue.REFUSED_GLOBAL,
             f"`{name}` asks for `{shown}`, which no file of weights needs: loading it elsewhere could run code",
-            "do not load this file with `torch.load` either; fetch the weights from a source that you trust",
+            helps=("do not load this file with `torch.load` either; fetch the weights from a source that you trust",),
             notes=("nothing in the file was run",),
         )
     raise CheckpointError.of(
         catalogue.REFUSED_GLOBAL,
         f"`{name}` holds an object of `{shown}`, which only that code could rebuild",
-        "save the tensors alone, where that code is at hand: `torch.save(model.state_dict(), ...)`",
+        helps=("save the tensors alone, where that code is at hand: `torch.save(model.state_dict(), ...)`",),
         notes=("nothing in the file was run",),
     )
 

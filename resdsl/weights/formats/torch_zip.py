@@ -48,7 +48,7 @@ def open_torch_zip(path: Path, members: dict[str, zipfile.ZipInfo]) -> TorchChec
         raise CheckpointError.of(
             catalogue.CHECKPOINT_FORMAT,
             f"`{path.name}` is a TorchScript program, not a file of weights",
-            "save its tensors: `torch.save(torch.jit.load(...).state_dict(), ...)`",
+            helps=("save its tensors: `torch.save(torch.jit.load(...).state_dict(), ...)`",),
         )
     file = TensorFile(path)
     try:
@@ -74,7 +74,7 @@ def _place(name: str, mapped: mmap.mmap, member: zipfile.ZipInfo) -> Place:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_FORMAT,
             f"`{member.filename:.80}` in `{name}` is compressed or encrypted, which PyTorch never does",
-            "load and save it with PyTorch again, or fetch the original file",
+            helps=("load and save it with PyTorch again, or fetch the original file",),
         )
     header = mapped[member.header_offset : member.header_offset + _LOCAL_HEADER.size]
     if len(header) < _LOCAL_HEADER.size:

@@ -101,4 +101,4 @@ def _web(text: str) -> WebAddress:
 
 
 def _wrong(text: str, fact: str, way_out: str) -> CheckpointError:
-    return CheckpointError.of(catalogue.WEIGHTS_ADDRESS, f"`{text}` is no address of weights: {fact}", way_out)
+    return CheckpointError.of(catalogue.WEIGHTS_ADDRESS, f"`{text}` is no address of weights: {fact}", helps=(way_out,))

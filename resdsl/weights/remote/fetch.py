@@ -27,10 +27,10 @@ def fetch(address: HubAddress | WebAddress, progress: Progress | None = None) ->
     """
     try:
         if isinstance(address, HubAddress):
-            from resdsl.weights.remote.hub import fetch_from_hub  # noqa: PLC0415  the client takes 0.3 s to load
+            from resdsl.weights.remote.hub import fetch_from_hub  # the client takes 0.3 s to load
 
             return fetch_from_hub(address, progress)
-        from resdsl.weights.remote.web import fetch_from_web  # noqa: PLC0415
+        from resdsl.weights.remote.web import fetch_from_web
 
         return fetch_from_web(address, progress)
     except ModuleNotFoundError as error:
@@ -39,7 +39,7 @@ def fetch(address: HubAddress | WebAddress, progress: Progress | None = None) ->
         raise CheckpointError.of(
             catalogue.EXTRA_NEEDED,
             f"to fetch `{address}`, the package `{error.name}` is needed, which is not installed",
-            "run `pip install 'resdsl[hub]'`, or download the file yourself and name it",
+            helps=("run `pip install 'resdsl[hub]'`, or download the file yourself and name it",),
         ) from None
 
 
@@ -55,7 +55,7 @@ def without_number(reason: str) -> str:
 
 
 def failed(address: HubAddress | WebAddress, fact: str, *ways_out: str) -> CheckpointError:
-    return CheckpointError.of(catalogue.DOWNLOAD_FAILED, f"`{address}` cannot be fetched: {fact}", *ways_out)
+    return CheckpointError.of(catalogue.DOWNLOAD_FAILED, f"`{address}` cannot be fetched: {fact}", helps=ways_out)
 
 
 def altered(address: HubAddress | WebAddress, wanted: str, found: str) -> CheckpointError:
@@ -64,5 +64,5 @@ def altered(address: HubAddress | WebAddress, wanted: str, found: str) -> Checkp
         catalogue.DOWNLOAD_ALTERED,
         f"what came from `{address}` is not what was published: its SHA-256 is {found[: max(16, len(wanted))]}, "
         f"not {wanted}",
-        "it was deleted; try again, and if that gives the same, ask whoever published it",
+        helps=("it was deleted; try again, and if that gives the same, ask whoever published it",),
     )

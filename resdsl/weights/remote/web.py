@@ -246,7 +246,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
             raise CheckpointError.of(
                 catalogue.DOWNLOAD_FAILED,
                 f"`{req.full_url}` cannot be fetched: its server sends on to `{newurl}`, which is not encrypted",
-                "ask its owner for an address that stays on https",
+                helps=("ask its owner for an address that stays on https",),
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -10,9 +10,9 @@ import onnx
 import pytest
 from safetensors.numpy import load
 
-from resdsl.cli.exits import USAGE, status_of
+from resdsl.cli.exits import USAGE
 from resdsl.diagnostics import CompileError
-from resdsl.driver.weights import extract_weights, read_weights
+from resdsl.weights.save import read_weights, save_weights
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_weights_that_cannot_be_fetched_end_as_files_that_are_not_there(hub):
     hub.error = "RepoNotFound"
     with pytest.raises(CompileError) as error:
         read_weights("hf:timm/other")
-    assert status_of(error.value.diagnostics) == USAGE
+    assert error.value.exit_status == USAGE
 
 
 def test_a_repository_without_weights(hub):
@@ -133,7 +133,7 @@ def test_a_repository_without_weights(hub):
 
 @pytest.mark.usefixtures("hub")
 def test_weights_are_converted_from_an_address(weights, tmp_path):
-    extract_weights("hf:timm/tiny", tmp_path / "w.safetensors")
+    save_weights("hf:timm/tiny", tmp_path / "w.safetensors")
     assert load((tmp_path / "w.safetensors").read_bytes())["fc.bias"].tobytes() == load(weights)["fc.bias"].tobytes()
 
 

@@ -8,10 +8,10 @@ import pytest
 from safetensors.numpy import load
 
 from resdsl.diagnostics import CompileError
-from resdsl.driver.weights import read_weights
 from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.remote import web
 from resdsl.weights.remote.address import HubAddress, WebAddress, parse_address
+from resdsl.weights.source import read_weights
 
 
 @pytest.fixture(autouse=True)

@@ -1,1 +1,0 @@
-"""What a graph can be written as: one package for each format."""

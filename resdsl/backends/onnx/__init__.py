@@ -1,5 +1,0 @@
-"""ONNX: the one back end. The only package, with the reader of ONNX weights, that imports ``onnx``."""
-
-from resdsl.backends.onnx.emit import Emitted, emit, emit_to_stream
-
-__all__ = ["Emitted", "emit", "emit_to_stream"]

@@ -1,0 +1,160 @@
+"""Specifications as files: from a path to a text, or to a diagnostic that says why not."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from pathlib import Path
+
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics.suggest import closest
+from resdsl.elaborate.limits import Limits, raise_limit
+from resdsl.specification import builtin as shipped
+
+LARGEST_FILE = Limits().file_bytes
+"""ResNet-152 takes a thousand; whatever is larger than this is hardly a specification."""
+
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
+_MOST_CONTROLS = 0.02
+
+_BINARY_FORMATS: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"PK\x03\x04", "a zip archive (`.pth` and `.npz` files are)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"%PDF", "a PDF document"),
+    (b"\x7fELF", "a program"),
+    (b"\x80\x02", "a Python pickle (old `.pth` files are)"),
+)
+
+
+def read_source(path: str | os.PathLike[str], *, largest: int = LARGEST_FILE) -> Source:
+    """The text of a specification.
+
+    ``path`` is a file, or the name of a network that resdsl ships (``resnet50``) where no such file stands. Messages
+    will call it as it is written here. Raises ``CompileError`` where there is no text to be had: no such file
+    (E0801), a folder (E0802), no permission (E0803), not UTF-8 (E0804), nothing in it (E0805), too large (E0901).
+    """
+    file = Path(path)
+    written = os.fspath(path)
+    if (known := shipped.specification(written)) is not None and not file.exists():
+        file, written = known, known.name
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(largest + 1)
+    except (OSError, ValueError) as error:
+        raise _failure(_why_unreadable(file, written, error)) from None
+    if len(data) > largest:
+        message = f"`{written}` has more than {largest:,} bytes"
+        helps = (_what_to_compile(data),) if _is_binary(data) else (raise_limit("file_bytes"),)
+        raise _failure(Diagnostic(catalogue.LIMIT, message, helps=helps))
+    return decode(data, name=written, path=file)
+
+
+def decode(data: bytes, *, name: str, path: Path | None = None) -> Source:
+    """The text that ``data`` is in UTF-8; raises ``CompileError`` as ``read_source`` does."""
+    if not data.strip():
+        raise _failure(
+            Diagnostic(
+                catalogue.EMPTY_FILE,
+                f"`{name}` is empty" if not data else f"`{name}` has nothing but white space in it",
+                helps=("a specification has a `model NAME { ... }` in it; `resdsl check --help` shows a small one",),
+            )
+        )
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        message = f"`{name}` is text in UTF-16, and specifications are UTF-8"
+        raise _failure(Diagnostic(catalogue.NOT_TEXT, message, helps=("save it as UTF-8 in your editor",)))
+    if _is_binary(data):
+        kind = _format_of(data) or "binary data"
+        message = f"`{name}` is {kind}, not the text of a specification"
+        raise _failure(Diagnostic(catalogue.NOT_TEXT, message, helps=(_what_to_compile(data),)))
+    try:
+        return Source(name, data.decode("utf-8"), path)
+    except UnicodeDecodeError as error:
+        text = data.decode("utf-8", errors="replace")
+        at = len(data[: error.start].decode("utf-8"))
+        place = Label(Source(name, text, path).span(at, at + 1), f"the byte 0x{data[error.start]:02x}")
+        message = f"`{name}` is not text in UTF-8"
+        raise _failure(
+            Diagnostic(catalogue.NOT_TEXT, message, place, helps=("save it as UTF-8 in your editor",))
+        ) from None
+
+
+def _is_binary(data: bytes) -> bool:
+    """Whether this is no text in any encoding: texts have no control characters but blanks and line ends."""
+    sample = data[:4096]
+    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    return b"\0" in data or _format_of(data) is not None or controls > len(sample) * _MOST_CONTROLS
+
+
+def _format_of(data: bytes) -> str | None:
+    return next((kind for start, kind in _BINARY_FORMATS if data.startswith(start)), None)
+
+
+def _what_to_compile(data: bytes) -> str:
+    # An ONNX file starts with its ir_version: field 1, a varint.
+    if data[:1] == b"\x08":
+        return (
+            "is it a compiled model? `resdsl predict` runs one, `resdsl compile` takes the `.res` file it was made of"
+        )
+    return "name a `.res` file; weights are given with `--weights FILE`"
+
+
+def _why_unreadable(file: Path, written: str, error: OSError | ValueError) -> Diagnostic:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return _missing(file, written)
+    if isinstance(error, IsADirectoryError) and not written:
+        return Diagnostic(
+            catalogue.FILE_NOT_FOUND, "the name of the file is empty", helps=("is it a variable that is not set?",)
+        )
+    if isinstance(error, IsADirectoryError):
+        inside = sorted(entry.name for entry in file.glob("*.res"))
+        helps = (f"name a file in it, such as `{file / inside[0]}`",) if inside else ("name a `.res` file",)
+        return Diagnostic(catalogue.NOT_A_FILE, f"`{written}` is a folder", helps=helps)
+    if isinstance(error, PermissionError):
+        return Diagnostic(
+            catalogue.UNREADABLE_FILE,
+            f"no permission to read `{written}`",
+            helps=(f"allow it with `chmod u+r {written}`",),
+        )
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return Diagnostic(
+        catalogue.UNREADABLE_FILE, f"`{written[:200]}` cannot be read: {reason.lower()}", helps=("name another file",)
+    )
+
+
+def _missing(file: Path, written: str) -> Diagnostic:
+    if "\n" in written or "{" in written:
+        return Diagnostic(
+            catalogue.FILE_NOT_FOUND,
+            "there is no file of that name; it looks like the text of a specification",
+            helps=("give a text to `resdsl.loads(text)`, or pipe it into the command and write `-` for the file",),
+        )
+    folder = file.parent
+    if not folder.is_dir():
+        message = f"there is no file `{written}`, and no folder `{folder}`"
+        return Diagnostic(catalogue.FILE_NOT_FOUND, message, helps=_shipped_help(file))
+    try:
+        names = [entry.name for entry in folder.iterdir() if entry.suffix == ".res"]
+    except OSError:
+        names = []
+    stems = {Path(name).stem: name for name in names}
+    # A file beside it and a network that ships are equally likely meant: the nearer name wins.
+    near = file.stem if file.stem in stems else closest(file.stem, [*stems, *shipped.names()])
+    helps = (f"did you mean `{folder / stems[near]}`?",) if near in stems else _shipped_help(file)
+    return Diagnostic(catalogue.FILE_NOT_FOUND, f"there is no file `{written}`", helps=helps)
+
+
+def _shipped_help(file: Path) -> tuple[str, ...]:
+    near = closest(file.stem, shipped.names())
+    if near or file.stem in shipped.names():
+        return (f"did you mean `{near or file.stem}`, which resdsl brings along?",)
+    return ("name a `.res` file, or a network that resdsl brings along, such as `resnet50`",)
+
+
+def _failure(diagnostic: Diagnostic) -> CompileError:
+    diagnostics = Diagnostics()
+    diagnostics.report(diagnostic)
+    return CompileError(diagnostics)

@@ -1,0 +1,288 @@
+"""``resdsl compile``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from resdsl.analysis.quantities import short, size
+from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.progress import bar
+from resdsl.cli.terminal import Terminal
+from resdsl.compiler.compile import Compiled
+from resdsl.compiler.lower import Ways, lowered
+from resdsl.diagnostics import CompileError
+from resdsl.elaborate import Limits
+from resdsl.files import write_file
+from resdsl.ir.graph import Graph
+from resdsl.ir.operator import NEWEST_OPSET, OPSET
+from resdsl.ir.print import print_graph
+from resdsl.ir.types import DType
+from resdsl.passes import PASSES
+from resdsl.specification.specification import Specification, load
+from resdsl.tools.compile.tree_text import tree_text
+from resdsl.weights.checkpoint import Checkpoint
+from resdsl.weights.initial import Scheme
+from resdsl.weights.source import read_weights
+
+PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+"""As people write them on a command line, and as the language does."""
+
+
+def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for given in _from_files(ctx, option, values):
+        old, equals, new = given.partition("=")
+        if not equals or old in found:
+            reason = "is not of the form OLD=NEW, such as norm1=bn1" if not equals else "renames a part twice"
+            raise click.BadParameter(f"'{given}' {reason}", ctx, option)
+        found[old] = new
+    return found
+
+
+def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> Iterator[str]:
+    """The values, with the lines of the files that ``@FILE`` names in their places."""
+    for value in values:
+        if not value.startswith("@"):
+            yield value
+            continue
+        try:
+            text = Path(value[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise click.BadParameter(f"'{value[1:]}' cannot be read: {reason}", ctx, option) from None
+        yield from (line for line in text.splitlines() if line.strip())
+
+
+@click.command("compile", short_help="a specification to an ONNX file")
+@click.argument("spec")
+@click.option("-o", "--output", metavar="FILE", help="Where to; - is standard output. If not said: SPEC's name, .onnx.")
+@click.option(
+    "--emit",
+    type=click.Choice(["onnx", "ir", "ast"]),
+    default="onnx",
+    help="What to write: the ONNX file, or the graph or syntax tree as text (to standard output, if not said).",
+)
+@specification_options
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="A checkpoint: .safetensors, .pth, .pt, .npz or .onnx, also by its address (https://..., hf:OWNER/NAME). "
+    "Tensors are found by name. Nothing in it is run.",
+)
+@click.option("--partial", is_flag=True, help="Take what fits of the weights; the rest keeps initial values.")
+@click.option(
+    "--rename",
+    "renames",
+    metavar="OLD=NEW",
+    multiple=True,
+    callback=_renames,
+    help="A part of the checkpoint's names, and what the network calls it; @FILE for a file of such lines. Repeatable.",
+)
+@click.option(
+    "--init",
+    type=click.Choice([str(scheme) for scheme in Scheme]),
+    default="he_normal",
+    help="How kernels are drawn (he_normal).",
+)
+@click.option("--seed", type=int, default=0, help="What they are drawn from (0). The same seed gives the same bytes.")
+@click.option(
+    "--keep-preprocess",
+    is_flag=True,
+    help="Keep SPEC's preprocessing and labels where the weights come with others (timm's config.json).",
+)
+@click.option("--zero-init-residual", is_flag=True, help="Start every residual block as the identity.")
+@click.option(
+    "-O",
+    "level",
+    metavar="LEVEL",
+    type=click.IntRange(0, 2),
+    default=0,
+    help="0: the graph as written (if not said); 1: drop and fold what changes no result; 2: fold numbers too.",
+)
+@click.option(
+    "--print-ir-after", metavar="PASS", type=click.Choice(PASSES), help="Show the graph after a pass, on stderr."
+)
+@click.option(
+    "--opset",
+    type=click.IntRange(OPSET, NEWEST_OPSET),
+    default=OPSET,
+    help=f"The ONNX operator set ({OPSET}; up to {NEWEST_OPSET}).",
+)
+@click.option("--external-data", is_flag=True, help="Weights to a file beside the model (done anyway above 2 GB).")
+@click.option(
+    "--embed-preprocess",
+    is_flag=True,
+    help="The model takes raw images (bytes, [N, rows, columns, 3]) and resizes, crops and normalises them itself.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(list(PRECISIONS)),
+    default="fp32",
+    help="Of weights and arithmetic (fp32); inputs and outputs stay fp32.",
+)
+@click.option(
+    "--for-runtime",
+    is_flag=True,
+    help="Let ONNX Runtime optimise the model for the processor of this machine, where it then starts at once.",
+)
+@speaking
+def command(
+    terminal: Terminal,
+    spec: str,
+    output: str | None,
+    emit: str,
+    model: str | None,
+    arguments: dict[str, object],
+    input_shape: tuple[int | str, ...] | None,
+    limits: Limits,
+    weights: str | None,
+    partial: bool,
+    renames: dict[str, str],
+    init: str,
+    seed: int,
+    keep_preprocess: bool,
+    zero_init_residual: bool,
+    level: int,
+    print_ir_after: str | None,
+    opset: int,
+    external_data: bool,
+    embed_preprocess: bool,
+    precision: str,
+    for_runtime: bool,
+) -> None:
+    """A specification to an ONNX file, for ONNX Runtime on CUDA and on CPU.
+
+    SPEC is a file, a network that resdsl brings along (resnet50), or - for standard input. The file is written whole or
+    not at all: where something is wrong, one that stands there already stays.
+    """
+    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
+    if emit != "onnx":
+        _write_text(terminal, specification, emit, output, Ways(level, embed_preprocess, DType(PRECISIONS[precision])))
+        return
+    target = output or _default_output(spec)
+    if target == "-" and terminal.as_json:
+        raise click.UsageError("--json and the ONNX file cannot both go to standard output: name a file with -o")
+    if target == "-" and sys.stdout.isatty():
+        raise click.UsageError("an ONNX file is not for a terminal: name a file with -o, or pipe it on")
+
+    seen: set[str] = set()
+
+    def after_pass(name: str, graph: Graph) -> None:
+        seen.add(name)
+        if name == print_ir_after:
+            print(print_graph(graph), end="", file=sys.stderr)
+
+    wanted = not terminal.quiet and not terminal.as_json
+    with ExitStack() as files, bar(f"writing {target}", wanted=wanted) as progress:
+        compiled = specification.compile(
+            sys.stdout.buffer if target == "-" else target,
+            weights=_opened(weights, files, wanted=wanted),
+            partial=partial,
+            renames=renames,
+            init=init,
+            seed=seed,
+            zero_init_residual=zero_init_residual,
+            optimize=level,
+            opset=opset,
+            keep_preprocess=keep_preprocess,
+            external_data=external_data or None,
+            embed_preprocess=embed_preprocess,
+            precision=PRECISIONS[precision],
+            for_runtime=for_runtime,
+            progress=progress,
+            after_pass=after_pass,
+        )
+    terminal.report(compiled.diagnostics, **_data(compiled))
+    if print_ir_after is not None and print_ir_after not in seen:
+        terminal.say(f"the pass {print_ir_after} does not run at -O{level}")
+    terminal.say(_line(target, compiled, init, seed))
+    if for_runtime:
+        terminal.say(f"{target} is for this machine and its ONNX Runtime alone; SPEC compiles anywhere")
+
+
+def _opened(weights: str | None, files: ExitStack, *, wanted: bool) -> Checkpoint | None:
+    """The weights, open as long as ``files``. A bar shows how much has come of what is fetched."""
+    if weights is None:
+        return None
+    with bar(f"fetching {weights}", wanted=wanted) as progress:
+        return files.enter_context(read_weights(weights, progress=progress))
+
+
+def _default_output(spec: str) -> str:
+    return "model.onnx" if spec == "-" else f"{Path(spec).stem}.onnx"
+
+
+def _write_text(terminal: Terminal, specification: Specification, emit: str, output: str | None, ways: Ways) -> None:
+    if emit == "ast":
+        text = tree_text(specification.module)
+        if specification.diagnostics.errors:
+            raise CompileError(specification.diagnostics)
+    else:
+        text = print_graph(lowered(specification.graph, specification.diagnostics, ways))
+    if output in (None, "-"):
+        terminal.result(text)
+    else:
+        write_file(Path(output), text.encode())
+    terminal.show(specification.diagnostics)
+
+
+def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:
+    """All that a person wants to know, and what to try next."""
+    varies = not isinstance(compiled.macs, int)
+    symbols = ", ".join(symbol for symbol in compiled.graph.symbols[1:])
+    macs = f"MACs vary with {symbols}" if varies else f"{short(compiled.macs)} MACs"
+    facts = f"{short(compiled.parameters)} parameters, {macs}, {size(compiled.bytes)}, {compiled.seconds:.1f} s"
+    beside = f" (weights in {compiled.data_path.name})" if compiled.data_path else ""
+    return f"{target}{beside}: {facts}; {_weights(compiled, init, seed)}. Next: {_next(target, compiled)}"
+
+
+def _weights(compiled: Compiled, init: str, seed: int) -> str:
+    """Where the weights are from."""
+    drawn = "all zero" if init == "zeros" else f"{init.replace('he_', 'He ').replace('_', ' ')}, seed {seed}"
+    if compiled.match is None:
+        return f"random weights ({drawn})"
+    rest = f"; the other {compiled.random} tensors are random ({drawn})" if compiled.random else ""
+    return f"{compiled.match}{_adopted(compiled)}{rest}"
+
+
+def _adopted(compiled: Compiled) -> str:
+    """What came along with a checkpoint in place of what the specification says."""
+    adopted = compiled.adopted
+    parts = []
+    if adopted.preprocess is not None:
+        parts.append(f"its preprocessing ({adopted.preprocess})")
+    if adopted.labels is not None:
+        parts.append("its labels")
+    return f", with {' and '.join(parts)}" if parts else ""
+
+
+def _next(target: str, compiled: Compiled) -> str:
+    takes_images = compiled.graph.preprocess is not None or compiled.graph.input.type.dtype is DType.U8
+    if not takes_images:
+        return f"resdsl weights {target} -o weights.safetensors"
+    return f"resdsl predict {target} photo.jpg"
+
+
+def _data(compiled: Compiled) -> dict[str, object]:
+    return {
+        "output": os.fspath(compiled.path) if compiled.path else None,
+        "data": os.fspath(compiled.data_path) if compiled.data_path else None,
+        "parameters": compiled.parameters,
+        "macs": compiled.macs if isinstance(compiled.macs, int) else str(compiled.macs),
+        "bytes": compiled.bytes,
+        "seconds": round(compiled.seconds, 3),
+        "tensors": compiled.tensors,
+        "random": compiled.random,
+        "adopted": {
+            "preprocess": compiled.adopted.preprocess.to_data() if compiled.adopted.preprocess else None,
+            "labels": list(compiled.adopted.labels) if compiled.adopted.labels else None,
+        },
+        "match": dataclasses.asdict(compiled.match) if compiled.match else None,
+    }

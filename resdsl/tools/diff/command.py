@@ -1,0 +1,184 @@
+"""``resdsl diff``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from resdsl.cli.exits import FINE, INPUT
+from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.terminal import Terminal, colored, width_of
+from resdsl.diagnostics import Diagnostics
+from resdsl.elaborate import Limits
+from resdsl.files import write_file
+from resdsl.review.budget import Budget, parse_budget
+from resdsl.review.checkpoint import renames_text
+from resdsl.review.compare import Review
+from resdsl.tools.diff.diff import diff, verify
+
+
+def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> Budget | None:
+    try:
+        return parse_budget(value) if value is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, option) from None
+
+
+@click.command("diff", short_help="what changed between two networks, and whether old weights still load")
+@click.argument("old")
+@click.argument("new", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "html", "json"]),
+    default="text",
+    help="Text for a terminal, markdown for a pull request's comment, html for a page of its own, json for programs.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Where to; - is standard output (if not said).")
+@click.option("--exit-code", is_flag=True, help="End with 1 where anything changed, as git diff does.")
+@click.option(
+    "--max-parameters", metavar="BUDGET", callback=_budget, help="Fail above 12M parameters, +5% or +1M more."
+)
+@click.option("--max-macs", metavar="BUDGET", callback=_budget, help="Fail above 12G MACs, +5% or +1G more.")
+@click.option(
+    "--require-compatible-weights",
+    is_flag=True,
+    help="Fail unless a checkpoint of OLD loads whole into NEW and means the same.",
+)
+@click.option(
+    "--write-renames",
+    metavar="FILE",
+    help="Write what the tensors of OLD are called in NEW, for compile --weights --rename @FILE.",
+)
+@specification_options
+@speaking
+def command(
+    terminal: Terminal,
+    old: str,
+    new: str | None,
+    form: str,
+    output: str | None,
+    exit_code: bool,
+    max_parameters: Budget | None,
+    max_macs: Budget | None,
+    require_compatible_weights: bool,
+    write_renames: str | None,
+    model: str | None,
+    arguments: dict[str, object],
+    input_shape: tuple[int | str, ...] | None,
+    limits: Limits,
+) -> int:
+    """What changed between two networks: layers, costs, and whether a checkpoint of OLD still loads into NEW.
+
+    OLD and NEW are files, networks that resdsl brings along (resnet50), REV:path for a file as it was in a git
+    revision (main:net.res), or - for standard input. The networks are compared, not the texts.
+
+    In place of the two, A...B stands for all networks of the git repository that differ between the point where B
+    left A, and B; A..B compares the two themselves. Networks that only use a file that changed are among them.
+    """
+    if new is None:
+        if write_renames is not None or model is not None or arguments or input_shape is not None:
+            raise click.UsageError("that is for two networks, and not for all that differ between two revisions")
+        budgets = (max_parameters, max_macs, require_compatible_weights)
+        return _range(terminal, old, form, output, budgets, limits, exit_code=exit_code)
+    if old == new == "-":
+        raise click.UsageError("only one of the two can be standard input")
+    review = diff(source_of(old), source_of(new), model=model, set=arguments, input_shape=input_shape, limits=limits)
+    found = verify(
+        review,
+        max_parameters=max_parameters,
+        max_macs=max_macs,
+        compatible_weights=require_compatible_weights,
+    )
+    if write_renames is not None:
+        _write(write_renames, renames_text(review.checkpoint), terminal)
+    if terminal.as_json or form == "json":
+        _show_data(terminal, review, found, output)
+    else:
+        _show(terminal, _render(review, form, terminal, output), output)
+        terminal.show(found)
+    if found.exit_status != FINE:
+        return found.exit_status
+    return INPUT if exit_code and not review.is_empty else FINE
+
+
+def _range(
+    terminal: Terminal,
+    written: str,
+    form: str,
+    output: str | None,
+    budgets: tuple[Budget | None, Budget | None, bool],
+    limits: Limits,
+    *,
+    exit_code: bool,
+) -> int:
+    from resdsl.review.machine import SCHEMA, review_data
+    from resdsl.tools.diff import range_output as diff_range  # not needed for two networks
+    from resdsl.tools.diff.revision_range import differences, range_of
+
+    revisions = range_of(written, Path.cwd())
+    if revisions is None:
+        raise click.UsageError("name two networks, or two revisions as main...HEAD")
+    differing = differences(revisions, limits=limits)
+    found = diff_range.mistakes(differing)
+    for each in differing:
+        if each.review is not None:
+            parameters, macs, compatible = budgets
+            found.extend(verify(each.review, max_parameters=parameters, max_macs=macs, compatible_weights=compatible))
+    if terminal.as_json or form == "json":
+        _show_json({"schema": SCHEMA, "networks": diff_range.data(differing, review_data)}, found, terminal, output)
+    elif form == "html":
+        _show(terminal, diff_range.told_in_html(differing, written), output)
+        terminal.show(found)
+    else:
+        tell = diff_range.told_in_markdown if form == "markdown" else diff_range.told
+        _show(terminal, tell(differing, written, lambda review: _render(review, form, terminal, output)), output)
+        terminal.show(found)
+    if found.exit_status != FINE:
+        return found.exit_status
+    return INPUT if exit_code and differing else FINE
+
+
+def _render(review: Review, form: str, terminal: Terminal, output: str | None) -> str:
+    if form == "markdown":
+        from resdsl.review.markdown import render_markdown  # one of them is needed
+
+        return render_markdown(review)
+    if form == "html":
+        from resdsl.review.html import render_html
+
+        return render_html(review)
+    from resdsl.review.terminal import render_text
+
+    if output not in (None, "-"):
+        return render_text(review)
+    return render_text(review, color=colored(sys.stdout, terminal.color), width=width_of(sys.stdout))
+
+
+def _show(terminal: Terminal, text: str, output: str | None) -> None:
+    if output in (None, "-"):
+        terminal.result(text)
+    else:
+        assert output is not None
+        _write(output, text, terminal)
+
+
+def _show_data(terminal: Terminal, review: Review, found: Diagnostics, output: str | None) -> None:
+    from resdsl.review.machine import review_data  # not for people
+
+    _show_json(review_data(review), found, terminal, output)
+
+
+def _show_json(data: dict[str, object], found: Diagnostics, terminal: Terminal, output: str | None) -> None:
+    import json  # not for people
+
+    from resdsl.diagnostics.machine import report_data
+
+    _show(terminal, json.dumps({**data, **report_data(found)}, indent=2, ensure_ascii=False), output)
+
+
+def _write(path: str, text: str, terminal: Terminal) -> None:
+    write_file(Path(path), text.encode())
+    terminal.say(f"wrote {path}")

@@ -1,0 +1,187 @@
+"""Which networks differ between two revisions of a repository: also those that only use a file that changed."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from resdsl.diagnostics import CompileError, Diagnostics
+from resdsl.elaborate import Limits
+from resdsl.review.compare import Review
+from resdsl.specification.revision import Revision, run_git
+from resdsl.specification.specification import Specification, load
+from resdsl.tools.diff.diff import diff
+
+_USE = re.compile(r'\buse\s*"((?!std/)[^"]+)"')
+_RANGE = re.compile(r"(?P<old>.*?)(?P<dots>\.{2,3})(?P<new>.*)", re.DOTALL)
+_GREP = ["grep", "-z", "-I", "--full-name", "--no-color", "--no-line-number", "--no-column"]
+_PATTERN = ":(top,glob)**/*.res"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One model of one file in two revisions.
+
+    ``path`` is where it is in the new revision (in the old one, where it is gone). ``review`` is there where both
+    revisions have the model and it can be built in both, ``network`` where one of them has it. Otherwise ``mistakes``
+    say why there is neither.
+    """
+
+    path: str
+    model: str
+    old: bool
+    new: bool
+    review: Review | None = None
+    network: Specification | None = None
+    mistakes: Diagnostics | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Two revisions, by the names that git knows them by."""
+
+    old: Revision
+    new: Revision
+
+
+def range_of(written: str, where: Path) -> Range | None:
+    """The revisions of ``A..B``, or of ``A...B``: then the old one is where B left A, as in a pull request.
+
+    An empty side is HEAD. ``None`` for what is not written so, or is a file. Raises ``CompileError`` where git does
+    not know them.
+    """
+    match = _RANGE.fullmatch(written)
+    if match is None or not (match["old"] or match["new"]) or Path(written).exists() or "/.." in f"/{written}":
+        return None
+    old, new = (_commit(match[side] or "HEAD", where) for side in ("old", "new"))
+    if match["dots"] == "...":
+        old = _abbreviated(run_git(["merge-base", old, new], where).decode().strip(), where)
+    return Range(Revision(old, where), Revision(new, where))
+
+
+def differences(revisions: Range, *, limits: Limits | None = None) -> tuple[Difference, ...]:
+    """What differs, file by file in alphabetical order; models that are the same in both are left out."""
+    renames, changed = _changed(revisions)
+    found: list[Difference] = []
+    for path in sorted(_affected(revisions, changed)):
+        if path in renames:
+            continue  # told under its new name
+        old_path = next((old for old, new in renames.items() if new == path), path)
+        old = _specification(revisions.old, old_path, limits)
+        new = _specification(revisions.new, path, limits)
+        found += _of_file(path, old, new, limits)
+    return tuple(found)
+
+
+def _commit(name: str, where: Path) -> str:
+    commit = run_git(["rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}"], where).decode().strip()
+    return _abbreviated(commit, where)
+
+
+def _abbreviated(commit: str, where: Path) -> str:
+    """As short as it can be and still be known: it stands in the titles of reviews."""
+    return run_git(["rev-parse", "--short", commit], where).decode().strip()
+
+
+def _changed(revisions: Range) -> tuple[dict[str, str], set[str]]:
+    """Old names by new ones the other way round (``{old: new}``), and all paths that differ in either revision."""
+    command = ["diff", "--name-status", "-z", "-M", "--no-relative", revisions.old.name, revisions.new.name]
+    fields = iter(run_git([*command, "--", _PATTERN], revisions.new.root).decode().split("\0"))
+    renames: dict[str, str] = {}
+    changed: set[str] = set()
+    for status in fields:
+        if not status:
+            break
+        path = next(fields)
+        changed.add(path)
+        if status.startswith("R"):
+            renames[path] = next(fields)
+            changed.add(renames[path])
+    return renames, changed
+
+
+def _affected(revisions: Range, changed: set[str]) -> set[str]:
+    """The files that changed and all that use them, through however many files, in either revision."""
+    users: dict[str, set[str]] = {}
+    if not changed:
+        return set()
+    for revision in (revisions.old, revisions.new):
+        for path, text in _texts(revision).items():
+            for used in _USE.findall(text):
+                users.setdefault(posixpath.normpath(posixpath.join(posixpath.dirname(path), used)), set()).add(path)
+    found: set[str] = set()
+    pending = list(changed)
+    while pending:
+        path = pending.pop()
+        if path not in found:
+            found.add(path)
+            pending.extend(users.get(path, ()))
+    return found
+
+
+def _texts(revision: Revision) -> Mapping[str, str]:
+    """The lines with a ``use`` in them, of every specification of a revision, by its path."""
+    try:
+        told = run_git([*_GREP, "-e", "use", revision.name, "--", _PATTERN], revision.root)
+    except CompileError:
+        return {}  # git fails where nothing is found
+    texts: dict[str, str] = {}
+    for line in told.decode(errors="replace").splitlines():
+        path, _, text = line.partition("\0")
+        path = path.removeprefix(f"{revision.name}:")
+        texts[path] = f"{texts.get(path, '')}{text}\n"
+    return texts
+
+
+def _specification(revision: Revision, path: str, limits: Limits | None) -> Specification | CompileError | None:
+    """A file as it was; ``None`` where the revision has no such file, an error where it is no text."""
+    at_top = Revision(revision.name, revision.root)
+    if not run_git(["ls-tree", "-z", "--name-only", revision.name, "--", f":(top,literal){path}"], revision.root):
+        return None
+    try:
+        return load(at_top.source(path), limits=limits, read=at_top.read)
+    except CompileError as error:
+        return error
+
+
+def _of_file(
+    path: str,
+    old: Specification | CompileError | None,
+    new: Specification | CompileError | None,
+    limits: Limits | None,
+) -> list[Difference]:
+    broken = next((side for side in (new, old) if isinstance(side, CompileError)), None)
+    if isinstance(old, CompileError) or isinstance(new, CompileError):
+        assert broken is not None
+        return [Difference(path, "", old is not None, new is not None, mistakes=broken.diagnostics)]
+    before, after = _models(old, limits), _models(new, limits)
+    if len(before) == len(after) == 1:
+        # The only model of a file is itself whatever it is called.
+        ((_, only),) = before.items()
+        before = dict.fromkeys(after, only)
+    compared = [_of_model(path, name, before.get(name), after.get(name)) for name in dict.fromkeys([*after, *before])]
+    return [difference for difference in compared if difference is not None]
+
+
+def _models(specification: Specification | None, limits: Limits | None) -> dict[str, Specification]:
+    if specification is None:
+        return {}
+    source, read = specification.source, specification.read
+    return {name: load(source, model=name, limits=limits, read=read) for name in specification.models}
+
+
+def _of_model(path: str, model: str, old: Specification | None, new: Specification | None) -> Difference | None:
+    sides = old is not None, new is not None
+    try:
+        if old is None or new is None:
+            network = old or new
+            assert network is not None
+            _ = network.graph
+            return Difference(path, model, *sides, network=network)
+        review = diff(old, new)
+    except CompileError as error:
+        return Difference(path, model, *sides, mistakes=error.diagnostics)
+    return None if review.is_empty else Difference(path, model, *sides, review=review)

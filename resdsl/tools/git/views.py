@@ -1,0 +1,125 @@
+"""What git shows of specifications: the layers in place of the text, and reviews in place of line diffs.
+
+Nothing here fails: where a text cannot be built into a network, what git would have shown is shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from resdsl.diagnostics import CompileError
+from resdsl.review.terminal import render_text
+from resdsl.specification.specification import Specification, load
+from resdsl.tools.diff.diff import diff
+from resdsl.tools.git.blobs import open_blob
+from resdsl.tools.git.layer_table import layer_table
+
+NOTHING = "/dev/null"
+"""What git calls the other side of a file that is new or gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One side of a comparison: the file that git wrote or pointed at, and its object (``.`` where it has none)."""
+
+    file: Path
+    blob: str = "."
+
+    @property
+    def exists(self) -> bool:
+        return str(self.file) != NOTHING
+
+    def title(self, path: str) -> str:
+        return f"{path} ({self.blob[:7]})" if self.blob.strip("0.") else path
+
+
+def textconv(file: Path) -> bytes:
+    """The layers of every model in a file, or the file as it is where it has none or cannot be built."""
+    data = file.read_bytes()
+    try:
+        specification = open_blob(file)
+        tables = [layer_table(each.graph) for each in _models(specification).values()]
+    except CompileError:
+        return data
+    except Exception:
+        # Not even for a mistake of ours: git ends with an error where a conversion does.
+        return data
+    return "\n".join(tables).encode() if tables else data
+
+
+def review_text(path: str, old: Version, new: Version, *, color: bool = False, width: int | None = None) -> str:
+    """What changed in a file, for whoever would read ``git diff``; ``path`` is where it is in the repository."""
+    lines = [
+        _strong(f"{path}: {'new' if not old.exists else 'gone'}" if not (old.exists and new.exists) else path, color)
+    ]
+    try:
+        reviews = list(_reviews(path, old, new, color=color, width=width))
+    except CompileError as error:
+        reviews = []
+        lines.append(f"compared as text: {error.diagnostics.errors[0].message}")
+    except Exception as error:
+        # Not even for a mistake of ours: git ends with an error where its diff driver does.
+        reviews = []
+        lines.append(f"compared as text: {type(error).__name__}: {error}")
+    lines += reviews or _difference(path, old, new, color)
+    return "\n".join(lines) + "\n"
+
+
+def _reviews(path: str, old: Version, new: Version, *, color: bool, width: int | None) -> Iterator[str]:
+    if not old.exists or not new.exists:
+        return
+    before = _models(open_blob(old.file, name=old.title(path), path=path))
+    after = _models(open_blob(new.file, name=new.title(path), path=path))
+    if len(before) == len(after) == 1:
+        pairs = [(*before.values(), *after.values())]
+    else:
+        pairs = [(before[name], after[name]) for name in before if name in after]
+    for pair in pairs:
+        yield render_text(diff(*pair), color=color, width=width).rstrip("\n")
+    if len(before) == len(after) == 1:
+        return
+    yield from (f"- model {name}" for name in before if name not in after)
+    yield from (f"+ model {name}" for name in after if name not in before)
+
+
+def _models(specification: Specification) -> dict[str, Specification]:
+    """Each model of a file by its name. Raises ``CompileError`` where the file has mistakes."""
+    found = {name: load(specification.source, model=name, read=specification.read) for name in specification.models}
+    for each in found.values():
+        _ = each.graph
+    return found
+
+
+def _difference(path: str, old: Version, new: Version, color: bool) -> list[str]:
+    """The lines of a unified diff, as git would have shown them."""
+    before, after = _text(old), _text(new)
+    names = (f"a/{path}" if old.exists else NOTHING, f"b/{path}" if new.exists else NOTHING)
+    if before is None or after is None:
+        return [f"Binary files {names[0]} and {names[1]} differ"]
+    return [_tinted(line, color) for line in difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
+
+
+def _text(version: Version) -> Sequence[str] | None:
+    """The lines of a file, ``None`` where it is no text or cannot be read."""
+    if not version.exists:
+        return ()
+    try:
+        data = version.file.read_bytes()
+    except OSError:
+        return None
+    return None if b"\0" in data else data.decode(errors="replace").splitlines()
+
+
+_COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
+
+
+def _tinted(line: str, color: bool) -> str:
+    tint = _COLORS.get(line[:1], "")
+    return f"{tint}{line}\x1b[0m" if color and tint else line
+
+
+def _strong(text: str, color: bool) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if color else text

@@ -1,0 +1,42 @@
+"""``resdsl operators``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import click
+
+from resdsl.cli.options import speaking
+from resdsl.cli.terminal import Terminal, colored
+from resdsl.diagnostics.suggest import closest
+from resdsl.tools.operators.operators import Entry, table
+
+
+@click.command("operators", short_help="the operators of the language and their arguments")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@speaking
+def command(terminal: Terminal, names: tuple[str, ...]) -> None:
+    """The operators of the language and their arguments, or those that are named."""
+    entries = {entry.name: entry for entry in table()}
+    for name in names:
+        if name not in entries:
+            near = closest(name, entries)
+            raise click.UsageError(f"there is no operator '{name}'{f'. Did you mean {near!r}?' if near else ''}")
+    chosen = [entries[name] for name in names] or list(entries.values())
+    if terminal.as_json:
+        terminal.data([dataclasses.asdict(entry) for entry in chosen])
+        return
+    color = colored(sys.stdout, terminal.color)
+    terminal.result("\n\n".join("\n".join(_lines(entry, color)) for entry in chosen))
+
+
+def _lines(entry: Entry, color: bool) -> Iterator[str]:
+    head, _, rest = entry.call.partition("(")
+    call = f"{click.style(head, bold=True) if color else head}{f'({rest}' if rest else ''}"
+    yield call
+    yield textwrap.indent(textwrap.fill(entry.doc, 100), "  ")
+    for argument in entry.arguments:
+        yield f"    {argument.name:<10} {argument.kind}; {argument.doc}"

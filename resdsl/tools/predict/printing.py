@@ -1,0 +1,55 @@
+"""Rows printed to standard output while a run is under way."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from resdsl.runtime.rows import Failure, Features, Row
+from resdsl.tools.predict.formats import Lines
+
+
+class PrintedRows:
+    """Rows as lines on standard output, each as soon as it is there."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._stream = sys.stdout.buffer
+        self._stream.write(lines.header)
+        self._separator = b""
+
+    def write(self, row: Row) -> None:
+        line = self._lines.line(row)
+        if line:
+            self._stream.write(self._separator + line)
+            self._stream.flush()
+            self._separator = self._lines.separator
+
+
+class JsonRows:
+    """One JSON object on standard output, of which no more is in memory than a row."""
+
+    def __init__(self, **facts: object) -> None:
+        print(
+            "{",
+            ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items()),
+            sep="\n",
+            end="",
+        )
+        print(',\n  "predictions": [', end="")
+        self._separator = "\n    "
+
+    def write(self, row: Row) -> None:
+        if isinstance(row, Failure):
+            return  # it is among the diagnostics
+        if isinstance(row, Features):
+            data = {"image": row.image, "output": row.output, "features": row.values.tolist()}
+        else:
+            data = dataclasses.asdict(row)
+        print(self._separator, json.dumps(data, ensure_ascii=False), sep="", end="")
+        self._separator = ",\n    "
+
+    def close(self, **facts: object) -> None:
+        rest = json.dumps(facts, indent=2, ensure_ascii=False).removeprefix("{")
+        print(f"\n  ],{rest}")

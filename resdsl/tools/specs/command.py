@@ -1,0 +1,133 @@
+"""``resdsl specs``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from resdsl.analysis.quantities import short
+from resdsl.cli.options import speaking
+from resdsl.cli.terminal import Terminal, colored
+from resdsl.diagnostics.suggest import closest
+from resdsl.specification import builtin as shipped
+from resdsl.specification.text import read_source
+from resdsl.tools.specs.specs import Shipped, specs
+
+HEADINGS = ("name", "paper", "arXiv", "input", "parameters", "MACs")
+_PAPER = 1
+_ARXIV = 2
+_INPUT = 3
+_NUMBERS_FROM = 4
+_LEAST_PAPER = 14
+"""Columns of `He et al. 2015`: the name of a paper is broken into lines no shorter than that."""
+
+
+@click.command("specs", short_help="the networks that resdsl brings along")
+@click.argument("name", required=False)
+@speaking
+def command(terminal: Terminal, name: str | None) -> None:
+    """The networks that resdsl brings along, or the text of one of them.
+
+    Each can be named where a command takes a specification: `resdsl compile resnet50`. To make your own of one, write
+    it to a file and change it: `resdsl specs resnet50 > my.res`.
+    """
+    if name is not None:
+        _print_one(terminal, name)
+        return
+    found = list(specs())
+    if terminal.as_json:
+        terminal.data([_data(one) for one in found])
+        return
+    rows = [_cells(one) for one in found]
+    if sys.stdout.isatty() or terminal.color == "always":
+        _draw(rows, color=colored(sys.stdout, terminal.color))
+    else:
+        terminal.result("\n".join(_plain(rows)))
+    terminal.say("`resdsl specs NAME` prints one, `resdsl compile NAME` builds it")
+
+
+def _print_one(terminal: Terminal, name: str) -> None:
+    file = shipped.specification(name.removesuffix(".res"))
+    if file is None:
+        near = closest(name, shipped.names())
+        raise click.UsageError(
+            f"resdsl brings no '{name}' along. " + (f"Did you mean '{near}'?" if near else "`resdsl specs` lists all.")
+        )
+    text = read_source(file).text
+    if terminal.as_json:
+        terminal.data({"name": file.stem, "text": text})
+    else:
+        terminal.result(text)
+
+
+def _cells(one: Shipped) -> tuple[str, ...]:
+    size = ", ".join(map(str, one.input))
+    macs = short(one.macs) if isinstance(one.macs, int) else "varies"
+    return one.name, one.paper, one.arxiv, f"[{size}]", short(one.parameters), macs
+
+
+def _widths(table: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
+
+
+def _plain(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns with blanks between, numbers to the right."""
+    table = [HEADINGS, *rows]
+    widths = _widths(table)
+    return [
+        "  ".join(
+            cell.rjust(width) if column >= _NUMBERS_FROM else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    ]
+
+
+def _shown(widths: Sequence[int], room: int) -> list[int]:
+    """The columns that there is room for. Whole names are what the list is for: all that can be named is theirs."""
+    dropped: tuple[int, ...] = ()
+    # The identifier goes first, as the paper is named anyway.
+    for dropped in ((), (_ARXIV,), (_ARXIV, _PAPER), (_ARXIV, _PAPER, _INPUT)):
+        least = [
+            min(width, _LEAST_PAPER) if column == _PAPER and dropped else width
+            for column, width in enumerate(widths)
+            if column not in dropped
+        ]
+        if sum(least) + 3 * len(least) - 1 <= room:
+            break
+    return [column for column in range(len(widths)) if column not in dropped]
+
+
+def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
+    from rich.box import SIMPLE_HEAD  # rich is for drawing only
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(no_color=not color, highlight=False, force_terminal=color or None)
+    shown = _shown(_widths([HEADINGS, *rows]), console.width)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in shown:
+        table.add_column(
+            HEADINGS[column],
+            style="cyan" if column == 0 else "",
+            justify="right" if column >= _NUMBERS_FROM else "left",
+            no_wrap=column != _PAPER,
+        )
+    for row in rows:
+        # Text, not markup: a shape in brackets is no style.
+        table.add_row(*(Text(row[column]) for column in shown))
+    console.print(table)
+
+
+def _data(one: Shipped) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "paper": one.paper,
+        "arxiv": one.arxiv,
+        "input": [dim if isinstance(dim, int) else str(dim) for dim in one.input],
+        "parameters": one.parameters,
+        "macs": one.macs if isinstance(one.macs, int) else str(one.macs),
+    }

@@ -1,0 +1,129 @@
+"""``resdsl summary``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.terminal import Terminal, colored
+from resdsl.elaborate import Limits
+from resdsl.specification.revision import reviewed
+from resdsl.tools.summary import formats as summary_formats
+
+_LAYERS = 1
+
+
+class Depth(click.ParamType[int]):
+    """Levels of rows: a number from 1, or ``all``."""
+
+    name = "depth"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if text == "all":
+            return sys.maxsize
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            self.fail(f"'{text}' is neither a whole number from 1 nor 'all'", param, ctx)
+        return int(text)
+
+
+@click.command("summary", short_help="what a network is made of, stage by stage")
+@click.argument("spec")
+@click.option(
+    "--depth",
+    type=Depth(),
+    metavar="N",
+    help="Levels of rows: 1 the stages (the default), 2 their blocks, ... or all, down to the operators.",
+)
+@click.option(
+    "--explicit",
+    is_flag=True,
+    help="Write every operator and block with all of its arguments (all levels, unless --depth).",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "csv", "json"]),
+    default="text",
+    help="How to write it: csv and json have exact numbers; --json is short for --format json.",
+)
+@specification_options
+@speaking
+def command(
+    terminal: Terminal,
+    spec: str,
+    depth: int | None,
+    explicit: bool,
+    form: str,
+    model: str | None,
+    arguments: dict[str, object],
+    input_shape: tuple[int | str, ...] | None,
+    limits: Limits,
+) -> None:
+    """What a network is made of, stage by stage: blocks, output sizes, and what they cost.
+
+    SPEC is a file, a network that resdsl brings along (resnet50), REV:path for a file as it was in a git revision, or -
+    for standard input.
+
+    MACs are the multiply-accumulates of convolutions and linear layers, activations the memory that the values of
+    all layers take; both for one image. Parameters are the trainable ones; a batch norm's running statistics are
+    counted apart. The field is the receptive field in pixels of the input, the stride how far apart the fields of two
+    neighbours are; "-" where that is the whole image, or not the same everywhere.
+    """
+    as_json = terminal.as_json or form == "json"
+    terminal = Terminal(terminal.color, terminal.quiet, as_json)
+    specification = reviewed(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
+    # Whoever wants every default looks for those of the operators too.
+    summary = specification.summary(depth=depth or (sys.maxsize if explicit else 1), explicit=explicit)
+    smallest = specification.smallest_input
+    terminal.report(specification.diagnostics, **(summary_formats.data(summary, smallest) if as_json else {}))
+    if as_json:
+        return
+    if form == "csv":
+        terminal.result(summary_formats.table_csv(summary))
+    elif form == "markdown":
+        terminal.result(summary_formats.markdown(summary, smallest))
+    elif sys.stdout.isatty() or terminal.color == "always":
+        below = summary_formats.totals_text(summary, smallest)
+        rows = summary_formats.cells(summary)
+        _draw(summary_formats.heading(summary), rows, below, color=colored(sys.stdout, terminal.color))
+    else:
+        terminal.result(summary_formats.text(summary, smallest))
+
+
+def _draw(heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str], *, color: bool) -> None:
+    from rich.box import SIMPLE_HEAD  # rich is for drawing only
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(no_color=not color, highlight=False, force_terminal=color or None)
+    shown = _fitting(rows, console.width)
+    table = Table(box=SIMPLE_HEAD, title=Text(heading, "bold"), title_justify="left", pad_edge=False)
+    for column in shown:
+        table.add_column(
+            summary_formats.HEADINGS[column],
+            style="cyan" if column == 0 else "",
+            justify="right" if column >= summary_formats.NUMBERS_FROM else "left",
+            no_wrap=column != _LAYERS,
+        )
+    for row in rows:
+        # Text, not markup: a shape in brackets is no style.
+        table.add_row(*(Text(row[column]) for column in shown))
+    console.print(table)
+    for line in below:
+        console.print(Text(line))
+
+
+def _fitting(rows: Sequence[tuple[str, ...]], width: int) -> list[int]:
+    """The columns that a terminal has room for. Layers can be wrapped; the last ones are left out first."""
+    table = [summary_formats.HEADINGS, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(summary_formats.HEADINGS))]
+    widths[_LAYERS] = min(widths[_LAYERS], 24)
+    shown = list(range(len(widths)))
+    while len(shown) > summary_formats.NUMBERS_FROM and sum(widths[column] + 2 for column in shown) > width:
+        shown.pop()
+    return shown
