@@ -4,11 +4,11 @@
 
     import resdsl
 
-    spec = resdsl.load("resnet50", set={"classes": 10})     # a file, or a network that resdsl brings along
-    print(spec.graph.parameter_count, spec.graph.macs)
-    compiled = spec.compile("model.onnx", seed=1)
+    network = resdsl.load("resnet50", set={"classes": 10})     # a file, or a built-in network
+    print(network.graph.parameter_count, network.graph.macs)
+    compiled = resdsl.compile(network, "model.onnx", seed=1)
 
-Whoever imports this package waits for nothing: what a name needs is imported when the name is first used.
+``import resdsl`` loads nothing else: what a name needs is imported when the name is first used.
 """
 
 from __future__ import annotations
@@ -16,96 +16,100 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from resdsl.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from resdsl.compiler.compile import Compiled
-    from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source
-    from resdsl.elaborate import Limits
-    from resdsl.runtime.rows import Failure, Features, Prediction
-    from resdsl.specification.specification import Specification, load, loads
-    from resdsl.tools.bench.bench import bench
-    from resdsl.tools.check.fix import fix
-    from resdsl.tools.compare.compare import compare
-    from resdsl.tools.diff.diff import diff
-    from resdsl.tools.doctor.doctor import doctor
-    from resdsl.tools.draw.draw import draw
-    from resdsl.tools.evaluate.evaluate import evaluate
-    from resdsl.tools.predict.predict import predict, predict_to
-    from resdsl.tools.quantize.quantize import Quantization, quantize
-    from resdsl.tools.specs.specs import Shipped, specs
-    from resdsl.tools.view.view import view
-    from resdsl.weights.source import read_weights
+    from resdsl.compiler.compile import Compiled as Compiled
+    from resdsl.compiler.compile import compile as compile
+    from resdsl.compiler.options import CompileOptions as CompileOptions
+    from resdsl.diagnostics import CompileError as CompileError
+    from resdsl.diagnostics import Diagnostic as Diagnostic
+    from resdsl.diagnostics import Diagnostics as Diagnostics
+    from resdsl.diagnostics import ResdslError as ResdslError
+    from resdsl.diagnostics import RunError as RunError
+    from resdsl.diagnostics import Source as Source
+    from resdsl.diagnostics import UnavailableError as UnavailableError
+    from resdsl.elaborate import Limits as Limits
+    from resdsl.runtime.rows import Failure as Failure
+    from resdsl.runtime.rows import Features as Features
+    from resdsl.runtime.rows import Prediction as Prediction
+    from resdsl.specification.load import load as load
+    from resdsl.specification.load import loads as loads
+    from resdsl.specification.specification import Specification as Specification
+    from resdsl.tools.bench.bench import bench as bench
+    from resdsl.tools.check.fix import fix as fix
+    from resdsl.tools.compare.compare import compare as compare
+    from resdsl.tools.diff.diff import diff as diff
+    from resdsl.tools.doctor.doctor import doctor as doctor
+    from resdsl.tools.draw.draw import draw as draw
+    from resdsl.tools.evaluate.evaluate import evaluate as evaluate
+    from resdsl.tools.predict.predict import predict as predict
+    from resdsl.tools.predict.predict import predict_to as predict_to
+    from resdsl.tools.quantize.quantize import Quantization as Quantization
+    from resdsl.tools.quantize.quantize import quantize as quantize
+    from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
+    from resdsl.tools.specs.specs import specs as specs
+    from resdsl.tools.view.view import view as view
+    from resdsl.weights.save import save_weights as save_weights
+    from resdsl.weights.source import read_weights as read_weights
 
-__version__ = "0.1.0"
-
-_HOMES = {
-    "CompileError": "resdsl.diagnostics",
-    "Compiled": "resdsl.compiler.compile",
-    "Diagnostic": "resdsl.diagnostics",
-    "Diagnostics": "resdsl.diagnostics",
-    "Failure": "resdsl.runtime.rows",
-    "Features": "resdsl.runtime.rows",
-    "Limits": "resdsl.elaborate",
-    "Prediction": "resdsl.runtime.rows",
-    "Quantization": "resdsl.tools.quantize.quantize",
-    "Shipped": "resdsl.tools.specs.specs",
-    "Source": "resdsl.diagnostics",
-    "Specification": "resdsl.specification.specification",
-    "bench": "resdsl.tools.bench.bench",
-    "compare": "resdsl.tools.compare.compare",
-    "diff": "resdsl.tools.diff.diff",
-    "doctor": "resdsl.tools.doctor.doctor",
-    "draw": "resdsl.tools.draw.draw",
-    "fix": "resdsl.tools.check.fix",
-    "load": "resdsl.specification.specification",
-    "loads": "resdsl.specification.specification",
-    "evaluate": "resdsl.tools.evaluate.evaluate",
-    "predict": "resdsl.tools.predict.predict",
-    "predict_to": "resdsl.tools.predict.predict",
-    "quantize": "resdsl.tools.quantize.quantize",
-    "read_weights": "resdsl.weights.source",
-    "specs": "resdsl.tools.specs.specs",
-    "view": "resdsl.tools.view.view",
+# Where each public name is found; a test holds it to the imports above, which type checkers read.
+_PUBLIC = {
+    "resdsl.compiler.compile": ("Compiled", "compile"),
+    "resdsl.compiler.options": ("CompileOptions",),
+    "resdsl.diagnostics": (
+        "CompileError",
+        "Diagnostic",
+        "Diagnostics",
+        "ResdslError",
+        "RunError",
+        "Source",
+        "UnavailableError",
+    ),
+    "resdsl.elaborate": ("Limits",),
+    "resdsl.runtime.rows": ("Failure", "Features", "Prediction"),
+    "resdsl.specification.load": ("load", "loads"),
+    "resdsl.specification.specification": ("Specification",),
+    "resdsl.tools.bench.bench": ("bench",),
+    "resdsl.tools.check.fix": ("fix",),
+    "resdsl.tools.compare.compare": ("compare",),
+    "resdsl.tools.diff.diff": ("diff",),
+    "resdsl.tools.doctor.doctor": ("doctor",),
+    "resdsl.tools.draw.draw": ("draw",),
+    "resdsl.tools.evaluate.evaluate": ("evaluate",),
+    "resdsl.tools.predict.predict": ("predict", "predict_to"),
+    "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
+    "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
+    "resdsl.tools.view.view": ("view",),
+    "resdsl.weights.save": ("save_weights",),
+    "resdsl.weights.source": ("read_weights",),
 }
-
-__all__ = [
-    "CompileError",
-    "Compiled",
-    "Diagnostic",
-    "Diagnostics",
-    "Failure",
-    "Features",
-    "Limits",
-    "Prediction",
-    "Quantization",
-    "Shipped",
-    "Source",
-    "Specification",
-    "__version__",
-    "bench",
-    "compare",
-    "diff",
-    "doctor",
-    "draw",
-    "evaluate",
-    "fix",
-    "load",
-    "loads",
-    "predict",
-    "predict_to",
-    "quantize",
-    "read_weights",
-    "specs",
-    "view",
-]
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name == "__all__":
+        return ["__version__", *sorted(_MODULE_OF)]
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'resdsl' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
+    if name in ("load", "loads", "Specification"):
+        _show_in_notebooks()
     return value
 
 
+def _show_in_notebooks() -> None:
+    """Let notebooks draw specifications. Drawing stands on them, so they cannot import it."""
+    from resdsl.specification.specification import Specification
+
+    def display(specification: Specification) -> dict[str, str]:
+        from resdsl.tools.notebook.notebook import display
+
+        return display(specification)
+
+    Specification.display = display
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULE_OF})

@@ -10,9 +10,9 @@ from typing import NamedTuple, NoReturn
 
 import click
 
-from resdsl import __version__
 from resdsl.cli.exits import BROKEN_PIPE, INTERRUPTED, USAGE
 from resdsl.cli.terminal import colored
+from resdsl.version import __version__
 
 EXAMPLE = """\
   resdsl compile resnet50 -o model.onnx       a network that resdsl brings along, with random weights
@@ -28,8 +28,8 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
-    "check": Entry("Write", "say everything that is wrong with specifications"),
-    "fmt": Entry("Write", "lay specifications out the one way"),
+    "check": Entry("Write", "report every error in specifications"),
+    "fmt": Entry("Write", "format specifications"),
     "summary": Entry("Write", "what a network is made of, stage by stage"),
     "draw": Entry("Write", "networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz"),
     "view": Entry("Write", "explore a network in the browser, or two side by side"),

@@ -57,14 +57,20 @@ def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
     return tuple(map(int, parts))
 
 
-def require_use(network: str, build: Build) -> None:
+def require_use(model: str, build: Build) -> None:
     """Refuse options of specifications for a model that is compiled already."""
-    if is_specification(network):
+    if is_specification(model):
         return
-    said = {"--weights": build.weights, "--set": build.arguments, "--model": build.model, "--input": build.input_shape}
-    for option, value in said.items():
+    network = build.network
+    given = {
+        "--weights": build.options.weights,
+        "--set": network.get("set"),
+        "--model": network.get("model"),
+        "--input": network.get("input_shape"),
+    }
+    for option, value in given.items():
         if value:
-            raise click.UsageError(f"{option} is for specifications, and {network} is compiled already")
+            raise click.UsageError(f"{option} is for specifications, and {model} is compiled already")
 
 
 def say_what_runs(terminal: Terminal, network: str, session: Session) -> None:

@@ -1,9 +1,8 @@
-"""What commands have in common: how they end on a mistake, and the options that several of them take."""
+"""What commands have in common: how they end on an error, and the options that several of them take."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import Any, TypeVar, cast
 import click
 
 from resdsl.cli.terminal import Terminal
-from resdsl.diagnostics import Diagnostics, ResdslError, Source
+from resdsl.diagnostics import Diagnostics, ResdslError
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import DEEPEST, Limits
-from resdsl.specification.text import decode
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -23,16 +21,19 @@ _LIMITS = tuple(field.name for field in dataclasses.fields(Limits) if field.name
 _DIGITS = 15
 
 
-def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
-    """A command that is given a ``Terminal`` first, returns its exit code, and tells the mistakes that end it."""
+def command_options(function: Callable[..., int | None]) -> Callable[..., None]:
+    """``--json``, ``--quiet`` and ``--color``, for every command.
 
-    @click.option("--json", "as_json", is_flag=True, help="Results and mistakes as JSON on stdout.")
-    @click.option("-q", "--quiet", is_flag=True, help="Nothing but results and errors.")
+    The command gets a ``Terminal`` first and returns its exit status; an error that ends it is reported.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="Print results and diagnostics as JSON on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print nothing but results and errors.")
     @click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
-        help="Colours: on a terminal (auto; NO_COLOR and FORCE_COLOR count), always or never.",
+        help="When to use colours; auto: on a terminal (NO_COLOR and FORCE_COLOR are respected).",
     )
     @click.pass_context
     @wraps(function)
@@ -49,21 +50,24 @@ def speaking(function: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def limit_option(function: Function) -> Function:
-    """``--limit``: the command is given those that were, as ``raised``."""
+    """``--limit``: the command gets the limits that were changed, as ``raised``."""
     return click.option(
         "--limit",
         "raised",
         metavar="NAME=NUMBER",
         multiple=True,
         callback=_limits,
-        help=f"Another limit on what a text may ask for: {', '.join(_LIMITS)}. Repeatable.",
+        help=f"Change a limit on what a text may ask for: {', '.join(_LIMITS)}. Repeatable.",
     )(function)
 
 
-def specification_options(function: Function) -> Function:
-    """``--model``, ``--set`` and ``--input``: which network a file stands for; ``--limit`` and ``--allow-outside``."""
+def network_options(function: Function) -> Function:
+    """``--model``, ``--set``, ``--input``, ``--limit`` and ``--allow-outside``: which network a text stands for.
+
+    The command gets them as one ``network: NetworkOptions``.
+    """
     decorators = (
-        click.option("--model", metavar="NAME", help="The model to take, where the file has several."),
+        click.option("--model", metavar="NAME", help="The model to take, if the file has several."),
         click.option(
             "--set",
             "arguments",
@@ -86,8 +90,20 @@ def specification_options(function: Function) -> Function:
     )
 
     @wraps(function)
-    def command(*given: Any, raised: dict[str, int], allow_outside: bool, **arguments: Any) -> Any:
-        return function(*given, limits=Limits(**raised, outside=allow_outside), **arguments)
+    def command(
+        *given: Any,
+        model: str | None,
+        arguments: dict[str, object],
+        input_shape: tuple[int | str, ...] | None,
+        raised: dict[str, int],
+        allow_outside: bool,
+        **others: Any,
+    ) -> Any:
+        from resdsl.specification.load import NetworkOptions  # `explain` reads no network
+
+        limits = Limits(**raised, outside=allow_outside)
+        network = NetworkOptions(model=model, set=arguments, input_shape=input_shape, limits=limits)
+        return function(*given, network=network, **others)
 
     decorated: Any = command
     for decorator in reversed(decorators):
@@ -95,13 +111,10 @@ def specification_options(function: Function) -> Function:
     return cast("Function", decorated)
 
 
-def source_of(spec: str) -> str | Source:
-    """A file's name as it is; the text of standard input for ``-``."""
-    if spec != "-":
-        return spec
-    if sys.stdin.isatty():
-        print("reading a specification from the terminal; end it with Ctrl-D", file=sys.stderr)
-    return decode(sys.stdin.buffer.read(), name="<stdin>")
+def require_one_stdin(networks: Iterable[str | None]) -> None:
+    """Refuse a command line on which more than one network is standard input."""
+    if sum(network == "-" for network in networks) > 1:
+        raise click.UsageError("only one of the networks can be standard input")
 
 
 def specification_files(paths: Iterable[str]) -> list[str]:
@@ -130,9 +143,9 @@ def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, .
             raise click.BadParameter(f"'{given}' is not of the form NAME=VALUE, such as classes=10", ctx, option)
         if name in found:
             raise click.BadParameter(f"'{name}' is set twice", ctx, option)
-        mistakes = Diagnostics()
-        if parse_value(text, mistakes) is None:
-            raise click.BadParameter(f"'{text}' is not a value of the language: {_first(mistakes)}", ctx, option)
+        problems = Diagnostics()
+        if parse_value(text, problems) is None:
+            raise click.BadParameter(f"'{text}' is not a value of the language: {_first(problems)}", ctx, option)
         found[name] = text
     return found
 
@@ -154,8 +167,8 @@ def _limits(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]
     return found
 
 
-def _first(mistakes: Diagnostics) -> str:
-    return mistakes.errors[0].message if mistakes.errors else "it is more than one"
+def _first(problems: Diagnostics) -> str:
+    return problems.errors[0].message if problems.errors else "it is more than one"
 
 
 def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int | str, ...] | None:
@@ -170,7 +183,7 @@ def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
             dims.append(size)
         else:
             raise click.BadParameter(
-                f"'{size}' is neither a whole number from 1 nor a name for a size, which begins with a capital letter; "
+                f"'{size}' is neither a positive integer nor a name for a size, which begins with a capital letter; "
                 "write the shape as 'N,3,224,224' or 'N,3,H,W'",
                 ctx,
                 option,

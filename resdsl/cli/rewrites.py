@@ -1,13 +1,14 @@
-"""Texts that a command changes: shown as a difference, or written back whole."""
+"""Texts that a command changes: shown as a unified diff, or written back."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from resdsl.cli.terminal import Terminal, colored
-from resdsl.diagnostics import Diagnostics, Source
+from resdsl.diagnostics import Diagnostic, Diagnostics, Source, catalogue
 from resdsl.files import OutputError, write_file
 
 
@@ -22,13 +23,19 @@ def show_difference(terminal: Terminal, before: Source, text: str, what: str) ->
     terminal.result("".join(_tinted(line if line.endswith("\n") else f"{line}\n", color) for line in lines))
 
 
-def write_back(source: Source, text: str, found: Diagnostics) -> None:
-    """Put ``text`` in place of the file that ``source`` was read from; where that fails, it is reported."""
-    assert source.path is not None
+def write_back(path: str, text: str, diagnostics: Diagnostics) -> None:
+    """Put ``text`` in place of the file ``path``; a failure is reported.
+
+    What is no file, as a revision or a built-in network, stays as it is.
+    """
+    if not Path(path).is_file():
+        message = f"`{path}` is not a file that can be changed"
+        diagnostics.report(Diagnostic(catalogue.UNWRITABLE, message, helps=("show the changes with `--diff`",)))
+        return
     try:
-        write_file(source.path, text.encode())
+        write_file(Path(path), text.encode())
     except OutputError as error:
-        found.absorb(error.diagnostics)
+        diagnostics.absorb(error.diagnostics)
 
 
 def _tinted(line: str, color: bool) -> str:

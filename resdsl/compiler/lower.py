@@ -1,16 +1,19 @@
-"""From the network that a specification says to the graph that is written: the passes that options ask for."""
+"""From the network that a specification describes to the graph that is written: the passes that options ask for."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType
 from resdsl.passes import optimize
+
+AfterPass = Callable[[str, Graph], None]
+"""Called with the name of each pass that ran, and its result."""
 
 EMBEDDED_KEY = "resdsl.preprocess.embedded"
 """Where a model that takes raw images says what it does to them, in the form of ``resdsl.preprocess``.
@@ -20,57 +23,40 @@ That itself it does not have: it says what is still to be done to an image.
 
 PRECISION_KEY = "resdsl.precision"
 
-_BFLOAT16_OPSET = 22
-"""From this operator set on ONNX has convolutions and pools of bfloat16."""
 
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How the graph that is written differs from the one that was elaborated; ``Options`` says more of each."""
-
-    optimize: int = 0
-    embed_preprocess: bool = False
-    precision: DType = DType.F32
-
-
-def lowered(
-    graph: Graph, found: Diagnostics, ways: Ways, after_pass: Callable[[str, Graph], None] | None = None
+def lower(
+    graph: Graph, diagnostics: Diagnostics, options: CompileOptions, after_pass: AfterPass | None = None
 ) -> Graph:
-    """The graph that is written. Raises ``CompileError`` where the preprocessing cannot be part of it."""
-    if ways.embed_preprocess:
-        from resdsl.passes.embed_preprocess import embed_preprocess  # few ask for it
+    """The graph that is written. Raises ``CompileError`` if the preprocessing cannot be part of it."""
+    if options.embed_preprocess:
+        from resdsl.passes.embed_preprocess import embed_preprocess
 
         try:
             graph = embed_preprocess(graph)
         except Refusal as refusal:
-            found.report(Diagnostic(refusal.code, refusal.message, helps=refusal.helps))
-            raise CompileError(found) from None
-    graph = optimize(graph, ways.optimize, after=after_pass)
-    if ways.precision is DType.BF16:
-        found.report(
+            diagnostics.report(Diagnostic(refusal.code, refusal.message, helps=refusal.helps))
+            raise CompileError(diagnostics) from None
+    graph = optimize(graph, options.optimize, after=after_pass)
+    if options.precision is DType.BF16:
+        diagnostics.report(
             Diagnostic(
                 catalogue.NO_KERNELS,
-                "ONNX Runtime has no kernels for `bf16` on a processor, so this model will not run there",
-                helps=("`--precision fp16` runs everywhere: a processor computes it in 32 bits",),
+                "ONNX Runtime has no `bf16` kernels for CPU, so this model runs on CUDA alone",
+                helps=("`--precision fp16` runs everywhere: a CPU computes it in 32 bits",),
             )
         )
-    if ways.precision is DType.F32:
+    if options.precision is DType.F32:
         return graph
-    from resdsl.passes.lower_precision import lower_precision  # few ask for it
+    from resdsl.passes.lower_precision import lower_precision
 
-    return lower_precision(graph, ways.precision)
-
-
-def said_of(graph: Graph, ways: Ways) -> dict[str, str]:
-    """What the metadata says of a model that is not the network ``graph`` as it is."""
-    said: dict[str, str] = {}
-    if ways.embed_preprocess and graph.preprocess is not None:
-        said[EMBEDDED_KEY] = json.dumps(graph.preprocess.to_data())
-    if ways.precision is not DType.F32:
-        said[PRECISION_KEY] = str(ways.precision)
-    return said
+    return lower_precision(graph, options.precision)
 
 
-def opset_for(precision: DType, opset: int) -> int:
-    """The operator set to write: the one that is asked for, or the first that has the precision."""
-    return max(opset, _BFLOAT16_OPSET) if precision is DType.BF16 else opset
+def lowering_metadata(graph: Graph, options: CompileOptions) -> dict[str, str]:
+    """Entries for the metadata of a model that differs from the network ``graph``."""
+    entries: dict[str, str] = {}
+    if options.embed_preprocess and graph.preprocess is not None:
+        entries[EMBEDDED_KEY] = json.dumps(graph.preprocess.to_data())
+    if options.precision is not DType.F32:
+        entries[PRECISION_KEY] = str(options.precision)
+    return entries

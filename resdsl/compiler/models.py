@@ -1,71 +1,63 @@
-"""Models by what people call them: an ONNX file, or a specification that becomes one for the while."""
+"""Model files for what a user names: an ONNX file as it is, a specification compiled to a temporary one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from resdsl.elaborate import Limits
+from resdsl.compiler.compile import compile
+from resdsl.compiler.options import INFERENCE, CompileOptions
 from resdsl.runtime.files import ModelFile
-from resdsl.specification.specification import load
+from resdsl.specification.load import STDIN, NetworkOptions, load
+from resdsl.specification.revision import revision_of
+from resdsl.specification.specification import Specification
+
+Model = str | os.PathLike[str] | Specification
+"""What names a model: an ONNX file, or a network as for ``resdsl.load``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How a specification becomes a model.
+    """How a specification becomes a model. ONNX files are taken as they are."""
 
-    ``level``, ``precision``, ``for_runtime``, ``weights`` and ``seed`` are as for ``Specification.compile``, the rest
-    as for ``resdsl.load``. ONNX files are taken as they are.
-    """
-
-    level: int = 1
-    precision: str = "f32"
-    for_runtime: bool = False
-    weights: str | os.PathLike[str] | None = None
-    seed: int = 0
-    arguments: Mapping[str, object] = field(default_factory=dict)
-    model: str | None = None
-    input_shape: tuple[int | str, ...] | None = None
-    limits: Limits | None = None
+    options: CompileOptions = INFERENCE
+    network: NetworkOptions = field(default_factory=NetworkOptions)
 
 
 @contextmanager
-def built(sources: Sequence[tuple[str, Build]]) -> Iterator[list[ModelFile]]:
-    """The models under the names that they were given; what was compiled is gone afterwards.
+def model_files(models: Sequence[tuple[Model, Build]]) -> Iterator[list[ModelFile]]:
+    """The files of models, each with the name that it was given by; compiled ones are removed afterwards.
 
-    Raises ``CompileError`` for a specification that has mistakes.
+    Raises ``CompileError`` for a specification that has errors.
     """
     with TemporaryDirectory(prefix="resdsl-") as folder:
-        models = []
-        for number, (source, build) in enumerate(sources):
-            if is_specification(source):
+        files = []
+        for number, (model, build) in enumerate(models):
+            if is_specification(model):
+                specification = load(model, **build.network)
                 file = Path(folder) / f"{number}.onnx"
-                _compile(source, file, build)
-                models.append(ModelFile(source, file))
+                compile(specification, file, build.options)
+                files.append(ModelFile(name_of(model), file))
             else:
-                models.append(ModelFile(source, Path(source)))
-        yield models
+                assert not isinstance(model, Specification)
+                files.append(ModelFile(name_of(model), Path(model)))
+        yield files
 
 
-def is_specification(source: str) -> bool:
-    """Whether ``source`` is read as a specification rather than run as a model: a ``.res`` file, or a bare name."""
-    path = Path(source)
-    return path.suffix == ".res" or (not path.suffix and not path.is_file())
+def is_specification(model: Model) -> bool:
+    """Whether ``model`` is compiled first: a ``.res`` file, a built-in name, ``REV:path`` or ``-``."""
+    if isinstance(model, Specification) or model == STDIN:
+        return True
+    path = Path(model)
+    if path.suffix == ".res" or (not path.suffix and not path.is_file()):
+        return True
+    return isinstance(model, str) and revision_of(model, Path()) is not None
 
 
-def _compile(source: str, file: Path, build: Build) -> None:
-    specification = load(
-        source, model=build.model, set=build.arguments, input_shape=build.input_shape, limits=build.limits
-    )
-    specification.compile(
-        file,
-        weights=build.weights,
-        seed=build.seed,
-        optimize=build.level,
-        precision=build.precision,
-        for_runtime=build.for_runtime,
-    )
+def name_of(model: Model) -> str:
+    """What messages and results call a model."""
+    return model.source.name if isinstance(model, Specification) else os.fspath(model)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from resdsl.compiler.models import Build, built
+from resdsl.compiler.models import Build, Model, model_files, name_of
 from resdsl.diagnostics import RunError, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.runtime.device import DeviceOptions
@@ -15,28 +15,28 @@ from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
 
 
 @contextmanager
-def opened(
-    model: str | os.PathLike[str],
+def open_model(
+    model: Model,
     *,
     device: str | DeviceOptions = "auto",
     threads: int | None = None,
     build: Build | None = None,
     output: str | None = None,
 ) -> Iterator[tuple[Session, Path]]:
-    """A session for an ONNX file or a specification, and the file, which is gone afterwards if it was compiled.
+    """A session for an ONNX file or a specification, and the file, which is removed afterwards if it was compiled.
 
-    Where ``output`` is the name of a value inside of the model (``flatten``, ``layer3.5.add``), the session has it
-    among its outputs. Raises ``RunError`` where there is no such value, and as ``predict``.
+    Where ``output`` is the name of a value inside the model (``flatten``, ``layer3.5.add``), the session has it among
+    its outputs. Raises ``RunError`` where there is no such value, and as ``open_session``.
     """
-    name = os.fspath(model)
-    with built([(name, build or Build())]) as (contender,):
-        session = open_session(contender.file, device=device, threads=threads, name=name)
+    name = name_of(model)
+    with model_files([(model, build or Build())]) as (compiled,):
+        session = open_session(compiled.file, device=device, threads=threads, name=name)
         if output is not None and all(port.name != output for port in session.outputs):
             # From memory, ONNX Runtime does not know where a file of weights lies.
-            entries = {WEIGHTS_FOLDER: os.fspath(contender.file.resolve().parent)}
-            exposed = _exposing(contender.file, name, output)
+            entries = {WEIGHTS_FOLDER: os.fspath(compiled.file.resolve().parent)}
+            exposed = _exposing(compiled.file, name, output)
             session = open_session(exposed, device=device, threads=threads, name=name, entries=entries)
-        yield session, contender.file
+        yield session, compiled.file
 
 
 def _exposing(file: Path, name: str, output: str) -> bytes:
@@ -50,7 +50,7 @@ def _exposing(file: Path, name: str, output: str) -> bytes:
         outputs = ", ".join(f"`{value}`" for value, made in outline.values.items() if made.is_output)
         raise RunError.of(
             catalogue.NO_SUCH_OUTPUT,
-            f"`{name}` has no output `{output}`, and no value inside is called so",
+            f"`{name}` has no output `{output}`, and no value inside has that name",
             helps=(
                 *((f"did you mean `{near}`?",) if near else ()),
                 *((f"its features are `{flat[0]}`",) if flat and flat[0] != near else ()),

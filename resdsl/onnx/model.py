@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import resdsl
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import TensorType
 from resdsl.onnx import protobuf
 from resdsl.onnx.names import name_values
 from resdsl.onnx.nodes import ELEMENT_TYPES, NodeEncoder, entry, identity
+from resdsl.version import __version__
 
 IR_VERSION = 10
 """The oldest format whose nodes have metadata."""
@@ -34,7 +34,7 @@ def encode_model(metadata: Mapping[str, str], opset: int) -> bytes:
     parts = (
         protobuf.integer(_IR_VERSION, IR_VERSION),
         protobuf.text(_PRODUCER_NAME, "resdsl"),
-        protobuf.text(_PRODUCER_VERSION, resdsl.__version__),
+        protobuf.text(_PRODUCER_VERSION, __version__),
         protobuf.message(_OPSET_IMPORT, operators),
         *(entry(_METADATA, key, metadata[key]) for key in sorted(metadata)),
     )

@@ -1,4 +1,4 @@
-"""The specifications that resdsl brings along."""
+"""The built-in specifications."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def folder() -> Path:
 
 @cache
 def names() -> tuple[str, ...]:
-    """What they are called (``resnet50``), in alphabetical order."""
+    """Their names (``resnet50``), in alphabetical order."""
     return tuple(sorted(file.stem for file in folder().glob("*.res")))
 
 
-def specification(name: str) -> Path | None:
-    """The file of the specification of that name, if there is one."""
+def file_of(name: str) -> Path | None:
+    """The file of the built-in specification ``name``, if there is one."""
     return folder() / f"{name}.res" if name in names() else None

@@ -1,18 +1,19 @@
-"""Specifications as files: from a path to a text, or to a diagnostic that says why not."""
+"""From a path or bytes to the text of a specification, or to a diagnostic that says why there is none."""
 
 from __future__ import annotations
 
 import codecs
 import os
+import sys
 from pathlib import Path
 
-from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Label, Source, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import Limits, raise_limit
-from resdsl.specification import builtin as shipped
+from resdsl.specification import builtin
 
 LARGEST_FILE = Limits().file_bytes
-"""ResNet-152 takes a thousand; whatever is larger than this is hardly a specification."""
+"""Bytes. ResNet-152 has a thousand."""
 
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
 _MOST_CONTROLS = 0.02
@@ -32,30 +33,37 @@ _BINARY_FORMATS: tuple[tuple[bytes, str], ...] = (
 def read_source(path: str | os.PathLike[str], *, largest: int = LARGEST_FILE) -> Source:
     """The text of a specification.
 
-    ``path`` is a file, or the name of a network that resdsl ships (``resnet50``) where no such file stands. Messages
-    will call it as it is written here. Raises ``CompileError`` where there is no text to be had: no such file
+    ``path`` is a file, or the name of a built-in network (``resnet50``) where there is no such file. Messages call it
+    as it is written here. Raises ``CompileError`` where there is no text: no such file
     (E0801), a folder (E0802), no permission (E0803), not UTF-8 (E0804), nothing in it (E0805), too large (E0901).
     """
     file = Path(path)
     written = os.fspath(path)
-    if (known := shipped.specification(written)) is not None and not file.exists():
+    if (known := builtin.file_of(written)) is not None and not file.exists():
         file, written = known, known.name
     try:
         with file.open("rb") as stream:
             data = stream.read(largest + 1)
     except (OSError, ValueError) as error:
-        raise _failure(_why_unreadable(file, written, error)) from None
-    if len(data) > largest:
-        message = f"`{written}` has more than {largest:,} bytes"
-        helps = (_what_to_compile(data),) if _is_binary(data) else (raise_limit("file_bytes"),)
-        raise _failure(Diagnostic(catalogue.LIMIT, message, helps=helps))
-    return decode(data, name=written, path=file)
+        raise CompileError(_why_unreadable(file, written, error)) from None
+    return decode(data, name=written, path=file, largest=largest)
 
 
-def decode(data: bytes, *, name: str, path: Path | None = None) -> Source:
+def read_stdin(*, largest: int = LARGEST_FILE) -> Source:
+    """The text on standard input; raises as ``read_source`` does."""
+    if sys.stdin.isatty():
+        print("reading a specification from the terminal; end it with Ctrl-D", file=sys.stderr)
+    return decode(sys.stdin.buffer.read(largest + 1), name="<stdin>", largest=largest)
+
+
+def decode(data: bytes, *, name: str, path: Path | None = None, largest: int = LARGEST_FILE) -> Source:
     """The text that ``data`` is in UTF-8; raises ``CompileError`` as ``read_source`` does."""
+    if len(data) > largest:
+        message = f"`{name}` has more than {largest:,} bytes"
+        helps = (_what_to_compile(data),) if _is_binary(data) else (raise_limit("file_bytes"),)
+        raise CompileError(Diagnostic(catalogue.LIMIT, message, helps=helps))
     if not data.strip():
-        raise _failure(
+        raise CompileError(
             Diagnostic(
                 catalogue.EMPTY_FILE,
                 f"`{name}` is empty" if not data else f"`{name}` has nothing but white space in it",
@@ -65,11 +73,11 @@ def decode(data: bytes, *, name: str, path: Path | None = None) -> Source:
     data = data.removeprefix(codecs.BOM_UTF8)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         message = f"`{name}` is text in UTF-16, and specifications are UTF-8"
-        raise _failure(Diagnostic(catalogue.NOT_TEXT, message, helps=("save it as UTF-8 in your editor",)))
+        raise CompileError(Diagnostic(catalogue.NOT_TEXT, message, helps=("save it as UTF-8 in your editor",)))
     if _is_binary(data):
         kind = _format_of(data) or "binary data"
         message = f"`{name}` is {kind}, not the text of a specification"
-        raise _failure(Diagnostic(catalogue.NOT_TEXT, message, helps=(_what_to_compile(data),)))
+        raise CompileError(Diagnostic(catalogue.NOT_TEXT, message, helps=(_what_to_compile(data),)))
     try:
         return Source(name, data.decode("utf-8"), path)
     except UnicodeDecodeError as error:
@@ -77,7 +85,7 @@ def decode(data: bytes, *, name: str, path: Path | None = None) -> Source:
         at = len(data[: error.start].decode("utf-8"))
         place = Label(Source(name, text, path).span(at, at + 1), f"the byte 0x{data[error.start]:02x}")
         message = f"`{name}` is not text in UTF-8"
-        raise _failure(
+        raise CompileError(
             Diagnostic(catalogue.NOT_TEXT, message, place, helps=("save it as UTF-8 in your editor",))
         ) from None
 
@@ -97,7 +105,7 @@ def _what_to_compile(data: bytes) -> str:
     # An ONNX file starts with its ir_version: field 1, a varint.
     if data[:1] == b"\x08":
         return (
-            "is it a compiled model? `resdsl predict` runs one, `resdsl compile` takes the `.res` file it was made of"
+            "is it a compiled model? `resdsl predict` runs one, `resdsl compile` takes the `.res` file it was made from"
         )
     return "name a `.res` file; weights are given with `--weights FILE`"
 
@@ -135,26 +143,20 @@ def _missing(file: Path, written: str) -> Diagnostic:
     folder = file.parent
     if not folder.is_dir():
         message = f"there is no file `{written}`, and no folder `{folder}`"
-        return Diagnostic(catalogue.FILE_NOT_FOUND, message, helps=_shipped_help(file))
+        return Diagnostic(catalogue.FILE_NOT_FOUND, message, helps=_builtin_help(file))
     try:
         names = [entry.name for entry in folder.iterdir() if entry.suffix == ".res"]
     except OSError:
         names = []
     stems = {Path(name).stem: name for name in names}
-    # A file beside it and a network that ships are equally likely meant: the nearer name wins.
-    near = file.stem if file.stem in stems else closest(file.stem, [*stems, *shipped.names()])
-    helps = (f"did you mean `{folder / stems[near]}`?",) if near in stems else _shipped_help(file)
+    # A file beside it and a built-in network are equally likely: the nearer name wins.
+    near = file.stem if file.stem in stems else closest(file.stem, [*stems, *builtin.names()])
+    helps = (f"did you mean `{folder / stems[near]}`?",) if near in stems else _builtin_help(file)
     return Diagnostic(catalogue.FILE_NOT_FOUND, f"there is no file `{written}`", helps=helps)
 
 
-def _shipped_help(file: Path) -> tuple[str, ...]:
-    near = closest(file.stem, shipped.names())
-    if near or file.stem in shipped.names():
-        return (f"did you mean `{near or file.stem}`, which resdsl brings along?",)
-    return ("name a `.res` file, or a network that resdsl brings along, such as `resnet50`",)
-
-
-def _failure(diagnostic: Diagnostic) -> CompileError:
-    diagnostics = Diagnostics()
-    diagnostics.report(diagnostic)
-    return CompileError(diagnostics)
+def _builtin_help(file: Path) -> tuple[str, ...]:
+    near = closest(file.stem, builtin.names())
+    if near or file.stem in builtin.names():
+        return (f"did you mean `{near or file.stem}`, a built-in network?",)
+    return ("name a `.res` file, or a built-in network, such as `resnet50`",)

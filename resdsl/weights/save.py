@@ -87,7 +87,7 @@ def _header(heads: Sequence[Head], metadata: Mapping[str, str]) -> bytes:
     return text + b" " * (-len(text) % _ALIGNMENT)
 
 
-def save_weights(source: str | os.PathLike[str], path: Path) -> Saved:
+def save_weights(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Saved:
     """The weights of a model, or of any file of weights, as ``.safetensors`` in float32.
 
     Of an ONNX model these are the initialisers with the names of a state dict, not its constants; what the model says
@@ -104,4 +104,4 @@ def save_weights(source: str | os.PathLike[str], path: Path) -> Saved:
             )
         heads = [Head(key, checkpoint.tensors[key].shape) for key in keys]
         metadata = {key: text for key, text in checkpoint.metadata.items() if key.startswith("resdsl.")}
-        return save_safetensors(path, heads, (checkpoint.read(key) for key in keys), metadata)
+        return save_safetensors(Path(output), heads, (checkpoint.read(key) for key in keys), metadata)

@@ -29,7 +29,7 @@ model net() {
 
 def outline(folder: Path, level: int, text: str = NETWORK) -> Outline:
     path = folder / f"{level}.onnx"
-    resdsl.loads(text).compile(path, optimize=level)
+    resdsl.compile(resdsl.loads(text), path, optimize=level)
     return Outline(path)
 
 

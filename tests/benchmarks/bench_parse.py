@@ -13,7 +13,7 @@ def run(bench: Bench) -> Iterable[Row]:
     """The parser and the formatter in one process, and the parser's share of a whole `check`."""
     # Imported here, so that `--help` works without the package.
     from resdsl.diagnostics import Diagnostics, Source
-    from resdsl.specification.specification import load
+    from resdsl.specification.load import load
     from resdsl.syntax import parse
     from resdsl.syntax.formatter import format_source
 

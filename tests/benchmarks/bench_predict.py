@@ -28,7 +28,7 @@ def run(bench: Bench) -> Iterable[Row]:
     rounds = min(bench.rounds, 5)
     for name in ("resnet18", "resnet50"):
         model = bench.folder / f"{name}.onnx"
-        resdsl.load(name).compile(model, optimize=2)
+        resdsl.compile(resdsl.load(name), model, optimize=2)
         session = open_session(model, device="cpu")
         batch = np.random.default_rng(0).standard_normal((_BATCH, 3, 224, 224)).astype(np.float32)
 

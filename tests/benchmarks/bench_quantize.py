@@ -71,7 +71,7 @@ def _compiled(bench: Bench, name: str, level: int = 1, *, for_runtime: bool = Fa
         save_file({tensor: rule(tensor) for tensor in tensors}, weights)
     target = bench.folder / f"{name}-{level}{'-here' * for_runtime}.onnx"
     if not target.exists():
-        specification.compile(target, weights=weights, optimize=level, for_runtime=for_runtime)
+        resdsl.compile(specification, target, weights=weights, optimize=level, for_runtime=for_runtime)
     return target
 
 

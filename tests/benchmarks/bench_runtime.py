@@ -38,8 +38,8 @@ def run(bench: Bench) -> Iterable[Row]:
     for name in _NETWORKS:
         theirs = _exported(bench, name)
         plain, ready = bench.folder / f"{name}.onnx", bench.folder / f"{name}_here.onnx"
-        resdsl.load(name).compile(plain, optimize=1)
-        resdsl.load(name).compile(ready, optimize=1, for_runtime=True)
+        resdsl.compile(resdsl.load(name), plain, optimize=1)
+        resdsl.compile(resdsl.load(name), ready, optimize=1, for_runtime=True)
         for ours, how, at_most in ((plain, "-O1", None), (ready, "-O1 --for-runtime", 0.6)):
             yield _no_slower(f"{name} {how}, one image", _latency(bench, ours, theirs))
             loading = bench.pairs(lambda ours=ours: _ours(ours), lambda theirs=theirs: _theirs(theirs))

@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     save_file({"fc.weight": np.eye(3, dtype=np.float32)}, folder / "eye.safetensors")
     (folder / "means.res").write_text(NETWORK)
     (folder / "colors.txt").write_text("red\nlight green\nblue\n")
-    resdsl.load(folder / "means.res").compile(folder / "model.onnx", weights=folder / "eye.safetensors")
+    resdsl.compile(resdsl.load(folder / "means.res"), folder / "model.onnx", weights=folder / "eye.safetensors")
     return str(folder / "model.onnx")
 
 

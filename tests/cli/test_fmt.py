@@ -24,7 +24,7 @@ def ugly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_file_is_laid_out_in_place_and_only_once(ugly: Path) -> None:
     first = run("ugly.res")
-    assert (first.exit_code, first.stderr) == (0, "changed ugly.res\n")
+    assert (first.exit_code, first.stderr) == (0, "reformatted ugly.res\n")
     text = ugly.read_text()
     assert text != UGLY
     assert "# pixels" in text
@@ -35,7 +35,7 @@ def test_a_file_is_laid_out_in_place_and_only_once(ugly: Path) -> None:
 
 def test_check_changes_nothing_and_ends_with_1(ugly: Path) -> None:
     result = run("--check", "ugly.res")
-    assert (result.exit_code, result.stderr) == (1, "would change ugly.res\n")
+    assert (result.exit_code, result.stderr) == (1, "would reformat ugly.res\n")
     assert ugly.read_text() == UGLY
     run("ugly.res")
     assert run("--check", "ugly.res").exit_code == 0

@@ -23,8 +23,8 @@ finally:
     print("\\n" + json.dumps(sorted(sys.modules)))
 """
 
-READS = {"cli", "diagnostics", "driver", "elaborate", "runtime"}
-PARSES = {*READS, "collection", "syntax"}
+READS = {"cli", "diagnostics", "elaborate", "tools", "version"}
+PARSES = {*READS, "gc_pause", "specification", "syntax"}
 BUILDS = {*PARSES, "analysis", "ir", "labels", "ops"}
 
 
@@ -63,8 +63,8 @@ def inside(modules: list[str], part: str) -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--version"], {"cli"}),
-        (["--help"], {"cli"}),
+        (["--version"], {"cli", "version"}),
+        (["--help"], {"cli", "version"}),
         (["explain", "E0301"], READS),
         (["operators"], {*READS, "ir", "ops"}),
         (["fmt", "--check", NET], PARSES),
@@ -84,11 +84,13 @@ def test_a_command_loads_the_parts_that_it_needs_and_only_click_besides(
     assert parts(modules) == expected
 
 
-@pytest.mark.parametrize("arguments", [["explain", "E0301"], ["operators"], ["fmt", "--check", NET]])
-def test_commands_that_build_no_network_load_of_the_elaborator_its_limits_alone(arguments: list[str]) -> None:
-    modules = loaded(*arguments)
-    assert inside(modules, "elaborate") == {"limits"}
-    assert inside(modules, "runtime") == {"problem"}
+@pytest.mark.parametrize("arguments", [["explain", "E0301"], ["operators"]])
+def test_commands_that_read_no_network_load_only_the_limits_of_the_elaborator(arguments: list[str]) -> None:
+    assert inside(loaded(*arguments), "elaborate") == {"limits"}
+
+
+def test_formatting_loads_only_how_files_are_read_of_the_elaborator() -> None:
+    assert inside(loaded("fmt", "--check", NET), "elaborate") == {"allowances", "limits", "program"}
 
 
 def test_a_check_loads_neither_other_operators_nor_explanations_of_mistakes() -> None:
@@ -96,7 +98,8 @@ def test_a_check_loads_neither_other_operators_nor_explanations_of_mistakes() ->
     assert {"conv", "bn", "relu"} <= inside(modules, "ops")
     assert inside(modules, "ops").isdisjoint({"upsample", "channel_shuffle", "lrn", "gelu"})
     assert {name for name in inside(modules, "syntax") if name.startswith("mistakes.")} == {"mistakes.meaning"}
-    assert inside(modules, "cli") == {"app", "check", "exits", "options", "terminal"}
+    assert inside(modules, "cli") == {"app", "exits", "options", "terminal"}
+    assert inside(modules, "tools") == {"check", "check.command"}
 
 
 def test_a_mistake_is_told_without_other_packages(tmp_path: Path) -> None:

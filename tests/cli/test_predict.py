@@ -24,7 +24,7 @@ def run(*arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "resnet18.onnx"
-    resdsl.load("resnet18").compile(path)
+    resdsl.compile(resdsl.load("resnet18"), path)
     return str(path)
 
 

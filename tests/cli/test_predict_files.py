@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "model.onnx"
-    resdsl.loads(NETWORK).compile(path, seed=1)
+    resdsl.compile(resdsl.loads(NETWORK), path, seed=1)
     return str(path)
 
 

@@ -36,7 +36,7 @@ def photo(tmp_path: Path) -> Path:
 
 def model(folder: Path, size: str) -> str:
     path = folder / "model.onnx"
-    resdsl.loads(NETWORK.replace("SIZE", size)).compile(path, seed=1)
+    resdsl.compile(resdsl.loads(NETWORK.replace("SIZE", size)), path, seed=1)
     return str(path)
 
 

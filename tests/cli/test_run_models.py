@@ -15,9 +15,9 @@ from packaging.requirements import Requirement
 
 import resdsl
 import resdsl.tools.doctor.command as doctor_module
+import resdsl.tools.doctor.doctor
 from resdsl.cli.app import app
 from resdsl.runtime.device import nvidia_driver
-from resdsl.specification.specification import Specification
 from resdsl.tools.doctor.device_checks import Finding, State
 
 NETWORK = """\
@@ -94,7 +94,7 @@ def test_the_doctor_tells_what_cannot_be_imported(monkeypatch: pytest.MonkeyPatc
     def broken(*_: object, **__: object) -> None:
         raise ImportError("cannot import name 'runtime_version' from 'google.protobuf'")
 
-    monkeypatch.setattr(Specification, "compile", broken)
+    monkeypatch.setattr(resdsl.tools.doctor.doctor, "compile", broken)
     result = run("doctor", "--quiet")
     assert result.exit_code == 1
     assert "does not work: cannot import name 'runtime_version'" in " ".join(result.stdout.split())
@@ -104,7 +104,7 @@ def test_the_doctor_tells_what_cannot_be_imported(monkeypatch: pytest.MonkeyPatc
 def test_a_model_and_its_specification_are_measured_side_by_side(spec: Path, tmp_path: Path) -> None:
     model = tmp_path / "net.onnx"
     specification = resdsl.load(spec)
-    specification.compile(model)
+    resdsl.compile(specification, model)
     result = run("bench", model, spec, "--seconds", "0.01", "--threads", "1", "--batch", "1,2", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)["results"]
@@ -194,12 +194,12 @@ def test_arrays_and_images_are_inputs_too(spec: Path, tmp_path: Path) -> None:
 def test_weights_beside_a_model_are_found(spec: Path, tmp_path: Path) -> None:
     # 64 channels, so that a kernel is large enough to go to a file of its own.
     model = tmp_path / "net.onnx"
-    resdsl.load(spec, set={"width": 64}).compile(model, external_data=True)
+    resdsl.compile(resdsl.load(spec, set={"width": 64}), model, external_data=True)
     assert list(tmp_path.glob("*.data"))
     result = run("compare", model, spec, "--set", "width=64", "-O", "0")
     assert result.exit_code == 0, result.output
 
 
 def compiled(spec: Path, target: Path) -> Path:
-    resdsl.load(spec).compile(target)
+    resdsl.compile(resdsl.load(spec), target)
     return target

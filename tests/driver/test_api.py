@@ -36,16 +36,16 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 def test_results_are_short_where_a_prompt_shows_them(tmp_path: Path) -> None:
     specification = resdsl.load("resnet18")
     assert repr(specification) == "<Specification resnet18.res>"
-    assert len(repr(specification.draw())) < 100
-    compiled = repr(specification.compile(tmp_path / "net.onnx"))
+    assert len(repr(resdsl.draw(specification))) < 100
+    compiled = repr(resdsl.compile(specification, tmp_path / "net.onnx"))
     # torchvision 0.29.1: 11,689,512 parameters.
     assert "parameters=11689512" in compiled and len(compiled) < 300 + len(str(tmp_path))
 
 
 def test_a_page_is_made_of_names_too() -> None:
     old, new = resdsl.load("plain18"), resdsl.load("resnet18")
-    assert resdsl.view("resnet18") == new.view()
-    assert resdsl.view("plain18", "resnet18") == old.view(new)
+    assert resdsl.view("resnet18") == resdsl.view(new)
+    assert resdsl.view("plain18", "resnet18") == resdsl.view(old, new)
 
 
 def test_a_model_is_chosen_by_name() -> None:

@@ -51,7 +51,7 @@ def metadata(path: Path) -> dict[str, str]:
 
 
 def test_the_file_runs_with_any_batch(tmp_path: Path) -> None:
-    resdsl.loads(TINY).compile(tmp_path / "m.onnx")
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx")
     assert logits(tmp_path / "m.onnx", 1).shape == (1, 3)
     assert logits(tmp_path / "m.onnx", 5).shape == (5, 3)
     onnx.checker.check_model(tmp_path / "m.onnx", full_check=True)
@@ -59,14 +59,14 @@ def test_the_file_runs_with_any_batch(tmp_path: Path) -> None:
 
 def test_arguments_and_input_shape_reach_the_file(tmp_path: Path) -> None:
     specification = resdsl.loads(TINY, set={"classes": 7}, input_shape=("N", 3, "H", "W"))
-    specification.compile(tmp_path / "m.onnx")
+    resdsl.compile(specification, tmp_path / "m.onnx")
     assert logits(tmp_path / "m.onnx").shape == (2, 7)
     (image,) = onnx.load(tmp_path / "m.onnx").graph.input
     assert [dim.dim_param or dim.dim_value for dim in image.type.tensor_type.shape.dim] == ["N", 3, "H", "W"]
 
 
 def test_the_figures_are_those_of_the_file(tmp_path: Path) -> None:
-    compiled = resdsl.loads(TINY).compile(tmp_path / "m.onnx")
+    compiled = resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx")
     # A colon marks what belongs to the graph, not to the weights: the shape that flatten reshapes to.
     tensors = [tensor for tensor in onnx.load(tmp_path / "m.onnx").graph.initializer if ":" not in tensor.name]
     trainable = sum(
@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_file(tmp_path: Path) -> None:
 
 def test_the_same_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        resdsl.loads(TINY).compile(tmp_path / name, seed=seed)
+        resdsl.compile(resdsl.loads(TINY), tmp_path / name, seed=seed)
     first, second, other = ((tmp_path / name).read_bytes() for name in "abc")
     assert first == second
     assert first != other
@@ -90,16 +90,16 @@ def test_the_bytes_do_not_depend_on_where_the_specification_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "net.res").write_text(TINY)
-    resdsl.load(tmp_path / "net.res").compile(tmp_path / "a")
+    resdsl.compile(resdsl.load(tmp_path / "net.res"), tmp_path / "a")
     monkeypatch.chdir(tmp_path)
-    resdsl.load("net.res").compile(tmp_path / "b")
+    resdsl.compile(resdsl.load("net.res"), tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_optimising_changes_the_graph_and_not_its_results(tmp_path: Path, level: int) -> None:
-    resdsl.loads(TINY).compile(tmp_path / "plain")
-    resdsl.loads(TINY).compile(tmp_path / "m", optimize=level)
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "plain")
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "m", optimize=level)
     operators = [node.op_type for node in onnx.load(tmp_path / "m").graph.node]
     assert len(operators) < len(onnx.load(tmp_path / "plain").graph.node)
     assert "BatchNormalization" not in operators
@@ -109,17 +109,17 @@ def test_optimising_changes_the_graph_and_not_its_results(tmp_path: Path, level:
 
 def test_a_stream_gets_the_same_bytes_as_a_file(tmp_path: Path) -> None:
     stream = io.BytesIO()
-    compiled = resdsl.loads(TINY).compile(stream)
-    resdsl.loads(TINY).compile(tmp_path / "m")
+    compiled = resdsl.compile(resdsl.loads(TINY), stream)
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "m")
     assert stream.getvalue() == (tmp_path / "m").read_bytes()
     assert compiled.path is None
 
 
 def test_weights_may_have_a_file_of_their_own(tmp_path: Path) -> None:
-    compiled = resdsl.loads(TINY).compile(tmp_path / "m.onnx", external_data=True)
+    compiled = resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", external_data=True)
     assert compiled.data_path is not None
     assert compiled.bytes == compiled.data_path.stat().st_size + (tmp_path / "m.onnx").stat().st_size
-    resdsl.loads(TINY).compile(tmp_path / "inline.onnx")
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "inline.onnx")
     np.testing.assert_array_equal(logits(tmp_path / "m.onnx"), logits(tmp_path / "inline.onnx"))
 
 
@@ -127,7 +127,7 @@ def test_the_file_says_where_it_is_from(tmp_path: Path) -> None:
     (tmp_path / "part.res").write_text("block part(width) {\n  conv1: conv(width, 3x3)\n}\n")
     text = 'use "part.res" (part)\nmodel m(w = 4) {\n  input x: f32[N, 3, 8, 8]\n  a: part(w)\n  output y\n}\n'
     (tmp_path / "net.res").write_text(text)
-    resdsl.load(tmp_path / "net.res", set={"w": 5}).compile(tmp_path / "m", seed=7, optimize=1)
+    resdsl.compile(resdsl.load(tmp_path / "net.res", set={"w": 5}), tmp_path / "m", seed=7, optimize=1)
     said = metadata(tmp_path / "m")
     assert said["resdsl.spec"] == "net.res"
     assert said["resdsl.spec.sha256"] == hashlib.sha256(text.encode()).hexdigest()
@@ -143,9 +143,9 @@ def test_the_file_says_where_it_is_from(tmp_path: Path) -> None:
 def test_a_mistake_leaves_the_file_that_stands_there(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"precious")
     with pytest.raises(CompileError):
-        resdsl.loads(TINY.replace("linear", "liner")).compile(tmp_path / "m.onnx")
+        resdsl.compile(resdsl.loads(TINY.replace("linear", "liner")), tmp_path / "m.onnx")
     with pytest.raises(CompileError):
-        resdsl.loads(TINY).compile(tmp_path / "nowhere" / "m.onnx")
+        resdsl.compile(resdsl.loads(TINY), tmp_path / "nowhere" / "m.onnx")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("m.onnx", b"precious")]
 
 
@@ -157,7 +157,9 @@ def test_all_mistakes_are_in_the_exception() -> None:
 
 def test_progress_is_told_up_to_the_end(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    compiled = resdsl.loads(TINY).compile(tmp_path / "m", progress=lambda done, total: told.append((done, total)))
+    compiled = resdsl.compile(
+        resdsl.loads(TINY), tmp_path / "m", progress=lambda done, total: told.append((done, total))
+    )
     assert len(told) == compiled.tensors
     assert told[-1][0] == told[-1][1]
     assert [done for done, _ in told] == sorted(done for done, _ in told)
@@ -169,12 +171,12 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        resdsl.loads(TINY).compile(tmp_path / "m", progress=interrupt)
+        resdsl.compile(resdsl.loads(TINY), tmp_path / "m", progress=interrupt)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_residuals_may_start_as_the_identity(tmp_path: Path) -> None:
-    resdsl.loads(TINY).compile(tmp_path / "m", zero_init_residual=True)
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "m", zero_init_residual=True)
     tensors = {
         tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(tmp_path / "m").graph.initializer
     }
@@ -184,4 +186,4 @@ def test_residuals_may_start_as_the_identity(tmp_path: Path) -> None:
 
 def test_an_unknown_way_to_draw_kernels_is_refused() -> None:
     with pytest.raises(ValueError, match="he_norml"):
-        resdsl.loads(TINY).compile(io.BytesIO(), init="he_norml")
+        resdsl.compile(resdsl.loads(TINY), io.BytesIO(), init="he_norml")

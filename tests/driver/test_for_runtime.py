@@ -30,8 +30,8 @@ model net {
 
 
 def test_it_computes_the_same_and_says_what_it_is_for(tmp_path: Path) -> None:
-    resdsl.loads(TEXT).compile(tmp_path / "plain.onnx")
-    made = resdsl.loads(TEXT).compile(tmp_path / "fast.onnx", for_runtime=True)
+    resdsl.compile(resdsl.loads(TEXT), tmp_path / "plain.onnx")
+    made = resdsl.compile(resdsl.loads(TEXT), tmp_path / "fast.onnx", for_runtime=True)
     assert made.data_path is not None
     assert {file.name for file in tmp_path.iterdir()} == {"plain.onnx", "fast.onnx", made.data_path.name}
     assert made.bytes == (tmp_path / "fast.onnx").stat().st_size + made.data_path.stat().st_size
@@ -46,23 +46,23 @@ def test_it_computes_the_same_and_says_what_it_is_for(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_to_optimise(tmp_path: Path) -> None:
-    resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True)
+    resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True)
     operators = [node.op_type for node in onnx.load(tmp_path / "m.onnx", load_external_data=False).graph.node]
     assert "BatchNormalization" not in operators
     assert "Relu" not in operators  # a part of the convolutions
 
 
 def test_a_new_pair_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
-    first = resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True, seed=1)
-    second = resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True, seed=2)
+    first = resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True, seed=1)
+    second = resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True, seed=2)
     assert first.data_path != second.data_path
     assert {file.name for file in tmp_path.iterdir()} == {"m.onnx", second.data_path.name if second.data_path else ""}
-    again = resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True, seed=2)
+    again = resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True, seed=2)
     assert again.data_path == second.data_path
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True, seed=1)
+    resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True, seed=1)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
     def fail(*_: object) -> None:
@@ -70,14 +70,14 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("resdsl.compiler.for_runtime.write_optimised", fail)
     with pytest.raises(KeyboardInterrupt):
-        resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True, seed=2)
+        resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True, seed=2)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("target", ["stream", "/dev/null", "-"])
 def test_it_needs_a_file_to_lie_beside(target: str) -> None:
     with pytest.raises(CompileError) as caught:
-        resdsl.loads(TEXT).compile(io.BytesIO() if target == "stream" else target, for_runtime=True)
+        resdsl.compile(resdsl.loads(TEXT), io.BytesIO() if target == "stream" else target, for_runtime=True)
     assert [found.code for found in caught.value.diagnostics] == [catalogue.SIDE_FILE]
 
 
@@ -95,7 +95,7 @@ def test_on_another_machine_it_is_refused(
     other = {**this_machine(), entry: "other"}
     with monkeypatch.context() as there:
         there.setattr("resdsl.compiler.for_runtime.this_machine", lambda: other)
-        resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True)
+        resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True)
     with pytest.raises(UnavailableError) as caught:
         open_session(tmp_path / "m.onnx")
     assert caught.value.diagnostic.code == catalogue.OTHER_MACHINE
@@ -105,7 +105,7 @@ def test_on_another_machine_it_is_refused(
 
 @pytest.mark.parametrize("device", ["cuda", "tensorrt:1"])
 def test_another_device_is_refused(device: str, tmp_path: Path) -> None:
-    resdsl.loads(TEXT).compile(tmp_path / "m.onnx", for_runtime=True)
+    resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True)
     with pytest.raises(UnavailableError, match="was made for the processor") as caught:
         open_session(tmp_path / "m.onnx", device=device)
     assert "`--device cpu` runs it" in caught.value.diagnostic.helps

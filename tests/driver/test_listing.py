@@ -10,11 +10,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def listed() -> dict[str, resdsl.Shipped]:
+def listed() -> dict[str, resdsl.BuiltinSpec]:
     return {one.name: one for one in resdsl.specs()}
 
 
-def test_every_specification_is_listed(listed: dict[str, resdsl.Shipped]) -> None:
+def test_every_specification_is_listed(listed: dict[str, resdsl.BuiltinSpec]) -> None:
     assert list(listed) == sorted(path.stem for path in (ROOT / "specs").glob("*.res"))
 
 
@@ -33,12 +33,12 @@ def test_every_specification_is_listed(listed: dict[str, resdsl.Shipped]) -> Non
     ],
 )
 def test_the_paper_is_the_first_that_the_header_names(
-    listed: dict[str, resdsl.Shipped], name: str, paper: str, arxiv: str
+    listed: dict[str, resdsl.BuiltinSpec], name: str, paper: str, arxiv: str
 ) -> None:
     assert (listed[name].paper, listed[name].arxiv) == (paper, arxiv)
 
 
-def test_sizes_are_those_of_the_papers(listed: dict[str, resdsl.Shipped]) -> None:
+def test_sizes_are_those_of_the_papers(listed: dict[str, resdsl.BuiltinSpec]) -> None:
     # torchvision 0.29.1: ResNet50_Weights (25,557,032 parameters, 4.09 G); Szegedy et al. 2016: input of 299 x 299.
     assert listed["resnet50"].parameters == 25_557_032
     assert isinstance(listed["resnet50"].macs, int)
@@ -46,6 +46,6 @@ def test_sizes_are_those_of_the_papers(listed: dict[str, resdsl.Shipped]) -> Non
     assert listed["inception_v4"].input[1:] == (3, 299, 299)
 
 
-def test_macs_of_an_open_size_are_an_expression(listed: dict[str, resdsl.Shipped]) -> None:
+def test_macs_of_an_open_size_are_an_expression(listed: dict[str, resdsl.BuiltinSpec]) -> None:
     assert [str(dim) for dim in listed["resnet50_conv"].input] == ["N", "3", "H", "W"]
     assert "H" in str(listed["resnet50_conv"].macs)

@@ -15,6 +15,7 @@ from skimage import data
 
 import resdsl
 from resdsl.compiler.models import Build
+from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.images import load_image
@@ -76,7 +77,7 @@ def logits(model: Path, image: Path) -> np.ndarray:
 
 def test_the_report_is_of_the_images_held_back(spec: Path, folder: Path, tmp_path: Path) -> None:
     original = tmp_path / "float.onnx"
-    resdsl.load(spec).compile(original, optimize=1)
+    resdsl.compile(resdsl.load(spec), original, optimize=1)
     made = quantize(original, folder, tmp_path / "q.onnx")
     assert (made.calibrated, made.outputs[0].images) == (8, 2)
     assert not made.problems
@@ -123,7 +124,7 @@ def test_weights_are_bytes_and_classes_are_not(spec: Path, folder: Path, tmp_pat
 
 
 def test_the_result_says_what_the_original_says(spec: Path, folder: Path, tmp_path: Path) -> None:
-    resdsl.load(spec).compile(tmp_path / "float.onnx", optimize=1, seed=3)
+    resdsl.compile(resdsl.load(spec), tmp_path / "float.onnx", optimize=1, seed=3)
     quantize(tmp_path / "float.onnx", folder, tmp_path / "q.onnx", how=Quantization(keep=("fc",)))
     said, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
     assert before.items() <= said.items()
@@ -149,8 +150,8 @@ def test_the_layers_that_add_most_noise_can_be_kept(spec: Path, folder: Path, tm
 
 
 def test_batch_norms_are_folded_first_and_that_is_said(spec: Path, folder: Path, tmp_path: Path) -> None:
-    resdsl.load(spec).compile(tmp_path / "O0.onnx")
-    resdsl.load(spec).compile(tmp_path / "O1.onnx", optimize=1)
+    resdsl.compile(resdsl.load(spec), tmp_path / "O0.onnx")
+    resdsl.compile(resdsl.load(spec), tmp_path / "O1.onnx", optimize=1)
     as_written = quantize(tmp_path / "O0.onnx", folder, tmp_path / "a.onnx")
     folded = quantize(tmp_path / "O1.onnx", folder, tmp_path / "b.onnx")
     assert (as_written.folded, folded.folded) == (True, False)
@@ -158,7 +159,7 @@ def test_batch_norms_are_folded_first_and_that_is_said(spec: Path, folder: Path,
 
 
 def test_a_model_that_takes_raw_images_is_calibrated_with_them(spec: Path, folder: Path, tmp_path: Path) -> None:
-    resdsl.load(spec).compile(tmp_path / "raw.onnx", optimize=1, embed_preprocess=True)
+    resdsl.compile(resdsl.load(spec), tmp_path / "raw.onnx", optimize=1, embed_preprocess=True)
     made = quantize(tmp_path / "raw.onnx", folder, tmp_path / "q.onnx")
     assert made.outputs[0].cosine > 0.99
     assert onnx.load(tmp_path / "q.onnx").graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
@@ -174,8 +175,8 @@ def test_other_ways_to_find_ranges(method: str, spec: Path, folder: Path, tmp_pa
 
 
 def test_the_result_is_one_for_bytes_as_for_a_specification(spec: Path, folder: Path, tmp_path: Path) -> None:
-    quantize(spec, folder, tmp_path / "a.onnx", build=Build(level=2, seed=5))
-    resdsl.load(spec).compile(tmp_path / "float.onnx", optimize=2, seed=5)
+    quantize(spec, folder, tmp_path / "a.onnx", build=Build(CompileOptions(optimize=2, seed=5)))
+    resdsl.compile(resdsl.load(spec), tmp_path / "float.onnx", optimize=2, seed=5)
     quantize(tmp_path / "float.onnx", folder, tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
@@ -197,9 +198,9 @@ def test_models_that_cannot_be(how: str, spec: Path, folder: Path, tmp_path: Pat
     if how == "quantised":
         quantize(spec, folder, model)
     elif how == "for one machine":
-        resdsl.load(spec).compile(model, for_runtime=True)
+        resdsl.compile(resdsl.load(spec), model, for_runtime=True)
     elif how == "without layers":
-        resdsl.loads("model m {\n  input x: f32[N, 3, 8, 8]\n  relu\n  output y\n}\n").compile(model)
+        resdsl.compile(resdsl.loads("model m {\n  input x: f32[N, 3, 8, 8]\n  relu\n  output y\n}\n"), model)
     else:
         model.write_bytes(b"no model")
     with pytest.raises(RunError) as caught:
@@ -239,6 +240,6 @@ def test_a_distance_is_that_of_the_formula() -> None:
 
 def test_norms_of_pre_activation_blocks_cannot_be_folded_and_nobody_is_blamed(folder: Path, tmp_path: Path) -> None:
     text = TINY.replace("residual {", "residual { norm: bn;  relu;  ")
-    resdsl.loads(text).compile(tmp_path / "m.onnx", optimize=1)
+    resdsl.compile(resdsl.loads(text), tmp_path / "m.onnx", optimize=1)
     assert operators(tmp_path / "m.onnx")["BatchNormalization"] == 1
     assert not quantize(tmp_path / "m.onnx", folder, tmp_path / "q.onnx").folded

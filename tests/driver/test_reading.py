@@ -42,7 +42,7 @@ def test_a_forgotten_suffix_is_guessed(tmp_path: Path) -> None:
 
 def test_the_nearer_name_wins_whether_it_ships_or_lies_beside(tmp_path: Path) -> None:
     (tmp_path / "resnet19.res").touch()
-    assert mistake(tmp_path / "resnet50x").helps == ("did you mean `resnet50`, which resdsl brings along?",)
+    assert mistake(tmp_path / "resnet50x").helps == ("did you mean `resnet50`, a built-in network?",)
     assert mistake(tmp_path / "resnet19x").helps == (f"did you mean `{tmp_path / 'resnet19.res'}`?",)
 
 

@@ -51,7 +51,7 @@ def weights_of(model: Path) -> dict[str, np.ndarray]:
 
 
 def test_a_checkpoint_goes_in_as_it_is(tmp_path: Path) -> None:
-    compiled = resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=saved(tmp_path, tensors()))
+    compiled = resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, tensors()))
     found = weights_of(tmp_path / "m.onnx")
     assert set(found) == set(SHAPES)
     for name, value in tensors().items():
@@ -63,12 +63,12 @@ def test_a_checkpoint_goes_in_as_it_is(tmp_path: Path) -> None:
 def test_an_open_checkpoint_goes_in_and_stays_open(tmp_path: Path) -> None:
     with resdsl.read_weights(saved(tmp_path, tensors())) as checkpoint:
         for name in ("a", "b"):
-            resdsl.loads(TINY).compile(tmp_path / name, weights=checkpoint)
+            resdsl.compile(resdsl.loads(TINY), tmp_path / name, weights=checkpoint)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
-    resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=saved(tmp_path, tensors()))
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, tensors()))
     out = save_weights(tmp_path / "m.onnx", tmp_path / "out.safetensors")
     assert out.tensors == 7
     found = safetensors.numpy.load_file(tmp_path / "out.safetensors")
@@ -82,14 +82,16 @@ def test_a_misfit_stops_it_and_keeps_the_good_file(tmp_path: Path) -> None:
     del state["bn1.running_var"]
     (tmp_path / "m.onnx").write_bytes(b"precious")
     with pytest.raises(CompileError) as caught:
-        resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=saved(tmp_path, state))
+        resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, state))
     assert all(found.code.id.startswith("E07") for found in caught.value.diagnostics.errors)
     assert (tmp_path / "m.onnx").read_bytes() == b"precious"
 
 
 def test_a_part_is_taken_where_that_is_wanted(tmp_path: Path) -> None:
     weights = saved(tmp_path, tensors())
-    compiled = resdsl.loads(TINY, set={"classes": 5}).compile(tmp_path / "m.onnx", weights=weights, partial=True)
+    compiled = resdsl.compile(
+        resdsl.loads(TINY, set={"classes": 5}), tmp_path / "m.onnx", weights=weights, partial=True
+    )
     assert compiled.random == 2
     assert compiled.diagnostics.warnings
     found = weights_of(tmp_path / "m.onnx")
@@ -99,25 +101,27 @@ def test_a_part_is_taken_where_that_is_wanted(tmp_path: Path) -> None:
 
 def test_names_are_changed_where_that_is_said(tmp_path: Path) -> None:
     state = {name.replace("bn1", "norm"): value for name, value in tensors().items()}
-    compiled = resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=saved(tmp_path, state), renames={"norm": "bn1"})
+    compiled = resdsl.compile(
+        resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, state), renames={"norm": "bn1"}
+    )
     assert compiled.random == 0
 
 
 def test_the_file_says_whose_weights_it_has(tmp_path: Path) -> None:
-    resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=saved(tmp_path, tensors()), seed=3)
+    resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, tensors()), seed=3)
     (said,) = [entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props if entry.key == "resdsl.weights"]
     # Nothing was drawn, so the seed says nothing.
     assert json.loads(said) == {"checkpoint": "w.safetensors", "tensors": 7}
 
 
 def test_weights_of_the_other_variant_are_told(tmp_path: Path) -> None:
-    compiled = resdsl.load("resnet50_v1").compile(tmp_path / "v1.onnx", init="zeros")
+    compiled = resdsl.compile(resdsl.load("resnet50_v1"), tmp_path / "v1.onnx", init="zeros")
     assert not compiled.diagnostics.warnings
     # As torchvision names its files, and without the metadata that says of which network they really are.
     weights = saved(tmp_path, weights_of(tmp_path / "v1.onnx"), "resnet50-0676ba61.safetensors")
-    compiled = resdsl.load("resnet50").compile(tmp_path / "m.onnx", weights=weights)
+    compiled = resdsl.compile(resdsl.load("resnet50"), tmp_path / "m.onnx", weights=weights)
     assert not compiled.diagnostics.warnings
-    compiled = resdsl.load("resnet50_v1").compile(tmp_path / "m.onnx", weights=weights)
+    compiled = resdsl.compile(resdsl.load("resnet50_v1"), tmp_path / "m.onnx", weights=weights)
     assert [found.code.id for found in compiled.diagnostics.warnings] == ["W0701"]
 
 
@@ -133,7 +137,7 @@ def test_a_file_that_holds_no_weights(tmp_path: Path, content: bytes | None, cod
     (found,) = caught.value.diagnostics
     assert found.code.id == code
     with pytest.raises(CompileError):
-        resdsl.loads(TINY).compile(tmp_path / "m.onnx", weights=tmp_path / "w.pth")
+        resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", weights=tmp_path / "w.pth")
     assert not (tmp_path / "m.onnx").exists()
 
 
@@ -151,9 +155,9 @@ model net(stride_in: {{conv1, conv2}} = {place}) {{
 
 @pytest.mark.parametrize(("ours", "theirs", "warned"), [("conv1", "conv2", True), ("conv2", "conv2", False)])
 def test_weights_of_a_model_remember_where_its_stride_was(tmp_path: Path, ours: str, theirs: str, warned: bool) -> None:
-    resdsl.loads(STRIDED.format(place=theirs)).compile(tmp_path / "theirs.onnx")
+    resdsl.compile(resdsl.loads(STRIDED.format(place=theirs)), tmp_path / "theirs.onnx")
     save_weights(tmp_path / "theirs.onnx", tmp_path / "w.safetensors")
-    compiled = resdsl.loads(STRIDED.format(place=ours)).compile(
-        tmp_path / "ours.onnx", weights=tmp_path / "w.safetensors"
+    compiled = resdsl.compile(
+        resdsl.loads(STRIDED.format(place=ours)), tmp_path / "ours.onnx", weights=tmp_path / "w.safetensors"
     )
     assert [found.code.id for found in compiled.diagnostics] == (["W0701"] if warned else [])

@@ -21,7 +21,7 @@ def watched(*arguments):
     during.extend(sorted(set(sys.modules) - before))
 
 emit.write_in_place = watched
-resdsl.load("resnet18").compile("net.onnx", optimize={level}, precision="{precision}", {weights})
+resdsl.compile("resnet18", "net.onnx", optimize={level}, precision="{precision}", {weights})
 print(during)
 """
 
@@ -35,7 +35,7 @@ def test_threads_import_nothing(weights, level, precision, tmp_path, monkeypatch
         import resdsl
         from resdsl.weights.save import save_weights
 
-        resdsl.load("resnet18").compile("start.onnx")
+        resdsl.compile(resdsl.load("resnet18"), "start.onnx")
         save_weights("start.onnx", "w.safetensors")
     script = _SCRIPT.format(level=level, precision=precision, weights=weights)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

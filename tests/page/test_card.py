@@ -34,7 +34,7 @@ class Cells(HTMLParser):
 
 
 def test_picture_and_table_stand_in_one_card() -> None:
-    text = resdsl.load("resnet50")._repr_html_()
+    text = resdsl.load("resnet50")._repr_mimebundle_()["text/html"]
     assert text.count("<svg") == 1
     assert "25,557,032" in text
     rows = Cells(text).rows
@@ -49,19 +49,21 @@ def test_picture_and_table_stand_in_one_card() -> None:
 
 
 def test_a_card_needs_nothing_else() -> None:
-    text = resdsl.load("resnet18")._repr_html_()
+    text = resdsl.load("resnet18")._repr_mimebundle_()["text/html"]
     assert not re.search(r"<script|<link|<img|\bsrc=|\bhref=|url\(|@import", text)
     assert "background: #ffffff" in text
     assert "color: #1f2328" in text
 
 
 def test_mistakes_are_told_in_place_of_the_card() -> None:
-    text = resdsl.loads("# <b>\nmodel net { input x: f32[N, 3, 8, 8]; cnv(4, 3x3); output y }")._repr_html_()
+    text = resdsl.loads("# <b>\nmodel net { input x: f32[N, 3, 8, 8]; cnv(4, 3x3); output y }")._repr_mimebundle_()[
+        "text/html"
+    ]
     assert re.match(r"<pre [^>]*>error\[", text)
     assert "<b>" not in text
 
 
 def test_a_count_without_a_number_is_said_to_vary() -> None:
-    text = resdsl.load("resnet50_conv")._repr_html_()
+    text = resdsl.load("resnet50_conv")._repr_mimebundle_()["text/html"]
     assert "varies" in text
     assert "//" not in re.sub(r'xmlns="[^"]*"', "", Cells(text).rows[1][4])

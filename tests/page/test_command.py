@@ -113,9 +113,9 @@ def test_the_way_to_the_page_is_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("-", "--serve"), "standard input is none"),
+        (("-", "--serve"), "standard input is not a file"),
         (("resnet18", "--serve", "-o", "a.html"), "choose one"),
-        (("-", "-"), "only one of the two"),
+        (("-", "-"), "only one of the networks"),
         (("resnet18", "--serve", "99999"), "99999"),
     ],
 )

@@ -118,8 +118,8 @@ def test_arguments_of_the_model_are_obeyed() -> None:
 
 def test_a_notebook_shows_a_specification() -> None:
     specification = resdsl.load("resnet18")
-    assert specification._repr_svg_() == specification.draw().svg() == resdsl.draw("resnet18").svg()
-    assert resdsl.loads("model m {")._repr_svg_() is None
+    assert specification._repr_mimebundle_()["image/svg+xml"] == resdsl.draw("resnet18").svg()
+    assert "image/svg+xml" not in resdsl.loads("model m {")._repr_mimebundle_()
 
 
 def test_words_that_are_none_of_those_there_are_raise() -> None:
@@ -145,8 +145,8 @@ def test_resnet_1202_is_drawn_layer_by_layer() -> None:
 def test_more_boxes_than_anybody_can_read_are_refused() -> None:
     specification = resdsl.load("resnet_cifar", set={"net": "resnet1202", "n": 600})
     with pytest.raises(resdsl.CompileError, match="10,000"):
-        specification.draw(detail="op", repeats="expand")
-    assert len(specification.draw(detail="op").svg()) < 100_000
+        resdsl.draw(specification, detail="op", repeats="expand")
+    assert len(resdsl.draw(specification, detail="op").svg()) < 100_000
 
 
 def test_a_png_that_few_programs_would_open_is_refused() -> None:
@@ -168,7 +168,7 @@ def test_blocks_too_deep_inside_of_blocks_are_refused() -> None:
     deep = "".join(f"block b{n} {{ b{n + 1} }}\n" for n in range(80)) + "block b80 { conv(8, 3x3) }\n"
     text = f"{deep}model m {{\n  input x: f32[N, 3, 8, 8]\n  it: b0\n  output y\n}}\n"
     with pytest.raises(resdsl.CompileError, match="deep"):
-        resdsl.loads(text).draw()
+        resdsl.draw(resdsl.loads(text))
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_the_same_network_gives_the_same_bytes(form: str) -> None:
     if form in ("pdf", "png"):
         pytest.importorskip("reportlab", reason="the extra picture is not installed")
         pytest.importorskip("pypdfium2", reason="the extra picture is not installed")
-    code = f"""import sys, resdsl; sys.stdout.buffer.write(resdsl.load("resnet18").draw().render({form!r}))"""
+    code = f"""import sys, resdsl; sys.stdout.buffer.write(resdsl.draw("resnet18").render({form!r}))"""
     one, other = (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONHASHSEED": seed}

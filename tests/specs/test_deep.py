@@ -38,7 +38,7 @@ def test_a_network_of_two_thousand_operators_runs(tmp_path: Path) -> None:
     # The paper's 6n + 2 layers with three stages; here are two.
     assert specification.graph.depth == 4 * 143 + 2
     path = tmp_path / "deep.onnx"
-    specification.compile(path)
+    resdsl.compile(specification, path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

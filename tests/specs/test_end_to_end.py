@@ -45,7 +45,7 @@ def test_a_compiled_file_gives_the_reference_s_logits(name: str, tmp_path: Path)
     wanted = reference(name)
     specification = resdsl.load(ROOT / "specs" / f"{name}.res")
 
-    compiled = specification.compile(tmp_path / "model.onnx", weights=checkpoint(name, tmp_path))
+    compiled = resdsl.compile(specification, tmp_path / "model.onnx", weights=checkpoint(name, tmp_path))
 
     assert compiled.random == 0
     expected = np.array(wanted["logits"], dtype=np.float32)
@@ -56,9 +56,9 @@ def test_a_compiled_file_gives_the_reference_s_logits(name: str, tmp_path: Path)
 def test_symbolic_sizes_run_at_any_size_and_equal_the_fixed_ones(tmp_path: Path) -> None:
     weights = checkpoint("resnet50", tmp_path)
     path = ROOT / "specs" / "resnet50.res"
-    resdsl.load(path, input_shape=("N", 3, "H", "W")).compile(tmp_path / "any.onnx", weights=weights)
+    resdsl.compile(resdsl.load(path, input_shape=("N", 3, "H", "W")), tmp_path / "any.onnx", weights=weights)
     for size in (224, 320):
-        resdsl.load(path, input_shape=("N", 3, size, size)).compile(tmp_path / "fixed.onnx", weights=weights)
+        resdsl.compile(resdsl.load(path, input_shape=("N", 3, size, size)), tmp_path / "fixed.onnx", weights=weights)
         image = image_of((1, 3, size, size))
         fixed = run(tmp_path / "fixed.onnx", image)
         assert np.abs(run(tmp_path / "any.onnx", image) - fixed).max() <= 1e-5 * np.abs(fixed).max()

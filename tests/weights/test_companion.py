@@ -113,12 +113,12 @@ def test_a_compiled_model_takes_them_along(beside, tmp_path):
     from safetensors.numpy import save_file
 
     compiled = tmp_path / "start.onnx"
-    resdsl.load("resnet18").compile(compiled)
+    resdsl.compile(resdsl.load("resnet18"), compiled)
     with resdsl.read_weights(compiled) as weights:
         save_file({name: weights.read(name) for name in weights.tensors if ":" not in name}, beside(timm()))
     specification = resdsl.load("resnet18")
-    with_theirs = specification.compile(tmp_path / "a.onnx", weights=beside(timm()))
+    with_theirs = resdsl.compile(specification, tmp_path / "a.onnx", weights=beside(timm()))
     assert with_theirs.adopted.preprocess.steps[0] == Resize(235, "bicubic")
-    kept = specification.compile(tmp_path / "b.onnx", weights=beside(timm()), keep_preprocess=True)
+    kept = resdsl.compile(specification, tmp_path / "b.onnx", weights=beside(timm()), keep_preprocess=True)
     assert kept.adopted.preprocess is None
     assert kept.graph.preprocess == specification.graph.preprocess

@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from resdsl.compiler.models import Build, built
+from resdsl.compiler.compile import compile
+from resdsl.compiler.models import Build, model_files
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.session import open_session
-from resdsl.specification.specification import loads
+from resdsl.specification.load import loads
 from resdsl.tools.bench.profile import Profile
 from resdsl.tools.bench.profile import profile as profile_model
 from resdsl.tools.bench.timing import Measured, Plan, Product
@@ -43,7 +44,7 @@ def bench(
     """
     options = DeviceOptions(device) if isinstance(device, str) else device
     plan = replace(plan or Plan(), product=_product)
-    with built([(os.fspath(model), build or Build()) for model in models]) as files:
+    with model_files([(model, build or Build()) for model in models]) as files:
         yield from bench_models(files, plan, device=options, started=started)
 
 
@@ -60,7 +61,7 @@ def profile(
 
     ``size`` is their height and width where the model leaves it open. Raises as ``bench`` does.
     """
-    with built([(os.fspath(model), build or Build())]) as (one,):
+    with model_files([(model, build or Build())]) as (one,):
         session = open_session(one.file, device=device, name=one.name)
         feeds = random_inputs(session, batch=batch, size=size, seed=0)
         return profile_model(one.file, feeds, device=device, runs=runs, name=one.name)
@@ -74,5 +75,5 @@ def peak(device: str | DeviceOptions = "auto") -> float:
 
 def _product(features: int) -> bytes:
     product = io.BytesIO()
-    loads(PRODUCT.format(size=features)).compile(product)
+    compile(loads(PRODUCT.format(size=features)), product)
     return product.getvalue()

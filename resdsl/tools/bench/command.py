@@ -12,11 +12,12 @@ from resdsl.analysis.quantities import short
 from resdsl.analysis.quantities import size as bytes_in_short
 from resdsl.cli.columns import columns, duration
 from resdsl.cli.device_options import device_options
-from resdsl.cli.options import speaking, specification_options
+from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.compiler.models import Build
-from resdsl.elaborate import Limits
+from resdsl.compiler.options import CompileOptions
 from resdsl.runtime.device import DeviceOptions
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.bench.bench import bench, peak, profile
 from resdsl.tools.bench.profile import Part, Profile, by_op, tree
 from resdsl.tools.bench.timing import Measured, Plan, Spread
@@ -77,8 +78,8 @@ def image_size(ctx: click.Context, option: click.Parameter, value: str | None) -
 @click.option("-O", "level", metavar="LEVEL", type=click.IntRange(0, 2), default=1, help="For specifications (1).")
 @click.option("--precision", type=click.Choice(list(PRECISIONS)), default="fp32", help="For specifications (fp32).")
 @device_options(threads=False)
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
     models: tuple[str, ...],
@@ -92,10 +93,7 @@ def command(
     level: int,
     precision: str,
     device: DeviceOptions,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> None:
     """How fast models run: latency, images a second, memory, and how near to what the device can do at the most.
 
@@ -110,14 +108,7 @@ def command(
         raise click.UsageError("a profile is the median of its runs: --seconds and --warmup say nothing there")
     if wants_profile and (len(batches) > 1 or len(threads or ()) > 1):
         raise click.UsageError("a profile is of one batch size and one number of threads; ask for one after the other")
-    build = Build(
-        level=level,
-        precision=PRECISIONS[precision],
-        arguments=arguments,
-        model=model,
-        input_shape=input_shape,
-        limits=limits,
-    )
+    build = Build(CompileOptions(optimize=level, precision=PRECISIONS[precision]), network)
     color = colored(sys.stdout, terminal.color)
     if wants_profile:
         on = dataclasses.replace(device, threads=threads[0] if threads else None)

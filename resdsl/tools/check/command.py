@@ -8,52 +8,51 @@ from typing import TYPE_CHECKING
 
 import click
 
-from resdsl import __version__
 from resdsl.cli.exits import INPUT
-from resdsl.cli.options import source_of, speaking, specification_files, specification_options
+from resdsl.cli.options import command_options, network_options, specification_files
 from resdsl.cli.terminal import Terminal
-from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Edit, Source
-from resdsl.specification.specification import Specification, load
-from resdsl.specification.text import read_source
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Edit
+from resdsl.specification.load import STDIN, NetworkOptions, load
+from resdsl.specification.specification import Specification
+from resdsl.version import __version__
 
 if TYPE_CHECKING:
-    from resdsl.elaborate.limits import Limits
     from resdsl.tools.check.fix import Fixed
 
 _LONGEST = 40
 
 
-@click.command("check", short_help="say everything that is wrong with specifications")
+@click.command("check", short_help="report every error in specifications")
 @click.argument("paths", metavar="SPEC...", nargs=-1, required=True)
-@click.option("--fix", "mend", is_flag=True, help="Make the changes that messages propose, then say what is left.")
-@click.option("--diff", is_flag=True, help="Show these changes instead of making them.")
+@click.option(
+    "--fix", "apply_fixes", is_flag=True, help="Apply the fixes that messages propose, then report what is left."
+)
+@click.option("--diff", is_flag=True, help="Show the fixes instead of applying them.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json", "sarif", "github"]),
     default="text",
-    help="How mistakes are written: to read (text), as SARIF 2.1, as GitHub annotations, or as JSON (like --json).",
+    help="Output format: text, SARIF 2.1, GitHub annotations, or JSON (like --json).",
 )
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
     paths: tuple[str, ...],
-    mend: bool,
+    apply_fixes: bool,
     diff: bool,
     form: str,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> int:
-    """Say everything that is wrong with specifications.
+    """Report every error in specifications.
 
-    SPEC is a file, a folder (all .res files in it), a network that resdsl brings along (resnet50), or - for standard
-    input. Every model in it is built, without its weights: names, arguments, shapes and claims (`expect`) are checked.
+    SPEC is a file, a folder (all .res files in it), a built-in network (resnet50), REV:path for a file as it was in a
+    git revision, or - for standard input. Every model in it is built, without its weights: names, arguments, shapes
+    and `expect` statements are checked.
 
-    --fix writes what messages propose (a mistyped name, a missing comma) into the files; with - the mended text goes to
-    standard output. It leaves alone what can be meant in two ways.
+    --fix applies what messages propose (for a mistyped name, a missing comma) to the files; with - the fixed text goes
+    to standard output. Ambiguous errors are left to you.
 
     \b
     A small specification:
@@ -70,63 +69,58 @@ def command(
     if form == "json":
         terminal = dataclasses.replace(terminal, as_json=True)
     elif form != "text":
-        # What is said to people would stand between what is written for machines.
+        # Messages for people must not stand between lines for machines.
         terminal = dataclasses.replace(terminal, quiet=True)
 
-    def specification(source: Source) -> Specification:
-        return load(source, model=model, set=arguments, input_shape=input_shape, limits=limits)
-
-    found = Diagnostics()
+    diagnostics = Diagnostics()
     changed: list[Fixed] = []
     notes: list[str] = []
     for path in specification_files(paths):
         try:
-            given = source_of(path)
-            source = given if isinstance(given, Source) else read_source(given, largest=limits.file_bytes)
-            if mend or diff:
+            specification = load(path, **network)
+            if apply_fixes or diff:
                 from resdsl.tools.check.fix import fix  # most runs change nothing
 
-                fixed = fix(source, lambda source: specification(source).check())
-                found.extend(fixed.remaining)
-                if fixed.mended:
+                fixed = fix(specification)
+                diagnostics.extend(fixed.remaining)
+                if fixed.applied:
                     changed.append(fixed)
-                    _keep(terminal, fixed, diff, found)
-                elif path == "-" and not diff and form == "text" and not terminal.as_json:
-                    terminal.result(source.text)
+                    _keep(terminal, path, fixed, diff, diagnostics)
+                elif path == STDIN and not diff and form == "text" and not terminal.as_json:
+                    terminal.result(specification.source.text)
             else:
-                checked = specification(source)
-                found.extend(checked.check())
-                notes += _smallest_input(checked)
+                diagnostics.extend(specification.check())
+                notes += _smallest_input(specification)
         except CompileError as error:
-            found.extend(error.diagnostics)
-    _report(terminal, form, found, changed)
+            diagnostics.extend(error.diagnostics)
+    _report(terminal, form, diagnostics, changed)
     for note in notes:
         terminal.say(note)
-    if not found.errors and not (diff and changed):
-        terminal.say("fine")
-    return found.exit_status or (INPUT if diff and changed else 0)
+    if not diagnostics.errors and not (diff and changed):
+        terminal.say("no errors")
+    return diagnostics.exit_status or (INPUT if diff and changed else 0)
 
 
-def _keep(terminal: Terminal, fixed: Fixed, diff: bool, found: Diagnostics) -> None:
-    """Write the mended text where it came from, or show what would change."""
+def _keep(terminal: Terminal, path: str, fixed: Fixed, diff: bool, diagnostics: Diagnostics) -> None:
+    """Write the fixed text where it came from, or show what would change."""
     from resdsl.cli.rewrites import show_difference, write_back  # most runs change nothing
 
     if diff:
         if not terminal.as_json and not terminal.quiet:
-            show_difference(terminal, fixed.before, fixed.after.text, "mended")
-    elif fixed.before.path is not None:
-        write_back(fixed.before, fixed.after.text, found)
+            show_difference(terminal, fixed.before, fixed.after.text, "fixed")
+    elif path != STDIN:
+        write_back(path, fixed.after.text, diagnostics)
     elif not terminal.as_json:
         terminal.result(fixed.after.text)
-    for mended in fixed.mended:
-        terminal.say(f"{'would mend' if diff else 'mended'} {_told(mended)}")
+    for diagnostic in fixed.applied:
+        terminal.say(f"{'would fix' if diff else 'fixed'} {_described(diagnostic)}")
 
 
-def _told(mended: Diagnostic) -> str:
-    """Where something was mended, and what it is now."""
-    assert mended.fix is not None
-    changes = ", ".join(_change(edit) for edit in mended.fix.edits)
-    return f"{mended.fix.edits[0].span}: {changes}"
+def _described(applied: Diagnostic) -> str:
+    """Where a fix was applied, and what it changed."""
+    assert applied.fix is not None
+    changes = ", ".join(_change(edit) for edit in applied.fix.edits)
+    return f"{applied.fix.edits[0].span}: {changes}"
 
 
 def _change(edit: Edit) -> str:
@@ -168,5 +162,7 @@ def _report(terminal: Terminal, form: str, found: Diagnostics, changed: list[Fix
 
 def _changes(changed: list[Fixed]) -> Mapping[str, object]:
     return {
-        "changed": [{"file": one.before.name, "mended": [_told(mended) for mended in one.mended]} for one in changed]
+        "changed": [
+            {"file": one.before.name, "fixed": [_described(applied) for applied in one.applied]} for one in changed
+        ]
     }

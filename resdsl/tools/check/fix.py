@@ -1,52 +1,56 @@
-"""Specifications with their mistakes mended, as far as a machine can."""
+"""Applying the fixes that diagnostics carry."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source
 from resdsl.diagnostics.fixing import with_fixes
-from resdsl.specification.specification import load
-from resdsl.specification.text import read_source
+from resdsl.specification.load import Network, load
+from resdsl.specification.specification import Specification
 
 _ROUNDS = 20
-"""A fix can uncover the next mistake; more rounds than this only go back and forth."""
+"""A fix can uncover the next error; more rounds than this only go back and forth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What became of a text. ``mended`` are the mistakes whose fixes were made, ``remaining`` what is left then."""
+    """A text before and after fixes. ``applied`` had their fixes applied, ``remaining`` is reported of the result."""
 
     before: Source
     after: Source
-    mended: tuple[Diagnostic, ...]
+    applied: tuple[Diagnostic, ...]
     remaining: Diagnostics
 
 
-def fix(path: str | os.PathLike[str] | Source, check: Callable[[Source], Diagnostics] | None = None) -> Fixed:
-    """The specification with every fix made that a diagnostic carries, until there are no more. Writes nothing.
+def fix(network: Network) -> Fixed:
+    """Apply every fix that a diagnostic of the text carries, until there are no more. Writes no file.
 
-    Only the text itself is changed, not what it uses. ``check`` finds the mistakes, where they depend on more than the
-    text (``resdsl.load``'s arguments). Raises ``CompileError`` if the file cannot be read.
+    Only the text itself is changed, not what it uses. Raises ``CompileError`` if it cannot be read.
     """
-    check = check or _check
-    before = path if isinstance(path, Source) else read_source(path)
-    source = before
-    mended: list[Diagnostic] = []
+    specification = load(network)
+    before = source = specification.source
+    applied: list[Diagnostic] = []
     seen = {source.text}
-    remaining = check(source)
+    remaining = specification.check()
     for _ in range(_ROUNDS):
         text, made = with_fixes(source, remaining)
         if not made or text in seen:
             break
         seen.add(text)
-        mended += made
+        applied += made
         source = Source(source.name, text, source.path)
-        remaining = check(source)
-    return Fixed(before, source, tuple(mended), remaining)
+        remaining = _same_network(specification, source).check()
+    return Fixed(before, source, tuple(applied), remaining)
 
 
-def _check(source: Source) -> Diagnostics:
-    return load(source).check()
+def _same_network(specification: Specification, source: Source) -> Specification:
+    """Another text, with all that ``specification`` was loaded with."""
+    return Specification(
+        source,
+        model=specification.model,
+        arguments=specification.arguments,
+        input_shape=specification.input_shape,
+        limits=specification.limits,
+        read=specification.read,
+    )

@@ -11,11 +11,13 @@ import click
 from resdsl.cli.columns import columns
 from resdsl.cli.device_options import device_options
 from resdsl.cli.exits import FINE, INPUT
-from resdsl.cli.options import speaking, specification_options
+from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.compiler.models import Build, is_specification
-from resdsl.elaborate import Limits
+from resdsl.compiler.options import CompileOptions
+from resdsl.ir.types import DType
 from resdsl.runtime.device import DeviceOptions
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.bench.command import image_size
 from resdsl.tools.compare.compare import Comparison, Side, compare
 from resdsl.tools.compare.difference import Difference, Tolerance
@@ -44,8 +46,8 @@ _FARTHEST = 5
 @click.option("--all", "everything", is_flag=True, help="Every value, not just the outputs and the farthest.")
 @click.option("--device-b", metavar="DEVICE", help="What runs B, if another than --device.")
 @device_options()
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
     a: str,
@@ -64,10 +66,7 @@ def command(
     everything: bool,
     device_b: str | None,
     device: DeviceOptions,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> int:
     """Whether two models compute the same on the same inputs, and the first value where they part.
 
@@ -75,24 +74,15 @@ def command(
     compared where both have them; "worst" and "mean" are of the differences, "size" is the root mean square of A's
     value. Ends with 1 where a value departs: where |a - b| is more than atol + rtol |a|.
     """
-    build = Build(
-        level=level,
-        precision=PRECISIONS[precision],
-        weights=weights,
-        seed=seed,
-        arguments=arguments,
-        model=model,
-        input_shape=input_shape,
-        limits=limits,
-    )
+    options = CompileOptions(optimize=level, precision=PRECISIONS[precision], weights=weights, seed=seed)
     other = dataclasses.replace(
-        build,
-        level=level if level_b is None else level_b,
+        options,
+        optimize=level if level_b is None else level_b,
         precision=PRECISIONS[precision_b or precision],
     )
     sides = (
-        Side(a, device, build),
-        Side(b, dataclasses.replace(device, device=device_b) if device_b else device, other),
+        Side(a, device, Build(options, network)),
+        Side(b, dataclasses.replace(device, device=device_b) if device_b else device, Build(other, network)),
     )
     found = compare(*sides, images=images, batch=batch, size=size, seed=seed, tolerance=Tolerance(rtol, atol))
     if terminal.as_json:
@@ -110,8 +100,8 @@ def command(
 
 
 def _side(side: Side, device: str) -> str:
-    build = side.build
-    how = f" -O{build.level}{'' if build.precision == 'f32' else f' {build.precision}'}"
+    options = side.build.options
+    how = f" -O{options.optimize}{'' if options.precision is DType.F32 else f' {options.precision}'}"
     return f"{side.source}{how if is_specification(side.source) else ''} on {device}"
 
 

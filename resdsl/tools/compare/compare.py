@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.compiler.models import Build, built
+from resdsl.compiler.models import Build, model_files
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.onnx.expose import Outline, same_values
@@ -76,7 +76,7 @@ def compare(
     """
     a, b = (side if isinstance(side, Side) else Side(os.fspath(side)) for side in (a, b))
     tolerance = tolerance or Tolerance()
-    with built([(a.source, a.build), (b.source, b.build)]) as (one, other):
+    with model_files([(a.source, a.build), (b.source, b.build)]) as (one, other):
         sessions = (_open(one, a.device), _open(other, b.device))
         feeds = _inputs(sessions[0], images, batch, size, seed)
         outlines = (_outline(one), _outline(other))

@@ -7,31 +7,33 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from resdsl.analysis.quantities import short, size
-from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.options import command_options, network_options
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal
-from resdsl.compiler.compile import Compiled
-from resdsl.compiler.lower import Ways, lowered
+from resdsl.compiler.compile import Compiled, compile, prepare
+from resdsl.compiler.lower import AfterPass
+from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError
-from resdsl.elaborate import Limits
 from resdsl.files import write_file
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import NEWEST_OPSET, OPSET
 from resdsl.ir.print import print_graph
 from resdsl.ir.types import DType
 from resdsl.passes import PASSES
-from resdsl.specification.specification import Specification, load
+from resdsl.specification.load import NetworkOptions, load
+from resdsl.specification.specification import Specification
 from resdsl.tools.compile.tree_text import tree_text
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 from resdsl.weights.source import read_weights
 
-PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+PRECISIONS = {"fp32": DType.F32, "fp16": DType.F16, "bf16": DType.BF16}
 """As people write them on a command line, and as the language does."""
 
 
@@ -69,7 +71,7 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     default="onnx",
     help="What to write: the ONNX file, or the graph or syntax tree as text (to standard output, if not said).",
 )
-@specification_options
+@network_options
 @click.option(
     "--weights",
     metavar="FILE",
@@ -132,16 +134,13 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     is_flag=True,
     help="Let ONNX Runtime optimise the model for the processor of this machine, where it then starts at once.",
 )
-@speaking
+@command_options
 def command(
     terminal: Terminal,
     spec: str,
     output: str | None,
     emit: str,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
     weights: str | None,
     partial: bool,
     renames: dict[str, str],
@@ -162,16 +161,22 @@ def command(
     SPEC is a file, a network that resdsl brings along (resnet50), or - for standard input. The file is written whole or
     not at all: where something is wrong, one that stands there already stays.
     """
-    specification = load(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
-    if emit != "onnx":
-        _write_text(terminal, specification, emit, output, Ways(level, embed_preprocess, DType(PRECISIONS[precision])))
-        return
-    target = output or _default_output(spec)
-    if target == "-" and terminal.as_json:
-        raise click.UsageError("--json and the ONNX file cannot both go to standard output: name a file with -o")
-    if target == "-" and sys.stdout.isatty():
-        raise click.UsageError("an ONNX file is not for a terminal: name a file with -o, or pipe it on")
-
+    specification = load(spec, **network)
+    options = CompileOptions(
+        weights=weights,
+        partial=partial,
+        renames=renames,
+        init=Scheme(init),
+        seed=seed,
+        zero_init_residual=zero_init_residual,
+        optimize=level,
+        opset=opset,
+        keep_preprocess=keep_preprocess,
+        external_data=external_data or None,
+        embed_preprocess=embed_preprocess,
+        precision=PRECISIONS[precision],
+        for_runtime=for_runtime,
+    )
     seen: set[str] = set()
 
     def after_pass(name: str, graph: Graph) -> None:
@@ -179,39 +184,41 @@ def command(
         if name == print_ir_after:
             print(print_graph(graph), end="", file=sys.stderr)
 
-    wanted = not terminal.quiet and not terminal.as_json
-    with ExitStack() as files, bar(f"writing {target}", wanted=wanted) as progress:
-        compiled = specification.compile(
+    if emit != "onnx":
+        _write_text(terminal, specification, emit, output, options, after_pass)
+        _warn_if_skipped(terminal, print_ir_after, seen, level)
+        return
+    target = output or _default_output(spec)
+    if target == "-" and terminal.as_json:
+        raise click.UsageError("--json and the ONNX file cannot both go to standard output: name a file with -o")
+    if target == "-" and sys.stdout.isatty():
+        raise click.UsageError("an ONNX file is not for a terminal: name a file with -o, or pipe it on")
+    show_progress = not terminal.quiet and not terminal.as_json
+    with ExitStack() as files, bar(f"writing {target}", wanted=show_progress) as progress:
+        compiled = compile(
+            specification,
             sys.stdout.buffer if target == "-" else target,
-            weights=_opened(weights, files, wanted=wanted),
-            partial=partial,
-            renames=renames,
-            init=init,
-            seed=seed,
-            zero_init_residual=zero_init_residual,
-            optimize=level,
-            opset=opset,
-            keep_preprocess=keep_preprocess,
-            external_data=external_data or None,
-            embed_preprocess=embed_preprocess,
-            precision=PRECISIONS[precision],
-            for_runtime=for_runtime,
+            replace(options, weights=_opened(weights, files, show_progress=show_progress)),
             progress=progress,
             after_pass=after_pass,
         )
     terminal.report(compiled.diagnostics, **_data(compiled))
-    if print_ir_after is not None and print_ir_after not in seen:
-        terminal.say(f"the pass {print_ir_after} does not run at -O{level}")
+    _warn_if_skipped(terminal, print_ir_after, seen, level)
     terminal.say(_line(target, compiled, init, seed))
     if for_runtime:
         terminal.say(f"{target} is for this machine and its ONNX Runtime alone; SPEC compiles anywhere")
 
 
-def _opened(weights: str | None, files: ExitStack, *, wanted: bool) -> Checkpoint | None:
-    """The weights, open as long as ``files``. A bar shows how much has come of what is fetched."""
+def _warn_if_skipped(terminal: Terminal, print_ir_after: str | None, seen: set[str], level: int) -> None:
+    if print_ir_after is not None and print_ir_after not in seen:
+        terminal.say(f"the pass {print_ir_after} does not run at -O{level}")
+
+
+def _opened(weights: str | None, files: ExitStack, *, show_progress: bool) -> Checkpoint | None:
+    """The weights, open as long as ``files``. A progress bar shows the download."""
     if weights is None:
         return None
-    with bar(f"fetching {weights}", wanted=wanted) as progress:
+    with bar(f"downloading {weights}", wanted=show_progress) as progress:
         return files.enter_context(read_weights(weights, progress=progress))
 
 
@@ -219,18 +226,27 @@ def _default_output(spec: str) -> str:
     return "model.onnx" if spec == "-" else f"{Path(spec).stem}.onnx"
 
 
-def _write_text(terminal: Terminal, specification: Specification, emit: str, output: str | None, ways: Ways) -> None:
+def _write_text(
+    terminal: Terminal,
+    specification: Specification,
+    emit: str,
+    output: str | None,
+    options: CompileOptions,
+    after_pass: AfterPass,
+) -> None:
+    diagnostics = specification.diagnostics
     if emit == "ast":
         text = tree_text(specification.module)
-        if specification.diagnostics.errors:
-            raise CompileError(specification.diagnostics)
+        if diagnostics.errors:
+            raise CompileError(diagnostics)
     else:
-        text = print_graph(lowered(specification.graph, specification.diagnostics, ways))
+        with ExitStack() as files:
+            text = print_graph(prepare(specification, options, files, after_pass).lowered)
     if output in (None, "-"):
         terminal.result(text)
     else:
-        write_file(Path(output), text.encode())
-    terminal.show(specification.diagnostics)
+        write_file(Path(str(output)), text.encode())
+    terminal.show(diagnostics)
 
 
 def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:

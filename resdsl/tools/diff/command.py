@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 
 from resdsl.cli.exits import FINE, INPUT
-from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.options import command_options, network_options, require_one_stdin
 from resdsl.cli.terminal import Terminal, colored, width_of
 from resdsl.diagnostics import Diagnostics
-from resdsl.elaborate import Limits
+from resdsl.elaborate.limits import Limits
 from resdsl.files import write_file
 from resdsl.review.budget import Budget, parse_budget
 from resdsl.review.checkpoint import renames_text
 from resdsl.review.compare import Review
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.diff.diff import diff, verify
 
 
@@ -52,8 +53,8 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
     metavar="FILE",
     help="Write what the tensors of OLD are called in NEW, for compile --weights --rename @FILE.",
 )
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
     old: str,
@@ -65,10 +66,7 @@ def command(
     max_macs: Budget | None,
     require_compatible_weights: bool,
     write_renames: str | None,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> int:
     """What changed between two networks: layers, costs, and whether a checkpoint of OLD still loads into NEW.
 
@@ -79,13 +77,12 @@ def command(
     left A, and B; A..B compares the two themselves. Networks that only use a file that changed are among them.
     """
     if new is None:
-        if write_renames is not None or model is not None or arguments or input_shape is not None:
+        if write_renames is not None or any(network.get(name) for name in ("model", "set", "input_shape")):
             raise click.UsageError("that is for two networks, and not for all that differ between two revisions")
         budgets = (max_parameters, max_macs, require_compatible_weights)
-        return _range(terminal, old, form, output, budgets, limits, exit_code=exit_code)
-    if old == new == "-":
-        raise click.UsageError("only one of the two can be standard input")
-    review = diff(source_of(old), source_of(new), model=model, set=arguments, input_shape=input_shape, limits=limits)
+        return _range(terminal, old, form, output, budgets, network.get("limits"), exit_code=exit_code)
+    require_one_stdin((old, new))
+    review = diff(old, new, **network)
     found = verify(
         review,
         max_parameters=max_parameters,
@@ -110,7 +107,7 @@ def _range(
     form: str,
     output: str | None,
     budgets: tuple[Budget | None, Budget | None, bool],
-    limits: Limits,
+    limits: Limits | None,
     *,
     exit_code: bool,
 ) -> int:

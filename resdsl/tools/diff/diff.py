@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Unpack
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
-from resdsl.elaborate import Limits
 from resdsl.review.budget import Budget
 from resdsl.review.checkpoint import Fit
 from resdsl.review.compare import Review, compare
 from resdsl.review.told import weights_line, weights_notes
-from resdsl.specification.revision import Reviewed, reviewed
+from resdsl.specification.load import Network, NetworkOptions, load
 
 
 def diff(
-    old: Reviewed,
-    new: Reviewed,
-    *,
-    model: str | None = None,
-    set: Mapping[str, object] = MappingProxyType({}),
-    input_shape: tuple[int | str, ...] | None = None,
-    limits: Limits | None = None,
+    old: Network,
+    new: Network,
+    **network: Unpack[NetworkOptions],
 ) -> Review:
     """What changed from one network to another, and whether the old one's weights still load.
 
-    Each is a file, a network that resdsl ships, ``REV:path`` for a file as it was in a revision of the git repository
-    around (with the files that it uses, of that revision), a ``Source``, or a ``Specification`` of its own making.
-    ``model``, ``set`` and ``input_shape`` are as for ``load``, for both.
-
-    Raises ``CompileError`` where one of the two has mistakes.
+    Each is as for ``resdsl.load``, with its options for both. Raises ``CompileError`` if one of the two has errors.
     """
-    before, after = (
-        reviewed(given, model=model, set=set, input_shape=input_shape, limits=limits) for given in (old, new)
-    )
+    before, after = (load(each, **network) for each in (old, new))
     return compare(before.graph, after.graph, sources=(before.source.name, after.source.name))
 
 
@@ -44,8 +32,8 @@ def verify(
     max_macs: Budget | None = None,
     compatible_weights: bool = False,
 ) -> Diagnostics:
-    """What a review must not find: a network over its budgets, or one that old weights do not fit unchanged."""
-    found = Diagnostics()
+    """What a review must not show: a network over its budgets, or one that old weights do not fit unchanged."""
+    diagnostics = Diagnostics()
     old, new = review.old.totals, review.new.totals
     counts = (
         (max_parameters, "parameters", old.parameters, new.parameters),
@@ -55,14 +43,14 @@ def verify(
         message = budget.breach(what, before, after) if budget is not None else None
         if message is not None:
             fixed = isinstance(before, int) and isinstance(after, int)
-            way_out = (
+            suggestion = (
                 "make the network smaller, or raise the budget" if fixed else "fix its size: --input 'N,3,224,224'"
             )
-            found.report(Diagnostic(catalogue.BUDGET, message, helps=(way_out,)))
+            diagnostics.report(Diagnostic(catalogue.BUDGET, message, helps=(suggestion,)))
     if compatible_weights and not review.checkpoint.is_compatible:
         renamed = review.checkpoint.fit is not Fit.FULLY and review.checkpoint.renames
-        way_out = "write the renames with `--write-renames FILE`" if renamed else "train anew, or undo what changed"
+        suggestion = "write the renames with `--write-renames FILE`" if renamed else "train again, or undo the change"
         notes = tuple(weights_notes(review))[:3]
         message = f"`{review.old.name}` was to stay compatible: {weights_line(review)}"
-        found.report(Diagnostic(catalogue.INCOMPATIBLE_WEIGHTS, message, notes=notes, helps=(way_out,)))
-    return found
+        diagnostics.report(Diagnostic(catalogue.INCOMPATIBLE_WEIGHTS, message, notes=notes, helps=(suggestion,)))
+    return diagnostics

@@ -11,8 +11,9 @@ from pathlib import Path
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.elaborate import Limits
 from resdsl.review.compare import Review
+from resdsl.specification.load import load
 from resdsl.specification.revision import Revision, run_git
-from resdsl.specification.specification import Specification, load
+from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
 
 _USE = re.compile(r'\buse\s*"((?!std/)[^"]+)"')

@@ -11,7 +11,7 @@ from itertools import groupby
 import click
 
 from resdsl.cli.exits import FINE, INPUT
-from resdsl.cli.options import speaking
+from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored, width_of
 from resdsl.tools.doctor.device_checks import Finding, State
 from resdsl.tools.doctor.doctor import doctor
@@ -22,7 +22,7 @@ _PLAIN_MARKS = {State.FINE: "+", State.NOTE: "-", State.PROBLEM: "!"}
 
 
 @click.command("doctor", short_help="what runs models on this machine, and how to mend what does not")
-@speaking
+@command_options
 def command(terminal: Terminal) -> int:
     """What runs models on this machine, and how to mend what does not.
 

@@ -7,10 +7,11 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-import resdsl
-from resdsl.specification.specification import loads
+from resdsl.compiler.compile import compile
+from resdsl.specification.load import loads
 from resdsl.tools.doctor import installation
 from resdsl.tools.doctor.device_checks import Finding, State, examine
+from resdsl.version import __version__
 
 PROBE = """\
 model probe {
@@ -30,13 +31,13 @@ _OF_DEVELOPERS = frozenset({"fuzz", "test"})
 
 def doctor() -> Iterator[Finding]:
     """Everything that is found, as it is found; nothing is wrong unless a finding is a ``State.PROBLEM``."""
-    yield Finding("resdsl", "version", State.FINE, resdsl.__version__)
+    yield Finding("resdsl", "version", State.FINE, __version__)
     yield Finding("resdsl", "Python", State.FINE, f"{platform.python_version()} on {platform.platform()}")
     for name in _LIBRARIES:
         yield _library(name)
     probe = io.BytesIO()
     try:
-        loads(PROBE).compile(probe)
+        compile(loads(PROBE), probe)
     except ImportError as error:
         # `onnx` and `protobuf` of versions that don't go together, or built for another Python.
         fix = "`pip install --force-reinstall onnx`"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.options import command_options, network_options, require_one_stdin
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import Diagnostics
-from resdsl.elaborate import Limits
 from resdsl.picture.canvas import Direction
 from resdsl.picture.diagram import Detail
 from resdsl.picture.theme import THEMES
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.draw.draw import FORMATS, Picture, compared, cost_picture, draw, format_of
 
 _IN_BYTES = ("png", "pdf")
@@ -56,8 +56,8 @@ _PIXELS = 2
     "--cost", is_flag=True, help="Where the money goes: MACs, weights and activations along the depth of one SPEC."
 )
 @click.option("--scale", type=click.FloatRange(0.1, 20), help=f"Pixels of a PNG to a point ({_PIXELS}).")
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
     specs: tuple[str, ...],
@@ -70,10 +70,7 @@ def command(
     difference: bool,
     cost: bool,
     scale: float | None,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> None:
     """Draw networks: layers coloured by stage, shortcuts, branches, sizes.
 
@@ -87,36 +84,27 @@ def command(
     form = form or _format_of(output)
     if scale is not None and form != "png":
         raise click.UsageError(f"--scale is for PNG, and this is {form}")
-    sources = [source_of(spec) for spec in specs]
     repeats = "auto" if fold is None else "fold" if fold else "expand"
     # One call for each kind of picture: what they share is passed by name, so that a checker sees it.
     if cost:
-        drawn = cost_picture(
-            sources[0], detail=detail, theme=theme, model=model, set=arguments, input_shape=input_shape, limits=limits
-        )
+        drawn = cost_picture(specs[0], detail=detail, theme=theme, **network)
     elif difference:
         drawn = compared(
-            *sources,
+            *specs,
             detail=detail or Detail.LAYER,
             repeats=repeats,
             direction=direction,
             theme=theme,
-            model=model,
-            set=arguments,
-            input_shape=input_shape,
-            limits=limits,
+            **network,
         )
     else:
         drawn = draw(
-            sources,
+            specs,
             detail=detail or Detail.LAYER,
             repeats=repeats,
             direction=direction,
             theme=theme,
-            model=model,
-            set=arguments,
-            input_shape=input_shape,
-            limits=limits,
+            **network,
         )
     _write(drawn, output, form, scale or _PIXELS, terminal)
 
@@ -132,8 +120,7 @@ def _check(specs: tuple[str, ...], *, difference: bool, cost: bool, fold: bool |
         raise click.UsageError(
             "costs are drawn row by row downwards: --fold, --expand and --direction say nothing there"
         )
-    if specs.count("-") > 1:
-        raise click.UsageError("only one of the networks can be standard input")
+    require_one_stdin(specs)
 
 
 def _named(spec: str, what: str, form: str) -> str:

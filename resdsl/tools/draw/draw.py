@@ -1,4 +1,4 @@
-"""Specifications in, pictures out."""
+"""Pictures of networks, of a change, and of costs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Unpack
 
 from resdsl.diagnostics import CompileError, Diagnostic, Source, catalogue
-from resdsl.elaborate import Limits
 from resdsl.files import write_file
 from resdsl.ir.graph import Graph, Scope
 from resdsl.picture.build import build
@@ -27,7 +27,7 @@ from resdsl.picture.svg import render_svg
 from resdsl.picture.theme import THEMES, Theme
 from resdsl.review.compare import Review
 from resdsl.review.told import rows
-from resdsl.specification.revision import Reviewed, reviewed
+from resdsl.specification.load import Network, NetworkOptions, load
 from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
 
@@ -136,52 +136,45 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def draw(
-    specs: Reviewed | Sequence[Reviewed],
+    specs: Network | Sequence[Network],
     *,
     detail: str = Detail.LAYER,
     repeats: str = "auto",
     direction: str = Direction.DOWN,
     theme: str = "light",
-    model: str | None = None,
-    set: Mapping[str, object] = MappingProxyType({}),
-    input_shape: tuple[int | str, ...] | None = None,
-    limits: Limits | None = None,
+    **network: Unpack[NetworkOptions],
 ) -> Picture:
     """A picture of a network, or of several side by side (He et al. 2015, figure 3).
 
-    Each is as for ``resdsl.diff``: a file, a network that resdsl ships, ``REV:path``, a ``Source`` or a
-    ``Specification``. ``detail`` is how much of them is opened: ``model``, ``stage``, ``block``, ``layer`` (as in
-    papers) or ``op``. ``repeats`` are drawn once (``fold``), each time (``expand``), or once where a network has more
-    than ``MOST_WHOLE`` boxes (``auto``). ``direction`` is ``down`` or ``right``, ``theme`` ``light``, ``dark`` or
-    ``print``. ``model``, ``set``, ``input_shape`` and ``limits`` are as for ``load``.
+    Each is as for ``resdsl.load``, whose options ``network`` are. ``detail`` is how much of them is opened: ``model``,
+    ``stage``, ``block``, ``layer`` (as in papers) or ``op``. ``repeats`` are drawn once (``fold``), each time
+    (``expand``), or once where a network has more than ``MOST_WHOLE`` boxes (``auto``). ``direction`` is ``down`` or
+    ``right``, ``theme`` ``light``, ``dark`` or ``print``.
 
-    Raises ``CompileError`` where one has mistakes or would have more than ``MOST_BOXES`` boxes, and ``ValueError`` for
-    a word that is not among those above.
+    Raises ``CompileError`` if one has errors or would have more than ``MOST_BOXES`` boxes, and ``ValueError`` for a
+    word that is not among those above.
     """
     given = [specs] if isinstance(specs, str | os.PathLike | Source | Specification) else specs
-    loaded = [reviewed(one, model=model, set=set, input_shape=input_shape, limits=limits) for one in given]
+    loaded = [load(one, **network) for one in given]
     diagrams = [_diagram(one.graph, Detail(detail)) for one in loaded]
     return _arranged(diagrams, Detail(detail), repeats, Direction(direction), _theme(theme))
 
 
 def compared(
-    old: Reviewed,
-    new: Reviewed,
+    old: Network,
+    new: Network,
     *,
     detail: str = Detail.LAYER,
     repeats: str = "auto",
     direction: str = Direction.DOWN,
     theme: str = "light",
-    model: str | None = None,
-    set: Mapping[str, object] = MappingProxyType({}),
-    input_shape: tuple[int | str, ...] | None = None,
-    limits: Limits | None = None,
+    **network: Unpack[NetworkOptions],
 ) -> Picture:
     """Two networks side by side, with what was removed, added and changed in colours, and the totals of both.
 
-    The two are as for ``resdsl.diff``, the rest is as for ``draw``.
+    The two are as for ``resdsl.load``, the rest is as for ``draw``.
     """
-    review = diff(old, new, model=model, set=set, input_shape=input_shape, limits=limits)
+    review = diff(old, new, **network)
     marks = _marks(review)
     sides = (review.old, review.new)
     diagrams = [
@@ -198,21 +191,18 @@ def compared(
 
 
 def cost_picture(
-    spec: Reviewed,
+    spec: Network,
     *,
     detail: str | None = None,
     theme: str = "light",
-    model: str | None = None,
-    set: Mapping[str, object] = MappingProxyType({}),
-    input_shape: tuple[int | str, ...] | None = None,
-    limits: Limits | None = None,
+    **network: Unpack[NetworkOptions],
 ) -> Picture:
     """MACs, weights and activations as bars along the depth of a network, and how its receptive field grows.
 
     ``detail`` is what has a row of its own; if not said, the finest that leaves few enough rows to be read. The rest
     is as for ``draw``. Raises ``CompileError`` also for an input of open size, whose costs are formulas.
     """
-    graph = reviewed(spec, model=model, set=set, input_shape=input_shape, limits=limits).graph
+    graph = load(spec, **network).graph
     if not is_fixed(graph):
         raise CompileError(
             Diagnostic(

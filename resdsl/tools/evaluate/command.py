@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,32 +12,33 @@ from resdsl.cli.columns import columns
 from resdsl.cli.device_options import device_options
 from resdsl.cli.image_options import image_options, require_use, say_what_runs
 from resdsl.cli.image_progress import Failures
-from resdsl.cli.options import speaking, specification_options
+from resdsl.cli.options import command_options, network_options
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.compiler.models import Build
-from resdsl.compiler.sessions import opened
-from resdsl.elaborate import Limits
+from resdsl.compiler.options import INFERENCE
+from resdsl.compiler.sessions import open_model
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.rows import Failure
 from resdsl.runtime.sources import count_of
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.evaluate.accuracy import Evaluation, Score
 from resdsl.tools.evaluate.evaluate import evaluate, write_confusion
 
 
 @click.command("evaluate", short_help="how often a model is right, and what it takes for what")
-@click.argument("network", metavar="MODEL")
+@click.argument("source", metavar="MODEL")
 @click.argument("folder", required=False)
 @click.option("--truth", metavar="FILE", help="In place of FOLDER: a CSV file with the columns path and label.")
 @click.option("--confusion", metavar="FILE", help="Write how often which class was taken for which, as CSV.")
 @click.option("--worst", type=click.IntRange(0), default=10, help="How many classes and confusions to tell (10).")
 @image_options
 @device_options()
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
-    network: str,
+    source: str,
     folder: str | None,
     truth: str | None,
     confusion: str | None,
@@ -48,10 +50,7 @@ def command(
     scales: tuple[int, ...],
     weights: str | None,
     device: DeviceOptions,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> int:
     """How often a model is right: its first answer (top-1), or one of its first five (top-5).
 
@@ -61,12 +60,12 @@ def command(
     """
     if (folder is None) == (truth is None):
         raise click.UsageError("give a FOLDER with one folder for each class, or --truth FILE, one of them")
-    build = Build(weights=weights, arguments=arguments, model=model, input_shape=input_shape, limits=limits)
-    require_use(network, build)
+    build = Build(replace(INFERENCE, weights=weights), network)
+    require_use(source, build)
     failures = Failures()
     wanted = not terminal.quiet and not terminal.as_json
-    with opened(network, device=device, build=build) as (session, _):
-        say_what_runs(terminal, network, session)
+    with open_model(source, device=device, build=build) as (session, _):
+        say_what_runs(terminal, source, session)
         with bar("images", wanted=wanted, unit="images") as progress:
             total = count_of([folder]) if progress and folder else None
 

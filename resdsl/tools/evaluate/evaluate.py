@@ -6,17 +6,20 @@ import csv
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from resdsl.compiler.models import Build
-from resdsl.compiler.sessions import opened
+from resdsl.compiler.options import INFERENCE
+from resdsl.compiler.sessions import open_model
 from resdsl.files import write_file
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.network import Network
 from resdsl.runtime.rows import Failure
 from resdsl.runtime.session import Session
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.evaluate.accuracy import Evaluation
 from resdsl.tools.evaluate.accuracy import evaluate as evaluate_with
 from resdsl.tools.evaluate.ground_truth import Classes, truths_in, truths_of
@@ -51,8 +54,8 @@ def evaluate(
     if (folder is None) == (truth is None):
         raise ValueError("give a folder of classes or a table of truth, one of them")
     if not isinstance(model, Session):
-        build = Build(weights=weights, arguments=set)
-        with opened(model, device=device, threads=threads, build=build) as (session, _):
+        build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
+        with open_model(model, device=device, threads=threads, build=build) as (session, _):
             model = session
     network = Network.of(model, max_pixels=max_pixels).with_views(crops, tuple(scales))
     network.require_preprocess()

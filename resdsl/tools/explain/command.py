@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from resdsl.cli.options import speaking
+from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics import Code
 from resdsl.diagnostics.catalogue import CODES
@@ -18,7 +18,7 @@ _WIDEST = 116
 
 @click.command("explain", short_help="what a code such as E0301 means, with an example and its mending")
 @click.argument("name", metavar="[CODE]", required=False)
-@speaking
+@command_options
 def command(terminal: Terminal, name: str | None) -> None:
     """What a code such as E0301 means: why it is a mistake, an example of it, and the same mended.
 

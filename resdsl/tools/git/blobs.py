@@ -13,8 +13,9 @@ from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, catalogue
 from resdsl.elaborate.program import is_below
+from resdsl.specification.load import load
 from resdsl.specification.revision import Revision, run_git
-from resdsl.specification.specification import Specification, load
+from resdsl.specification.specification import Specification
 from resdsl.specification.text import decode, read_source
 
 INDEX = ""

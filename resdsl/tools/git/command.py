@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from resdsl.cli.options import speaking
+from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored, width_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _everywhere = click.option(
 @command.command("install", short_help="set git up")
 @_everywhere
 @click.option("--driver", is_flag=True, help="Let `git diff` show a review in place of a comparison of lines.")
-@speaking
+@command_options
 def install_command(terminal: Terminal, everywhere: bool, driver: bool) -> None:
     """Make git compare the layers of specifications in place of their text.
 
@@ -57,7 +57,7 @@ def install_command(terminal: Terminal, everywhere: bool, driver: bool) -> None:
 
 @command.command("uninstall", short_help="undo what install did")
 @_everywhere
-@speaking
+@command_options
 def uninstall_command(terminal: Terminal, everywhere: bool) -> None:
     """Undo what `resdsl git install` did."""
     from resdsl.tools.git.setup import GitProblem, uninstall

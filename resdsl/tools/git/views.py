@@ -12,7 +12,8 @@ from pathlib import Path
 
 from resdsl.diagnostics import CompileError
 from resdsl.review.terminal import render_text
-from resdsl.specification.specification import Specification, load
+from resdsl.specification.load import load
+from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
 from resdsl.tools.git.blobs import open_blob
 from resdsl.tools.git.layer_table import layer_table

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import click
 
-from resdsl.cli.options import speaking
+from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics.suggest import closest
 from resdsl.tools.operators.operators import Entry, table
@@ -17,7 +17,7 @@ from resdsl.tools.operators.operators import Entry, table
 
 @click.command("operators", short_help="the operators of the language and their arguments")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@speaking
+@command_options
 def command(terminal: Terminal, names: tuple[str, ...]) -> None:
     """The operators of the language and their arguments, or those that are named."""
     entries = {entry.name: entry for entry in table()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,15 +12,16 @@ import click
 from resdsl.cli.device_options import device_options
 from resdsl.cli.image_options import image_options, require_use, say_what_runs
 from resdsl.cli.image_progress import Failures, progress_of
-from resdsl.cli.options import speaking, specification_options
+from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal
 from resdsl.compiler.models import Build
-from resdsl.compiler.sessions import opened
+from resdsl.compiler.options import INFERENCE
+from resdsl.compiler.sessions import open_model
 from resdsl.diagnostics.errors import RunError
-from resdsl.elaborate import Limits
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.rows import Row
 from resdsl.runtime.session import Session
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.predict.formats import FORMATS, LINES
 from resdsl.tools.predict.predict import Asked, Written, predict, write_rows
 from resdsl.tools.predict.printing import JsonRows, PrintedRows
@@ -27,7 +29,7 @@ from resdsl.tools.predict.sinks import format_of, lines_of
 
 
 @click.command("predict", short_help="classify pictures with a compiled model")
-@click.argument("network", metavar="MODEL")
+@click.argument("source", metavar="MODEL")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=5, help="How many classes to tell (5).")
 @click.option(
@@ -44,11 +46,11 @@ from resdsl.tools.predict.sinks import format_of, lines_of
 @click.option("-0", "--null", is_flag=True, help="The paths on standard input are each ended by a zero byte.")
 @image_options
 @device_options()
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
-    network: str,
+    source: str,
     images: tuple[str, ...],
     top: int,
     output: str | None,
@@ -63,10 +65,7 @@ def command(
     scales: tuple[int, ...],
     weights: str | None,
     device: DeviceOptions,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> int:
     """Classify pictures with a compiled model, or take features out of it.
 
@@ -79,8 +78,8 @@ def command(
 
     A picture that cannot be read is told, and the others go on; the exit code is then 1, or 2 where a file is missing.
     """
-    build = Build(weights=weights, arguments=arguments, model=model, input_shape=input_shape, limits=limits)
-    require_use(network, build)
+    build = Build(replace(INFERENCE, weights=weights), network)
+    require_use(source, build)
     asked = Asked(
         top=top,
         output=output,
@@ -95,8 +94,8 @@ def command(
     if resume and file is None:
         raise click.UsageError("--resume goes on with a file: name it with --output-file")
     form = format_of(file, kind, output)
-    with opened(network, device=device, build=build, output=output) as (session, compiled):
-        say_what_runs(terminal, network, session)
+    with open_model(source, device=device, build=build, output=output) as (session, compiled):
+        say_what_runs(terminal, source, session)
         if file is None:
             return _to_stdout(terminal, session, images, form, asked)
         return _to_file(terminal, (session, compiled), images, file, form, asked, resume=resume)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict, Unpack
 
 from resdsl.compiler.models import Build
-from resdsl.compiler.sessions import opened
+from resdsl.compiler.options import INFERENCE
+from resdsl.compiler.sessions import open_model
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.predict import predict as predict_with
 from resdsl.runtime.rows import Row
 from resdsl.runtime.session import Session
 from resdsl.runtime.sources import Source
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.predict.resumable import digest_of
 from resdsl.tools.predict.sinks import format_of, sink
 
@@ -82,9 +84,9 @@ def predict(
     """
     if isinstance(model, Session):
         return predict_with(model, images, **asked)
-    build = Build(weights=weights, arguments=set)
+    build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
     output = asked.get("output")
-    with opened(model, device=device, threads=threads, build=build, output=output) as (session, _):
+    with open_model(model, device=device, threads=threads, build=build, output=output) as (session, _):
         return predict_with(session, images, **asked)
 
 
@@ -110,8 +112,8 @@ def predict_to(
     Raises ``RunError`` where it cannot go on, where the format cannot, or the file cannot be written, and as
     ``predict``.
     """
-    build = Build(weights=weights, arguments=set)
-    with opened(model, device=device, threads=threads, build=build, output=asked.get("output")) as (session, file):
+    build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
+    with open_model(model, device=device, threads=threads, build=build, output=asked.get("output")) as (session, file):
         return write_rows(Path(target), session, file, images, format=format, resume=resume, **asked)
 
 

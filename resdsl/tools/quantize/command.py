@@ -12,11 +12,12 @@ import click
 from resdsl.analysis.quantities import size
 from resdsl.cli.columns import columns
 from resdsl.cli.image_options import require_use
-from resdsl.cli.options import speaking, specification_options
+from resdsl.cli.options import command_options, network_options
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.compiler.models import Build
-from resdsl.elaborate import Limits
+from resdsl.compiler.options import CompileOptions
+from resdsl.specification.load import NetworkOptions
 from resdsl.tools.quantize.quantize import Agreement, Layer, Quantization, Quantized, quantize
 from resdsl.tools.quantize.static import METHODS
 
@@ -24,7 +25,7 @@ _WORST = 10
 
 
 @click.command("quantize", short_help="a model in 8-bit whole numbers, and what that cost")
-@click.argument("network", metavar="MODEL")
+@click.argument("source", metavar="MODEL")
 @click.option(
     "--calibrate",
     "images",
@@ -55,11 +56,11 @@ _WORST = 10
 @click.option("--all", "everything", is_flag=True, help="Every layer in the report, not just the worst.")
 @click.option("--weights", metavar="FILE", help="For a specification: the checkpoint it is compiled with.")
 @click.option("--seed", type=int, default=0, help="For a specification without weights: what they are drawn from (0).")
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
-    network: str,
+    source: str,
     images: tuple[str, ...],
     output: str | None,
     keep: tuple[str, ...],
@@ -71,10 +72,7 @@ def command(
     everything: bool,
     weights: str | None,
     seed: int,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> int:
     """A model in 8-bit whole numbers, for processors, and what that cost.
 
@@ -82,21 +80,13 @@ def command(
     of --calibrate say how large the values of each layer get; a part of them is held back, and the report says of those
     how far the result is from the original, layer by layer, and how often both name the same class.
     """
-    build = Build(
-        level=2,
-        weights=weights,
-        seed=seed,
-        arguments=arguments,
-        model=model,
-        input_shape=input_shape,
-        limits=limits,
-    )
-    require_use(network, build)
+    build = Build(CompileOptions(optimize=2, weights=weights, seed=seed), network)
+    require_use(source, build)
     how = Quantization(keep, keep_worst, most, held_back, method, reduce_range)
-    target = output or f"{Path(network).stem}.int8.onnx"
+    target = output or f"{Path(source).stem}.int8.onnx"
     wanted = not terminal.quiet and not terminal.as_json
-    with bar(f"quantising {network}", wanted=wanted, unit="images") as progress:
-        made = quantize(network, images, target, how=how, build=build, progress=progress)
+    with bar(f"quantising {source}", wanted=wanted, unit="images") as progress:
+        made = quantize(source, images, target, how=how, build=build, progress=progress)
     if terminal.as_json:
         terminal.report(made.problems, **_data(made))
     else:
@@ -104,7 +94,7 @@ def command(
         terminal.result(
             _table(made.layers if everything else made.layers[:_WORST], colored(sys.stdout, terminal.color))
         )
-        for line in _lines(network, made, everything=everything):
+        for line in _lines(source, made, everything=everything):
             terminal.say(line)
     return made.problems.exit_status
 
@@ -124,14 +114,14 @@ def _table(layers: tuple[Layer, ...], color: bool) -> str:
     return columns(headings, rows, words=2, color=color)
 
 
-def _lines(network: str, made: Quantized, *, everything: bool) -> list[str]:
+def _lines(model: str, made: Quantized, *, everything: bool) -> list[str]:
     lines = []
     hidden = len(made.layers) - _WORST
     if hidden > 0 and not everything:
         lines.append(f"the other {hidden} layers are nearer to the original (--all shows them)")
     lines += [_agreement(one) for one in made.outputs]
     if made.folded:
-        lines.append(f"{network} was compiled without -O1, so its batch norms were folded first")
+        lines.append(f"{model} was compiled without -O1, so its batch norms were folded first")
     if made.saturated:
         lines.append("this processor's arithmetic adds as much error again: try --reduce-range")
     lines.append(

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from resdsl.compiler.lower import PRECISION_KEY
-from resdsl.compiler.models import Build, built
+from resdsl.compiler.models import Build, model_files
+from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.suggest import closest
@@ -146,7 +147,7 @@ def quantize(
     how = how or Quantization()
     source = os.fspath(model)
     with (
-        built([(source, build or Build(level=2))]) as (original,),
+        model_files([(source, build or Build(CompileOptions(optimize=2)))]) as (original,),
         TemporaryDirectory(prefix="resdsl-") as name,
     ):
         work = _Work(original, Path(name), how, list(items_of(calibrate)), progress)

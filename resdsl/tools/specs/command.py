@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import click
 
 from resdsl.analysis.quantities import short
-from resdsl.cli.options import speaking
+from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics.suggest import closest
-from resdsl.specification import builtin as shipped
+from resdsl.specification import builtin
 from resdsl.specification.text import read_source
-from resdsl.tools.specs.specs import Shipped, specs
+from resdsl.tools.specs.specs import BuiltinSpec, specs
 
 HEADINGS = ("name", "paper", "arXiv", "input", "parameters", "MACs")
 _PAPER = 1
@@ -26,7 +26,7 @@ _LEAST_PAPER = 14
 
 @click.command("specs", short_help="the networks that resdsl brings along")
 @click.argument("name", required=False)
-@speaking
+@command_options
 def command(terminal: Terminal, name: str | None) -> None:
     """The networks that resdsl brings along, or the text of one of them.
 
@@ -49,9 +49,9 @@ def command(terminal: Terminal, name: str | None) -> None:
 
 
 def _print_one(terminal: Terminal, name: str) -> None:
-    file = shipped.specification(name.removesuffix(".res"))
+    file = builtin.file_of(name.removesuffix(".res"))
     if file is None:
-        near = closest(name, shipped.names())
+        near = closest(name, builtin.names())
         raise click.UsageError(
             f"resdsl brings no '{name}' along. " + (f"Did you mean '{near}'?" if near else "`resdsl specs` lists all.")
         )
@@ -62,7 +62,7 @@ def _print_one(terminal: Terminal, name: str) -> None:
         terminal.result(text)
 
 
-def _cells(one: Shipped) -> tuple[str, ...]:
+def _cells(one: BuiltinSpec) -> tuple[str, ...]:
     size = ", ".join(map(str, one.input))
     macs = short(one.macs) if isinstance(one.macs, int) else "varies"
     return one.name, one.paper, one.arxiv, f"[{size}]", short(one.parameters), macs
@@ -122,7 +122,7 @@ def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
     console.print(table)
 
 
-def _data(one: Shipped) -> dict[str, object]:
+def _data(one: BuiltinSpec) -> dict[str, object]:
     return {
         "name": one.name,
         "paper": one.paper,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resdsl.ir.dims import Dim
-from resdsl.specification import builtin as shipped
-from resdsl.specification.specification import load
+from resdsl.specification import builtin
+from resdsl.specification.load import load
 
 # "Simonyan & Zisserman 2014, arXiv:1409.1556", 'He et al. 2018, "Bag of Tricks", arXiv:1812.01187'.
 _CITATION = re.compile(
@@ -17,7 +17,7 @@ _CITATION = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class BuiltinSpec:
     """A specification that resdsl brings along.
 
     ``paper`` is whom its header names first (``He et al. 2015``), ``arxiv`` that paper's identifier. The counts are
@@ -32,21 +32,21 @@ class Shipped:
     macs: Dim
 
 
-def specs(*names: str) -> Iterator[Shipped]:
+def specs(*names: str) -> Iterator[BuiltinSpec]:
     """The specifications that ``load`` takes by these names, in this order, each as it is elaborated.
 
     Without names it is all of them, in alphabetical order. Raises ``CompileError`` for a name that is none.
     """
-    return map(_shipped, names or shipped.names())
+    return map(_spec, names or builtin.names())
 
 
-def _shipped(name: str) -> Shipped:
+def _spec(name: str) -> BuiltinSpec:
     specification = load(name)
     graph = specification.graph
     cited = _CITATION.search(_comments(specification.source.text))
     # A test holds every header to this form.
     assert cited is not None, f"the header of {name} cites no paper"
-    return Shipped(name, cited["authors"], cited["id"], graph.input.type.shape, graph.parameter_count, graph.macs)
+    return BuiltinSpec(name, cited["authors"], cited["id"], graph.input.type.shape, graph.parameter_count, graph.macs)
 
 
 def _comments(text: str) -> str:

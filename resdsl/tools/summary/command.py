@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal, colored
-from resdsl.elaborate import Limits
-from resdsl.specification.revision import reviewed
+from resdsl.specification.load import NetworkOptions, load
 from resdsl.tools.summary import formats as summary_formats
 
 _LAYERS = 1
@@ -50,18 +49,15 @@ class Depth(click.ParamType[int]):
     default="text",
     help="How to write it: csv and json have exact numbers; --json is short for --format json.",
 )
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
     spec: str,
     depth: int | None,
     explicit: bool,
     form: str,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> None:
     """What a network is made of, stage by stage: blocks, output sizes, and what they cost.
 
@@ -75,7 +71,7 @@ def command(
     """
     as_json = terminal.as_json or form == "json"
     terminal = Terminal(terminal.color, terminal.quiet, as_json)
-    specification = reviewed(source_of(spec), model=model, set=arguments, input_shape=input_shape, limits=limits)
+    specification = load(spec, **network)
     # Whoever wants every default looks for those of the operators too.
     summary = specification.summary(depth=depth or (sys.maxsize if explicit else 1), explicit=explicit)
     smallest = specification.smallest_input

@@ -13,12 +13,11 @@ from pathlib import Path
 import click
 
 from resdsl.cli.exits import FINE
-from resdsl.cli.options import source_of, speaking, specification_options
+from resdsl.cli.options import command_options, network_options, require_one_stdin
 from resdsl.cli.terminal import Terminal
-from resdsl.diagnostics import Diagnostics, Source
-from resdsl.elaborate import Limits
+from resdsl.diagnostics import Diagnostics
 from resdsl.files import write_file
-from resdsl.specification.revision import reviewed
+from resdsl.specification.load import NetworkOptions, load
 from resdsl.specification.specification import Specification
 
 Load = Callable[[], tuple[Specification, ...]]
@@ -42,8 +41,8 @@ _ANY = 0
     help="Serve the page on this machine, and follow the file: the picture changes when it is saved.",
 )
 @click.option("--no-open", is_flag=True, help="Only say where the page is.")
-@specification_options
-@speaking
+@network_options
+@command_options
 def command(
     terminal: Terminal,
     spec: str,
@@ -51,10 +50,7 @@ def command(
     output: str | None,
     port: int | None,
     no_open: bool,
-    model: str | None,
-    arguments: dict[str, object],
-    input_shape: tuple[int | str, ...] | None,
-    limits: Limits,
+    network: NetworkOptions,
 ) -> int:
     """Explore a network on a page: fold and unfold it, see what costs what, and which line of the text made it.
 
@@ -65,25 +61,21 @@ def command(
     """
     given = (spec,) if new is None else (spec, new)
     if "-" in given and port is not None:
-        raise click.UsageError("--serve follows files, and standard input is none")
-    if given == ("-", "-"):
-        raise click.UsageError("only one of the two can be standard input")
+        raise click.UsageError("--serve follows files, and standard input is not a file")
+    require_one_stdin(given)
     if port is not None and output is not None:
         raise click.UsageError("-o writes a page, and --serve follows a file; choose one")
     if output is not None and Path(output).suffix.lower() in _PICTURES:
         raise click.UsageError(f"a page is HTML, and '{output}' is called like a picture, which `resdsl draw` makes")
-    sources: list[str | Source] = [source_of(one) for one in given]
 
-    def load() -> tuple[Specification, ...]:
-        return tuple(
-            reviewed(one, model=model, set=arguments, input_shape=input_shape, limits=limits) for one in sources
-        )
+    def load_all() -> tuple[Specification, ...]:
+        return tuple(load(one, **network) for one in given)
 
     if port is not None:
-        return _serve(terminal, load, port, is_opened=not no_open)
+        return _serve(terminal, load_all, port, is_opened=not no_open)
     from resdsl.tools.view.view import view  # not to serve
 
-    specifications = load()
+    specifications = load_all()
     page = view(*specifications)
     found = Diagnostics()
     for one in specifications:

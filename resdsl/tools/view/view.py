@@ -12,17 +12,17 @@ from resdsl.picture.theme import DARK, LIGHT, Theme
 from resdsl.review.compare import Review, compare
 from resdsl.review.told import Told as ToldChange
 from resdsl.review.told import rows, tell, verdict_line
-from resdsl.specification.revision import Reviewed, reviewed
+from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
 
 
-def view(spec: Reviewed, other: Reviewed | None = None) -> str:
+def view(spec: Network, other: Network | None = None) -> str:
     """An HTML page on which the network can be explored; with an ``other``, the two side by side and what changed.
 
     The two are as for ``resdsl.diff``. The page is whole in itself: it needs no server and reaches nothing. Raises
     ``CompileError`` where one of the two has mistakes.
     """
-    return page_of(view_data(reviewed(spec), None if other is None else reviewed(other)))
+    return page_of(view_data(load(spec), None if other is None else load(other)))
 
 
 def view_data(specification: Specification, other: Specification | None = None) -> Data:

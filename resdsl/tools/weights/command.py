@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from resdsl.analysis.quantities import short, size
-from resdsl.cli.options import speaking
+from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import Diagnostics
 from resdsl.weights.save import save_weights
@@ -18,7 +18,7 @@ _OTHERS = (".npz", ".npy", ".pth", ".pt", ".bin", ".ckpt", ".onnx", ".h5")
 @click.command("weights", short_help="write the weights of a model to a file of their own")
 @click.argument("model")
 @click.option("-o", "--output", metavar="FILE", help="Where to. If not said: MODEL's name, .safetensors.")
-@speaking
+@command_options
 def command(terminal: Terminal, model: str, output: str | None) -> None:
     """Write the weights of a model to a .safetensors file, by the names that frameworks know them by.
 

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-import resdsl
 from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
+from resdsl.version import __version__
 from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import LOOPBACK, WebAddress
 from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256, without_number
@@ -195,7 +195,7 @@ class _Download:
     def _open(self, headers: Mapping[str, str], method: str = "GET") -> http.client.HTTPResponse:
         request = urllib.request.Request(
             self._address.url,
-            headers={"User-Agent": f"resdsl/{resdsl.__version__}", "Accept-Encoding": "identity", **headers},
+            headers={"User-Agent": f"resdsl/{__version__}", "Accept-Encoding": "identity", **headers},
             method=method,
         )
         opened = urllib.request.build_opener(_SafeRedirects).open(request, timeout=TIMEOUT)
