@@ -58,5 +58,11 @@ def joins() -> Mapping[str, type[Join]]:
 
 
 @cache
+def aliases() -> Mapping[str, str]:
+    """The names that operators have in other libraries, in lower case, to those of the language. Imports all files."""
+    return {alias: name for name, operator in operators().items() for alias in operator.aliases}
+
+
+@cache
 def _files() -> tuple[str, ...]:
     return tuple(sorted(file.name for file in pkgutil.iter_modules(__path__)))

@@ -21,6 +21,10 @@ class BatchNorm(Operator):
     """
 
     name: ClassVar[str] = "bn"
+    aliases: ClassVar[tuple[str, ...]] = ("batch_norm", "batchnorm", "batchnorm2d")
+    drawn_inside: ClassVar[bool] = True
+    is_norm: ClassVar[bool] = True
+    cancels_bias: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("bn", (2, 3, 5, 4)),
         Example("bn(eps = 1e-3)", (2, 3, 5, 4)),
@@ -49,6 +53,9 @@ class BatchNorm(Operator):
             ParameterSpec("running_var", shape, ONES, trainable=False, dtype=x.dtype),
         )
         return learned + statistics if self.affine else statistics
+
+    def label(self) -> str:
+        return "batch norm"
 
     def lower(self, to: Lowering) -> None:
         channels = known_channels(to.types[0])

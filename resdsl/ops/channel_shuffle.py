@@ -39,6 +39,9 @@ class ChannelShuffle(Operator):
             )
         return x
 
+    def label(self) -> str:
+        return f"channel shuffle, g = {self.groups}"
+
     def lower(self, to: Lowering) -> None:
         # A gather instead of reshape, transpose and reshape: it needs no sizes, so they may stay symbolic.
         each = known_channels(to.types[0]) // self.groups

@@ -10,11 +10,11 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
-from resdsl.ops.windows import PADDINGS, sides, windows
+from resdsl.ops.windows import PADDINGS, sides, window, window_label, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Conv(Operator):
     """
 
     name: ClassVar[str] = "conv"
+    aliases: ClassVar[tuple[str, ...]] = ("conv2d", "convolution")
     counts_as_layer: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("conv(8, 7x7, stride = 2)", (1, 3, 32, 30)),
@@ -74,6 +75,13 @@ class Conv(Operator):
         _, channels, rows, columns = result.shape
         each = known_channels(inputs[0]) // self.groups * self.kernel.height * self.kernel.width
         return each * channels * rows * columns
+
+    def window(self, x: TensorType, result: TensorType) -> Window | None:
+        return window(x, self.kernel, self.stride, self.dilation, self.pad)
+
+    def label(self) -> str:
+        what = f"conv, {self.channels}"
+        return window_label(what, self.kernel, self.stride, self.pad, dilation=self.dilation, groups=self.groups)
 
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])

@@ -23,6 +23,7 @@ class Linear(Operator):
     """
 
     name: ClassVar[str] = "linear"
+    aliases: ClassVar[tuple[str, ...]] = ("dense", "fc", "inner_product")
     counts_as_layer: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("linear(10)", (3, 7)),
@@ -53,6 +54,9 @@ class Linear(Operator):
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         return _features(inputs[0]) * self.features
+
+    def label(self) -> str:
+        return f"fc {self.features}"
 
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])

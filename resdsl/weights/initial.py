@@ -8,7 +8,6 @@ from enum import StrEnum
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.initializers import ZEROS, Initializer
 from resdsl.ops.add import Add
-from resdsl.ops.bn import BatchNorm
 from resdsl.ops.mul import Mul
 from resdsl.ops.scale import Scale
 
@@ -36,7 +35,7 @@ class Scheme(StrEnum):
 
 
 def zero_init_residual(graph: Graph) -> Graph:
-    """The graph with the last batch norm's weight of every residual's main path starting at zero.
+    """The graph with the last norm's weight of every residual's main path starting at zero.
 
     Each block is then the identity at first (Goyal et al. 2017, arXiv:1706.02677, section 5.1). The norm is found
     through a ``scale`` and through a gate (squeeze and excitation); a main path that ends otherwise is left alone, and
@@ -69,10 +68,7 @@ def residuals(graph: Graph) -> list[Scope]:
 
 def _last_norm(graph: Graph, index: int) -> Node | None:
     node = graph.nodes[index]
-    match node.operator:
-        case BatchNorm():
-            return node
-        # A product is zero where its first factor is.
-        case Scale() | Mul():
-            return _last_norm(graph, node.inputs[0])
-    return None
+    if node.operator.is_norm:
+        return node
+    # A product is zero where its first factor is.
+    return _last_norm(graph, node.inputs[0]) if isinstance(node.operator, Scale | Mul) else None

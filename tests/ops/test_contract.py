@@ -16,6 +16,8 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import evaluate
 from resdsl.ir.operator import NEWEST_OPSET, OPSET, Example
 from resdsl.onnx import emit_to_stream
+from resdsl.ops import aliases, operators
+from resdsl.ops.join import Join
 from resdsl.ops.signature import signature
 from resdsl.weights.initial import Scheme
 from resdsl.weights.values import value_of
@@ -98,6 +100,78 @@ def test_macs_are_the_multiplications_that_the_definition_takes(example: Example
     for node, answer in zip(graph.nodes, found, strict=True):
         assert node.operator.macs(graph.input_types(node), node.type) == answer.multiplications
         assert node.operator.counts_as_layer == (answer.multiplications > 0)
+
+
+@pytest.mark.parametrize("name", every_operator())
+def test_what_an_operator_states_about_its_result_holds_for_its_definition(name: str) -> None:
+    operator = every_operator()[name]
+    unchanged = []
+    for example in operator.examples:
+        graph = graph_of(*example)
+        x = pixels(example.shape)
+        y = answers(graph, weights_of(graph), x)[-1].value
+        unchanged.append(y.shape == x.shape and bool((y == x).all()))
+        if operator.never_negative:
+            assert (y >= 0).all()
+        if operator.enlarges:
+            assert y.shape[2] >= x.shape[2]
+            assert y.shape[3] >= x.shape[3]
+    assert operator.is_identity == all(unchanged) or issubclass(operator, Join)
+
+
+@pytest.mark.parametrize("example", [one for one in EXAMPLES for example in one.values if len(example.shape) == 4])
+def test_the_window_holds_every_pixel_that_a_result_depends_on(example: Example) -> None:
+    graph = graph_of(*example)
+    if len(graph.nodes) != 2 or graph.nodes[1].type.rank != 4:
+        return  # a join, or what leaves no pixels
+    node = graph.nodes[1]
+    window = node.operator.window(graph.input.type, node.type)
+    if window is None:
+        return
+    rows, columns = example.shape[2:]
+    # One image for each pixel that is changed, and one without a change.
+    x = np.repeat(pixels(example.shape)[:1], rows * columns + 1, axis=0)
+    changed = [(row, column) for row in range(rows) for column in range(columns)]
+    for image, (row, column) in enumerate(changed):
+        x[image, :, row, column] += 1
+    y = answers(graph, weights_of(graph), x)[-1].value
+    for image, i, j in np.argwhere((y[:-1] != y[-1]).any(axis=1)):
+        for place, result, steps in zip(changed[image], (i, j), window, strict=True):
+            first = result * steps.stride - steps.pad
+            assert first <= place <= first + (steps.points - 1) * steps.dilation
+
+
+@pytest.mark.parametrize("name", [name for name, operator in every_operator().items() if operator.cancels_bias])
+def test_a_bias_that_an_operator_cancels_changes_nothing(name: str) -> None:
+    for example in every_operator()[name].examples:
+        graph = graph_of(*example)
+        weights, x = weights_of(graph), pixels(example.shape)
+        bias = np.arange(x.shape[1], dtype=np.float32).reshape(-1, *(1,) * (x.ndim - 2))
+        # In training, the running mean follows the bias.
+        trained = {key: one + bias.ravel() if key.endswith("running_mean") else one for key, one in weights.items()}
+        expected = answers(graph, weights, x)[-1].value
+        np.testing.assert_allclose(answers(graph, trained, x + bias)[-1].value, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, operator in every_operator().items() if operator.is_norm])
+def test_a_norm_whose_weight_and_bias_are_zero_gives_zero(name: str) -> None:
+    for example in every_operator()[name].examples:
+        graph = graph_of(*example)
+        weights = weights_of(graph)
+        zeroed = {key: 0 * one if key.endswith((".weight", ".bias")) else one for key, one in weights.items()}
+        if weights.keys() & {f"{graph.nodes[-1].path}.weight"}:
+            assert not answers(graph, zeroed, pixels(example.shape))[-1].value.any()
+
+
+def test_aliases_are_names_that_the_language_does_not_have() -> None:
+    every = [alias for operator in operators().values() for alias in operator.aliases]
+    assert len(set(every)) == len(every)
+    for alias, name in aliases().items():
+        assert alias == alias.lower()
+        assert alias not in operators()
+        _, diagnostics = read(alias, (1, 3, 8, 8))
+        assert diagnostics.errors[0].fix is not None
+        assert diagnostics.errors[0].fix.edits[0].replacement == name
 
 
 @pytest.mark.parametrize("scheme", Scheme)
