@@ -71,10 +71,14 @@ class ParameterSpec:
 
 
 class Example(NamedTuple):
-    """An operator at work: a statement of the language and the shape it is applied to. The contract tests run it."""
+    """A statement of the language and the shape that it is applied to. The contract tests run it.
+
+    ``any_size`` says whether it can also be applied where only the channels are known.
+    """
 
     text: str
     shape: tuple[int, ...]
+    any_size: bool = True
 
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
