@@ -18,11 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resdsl.ir.application import Application
 from resdsl.ir.graph import Graph
-from resdsl.ir.types import Sides, Size
-from resdsl.ops.pad import Pad
-from resdsl.ops.windows import sides
+from resdsl.ir.operator import ONE_PIXEL, Steps, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,9 @@ def receptive_fields(graph: Graph) -> tuple[ReceptiveField | None, ...]:
     """
     one = Reach(0, 0, 1)
     found: list[ReceptiveField | None] = [ReceptiveField(one, one)]
-    windows = {applied: _window(applied) for applied in set(graph.applications[1:])}
+    windows = {
+        applied: applied.operator.window(applied.inputs[0], applied.result) for applied in set(graph.applications[1:])
+    }
     for node, applied in zip(graph.nodes[1:], graph.applications[1:], strict=True):
         fields = [field for index in node.inputs if (field := found[index]) is not None]
         if len(fields) < len(node.inputs) or not fields:
@@ -71,51 +70,8 @@ def receptive_fields(graph: Graph) -> tuple[ReceptiveField | None, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A window along one axis: points, stride, dilation, and pixels of padding before the input."""
-
-    points: int
-    stride: int
-    dilation: int
-    pad: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Down and across."""
-
-    rows: _Step
-    columns: _Step
-
-
-_PIXEL = _Window(_Step(1, 1, 1, 0), _Step(1, 1, 1, 0))
-"""What computes each element from the one in its place."""
-
-
-def _window(applied: Application) -> _Window | None:
-    """The window of an operator on one value; ``None`` for one over the whole image."""
-    operator, x = applied.operator, applied.inputs[0]
-    if isinstance(operator, Pad):
-        pad = operator.sides
-        return _Window(_Step(1, 1, 1, pad.top), _Step(1, 1, 1, pad.left))
-    kernel = getattr(operator, "kernel", None)
-    if not isinstance(kernel, Size):
-        pixels = x.shape[2:]
-        # Of an image of one pixel, flattening and global pools see that one.
-        return _PIXEL if applied.result.shape[2:] == pixels or pixels == (1, 1) else None
-    one = Size(1, 1)
-    stride: Size = getattr(operator, "stride", one)
-    dilation: Size = getattr(operator, "dilation", one)
-    pad = sides(getattr(operator, "pad", Sides(0, 0, 0, 0)), x, kernel, stride, dilation)
-    return _Window(
-        _Step(kernel.height, stride.height, dilation.height, pad.top),
-        _Step(kernel.width, stride.width, dilation.width, pad.left),
-    )
-
-
-def _through(window: _Window | None, field: ReceptiveField) -> ReceptiveField | None:
-    if window is None or window is _PIXEL:
+def _through(window: Window | None, field: ReceptiveField) -> ReceptiveField | None:
+    if window is None or window is ONE_PIXEL:
         return field if window else None
     rows = _slide(field.rows, window.rows)
     # Most windows and images are square.
@@ -123,7 +79,7 @@ def _through(window: _Window | None, field: ReceptiveField) -> ReceptiveField | 
     return ReceptiveField(rows, rows if square else _slide(field.columns, window.columns))
 
 
-def _slide(reach: Reach, step: _Step) -> Reach:
+def _slide(reach: Reach, step: Steps) -> Reach:
     first = reach.first - step.pad * reach.stride
     last = reach.last + ((step.points - 1) * step.dilation - step.pad) * reach.stride
     return Reach(first, last, step.stride * reach.stride)

@@ -11,29 +11,9 @@ from resdsl.elaborate.program import Defined
 from resdsl.elaborate.state import Flow, Place, State
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.operator import Operator, Refusal
-from resdsl.ops import joins, operators
+from resdsl.ops import aliases, joins, operators
 from resdsl.ops.signature import signature
 from resdsl.syntax import tree
-
-BATCH_NORM = "bn"
-
-FOREIGN_NAMES = {
-    "adaptiveavgpool2d": "avgpool",
-    "avg_pool": "avgpool",
-    "avgpool2d": "avgpool",
-    "batch_norm": "bn",
-    "batchnorm": "bn",
-    "batchnorm2d": "bn",
-    "conv2d": "conv",
-    "convolution": "conv",
-    "dense": "linear",
-    "fc": "linear",
-    "inner_product": "linear",
-    "max_pool": "maxpool",
-    "maxpool2d": "maxpool",
-    "swish": "silu",
-}
-"""What other libraries call our operators, as far as it is too far away for a typing mistake."""
 
 
 def call(
@@ -104,7 +84,7 @@ def resolve(state: State, name: tree.Identifier, place: Place) -> Defined | type
 
 def _unknown_callee(state: State, name: tree.Identifier, place: Place) -> None:
     known = [*operators(), *place.unit.definitions, *joins(), "residual"]
-    guess = FOREIGN_NAMES.get(name.name.lower()) or closest(name.name, known)
+    guess = aliases().get(name.name.lower()) or closest(name.name, known)
     helps: list[str] = []
     if name.name in joins() or name.name == "residual":
         helps.append(f"`{name.name}` is a join: write its branches in braces, `{name.name} {{ ... }}`")
@@ -139,8 +119,8 @@ def _call_operator(
         return None
     if label is None and not place.naming.numbered and len(state.parameters) and f"{path}.weight" in state.parameters:
         blocks.warn_positional(state, step, path, place)
-    if operator.name == BATCH_NORM:
-        _warn_bias_before_norm(state, flow, step, place)
+    if bound.cancels_bias:
+        _warn_bias_before_norm(state, bound, flow, step, place)
     return node.index
 
 
@@ -159,14 +139,15 @@ def refused(state: State, refusal: Refusal, step: tree.Call, slots: Slots, flow:
     )
 
 
-def _warn_bias_before_norm(state: State, flow: int, step: tree.Call, place: Place) -> None:
+def _warn_bias_before_norm(state: State, norm: Operator, flow: int, step: tree.Call, place: Place) -> None:
     before = state.nodes[flow]
     if getattr(before.operator, "bias", False):
+        own = "has a bias of its own" if getattr(norm, "affine", False) else "subtracts it"
         state.report(
             catalogue.BIAS_BEFORE_NORM,
-            "the bias does nothing: the batch norm after it takes the mean away again",
+            f"the bias does nothing: the {norm.label()} after it takes the mean away again",
             Label(before.span, "has a bias"),
             place,
-            secondary=(Label(step.span, "the batch norm has a bias of its own"),),
+            secondary=(Label(step.span, f"the {norm.label()} {own}"),),
             helps=("leave out `bias = true`",),
         )

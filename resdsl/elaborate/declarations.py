@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
-from resdsl.elaborate import calls, claims, preprocessing
+from resdsl.elaborate import claims, preprocessing
 from resdsl.elaborate.arguments import Given, coerce_argument, match
 from resdsl.elaborate.state import Flow, Place, State, TapPoint
 from resdsl.elaborate.values import UNKNOWN
 from resdsl.ir.graph import Output
-from resdsl.ops import operators
+from resdsl.ops import aliases, operators
 from resdsl.ops.signature import signature
 from resdsl.syntax import tree
 
@@ -80,7 +80,7 @@ def _default(state: State, line: tree.Statement, flow: Flow, place: Place) -> No
     operator = operators().get(line.callee.name)
     if operator is None:
         name = line.callee.name
-        guess = calls.FOREIGN_NAMES.get(name.lower()) or closest(name, list(operators()))
+        guess = aliases().get(name.lower()) or closest(name, list(operators()))
         helps = () if guess else ("defaults are for ops; those of a block stand where it is defined",)
         message = f"there is no op `{name}`"
         fix = renamed(line.callee.span, guess)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from resdsl.diagnostics.diagnostic import Code
 from resdsl.ir.dims import Dim
+from resdsl.ir.initializers import Initializer
 from resdsl.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -58,22 +59,26 @@ class Refusal(Exception):
 class ParameterSpec:
     """A tensor that an operator owns. ``name`` is the last part of the tensor's name (``weight``).
 
-    ``role`` decides the initial value: ``kernel`` (random, scaled by fan-in), ``ones`` or ``zeros``.
-    ``trainable`` tensors count as parameters, others (running statistics) as buffers.
+    ``initializer`` gives the values that it has where no checkpoint is loaded. ``trainable`` tensors count as
+    parameters, others (running statistics) as buffers.
     """
 
     name: str
     shape: tuple[int, ...]
-    role: str
+    initializer: Initializer
     trainable: bool = True
     dtype: DType = DType.F32
 
 
 class Example(NamedTuple):
-    """An operator at work: a statement of the language and the shape it is applied to. The contract tests run it."""
+    """A statement of the language and the shape that it is applied to. The contract tests run it.
+
+    ``any_size`` says whether it can also be applied where only the channels are known.
+    """
 
     text: str
     shape: tuple[int, ...]
+    any_size: bool = True
 
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
@@ -155,20 +160,65 @@ class Lowering:
         return Ref("prim", len(self.prims) - 1)
 
 
+class Steps(NamedTuple):
+    """A window along one axis: its points, its stride, the distance between points, the padding before the input."""
+
+    points: int = 1
+    stride: int = 1
+    dilation: int = 1
+    pad: int = 0
+
+
+class Window(NamedTuple):
+    """The pixels of the input that one pixel of the result is computed from, down and across."""
+
+    rows: Steps
+    columns: Steps
+
+
+ONE_PIXEL = Window(Steps(), Steps())
+"""The window of what computes each pixel from the one in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """A function from tensors to one tensor. The fields of a subclass are its arguments in the language.
 
-    Subclasses are frozen, so an operator is equal to another of the same arguments and can be a key.
+    Subclasses are frozen, so an operator is equal to another of the same arguments and can be a key. What the other
+    parts of the program need to know about an operator is stated here, so that a new operator is one new file.
     """
 
     name: ClassVar[str] = ""
     """As the language writes it; empty for operators that only the compiler makes."""
 
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Its names in other libraries, in lower case: suggested where the language has no operator of that name."""
+
     examples: ClassVar[tuple[Example, ...]] = ()
 
     counts_as_layer: ClassVar[bool] = False
     """Whether it is a layer where the depth of a network is counted (ResNet-152): convolutions and linear layers."""
+
+    drawn_inside: ClassVar[bool] = False
+    """Whether pictures draw it inside the box of the layer before it, as papers draw norms and activations."""
+
+    is_identity: ClassVar[bool] = False
+    """Whether it returns its input unchanged at inference."""
+
+    is_norm: ClassVar[bool] = False
+    """Whether it normalises and then multiplies by its parameter ``weight``."""
+
+    cancels_bias: ClassVar[bool] = False
+    """Whether it subtracts the mean of each channel, so that a layer before it needs no bias."""
+
+    needs_f32: ClassVar[bool] = False
+    """Whether it is computed in 32 bits where the network is not: it sums exponentials or squares."""
+
+    never_negative: ClassVar[bool] = False
+    """Whether no element of its result is below 0."""
+
+    enlarges: ClassVar[bool] = False
+    """Whether it makes images larger."""
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the result; raises ``Refusal`` where the operator cannot take these inputs."""
@@ -181,6 +231,19 @@ class Operator:
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         """Multiply-accumulates for one image, counted for convolutions and linear layers as papers do; others 0."""
         return 0
+
+    def window(self, x: TensorType, result: TensorType) -> Window | None:
+        """The pixels of ``x`` that each pixel of the result depends on; ``None`` where that is the whole image.
+
+        It is ``None``, too, where the pixels of the result are not spaced evenly over those of ``x``.
+        """
+        pixels = x.shape[2:]
+        # Of an image of one pixel, flattening and global pools depend on that one.
+        return ONE_PIXEL if result.shape[2:] == pixels or pixels == (1, 1) else None
+
+    def label(self) -> str:
+        """The text of its box in a picture, as papers write it (``3x3 conv, 64``); empty: the call is shown."""
+        return ""
 
     def lower(self, to: Lowering) -> None:
         """Describe the ONNX nodes that compute it; the last one added gives the result."""

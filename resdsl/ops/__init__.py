@@ -12,7 +12,7 @@ from functools import cache
 from typing import Generic, TypeVar
 
 from resdsl.ir.operator import Operator
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 
 Kind = TypeVar("Kind", bound=Operator)
 
@@ -55,6 +55,12 @@ def operators() -> Mapping[str, type[Operator]]:
 def joins() -> Mapping[str, type[Join]]:
     """Every join by its keyword, in alphabetical order."""
     return _Found(Join, "join")
+
+
+@cache
+def aliases() -> Mapping[str, str]:
+    """The names that operators have in other libraries, in lower case, to those of the language. Imports all files."""
+    return {alias: name for name, operator in operators().items() for alias in operator.aliases}
 
 
 @cache

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from resdsl.ir.initializers import ONES, ZEROS
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import known_channels, require_channels
+from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.signature import arg
 
 
@@ -20,6 +21,10 @@ class BatchNorm(Operator):
     """
 
     name: ClassVar[str] = "bn"
+    aliases: ClassVar[tuple[str, ...]] = ("batch_norm", "batchnorm", "batchnorm2d")
+    drawn_inside: ClassVar[bool] = True
+    is_norm: ClassVar[bool] = True
+    cancels_bias: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("bn", (2, 3, 5, 4)),
         Example("bn(eps = 1e-3)", (2, 3, 5, 4)),
@@ -40,14 +45,17 @@ class BatchNorm(Operator):
         (x,) = inputs
         shape = (known_channels(x),)
         learned = (
-            ParameterSpec("weight", shape, "ones", dtype=x.dtype),
-            ParameterSpec("bias", shape, "zeros", dtype=x.dtype),
+            ParameterSpec("weight", shape, ONES, dtype=x.dtype),
+            ParameterSpec("bias", shape, ZEROS, dtype=x.dtype),
         )
         statistics = (
-            ParameterSpec("running_mean", shape, "zeros", trainable=False, dtype=x.dtype),
-            ParameterSpec("running_var", shape, "ones", trainable=False, dtype=x.dtype),
+            ParameterSpec("running_mean", shape, ZEROS, trainable=False, dtype=x.dtype),
+            ParameterSpec("running_var", shape, ONES, trainable=False, dtype=x.dtype),
         )
         return learned + statistics if self.affine else statistics
+
+    def label(self) -> str:
+        return "batch norm"
 
     def lower(self, to: Lowering) -> None:
         channels = known_channels(to.types[0])

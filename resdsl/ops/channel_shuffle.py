@@ -8,7 +8,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import known_channels, require_channels
+from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.signature import arg
 
 
@@ -38,6 +38,9 @@ class ChannelShuffle(Operator):
                 catalogue.GROUPS, f"{self.groups} groups do not divide {channels} channels", argument="groups"
             )
         return x
+
+    def label(self) -> str:
+        return f"channel shuffle, g = {self.groups}"
 
     def lower(self, to: Lowering) -> None:
         # A gather instead of reshape, transpose and reshape: it needs no sizes, so they may stay symbolic.

@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.initializers import ZEROS, VarianceScaling
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
 from resdsl.ir.types import Sides, Size, TensorType, Word
-from resdsl.ops.demands import known_channels, require_image
+from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
-from resdsl.ops.windows import PADDINGS, sides, windows
+from resdsl.ops.windows import PADDINGS, sides, window, window_label, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Conv(Operator):
     """
 
     name: ClassVar[str] = "conv"
+    aliases: ClassVar[tuple[str, ...]] = ("conv2d", "convolution")
     counts_as_layer: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("conv(8, 7x7, stride = 2)", (1, 3, 32, 30)),
@@ -33,7 +35,7 @@ class Conv(Operator):
         Example("conv(channels, 3x3, groups = channels, pad = valid)", (1, 4, 9, 9)),
         Example("conv(4, 1x7, pad = 0x3)", (1, 4, 9, 9)),
         Example("conv(4, 3x3, dilation = 2)", (1, 3, 11, 10)),
-        Example("conv(4, 3x3, stride = 2, pad = same)", (1, 3, 8, 9)),
+        Example("conv(4, 3x3, stride = 2, pad = same)", (1, 3, 8, 9), any_size=False),
         Example("conv(4, 3x3, pad = [0, 1, 2, 0])", (1, 3, 8, 9)),
         Example("conv(4, 4x4)", (1, 3, 8, 9)),
     )
@@ -63,14 +65,23 @@ class Conv(Operator):
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
-        shape = (self.channels, known_channels(x) // self.groups, *self.kernel)
-        weight = ParameterSpec("weight", shape, "kernel", dtype=x.dtype)
-        return (weight, ParameterSpec("bias", (self.channels,), "zeros", dtype=x.dtype)) if self.bias else (weight,)
+        each, window = known_channels(x) // self.groups, self.kernel.height * self.kernel.width
+        # As PyTorch counts: the fan out of all groups together.
+        scaled = VarianceScaling(each * window, self.channels * window)
+        weight = ParameterSpec("weight", (self.channels, each, *self.kernel), scaled, dtype=x.dtype)
+        return (weight, ParameterSpec("bias", (self.channels,), ZEROS, dtype=x.dtype)) if self.bias else (weight,)
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         _, channels, rows, columns = result.shape
         each = known_channels(inputs[0]) // self.groups * self.kernel.height * self.kernel.width
         return each * channels * rows * columns
+
+    def window(self, x: TensorType, result: TensorType) -> Window | None:
+        return window(x, self.kernel, self.stride, self.dilation, self.pad)
+
+    def label(self) -> str:
+        what = f"conv, {self.channels}"
+        return window_label(what, self.kernel, self.stride, self.pad, dilation=self.dilation, groups=self.groups)
 
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])

@@ -20,6 +20,7 @@ class Dropout(Elementwise):
     """
 
     name: ClassVar[str] = "dropout"
+    is_identity: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("dropout", (2, 3, 5, 4)),
         Example("dropout(rate = 0.2)", (3, 7)),
@@ -39,6 +40,9 @@ class Dropout(Elementwise):
                 helps=("a rate well below 1",),
             )
         return x
+
+    def label(self) -> str:
+        return f"dropout {self.rate:g}"
 
     def lower(self, to: Lowering) -> None:
         to("Dropout", to.input, to.number(self.rate))

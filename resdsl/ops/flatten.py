@@ -8,7 +8,7 @@ from typing import ClassVar
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import require_channels
+from resdsl.ops.checks import require_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Flatten(Operator):
     """All axes but the first become one, the last running fastest: ``[N, C, H, W]`` to ``[N, C*H*W]``."""
 
     name: ClassVar[str] = "flatten"
+    drawn_inside: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("flatten", (2, 3, 5, 4)),
         Example("flatten", (2, 8, 1, 1)),

@@ -14,6 +14,7 @@ class Identity(Elementwise):
     """``y = x``."""
 
     name: ClassVar[str] = "identity"
+    is_identity: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("identity", (2, 3, 5, 4)),
         Example("identity", (3, 7)),

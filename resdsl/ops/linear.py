@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
+from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import known
+from resdsl.ops.checks import known
 from resdsl.ops.signature import arg
 
 
@@ -22,6 +23,7 @@ class Linear(Operator):
     """
 
     name: ClassVar[str] = "linear"
+    aliases: ClassVar[tuple[str, ...]] = ("dense", "fc", "inner_product")
     counts_as_layer: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("linear(10)", (3, 7)),
@@ -46,11 +48,15 @@ class Linear(Operator):
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
-        weight = ParameterSpec("weight", (self.features, _features(x)), "kernel", dtype=x.dtype)
-        return (weight, ParameterSpec("bias", (self.features,), "zeros", dtype=x.dtype)) if self.bias else (weight,)
+        shape = (self.features, _features(x))
+        weight = ParameterSpec("weight", shape, VarianceScaling(shape[1], shape[0]), dtype=x.dtype)
+        return (weight, ParameterSpec("bias", (self.features,), ZEROS, dtype=x.dtype)) if self.bias else (weight,)
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         return _features(inputs[0]) * self.features
+
+    def label(self) -> str:
+        return f"fc {self.features}"
 
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])

@@ -9,7 +9,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import known_channels, require_image
+from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import SMALLEST_NUMBER, arg
 
 
@@ -23,6 +23,7 @@ class LocalResponseNorm(Operator):
     """
 
     name: ClassVar[str] = "lrn"
+    needs_f32: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("lrn", (2, 8, 3, 2)),
         Example("lrn(size = 3, alpha = 0.5, beta = 0.6, k = 2)", (1, 6, 2, 3)),
@@ -56,6 +57,9 @@ class LocalResponseNorm(Operator):
                     helps=("leave the `lrn` out where it is to do nothing",),
                 )
         return x
+
+    def label(self) -> str:
+        return f"LRN, {self.size}"
 
     def lower(self, to: Lowering) -> None:
         size, alpha = self.size, self.alpha

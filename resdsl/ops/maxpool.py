@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Lowering, Operator, Window
 from resdsl.ir.types import Sides, Size, TensorType, Word
-from resdsl.ops.demands import require_image
+from resdsl.ops.checks import require_image
 from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
 from resdsl.ops.signature import arg
-from resdsl.ops.windows import PADDINGS, ceil_sides, sides, windows
+from resdsl.ops.windows import PADDINGS, ceil_sides, sides, window, window_label, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class MaxPool(Operator):
     """
 
     name: ClassVar[str] = "maxpool"
+    aliases: ClassVar[tuple[str, ...]] = ("max_pool", "maxpool2d")
     examples: ClassVar[tuple[Example, ...]] = (
         Example("maxpool(3x3, stride = 2)", (2, 3, 9, 8)),
         Example("maxpool(3x3, stride = 2, pad = 0, ceil = true)", (1, 3, 8, 10)),
@@ -34,7 +35,7 @@ class MaxPool(Operator):
         Example("maxpool(3x3, dilation = 2, pad = valid)", (1, 2, 9, 8)),
         Example("maxpool(3x3, dilation = 3)", (1, 2, 9, 8)),
         Example("maxpool(2x2, stride = 3, dilation = 3, ceil = true)", (1, 2, 9, 8)),
-        Example("maxpool(3x3, stride = 2, pad = same)", (1, 2, 8, 9)),
+        Example("maxpool(3x3, stride = 2, pad = same)", (1, 2, 8, 9), any_size=False),
         Example("maxpool(3x3, pad = [0, 1, 2, 0])", (1, 2, 8, 9)),
         Example("maxpool(global)", (2, 3, 5, 4)),
     )
@@ -54,6 +55,17 @@ class MaxPool(Operator):
         rows, columns = windows(x, self.kernel, self.stride, self.dilation, self._reach(x, self.kernel))
         require_pixels(x, self.kernel, self.stride, self.dilation, pad)
         return x.with_shape(x.shape[0], x.channels, rows, columns)
+
+    def window(self, x: TensorType, result: TensorType) -> Window | None:
+        if not isinstance(self.kernel, Size):
+            # Explicit, as `super()` without arguments does not work in a dataclass with slots.
+            return Operator.window(self, x, result)
+        return window(x, self.kernel, self.stride, self.dilation, self.pad)
+
+    def label(self) -> str:
+        if not isinstance(self.kernel, Size):
+            return "max pool"
+        return window_label("max pool", self.kernel, self.stride, self.pad, dilation=self.dilation)
 
     def lower(self, to: Lowering) -> None:
         if not isinstance(self.kernel, Size):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Lowering, Operator, Steps, Window
 from resdsl.ir.types import Sides, TensorType
-from resdsl.ops.demands import require_image
+from resdsl.ops.checks import require_image
 from resdsl.ops.signature import arg
 
 
@@ -41,6 +41,13 @@ class Pad(Operator):
         return x.with_shape(
             batch, channels + (self.before + self.after), rows + (top + bottom), columns + (left + right)
         )
+
+    def window(self, x: TensorType, result: TensorType) -> Window | None:
+        return Window(Steps(pad=self.sides.top), Steps(pad=self.sides.left))
+
+    def label(self) -> str:
+        channels = self.before + self.after
+        return f"pad, {channels} channels" if channels and not any(self.sides) else ""
 
     def lower(self, to: Lowering) -> None:
         top, left, bottom, right = self.sides

@@ -14,6 +14,7 @@ class Relu(Elementwise):
     """``y = max(x, 0)`` (Nair & Hinton 2010)."""
 
     name: ClassVar[str] = "relu"
+    never_negative: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("relu", (2, 3, 5, 4)),
         Example("relu", (3, 7)),

@@ -14,6 +14,7 @@ class Relu6(Elementwise):
     """``y = min(max(x, 0), 6)`` (MobileNet v1 and v2, arXiv:1801.04381)."""
 
     name: ClassVar[str] = "relu6"
+    never_negative: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("relu6", (2, 3, 5, 4)),
         Example("relu6", (3, 7)),

@@ -22,5 +22,8 @@ class Scale(Elementwise):
 
     factor: float = arg(doc="what each element is multiplied by")
 
+    def label(self) -> str:
+        return f"x {self.factor:g}"
+
     def lower(self, to: Lowering) -> None:
         to("Mul", to.input, to.number(self.factor))

@@ -14,6 +14,7 @@ class Sigmoid(Elementwise):
     """``y = 1 / (1 + exp(-x))``."""
 
     name: ClassVar[str] = "sigmoid"
+    never_negative: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("sigmoid", (2, 3, 5, 4)),
         Example("sigmoid", (3, 7)),

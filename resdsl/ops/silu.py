@@ -14,6 +14,7 @@ class Silu(Elementwise):
     """``y = x / (1 + exp(-x))`` (Elfwing et al. 2017, arXiv:1702.03118)."""
 
     name: ClassVar[str] = "silu"
+    aliases: ClassVar[tuple[str, ...]] = ("swish",)
     examples: ClassVar[tuple[Example, ...]] = (
         Example("silu", (2, 3, 5, 4)),
         Example("silu", (3, 7)),

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import require_channels
+from resdsl.ops.checks import require_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Softmax(Operator):
     """Scores to probabilities over the channels: ``y[n, c] = exp(x[n, c]) / sum_k exp(x[n, k])``, at each pixel."""
 
     name: ClassVar[str] = "softmax"
+    drawn_inside: ClassVar[bool] = True
+    needs_f32: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("softmax", (3, 7)),
         Example("softmax", (2, 3, 5, 4)),

@@ -8,8 +8,9 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
 from resdsl.ir.types import Size, TensorType, Word
-from resdsl.ops.demands import require_image
+from resdsl.ops.checks import require_image
 from resdsl.ops.signature import arg
+from resdsl.ops.windows import size_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Upsample(Operator):
     """
 
     name: ClassVar[str] = "upsample"
+    enlarges: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("upsample", (2, 3, 3, 4)),
         Example("upsample(3)", (1, 2, 3, 2)),
@@ -48,6 +50,9 @@ class Upsample(Operator):
             )
         batch, channels, rows, columns = x.shape
         return x.with_shape(batch, channels, self.factor.height * rows, self.factor.width * columns)
+
+    def label(self) -> str:
+        return f"upsample x{size_label(self.factor)}"
 
     def lower(self, to: Lowering) -> None:
         scales = to.floats((1, 1, *self.factor))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Refusal
+from resdsl.ir.operator import Refusal, Steps, Window
 from resdsl.ir.types import Sides, Size, TensorType, Word
+
+_ONE = Size(1, 1)
 
 PADDINGS = ("half", "valid", "same")
 """``half``: ``dilation * (k - 1) // 2`` on both sides; ``valid``: none; ``same``: TensorFlow's SAME."""
@@ -86,6 +88,41 @@ def _places(dim: Dim, kernel: int, stride: int, dilation: int, padding: int, axi
             helps=("a smaller kernel, more padding, or a larger input",),
         )
     return room // stride + 1
+
+
+def window(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides | Word) -> Window:
+    """What ``Operator.window`` returns for a kernel that moves over ``x``."""
+    around = sides(pad, x, kernel, stride, dilation)
+    return Window(
+        Steps(kernel.height, stride.height, dilation.height, around.top),
+        Steps(kernel.width, stride.width, dilation.width, around.left),
+    )
+
+
+def window_label(
+    what: str, kernel: Size, stride: Size, pad: Sides | Word, *, dilation: Size = _ONE, groups: int = 1
+) -> str:
+    """The text of a box: ``3x3 max pool, /2``.
+
+    ``/2`` is the stride, ``d = 2`` the dilation, ``g = 32`` the groups, ``V`` a window of more than one pixel without
+    padding (as in the figures of arXiv:1602.07261). Arguments at their defaults are left out.
+    """
+    words = [f"{kernel} {what}"]
+    if stride != _ONE:
+        words.append(f"/{size_label(stride)}")
+    if dilation != _ONE:
+        words.append(f"d = {size_label(dilation)}")
+    if groups != 1:
+        words.append(f"g = {groups}")
+    # A window as wide as its stride is never padded, so that needs no mention.
+    if pad == "valid" and kernel not in (_ONE, stride):
+        words.append("V")
+    return ", ".join(words)
+
+
+def size_label(size: Size) -> str:
+    """One number where height and width are equal: ``2``, ``2x1``."""
+    return str(size.height) if size.height == size.width else str(size)
 
 
 def counted(number: int, what: str) -> str:

@@ -18,15 +18,16 @@ A *leaf* is an operator at work, counted in the order of computation; leaf 0 is 
 or equal scopes, have in common::
 
     {"op": "conv", "title": "3x3 conv, 64", "call": "conv(64, 3x3)", "arguments": [["kernel", "3x3", true]],
-     "from": [1], "weight": true, "tensors": [["weight", "[64, 64, 3, 3]", true]], ...}
+     "from": [1], "weight": true, "snug": false, "tensors": [["weight", "[64, 64, 3, 3]", true]], ...}
     {"kind": "block", "callee": "bottleneck", "call": "bottleneck(64)", "arguments": [["width", "64", true]],
      "children": [["conv1", 17]], "leaves": 12, "out": 11, ...}
 
 Both have ``in`` and ``type`` (places in ``types`` of the value that flows in and out), ``cost`` (parameters, buffers,
 MACs, activations and their bytes, for one image), and ``at``: file, line and column, last line and column behind it.
 ``from`` counts the leaves back to each input, and ``back`` those from a scope's first leaf to the value that flows into
-it; ``out`` is the place of the leaf that flows out of it. A child is a label and a piece. The third of an argument is
-whether it stands in the call (or differs from its default).
+it; ``out`` is the place of the leaf that flows out of it. ``snug`` leaves are drawn close below the layer before them.
+A child is a label and a piece. The third of an argument is whether it stands in the call (or differs from its
+default).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import Operator
 from resdsl.ir.print import describe, describe_value, operator_name
 from resdsl.ir.types import Size, TensorType
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 from resdsl.page.text import coloured
 
 Data = dict[str, Any]
@@ -172,6 +173,7 @@ class _Writer:
             "call": describe(operator) if types else name,
             "arguments": _arguments(operator),
             "weight": operator.counts_as_layer,
+            "snug": operator.drawn_inside and (not types or types[0] == node.type),
             "join": operator.join if isinstance(operator, Join) else "",
             "tensors": [[one.name.removeprefix(prefix), str(list(one.shape)), one.trainable] for one in tensors],
             "in": self._type(types[0] if types else node.type),

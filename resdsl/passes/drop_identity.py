@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from resdsl.ir.graph import Graph
-from resdsl.ops.dropout import Dropout
-from resdsl.ops.identity import Identity
 from resdsl.passes.rebuild import Changes, rebuild
 
 
@@ -14,7 +12,5 @@ def drop_identity(graph: Graph) -> Graph:
     Their readers read what they read; an output of one becomes an output of that. Nothing is refused. The result no
     longer says where a training tool should drop anything.
     """
-    gone: dict[int, int | None] = {
-        node.index: node.inputs[0] for node in graph.nodes if isinstance(node.operator, Identity | Dropout)
-    }
+    gone: dict[int, int | None] = {node.index: node.inputs[0] for node in graph.nodes if node.operator.is_identity}
     return rebuild(graph, Changes(gone, {}, {}))

@@ -12,24 +12,20 @@ from resdsl.ir.graph import Derived, DerivedFunction, Graph, Node, Parameter
 from resdsl.ir.types import DType
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.cast import Cast
-from resdsl.ops.lrn import LocalResponseNorm
-from resdsl.ops.softmax import Softmax
 from resdsl.passes.fold_batch_norm import FoldedBias, FoldedWeight
 from resdsl.passes.rewriting import Rewriting
 
 if TYPE_CHECKING:
     import numpy as np
 
-_WIDE = (Softmax, LocalResponseNorm)
-"""Sums of exponentials, and of squares: these stay in 32 bits, where they cost next to nothing."""
-
 
 def lower_precision(graph: Graph, dtype: DType) -> Graph:
     """Compute in ``dtype`` (``f16`` or ``bf16``): ``y = round(f(round(x), round(w)))`` in place of ``y = f(x, w)``.
 
-    The inputs and outputs stay 32-bit floats, with a ``cast`` behind the one and before the others; softmax and local
-    response norms are computed in 32 bits. Every weight is rounded once, to the nearest, after what it is derived from
-    was computed in double precision. So is a batch norm that stands alone: it becomes one of mean 0 and variance 1 with
+    The inputs and outputs stay 32-bit floats, with a ``cast`` after the inputs and before the outputs; operators that
+    state ``needs_f32`` (softmax, local response norms) are computed in 32 bits. Every weight is rounded once, to the
+    nearest, after what it is derived from was computed in double precision. So is a batch norm that stands alone: it
+    becomes one of mean 0 and variance 1 with
 
         gamma' = gamma / sqrt(var + eps) * sqrt(1 + eps)        beta' = beta - mean * gamma / sqrt(var + eps)
 
@@ -57,7 +53,7 @@ class _Lowering:
         if not node.inputs:
             self._rewriting.keep(node)
             return
-        wanted = DType.F32 if isinstance(node.operator, _WIDE) else self._dtype
+        wanted = DType.F32 if node.operator.needs_f32 else self._dtype
         reads = [self._as(self._rewriting.of[index], wanted, self._graph.nodes[index]) for index in node.inputs]
         operator = node.operator
         if isinstance(operator, BatchNorm):

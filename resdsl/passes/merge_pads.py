@@ -11,14 +11,9 @@ from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.conv import Conv
 from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.pad import Pad
-from resdsl.ops.relu import Relu
-from resdsl.ops.relu6 import Relu6
-from resdsl.ops.sigmoid import Sigmoid
 from resdsl.ops.windows import sides
 from resdsl.passes.readers import Readers
 from resdsl.passes.rebuild import Changes, rebuild
-
-_NEVER_NEGATIVE = (Relu, Relu6, Sigmoid)
 
 
 def merge_pads(graph: Graph) -> Graph:
@@ -75,7 +70,7 @@ def _merged(graph: Graph, node: Node, pad: Pad, reader: Node) -> Operator | None
             own = sides(operator.pad, node.type, kernel, operator.stride, Size(1, 1))
             counts = operator.count_pad or not any(own)
             merged = replace(operator, pad=_sum(pad.sides, own), count_pad=True) if counts else None
-        case MaxPool(kernel=Size() as kernel) if _is_border(pad) and isinstance(source.operator, _NEVER_NEGATIVE):
+        case MaxPool(kernel=Size() as kernel) if _is_border(pad) and source.operator.never_negative:
             own = sides(operator.pad, node.type, kernel, operator.stride, operator.dilation)
             merged = replace(operator, pad=_sum(pad.sides, own)) if not operator.ceil else None
         case _:

@@ -11,14 +11,9 @@ from resdsl.analysis.summary import Row, summarize
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import Operator
 from resdsl.ir.print import describe
-from resdsl.ops.bn import BatchNorm
-from resdsl.ops.dropout import Dropout
-from resdsl.ops.elementwise import Elementwise
-from resdsl.ops.flatten import Flatten
 from resdsl.ops.identity import Identity
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 from resdsl.ops.scale import Scale
-from resdsl.ops.softmax import Softmax
 from resdsl.picture.diagram import (
     Block,
     Box,
@@ -37,9 +32,6 @@ from resdsl.picture.diagram import (
 )
 from resdsl.picture.labels import layer_label, shape_label, size_label
 from resdsl.picture.levels import Levels
-
-INSIDE = (BatchNorm, Dropout, Elementwise, Flatten, Identity, Softmax)
-"""What stands inside the box of the layer before it, as in the figures of papers."""
 
 _SIGNS = {"add": "+", "mul": "x", "concat": "concat", "mean": "mean"}
 
@@ -133,7 +125,7 @@ class _Builder:
 
     def _layer(self, node: Node) -> _Piece:
         source = node.inputs[0]
-        if self._detail is not Detail.OP and isinstance(node.operator, INSIDE):
+        if self._detail is not Detail.OP and node.operator.drawn_inside:
             return _Piece(source, node.index, nodes=(node.index,))
         return _Piece(source, node.index, self._box(node), (node.index,))
 
@@ -181,7 +173,7 @@ class _Builder:
 
     def _single(self, scope: Scope, nodes: tuple[int, ...]) -> _Piece | None:
         """A block of one layer says what that layer is."""
-        layers = [node for node in nodes if not isinstance(self._graph.nodes[node].operator, INSIDE)]
+        layers = [node for node in nodes if not self._graph.nodes[node].operator.drawn_inside]
         if len(layers) != 1 or isinstance(self._graph.nodes[layers[0]].operator, Join):
             return None
         box = self._box(self._graph.nodes[layers[0]])

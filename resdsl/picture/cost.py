@@ -9,8 +9,8 @@ from resdsl.analysis.cost import Cost, costs, total
 from resdsl.analysis.quantities import short, size
 from resdsl.analysis.receptive import receptive_fields
 from resdsl.ir.graph import Graph, Scope, ScopeKind
-from resdsl.ops.joining import Join
-from resdsl.picture.build import INSIDE, call
+from resdsl.ops.join import Join
+from resdsl.picture.build import call
 from resdsl.picture.canvas import Canvas, Direction
 from resdsl.picture.diagram import Detail
 from resdsl.picture.labels import layer_label, size_label, spatial
@@ -123,14 +123,16 @@ class _Rows:
                     pending.extend(reversed(item.children))
             elif item != self._graph.input.index:
                 node = self._graph.nodes[item]
-                hidden = self._detail is not Detail.OP and isinstance(node.operator, (*INSIDE, Join))
+                hidden = self._detail is not Detail.OP and (
+                    node.operator.drawn_inside or isinstance(node.operator, Join)
+                )
                 yield None if hidden else layer_label(node.operator), node.path, (item,)
 
     def _told(self, scope: Scope) -> str:
         if scope.kind is ScopeKind.STAGE:
             return scope.path
         operators = [self._graph.nodes[node].operator for node in scope.nodes()]
-        shown = [operator for operator in operators if not isinstance(operator, INSIDE)]
+        shown = [operator for operator in operators if not operator.drawn_inside]
         # A block of one layer says what that layer is.
         return layer_label(shown[0]) if len(shown) == 1 else call(scope)
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from resdsl.analysis.cost import Cost, costs, total
 from resdsl.analysis.receptive import ReceptiveField, receptive_fields
 from resdsl.ir.graph import Graph, Node
-from resdsl.ops.dropout import Dropout
-from resdsl.ops.identity import Identity
 from resdsl.ops.input import Input
 from resdsl.review.align import Alignment
 from resdsl.review.changes import (
@@ -214,7 +212,7 @@ class Teller:
         """Whether a finding changes what is computed, and no tensor's name or shape."""
         old = [self._old.graph.nodes[index] for index in finding.old_nodes]
         new = [self._new.graph.nodes[index] for index in finding.new_nodes]
-        if all(isinstance(node.operator, Dropout | Identity | Input) for node in (*old, *new)):
+        if all(node.operator.is_identity or isinstance(node.operator, Input) for node in (*old, *new)):
             return False
         matters = any(node.index in self._needed[0] for node in old) or any(
             node.index in self._needed[1] for node in new

@@ -11,7 +11,6 @@ from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.print import describe_value
-from resdsl.ops.upsample import Upsample
 from resdsl.review.align import Alignment, align, same_network
 from resdsl.review.causes import Measured, Teller, pixels
 from resdsl.review.changes import Change, Delta, Interface, Side, Totals
@@ -90,7 +89,7 @@ def _last_field(measured: Measured) -> tuple[int, int] | None:
     last = 0
     for node in measured.graph.nodes:
         shape = node.type.shape
-        if isinstance(node.operator, Upsample) or (whole and not whole.isdisjoint(node.inputs)):
+        if node.operator.enlarges or (whole and not whole.isdisjoint(node.inputs)):
             whole.add(node.index)
         elif len(shape) == 4 and shape[2:] != (1, 1):
             last = node.index

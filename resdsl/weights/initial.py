@@ -1,21 +1,22 @@
-"""Initial values: how a tensor begins that no checkpoint gives."""
+"""Which initial values tensors have that no checkpoint gives."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
 
-from resdsl.ir.graph import Graph, Initializer, Node, Scope, ScopeKind
+from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
+from resdsl.ir.initializers import ZEROS, Initializer
 from resdsl.ops.add import Add
-from resdsl.ops.bn import BatchNorm
 from resdsl.ops.mul import Mul
 from resdsl.ops.scale import Scale
 
 
 class Scheme(StrEnum):
-    """How a kernel of shape ``[out, in, height, width]`` or ``[out, in]`` is drawn.
+    """The distribution of randomly initialised weights (``VarianceScaling``).
 
-    ``fan_in = prod(shape[1:])``, ``fan_out = shape[0] * prod(shape[2:])``; ``U(b)`` is uniform over ``[-b, b)``.
+    The operator states ``fan_in`` and ``fan_out``: for a convolution with weights ``[out, in, height, width]`` they are
+    ``in * height * width`` and ``out * height * width``. ``U(b)`` is uniform over ``[-b, b)``.
 
     - ``he_normal``: ``N(0, 2 / fan_in)`` (He et al. 2015, arXiv:1502.01852, eq. 10); what the ResNet paper uses
     - ``he_normal_fan_out``: ``N(0, 2 / fan_out)`` (same, eq. 14); torchvision's for ResNets
@@ -34,7 +35,7 @@ class Scheme(StrEnum):
 
 
 def zero_init_residual(graph: Graph) -> Graph:
-    """The graph with the last batch norm's weight of every residual's main path starting at zero.
+    """The graph with the last norm's weight of every residual's main path starting at zero.
 
     Each block is then the identity at first (Goyal et al. 2017, arXiv:1706.02677, section 5.1). The norm is found
     through a ``scale`` and through a gate (squeeze and excitation); a main path that ends otherwise is left alone, and
@@ -47,7 +48,7 @@ def zero_init_residual(graph: Graph) -> Graph:
             continue
         for parameter in graph.parameters_of(norm):
             if parameter.name == f"{norm.path}.weight" and isinstance(parameter.source, Initializer):
-                parameters[parameter.name] = replace(parameter, source=Initializer("zeros"))
+                parameters[parameter.name] = replace(parameter, source=ZEROS)
     return replace(graph, parameters=parameters)
 
 
@@ -67,10 +68,7 @@ def residuals(graph: Graph) -> list[Scope]:
 
 def _last_norm(graph: Graph, index: int) -> Node | None:
     node = graph.nodes[index]
-    match node.operator:
-        case BatchNorm():
-            return node
-        # A product is zero where its first factor is.
-        case Scale() | Mul():
-            return _last_norm(graph, node.inputs[0])
-    return None
+    if node.operator.is_norm:
+        return node
+    # A product is zero where its first factor is.
+    return _last_norm(graph, node.inputs[0]) if isinstance(node.operator, Scale | Mul) else None

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import evaluate
 from resdsl.ir.operator import NEWEST_OPSET, OPSET, Example
+from resdsl.onnx import emit_to_stream
+from resdsl.ops import aliases, operators
+from resdsl.ops.join import Join
 from resdsl.ops.signature import signature
+from resdsl.weights.initial import Scheme
+from resdsl.weights.values import value_of
 
 from .harness import answers, every_operator, graph_of, name_of, pixels, read, run, to_onnx, weights_of
 from .oracles import ORACLES, Array
@@ -31,13 +38,8 @@ def _symbolic(shape: tuple[int, ...]) -> tuple[int | str, ...]:
     return tuple(symbols[axis] or size for axis, size in enumerate(shape))
 
 
-# Padding that depends on the size is the one thing that cannot be done for every size.
-SYMBOLIC_EXAMPLES = [
-    parameters
-    for parameters in EXAMPLES
-    for example in parameters.values
-    if not ("pad = same" in example.text and "stride" in example.text)
-]
+SYMBOLIC_EXAMPLES = [parameters for parameters in EXAMPLES for example in parameters.values if example.any_size]
+FIXED_EXAMPLES = [parameters for parameters in EXAMPLES for example in parameters.values if not example.any_size]
 
 
 def assert_close(found: Array, expected: Array) -> None:
@@ -53,7 +55,7 @@ def test_every_operator_has_an_oracle_and_every_oracle_an_operator() -> None:
 def test_the_examples_of_an_operator_show_every_argument(name: str) -> None:
     operator = every_operator()[name]
     assert len(operator.examples) >= 2
-    graphs = [graph_of(*example) for example in operator.examples]
+    graphs = [graph_of(example.text, example.shape) for example in operator.examples]
     shown = [
         next(node.operator for node in reversed(graph.nodes) if name_of(node.operator) == name) for graph in graphs
     ]
@@ -65,7 +67,7 @@ def test_the_examples_of_an_operator_show_every_argument(name: str) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_shape_is_what_onnx_infers(example: Example) -> None:
-    graph = graph_of(*example)
+    graph = graph_of(example.text, example.shape)
     inferred = onnx.shape_inference.infer_shapes(
         to_onnx(graph, weights_of(graph)), check_type=True, strict_mode=True, data_prop=True
     )
@@ -77,7 +79,7 @@ def test_the_shape_is_what_onnx_infers(example: Example) -> None:
 @pytest.mark.parametrize("optimized", [False, True], ids=["as lowered", "optimized"])
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_onnx_runtime_computes_what_the_definition_says(example: Example, optimized: bool, opset: int) -> None:
-    graph = graph_of(*example)
+    graph = graph_of(example.text, example.shape)
     weights = weights_of(graph)
     x = pixels(example.shape)
     y = run(to_onnx(graph, weights, opset), x, optimized=optimized)
@@ -88,11 +90,100 @@ def test_onnx_runtime_computes_what_the_definition_says(example: Example, optimi
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_macs_are_the_multiplications_that_the_definition_takes(example: Example) -> None:
-    graph = graph_of(*example)
+    graph = graph_of(example.text, example.shape)
     found = answers(graph, weights_of(graph), pixels(example.shape))
     for node, answer in zip(graph.nodes, found, strict=True):
         assert node.operator.macs(graph.input_types(node), node.type) == answer.multiplications
         assert node.operator.counts_as_layer == (answer.multiplications > 0)
+
+
+@pytest.mark.parametrize("name", every_operator())
+def test_what_an_operator_states_about_its_result_holds_for_its_definition(name: str) -> None:
+    operator = every_operator()[name]
+    unchanged = []
+    for example in operator.examples:
+        graph = graph_of(example.text, example.shape)
+        x = pixels(example.shape)
+        y = answers(graph, weights_of(graph), x)[-1].value
+        unchanged.append(y.shape == x.shape and bool((y == x).all()))
+        if operator.never_negative:
+            assert (y >= 0).all()
+        if operator.enlarges:
+            assert y.shape[2] >= x.shape[2]
+            assert y.shape[3] >= x.shape[3]
+    assert operator.is_identity == all(unchanged) or issubclass(operator, Join)
+
+
+@pytest.mark.parametrize("example", [one for one in EXAMPLES for example in one.values if len(example.shape) == 4])
+def test_the_window_holds_every_pixel_that_a_result_depends_on(example: Example) -> None:
+    graph = graph_of(example.text, example.shape)
+    if len(graph.nodes) != 2 or graph.nodes[1].type.rank != 4:
+        return  # a join, or what leaves no pixels
+    node = graph.nodes[1]
+    window = node.operator.window(graph.input.type, node.type)
+    if window is None:
+        return
+    rows, columns = example.shape[2:]
+    # One image for each pixel that is changed, and one without a change.
+    x = np.repeat(pixels(example.shape)[:1], rows * columns + 1, axis=0)
+    changed = [(row, column) for row in range(rows) for column in range(columns)]
+    for image, (row, column) in enumerate(changed):
+        x[image, :, row, column] += 1
+    y = answers(graph, weights_of(graph), x)[-1].value
+    for image, i, j in np.argwhere((y[:-1] != y[-1]).any(axis=1)):
+        for place, result, steps in zip(changed[image], (i, j), window, strict=True):
+            first = result * steps.stride - steps.pad
+            assert first <= place <= first + (steps.points - 1) * steps.dilation
+
+
+@pytest.mark.parametrize("name", [name for name, operator in every_operator().items() if operator.cancels_bias])
+def test_a_bias_that_an_operator_cancels_changes_nothing(name: str) -> None:
+    for example in every_operator()[name].examples:
+        graph = graph_of(example.text, example.shape)
+        weights, x = weights_of(graph), pixels(example.shape)
+        bias = np.arange(x.shape[1], dtype=np.float32).reshape(-1, *(1,) * (x.ndim - 2))
+        # In training, the running mean follows the bias.
+        trained = {key: one + bias.ravel() if key.endswith("running_mean") else one for key, one in weights.items()}
+        expected = answers(graph, weights, x)[-1].value
+        np.testing.assert_allclose(answers(graph, trained, x + bias)[-1].value, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, operator in every_operator().items() if operator.is_norm])
+def test_a_norm_whose_weight_and_bias_are_zero_gives_zero(name: str) -> None:
+    for example in every_operator()[name].examples:
+        graph = graph_of(example.text, example.shape)
+        weights = weights_of(graph)
+        zeroed = {key: 0 * one if key.endswith((".weight", ".bias")) else one for key, one in weights.items()}
+        if weights.keys() & {f"{graph.nodes[-1].path}.weight"}:
+            assert not answers(graph, zeroed, pixels(example.shape))[-1].value.any()
+
+
+def test_aliases_are_names_that_the_language_does_not_have() -> None:
+    every = [alias for operator in operators().values() for alias in operator.aliases]
+    assert len(set(every)) == len(every)
+    for alias, name in aliases().items():
+        assert alias == alias.lower()
+        assert alias not in operators()
+        _, diagnostics = read(alias, (1, 3, 8, 8))
+        assert diagnostics.errors[0].fix is not None
+        assert diagnostics.errors[0].fix.edits[0].replacement == name
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("name", every_operator())
+def test_compiling_without_a_checkpoint_initialises_every_parameter(name: str, scheme: Scheme) -> None:
+    for example in every_operator()[name].examples:
+        graph = graph_of(example.text, example.shape)
+        stream = io.BytesIO()
+        values = [(parameter, value_of(parameter, 0, scheme)) for parameter in graph.parameters.values()]
+        emit_to_stream(graph, stream, values)
+        stored = {
+            tensor.name: numpy_helper.to_array(tensor)
+            for tensor in onnx.load_from_string(stream.getvalue()).graph.initializer
+        }
+        for parameter in graph.parameters.values():
+            assert stored[parameter.name].shape == parameter.shape
+            assert np.isfinite(stored[parameter.name]).all()
 
 
 @pytest.mark.parametrize("example", SYMBOLIC_EXAMPLES)
@@ -108,8 +199,8 @@ def test_a_symbolic_shape_is_right_for_every_size(example: Example, sizes: dict[
         return
     # Only a size too small for the window can be the matter, and the symbolic shape says so as well.
     (error,) = diagnostics.errors
-    if error.code == catalogue.KERNEL_TOO_LARGE:
-        assert min(found) < 1
+    if min(found) < 1:
+        assert error.code in (catalogue.KERNEL_TOO_LARGE, catalogue.PADDING_TOO_LARGE)
     else:
         assert error.code == catalogue.PADDING_TOO_LARGE
         assert "dilation" in example.text
@@ -132,10 +223,17 @@ def test_one_symbolic_model_runs_at_every_size(example: Example) -> None:
 def test_operators_are_values(name: str) -> None:
     """Equal arguments make equal operators, and an operator can be a key."""
     for example in every_operator()[name].examples:
-        operator = graph_of(*example).nodes[-1].operator
+        operator = graph_of(example.text, example.shape).nodes[-1].operator
         copy = dataclasses.replace(operator)
         assert copy == operator
         assert len({operator, copy}) == 1
+
+
+@pytest.mark.parametrize("example", FIXED_EXAMPLES)
+def test_what_needs_known_sizes_is_refused_without_them(example: Example) -> None:
+    _, diagnostics = read(example.text, _symbolic(example.shape))
+    (error,) = diagnostics.errors
+    assert error.code == catalogue.SYMBOLIC_SIZE
 
 
 def test_same_padding_with_a_stride_needs_a_known_size() -> None:

@@ -1,7 +1,9 @@
 """Specifications at random, as text, each of them valid by construction.
 
-The generator keeps its own account of shapes, from the definitions of the operators and not from the package, and
-writes it down behind statements (``-> [N, 8, 4, 3]``): a text whose account and the elaborator's differ is refused.
+The generator keeps its own account of shapes and writes it down behind statements (``-> [N, 8, 4, 3]``): a text whose
+account and the elaborator's differ is refused. For the operators in ``OWN_RULES`` and for all other statements it is
+computed here, from their definitions. All other operators are read from the package, which a new one thereby joins:
+they are called as in their examples, and the shapes of their results are what they infer.
 
 A size of an image is kept as its value for each of the sizes that the test will run, so the same code serves fixed and
 symbolic inputs: ``Image(8, (9, 12), (7, 7))`` has 8 channels and 9 or 12 rows.
@@ -12,9 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
+
+from resdsl.diagnostics import Diagnostics, Source
+from resdsl.elaborate import elaborate, load_program
+from resdsl.ir.dims import Dim, evaluate
+from resdsl.ir.print import describe
+from resdsl.ops import operators
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -221,12 +230,60 @@ def _steps_over(axis: Axis, size: int, before: int, after: int, *, ceil: bool) -
 
 # --- statements -------------------------------------------------------------------------------------------------------
 
-ANYWHERE = (
-    "relu", "relu6", "sigmoid", "tanh", "silu", "hard_sigmoid", "hard_swish", "elu", "elu(0.5)", "leaky_relu(0.2)",
-    "leaky_relu", "gelu", "gelu(tanh)", "identity", "dropout", "dropout(rate = 0)", "scale(0.5)", "scale(-2)",
-    "softmax", "bn", "bn(eps = 1e-3)", "bn(affine = false)",
-)  # fmt: skip
-"""Operators that take every value and keep its shape."""
+OWN_RULES = frozenset({"avgpool", "channel_shuffle", "conv", "flatten", "linear", "maxpool", "pad", "upsample"})
+
+Shape = tuple[int | str, ...]
+
+
+@cache
+def other_calls() -> tuple[str, ...]:
+    """Calls of all other operators: those of their examples."""
+    others = [operator for name, operator in operators().items() if name not in OWN_RULES]
+    return tuple(dict.fromkeys(example.text for operator in others for example in operator.examples))
+
+
+@cache
+def applied(text: str, shape: Shape) -> tuple[str, tuple[Dim, ...]] | None:
+    """A call as it is to be written for a value of this shape, and the result's; ``None`` where it is refused."""
+    dims = ", ".join(map(str, shape))
+    source = Source("call.res", f"model net() {{\n  input x: f32[{dims}]\n  {text}\n  output y\n}}\n")
+    diagnostics = Diagnostics()
+    graph = elaborate(load_program(source, diagnostics), diagnostics)
+    if graph is None:
+        return None
+    node = graph.nodes[-1]
+    operator: Any = node.operator
+    if hasattr(operator, "eps") and all(parameter.trainable for parameter in graph.parameters.values()):
+        # It divides by statistics of its input. Of an image that is constant but for rounding it would make a random
+        # one; this keeps the rounding as small as it is.
+        operator = replace(operator, eps=1.0)
+    return describe(operator), node.type.shape
+
+
+@cache
+def keeping_calls(shape: Shape) -> tuple[str, ...]:
+    """Calls that take values of this shape and keep it."""
+    found = [applied(text, shape) for text in other_calls()]
+    return tuple(one[0] for one in found if one is not None and tuple(map(str, one[1])) == tuple(map(str, shape)))
+
+
+def keeping_call(w: Writer, value: Value) -> str:
+    if isinstance(value, Features):
+        return str(w.pick(*keeping_calls(("N", value.count or "F"))))
+    return str(w.pick(*keeping_calls(("N", value.channels, "H", "W"))))
+
+
+def other_call(w: Writer, image: Image) -> tuple[str, Image] | None:
+    """A call of any other operator that takes an image of these sizes and gives one."""
+    sides: tuple[int | str, int | str] = (image.rows[0], image.columns[0]) if w.fixed else ("H", "W")
+    found = applied(w.pick(*other_calls()), ("N", image.channels, *sides))
+    if found is None or len(found[1]) != 4:
+        return None
+    text, (_, channels, rows, columns) = found
+    runs = [{"H": high, "W": wide} for high, wide in zip(image.rows, image.columns, strict=True)]
+    assert isinstance(channels, int)
+    result = Image(channels, tuple(evaluate(rows, run) for run in runs), tuple(evaluate(columns, run) for run in runs))
+    return (text, result) if min(*result.rows, *result.columns) > 0 else None
 
 
 def divisors(number: int, *others: int) -> list[int]:
@@ -246,14 +303,13 @@ def operator(w: Writer, value: Value) -> tuple[str, Value]:
             case "shuffle":
                 return f"channel_shuffle({w.pick(*divisors(value.count or 1))})", value
             case _:
-                named = w.pick(*ANYWHERE)
-                return ("relu" if named.startswith("bn") and not value.count else named), value
-    kinds = ["conv"] * 5 + ["maxpool", "avgpool", "pad", "upsample", "lrn", "shuffle", "global"] + ["anywhere"] * 4
+                return keeping_call(w, value), value
+    kinds = ["conv"] * 5 + ["maxpool", "avgpool", "pad", "upsample", "shuffle", "global"] + ["keeping", "other"] * 3
     for _ in range(3):
         made = _on_image(w, value, w.pick(*kinds))
         if made is not None and _is_small(made[1]):
             return made
-    return w.pick(*ANYWHERE), value
+    return keeping_call(w, value), value
 
 
 def _is_small(image: Image) -> bool:
@@ -294,14 +350,14 @@ def _on_image(w: Writer, image: Image, kind: str) -> tuple[str, Image] | None:
             rows = tuple(size * height for size in image.rows)
             columns = tuple(size * width for size in image.columns)
             return f"upsample({w.size(height, width)}{mode})", Image(image.channels, rows, columns)
-        case "lrn":
-            return w.pick("lrn", "lrn(3)", "lrn(1, alpha = 0.5)", "lrn(7, beta = 0.5, k = 2)", "lrn(alpha = 1)"), image
         case "shuffle":
             return f"channel_shuffle({w.number(w.pick(*divisors(image.channels)), image.channels)})", image
         case "global":
             return f"{w.pick('avgpool', 'maxpool')}(global)", _pooled(image)
+        case "other":
+            return other_call(w, image)
         case _:
-            return w.pick(*ANYWHERE), image
+            return keeping_call(w, image), image
 
 
 def _pooled(image: Image) -> Image:
@@ -328,7 +384,7 @@ def keeping(w: Writer, value: Value, depth: int) -> str:
     for _ in range(w.whole(1, 3)):
         kind = w.pick("op", "op", "conv", "conv", "mix", "residual") if depth < 3 else w.pick("op", "conv")
         if kind == "op":
-            parts.append(w.pick(*ANYWHERE))
+            parts.append(keeping_call(w, value))
         elif kind == "conv":
             kernel = w.pick("1x1", "3x3", "3", "1x5", "5x3")
             dilation = w.pick("", "", ", dilation = 2")

@@ -15,27 +15,9 @@ function chainsOf(items) {
   return chains;
 }
 
-const SNUG = new Set([
-  "bn",
-  "relu",
-  "relu6",
-  "silu",
-  "gelu",
-  "elu",
-  "leaky_relu",
-  "sigmoid",
-  "tanh",
-  "hard_sigmoid",
-  "hard_swish",
-  "dropout",
-  "softmax",
-  "lrn",
-  "scale",
-]);
-
 /** Whether an item belongs so closely to the one above that no arrow is needed: a norm, an activation. */
 function isSnug(above, item) {
-  if (!above.isLeaf || !item.isLeaf || !SNUG.has(item.piece.op) || above.piece.op === "input" || above.piece.join)
+  if (!above.isLeaf || !item.isLeaf || !item.piece.snug || above.piece.op === "input" || above.piece.join)
     return false;
   const takers = item.network.takers[above.first];
   return takers.length === 1 && !item.network.outputs.has(above.first);
