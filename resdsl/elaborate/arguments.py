@@ -14,7 +14,7 @@ from resdsl.elaborate.state import Flow, Place, State, Variable
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size
-from resdsl.ops.signature import Argument, Mismatch, signature
+from resdsl.ops.signature import Argument, ArgumentMismatch, signature
 from resdsl.syntax import tree
 
 
@@ -111,7 +111,7 @@ def coerce_argument(state: State, argument: Argument, given: Given, place: Place
         return UNKNOWN
     try:
         return argument.coerce(value)
-    except Mismatch as mismatch:
+    except ArgumentMismatch as mismatch:
         code = catalogue.ARGUMENT_VALUE if mismatch.out_of_range else catalogue.ARGUMENT_TYPE
         state.report(
             code,
@@ -199,7 +199,7 @@ def _checked(
 ) -> object:
     try:
         return coerce(value)
-    except Mismatch as mismatch:
+    except ArgumentMismatch as mismatch:
         state.report(
             catalogue.ARGUMENT_TYPE,
             f"`{parameter.name.name}` of `{defined.name}` must be {mismatch.expected}",

@@ -12,7 +12,7 @@ from resdsl.elaborate.state import Place, State
 from resdsl.elaborate.values import SHORTCUT_KINDS, ShortcutKind
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size, Word
-from resdsl.ops.signature import Mismatch
+from resdsl.ops.signature import ArgumentMismatch
 from resdsl.syntax import tree
 
 
@@ -52,26 +52,26 @@ def _one_of(words: tuple[str, ...]) -> Callable[[object], object]:
     def check(value: object) -> object:
         if isinstance(value, Word) and value in words:
             return value
-        raise Mismatch(expected)
+        raise ArgumentMismatch(expected)
 
     return check
 
 
 def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Mismatch("a whole number")
+        raise ArgumentMismatch("a whole number")
     return value
 
 
 def _float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Mismatch("a number")
+        raise ArgumentMismatch("a number")
     return float(value)
 
 
 def _bool(value: object) -> bool:
     if not isinstance(value, bool):
-        raise Mismatch("true or false")
+        raise ArgumentMismatch("true or false")
     return value
 
 
@@ -79,26 +79,26 @@ def _size(value: object) -> Size:
     if isinstance(value, int) and not isinstance(value, bool):
         return Size(value, value)
     if not isinstance(value, Size):
-        raise Mismatch("a size such as 3x3")
+        raise ArgumentMismatch("a size such as 3x3")
     return value
 
 
 def _string(value: object) -> str:
     if not isinstance(value, str) or isinstance(value, Word):
-        raise Mismatch("a string")
+        raise ArgumentMismatch("a string")
     return value
 
 
 def _list(value: object) -> tuple[object, ...]:
     if not isinstance(value, tuple) or isinstance(value, Size):
-        raise Mismatch("a list")
+        raise ArgumentMismatch("a list")
     return value
 
 
 def _block(value: object) -> object:
     if isinstance(value, Defined) or (isinstance(value, type) and issubclass(value, Operator)):
         return value
-    raise Mismatch("a block or an op")
+    raise ArgumentMismatch("a block or an op")
 
 
 def shortcut_kind(value: object) -> ShortcutKind:
@@ -107,7 +107,7 @@ def shortcut_kind(value: object) -> ShortcutKind:
         return value
     if isinstance(value, Word) and value in SHORTCUT_KINDS:
         return ShortcutKind(str(value))
-    raise Mismatch(f"a kind of shortcut: {', '.join(f'`{kind}`' for kind in SHORTCUT_KINDS)}")
+    raise ArgumentMismatch(f"a kind of shortcut: {', '.join(f'`{kind}`' for kind in SHORTCUT_KINDS)}")
 
 
 KINDS: Mapping[str, Callable[[object], object]] = {

@@ -19,7 +19,7 @@ from resdsl.ops import joins
 from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.pad import Pad
 from resdsl.ops.scale import Scale
-from resdsl.ops.signature import Mismatch, signature
+from resdsl.ops.signature import ArgumentMismatch, signature
 from resdsl.syntax import tree
 
 LARGEST_SUBSAMPLING = 64
@@ -75,7 +75,7 @@ def _scale(state: State, step: tree.Residual, flow: Flow, place: Place) -> float
         return None
     try:
         return cast("float", signature(Scale)["factor"].coerce(value))
-    except Mismatch as mismatch:
+    except ArgumentMismatch as mismatch:
         code = catalogue.ARGUMENT_VALUE if mismatch.out_of_range else catalogue.ARGUMENT_TYPE
         found = f"this is {written(value)}" if mismatch.out_of_range else f"this is {kind_of(value)}"
         state.report(code, f"`scale` of a residual must be {mismatch.expected}", Label(given.span, found), place)
@@ -92,7 +92,7 @@ def _kind(state: State, step: tree.Residual, flow: Flow, place: Place) -> Shortc
             return None
         try:
             kind = shortcut_kind(value)
-        except Mismatch as mismatch:
+        except ArgumentMismatch as mismatch:
             message = f"after `shortcut` stands {mismatch.expected}"
             state.report(catalogue.ARGUMENT_TYPE, message, Label(step.kind.span, f"this is {kind_of(value)}"), place)
             return None

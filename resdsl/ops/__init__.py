@@ -12,7 +12,7 @@ from functools import cache
 from typing import Generic, TypeVar
 
 from resdsl.ir.operator import Operator
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 
 Kind = TypeVar("Kind", bound=Operator)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import known_channels, require_channels
+from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.signature import arg
 
 

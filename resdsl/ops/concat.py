@@ -9,7 +9,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.joining import Join, require_fit
+from resdsl.ops.join import Join, require_fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.types import Sides, Size, TensorType, Word
-from resdsl.ops.demands import known_channels, require_image
+from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, sides, windows
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import require_channels
+from resdsl.ops.checks import require_channels
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import known
+from resdsl.ops.checks import known
 from resdsl.ops.signature import arg
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.demands import known_channels, require_image
+from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import SMALLEST_NUMBER, arg
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
 from resdsl.ir.types import Sides, Size, TensorType, Word
-from resdsl.ops.demands import require_image
+from resdsl.ops.checks import require_image
 from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, windows

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
 from resdsl.ir.types import TensorType
-from resdsl.ops.joining import Join, require_fit
+from resdsl.ops.join import Join, require_fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ SMALLEST_NUMBER = 2.0**-126
 """The smallest number above 0 that a 32-bit float holds in full precision; far smaller ones become 0."""
 
 
-class Mismatch(Exception):
+class ArgumentMismatch(Exception):
     """A value that an argument does not take; ``expected`` says what it does, as it goes into a message."""
 
     def __init__(self, expected: str, *, out_of_range: bool = False) -> None:
@@ -52,9 +52,9 @@ class Argument:
 def _whole(value: object, at_least: int) -> int:
     expected = f"a whole number from {at_least}"
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Mismatch(expected)
+        raise ArgumentMismatch(expected)
     if value < at_least:
-        raise Mismatch(expected, out_of_range=True)
+        raise ArgumentMismatch(expected, out_of_range=True)
     return value
 
 
@@ -62,12 +62,12 @@ def _number(value: object, within: tuple[float, float]) -> float:
     low, high = within
     expected = _range(within)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Mismatch(f"a {expected}")
+        raise ArgumentMismatch(f"a {expected}")
     # Infinity is no number here, and comparing comes before converting: a whole number may be too large for a float.
     if not low <= value <= high:
-        raise Mismatch(f"a {expected}", out_of_range=True)
+        raise ArgumentMismatch(f"a {expected}", out_of_range=True)
     if not abs(value) <= LARGEST_NUMBER:
-        raise Mismatch(f"a {expected} that a 32-bit float can hold", out_of_range=True)
+        raise ArgumentMismatch(f"a {expected} that a 32-bit float can hold", out_of_range=True)
     return float(value)
 
 
@@ -79,7 +79,7 @@ def _range(within: tuple[float, float]) -> str:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise Mismatch("true or false")
+        raise ArgumentMismatch("true or false")
     return value
 
 
@@ -89,11 +89,11 @@ def _size(value: object, at_least: int) -> Size:
     if isinstance(value, int) and not isinstance(value, bool):
         value = Size(value, value)
     if not isinstance(value, Size):
-        raise Mismatch(expected)
+        raise ArgumentMismatch(expected)
     if min(value) < at_least:
-        raise Mismatch(expected, out_of_range=True)
+        raise ArgumentMismatch(expected, out_of_range=True)
     if max(value) > LARGEST_SIZE:
-        raise Mismatch(f"a size of at most {LARGEST_SIZE:,}", out_of_range=True)
+        raise ArgumentMismatch(f"a size of at most {LARGEST_SIZE:,}", out_of_range=True)
     return value
 
 
@@ -139,11 +139,11 @@ def _sides(value: object) -> Sides:
     if isinstance(value, Size):
         value = (value.height, value.width, value.height, value.width)
     elif not isinstance(value, tuple) or len(value) != 4:
-        raise Mismatch(expected)
+        raise ArgumentMismatch(expected)
     if not all(isinstance(side, int) and not isinstance(side, bool) for side in value):
-        raise Mismatch(expected)
+        raise ArgumentMismatch(expected)
     if min(value) < 0:
-        raise Mismatch(expected, out_of_range=True)
+        raise ArgumentMismatch(expected, out_of_range=True)
     return Sides(*value)
 
 
@@ -165,14 +165,14 @@ def _with_words(
         if isinstance(value, Word):
             if value in words:
                 return value
-            raise Mismatch(choices)
+            raise ArgumentMismatch(choices)
         if words_only:
-            raise Mismatch(choices)
+            raise ArgumentMismatch(choices)
         try:
             return coerce(value)
-        except Mismatch as mismatch:
+        except ArgumentMismatch as mismatch:
             before = mismatch.expected.replace(", or ", ", ")
-            raise Mismatch(f"{before}, or {choices}", out_of_range=mismatch.out_of_range) from None
+            raise ArgumentMismatch(f"{before}, or {choices}", out_of_range=mismatch.out_of_range) from None
 
     return check
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
 from resdsl.ir.types import Size, TensorType, Word
-from resdsl.ops.demands import require_image
+from resdsl.ops.checks import require_image
 from resdsl.ops.signature import arg
 
 

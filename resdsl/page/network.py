@@ -45,7 +45,7 @@ from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import Operator
 from resdsl.ir.print import describe, describe_value, operator_name
 from resdsl.ir.types import Size, TensorType
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 from resdsl.page.text import coloured
 
 Data = dict[str, Any]

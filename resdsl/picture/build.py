@@ -16,7 +16,7 @@ from resdsl.ops.dropout import Dropout
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.flatten import Flatten
 from resdsl.ops.identity import Identity
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 from resdsl.ops.scale import Scale
 from resdsl.ops.softmax import Softmax
 from resdsl.picture.diagram import (

@@ -9,7 +9,7 @@ from resdsl.analysis.cost import Cost, costs, total
 from resdsl.analysis.quantities import short, size
 from resdsl.analysis.receptive import receptive_fields
 from resdsl.ir.graph import Graph, Scope, ScopeKind
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 from resdsl.picture.build import INSIDE, call
 from resdsl.picture.canvas import Canvas, Direction
 from resdsl.picture.diagram import Detail

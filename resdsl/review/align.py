@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from resdsl.ir.graph import Graph, Node
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 from resdsl.review.sameness import Sameness
 from resdsl.review.trees import Forest, Item
 

@@ -13,7 +13,7 @@ import pytest
 from resdsl import ops
 from resdsl.ir.operator import Operator
 from resdsl.ops import joins, operators
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 
 
 def _defined() -> Iterator[type[Operator]]:
@@ -30,7 +30,7 @@ def test_every_operator_is_found_because_its_file_is_called_as_it_is() -> None:
     assert list(operators()) == sorted(operators())
 
 
-@pytest.mark.parametrize("name", ["signature", "joining", "concat", "no_such_operator", "os", "__init__", "../conv"])
+@pytest.mark.parametrize("name", ["signature", "join", "concat", "no_such_operator", "os", "__init__", "../conv"])
 def test_what_is_no_operator_is_not_found(name: str) -> None:
     assert name not in operators()
     assert operators().get(name) is None

@@ -8,7 +8,7 @@ import pytest
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ops import operators
-from resdsl.ops.signature import REQUIRED, Argument, Mismatch, arg, signature
+from resdsl.ops.signature import REQUIRED, Argument, ArgumentMismatch, arg, signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ WRONG_TYPE = [
 
 @pytest.mark.parametrize(("name", "given"), WRONG_TYPE)
 def test_another_type_is_a_mismatch(name: str, given: object) -> None:
-    with pytest.raises(Mismatch) as caught:
+    with pytest.raises(ArgumentMismatch) as caught:
         argument(name).coerce(given)
     assert not caught.value.out_of_range
 
@@ -150,7 +150,7 @@ def test_another_type_is_a_mismatch(name: str, given: object) -> None:
     ],
 )
 def test_a_value_beyond_the_limits_is_out_of_range(name: str, given: object) -> None:
-    with pytest.raises(Mismatch) as caught:
+    with pytest.raises(ArgumentMismatch) as caught:
         argument(name).coerce(given)
     assert caught.value.out_of_range
 
@@ -168,7 +168,7 @@ def test_a_value_beyond_the_limits_is_out_of_range(name: str, given: object) -> 
     ],
 )
 def test_a_mismatch_says_what_is_taken(name: str, expected: str) -> None:
-    with pytest.raises(Mismatch) as caught:
+    with pytest.raises(ArgumentMismatch) as caught:
         argument(name).coerce(None)
     assert caught.value.expected == expected
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resdsl.ir.graph import Graph
-from resdsl.ops.joining import Join
+from resdsl.ops.join import Join
 from resdsl.page.comparison import Comparison, Told
 from resdsl.page.network import network_data
 from resdsl.page.page import Colours, Data, page_data, render_page

@@ -1,4 +1,4 @@
-"""What joins have in common: operators that the language writes as ``add { .. }``, one branch a statement."""
+"""The base class of joins: operators that the language writes as ``add { .. }``, one branch per statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators demand of their inputs."""
+"""Checks that operators share for the types of their inputs."""
 
 from __future__ import annotations
 
