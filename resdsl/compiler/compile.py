@@ -16,7 +16,8 @@ from resdsl.compiler.provenance import provenance
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.files import OutputError
 from resdsl.ir.dims import Dim
-from resdsl.ir.graph import Graph, Initializer, Parameter
+from resdsl.ir.graph import Graph, Parameter
+from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import OPSET
 from resdsl.ir.types import DType
 from resdsl.onnx import Emitted, emit, emit_to_stream

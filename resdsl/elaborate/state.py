@@ -13,7 +13,7 @@ from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.elaborate.program import Defined, Unit
 from resdsl.ir.application import Application, distinct
 from resdsl.ir.dims import Dim, lower_bound, nesting
-from resdsl.ir.graph import Node, Output, Parameter, Scope, initializer
+from resdsl.ir.graph import Node, Output, Parameter, Scope
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.types import TensorType
@@ -254,7 +254,7 @@ class State:
             if is_new:
                 self.claim_name(name, call.span, place)
             self.parameters[name] = Parameter(
-                name, spec.shape, spec.dtype, spec.trainable, initializer(spec.role), node.index
+                name, spec.shape, spec.dtype, spec.trainable, spec.initializer, node.index
             )
         self.nodes.append(node)
         place.scope.children.append(node.index)

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics.source import Span
 from resdsl.ir.application import Application, applications
 from resdsl.ir.dims import Dim, symbols
+from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import Operator
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.types import DType, TensorType
@@ -92,19 +93,6 @@ class Output:
     name: str
     node: int
     span: Span = field(compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Initializer:
-    """A value to be generated. ``role`` as in ``ParameterSpec``; how a kernel is drawn is decided when it is made."""
-
-    role: str
-
-
-@cache
-def initializer(role: str) -> Initializer:
-    """One object for all tensors of a role."""
-    return Initializer(role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from resdsl.diagnostics.diagnostic import Code
 from resdsl.ir.dims import Dim
+from resdsl.ir.initializers import Initializer
 from resdsl.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -58,13 +59,13 @@ class Refusal(Exception):
 class ParameterSpec:
     """A tensor that an operator owns. ``name`` is the last part of the tensor's name (``weight``).
 
-    ``role`` decides the initial value: ``kernel`` (random, scaled by fan-in), ``ones`` or ``zeros``.
-    ``trainable`` tensors count as parameters, others (running statistics) as buffers.
+    ``initializer`` gives the values that it has where no checkpoint is loaded. ``trainable`` tensors count as
+    parameters, others (running statistics) as buffers.
     """
 
     name: str
     shape: tuple[int, ...]
-    role: str
+    initializer: Initializer
     trainable: bool = True
     dtype: DType = DType.F32
 

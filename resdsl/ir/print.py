@@ -12,7 +12,7 @@
       output logits = %layer1.0.conv1
     }
 
-Weights are told where they do not come from an initializer. Positions in the source are left out, so that the text of
+Sources of weights are shown where they are not initializers. Positions in the source are left out, so that the text of
 a graph changes only where the graph does.
 """
 
@@ -22,7 +22,8 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from resdsl.ir.graph import Derived, Graph, Initializer, Node, Parameter, Scope, ValueSource
+from resdsl.ir.graph import Derived, Graph, Node, Parameter, Scope, Stored
+from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import Operator
 from resdsl.ir.preprocess import Step
 from resdsl.ir.types import Sides, Size, Word
@@ -130,12 +131,12 @@ class _Printer:
         return f"{self._value(node.index)} = {describe(node.operator)} {inputs} -> {node.type}{self._sources(node)}"
 
     def _sources(self, node: Node) -> str:
-        told = [
+        sources = [
             f"{parameter.name.removeprefix(node.path + '.')}: {_source(parameter.source)}"
             for parameter in self._weights.get(node.index, ())
             if not isinstance(parameter.source, Initializer)
         ]
-        return f" {{{', '.join(told)}}}" if told else ""
+        return f" {{{', '.join(sources)}}}" if sources else ""
 
 
 def _scope(scope: Scope) -> str:
@@ -146,9 +147,7 @@ def _scope(scope: Scope) -> str:
     return f"{scope.kind} {scope.label}: {scope.callee}{arguments}".replace(" : ", " ")
 
 
-def _source(source: ValueSource) -> str:
-    if isinstance(source, Initializer):
-        return source.role
+def _source(source: Stored | Derived) -> str:
     if isinstance(source, Derived):
         owners = dict.fromkeys(operand.name.rpartition(".")[0] for operand in source.operands)
         return f"{source.function.name}({', '.join(owners)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from resdsl.ir.initializers import ONES, ZEROS
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
@@ -40,12 +41,12 @@ class BatchNorm(Operator):
         (x,) = inputs
         shape = (known_channels(x),)
         learned = (
-            ParameterSpec("weight", shape, "ones", dtype=x.dtype),
-            ParameterSpec("bias", shape, "zeros", dtype=x.dtype),
+            ParameterSpec("weight", shape, ONES, dtype=x.dtype),
+            ParameterSpec("bias", shape, ZEROS, dtype=x.dtype),
         )
         statistics = (
-            ParameterSpec("running_mean", shape, "zeros", trainable=False, dtype=x.dtype),
-            ParameterSpec("running_var", shape, "ones", trainable=False, dtype=x.dtype),
+            ParameterSpec("running_mean", shape, ZEROS, trainable=False, dtype=x.dtype),
+            ParameterSpec("running_var", shape, ONES, trainable=False, dtype=x.dtype),
         )
         return learned + statistics if self.affine else statistics
 

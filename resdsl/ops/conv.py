@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
+from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
@@ -63,9 +64,11 @@ class Conv(Operator):
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
-        shape = (self.channels, known_channels(x) // self.groups, *self.kernel)
-        weight = ParameterSpec("weight", shape, "kernel", dtype=x.dtype)
-        return (weight, ParameterSpec("bias", (self.channels,), "zeros", dtype=x.dtype)) if self.bias else (weight,)
+        each, window = known_channels(x) // self.groups, self.kernel.height * self.kernel.width
+        # As PyTorch counts: the fan out of all groups together.
+        scaled = VarianceScaling(each * window, self.channels * window)
+        weight = ParameterSpec("weight", (self.channels, each, *self.kernel), scaled, dtype=x.dtype)
+        return (weight, ParameterSpec("bias", (self.channels,), ZEROS, dtype=x.dtype)) if self.bias else (weight,)
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         _, channels, rows, columns = result.shape

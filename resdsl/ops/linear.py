@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
+from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known
@@ -46,8 +47,9 @@ class Linear(Operator):
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
-        weight = ParameterSpec("weight", (self.features, _features(x)), "kernel", dtype=x.dtype)
-        return (weight, ParameterSpec("bias", (self.features,), "zeros", dtype=x.dtype)) if self.bias else (weight,)
+        shape = (self.features, _features(x))
+        weight = ParameterSpec("weight", shape, VarianceScaling(shape[1], shape[0]), dtype=x.dtype)
+        return (weight, ParameterSpec("bias", (self.features,), ZEROS, dtype=x.dtype)) if self.bias else (weight,)
 
     def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
         return _features(inputs[0]) * self.features

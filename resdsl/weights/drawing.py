@@ -1,38 +1,38 @@
-"""Drawing tensors at random.
+"""Generate initial values.
 
 A tensor depends on the seed and its own name alone, so adding a layer changes no other tensor, and threads change
-nothing. NumPy promises the bits of PCG64 for good and those of its normal distribution until a release says otherwise.
+nothing. NumPy guarantees the bits of PCG64, and keeps those of its normal distribution until a release notes a change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
-from math import prod, sqrt
+from math import sqrt
+from typing import assert_never
 
 import numpy as np
 from numpy.random import PCG64, Generator
 
+from resdsl.ir.initializers import Constant, Initializer, VarianceScaling
 from resdsl.weights.initial import Scheme
 
 Filler = Callable[[np.ndarray], None]
 """Fills the array that it is given with the next values of a tensor, in C order."""
 
 
-def filler(name: str, shape: tuple[int, ...], role: str, seed: int, scheme: Scheme = Scheme.HE_NORMAL) -> Filler:
-    """The values of the float32 tensor called ``name``, from the first on; the same however they are divided.
+def filler(name: str, initializer: Initializer, seed: int, scheme: Scheme = Scheme.HE_NORMAL) -> Filler:
+    """The values of the float32 tensor called ``name``, from the first on; the same however they are divided."""
+    match initializer:
+        case Constant(value):
+            return lambda values: values.fill(value)
+        case VarianceScaling(fan_in, fan_out):
+            return _scaled(name, max(1, fan_in), max(1, fan_out), seed, scheme)
+        case _:
+            assert_never(initializer)
 
-    ``role`` is ``kernel``, ``ones`` or ``zeros`` (see ``ParameterSpec``).
-    """
-    if role == "ones":
-        return lambda values: values.fill(1)
-    if role == "zeros":
-        return lambda values: values.fill(0)
-    if role != "kernel":
-        raise ValueError(f"{name} has the unknown role {role!r}")
 
-    fan_in = max(1, prod(shape[1:]))
-    fan_out = max(1, prod((*shape[:1], *shape[2:])))
+def _scaled(name: str, fan_in: int, fan_out: int, seed: int, scheme: Scheme) -> Filler:
     match scheme:
         case Scheme.HE_NORMAL:
             return _normal(name, seed, sqrt(2 / fan_in))
@@ -46,14 +46,16 @@ def filler(name: str, shape: tuple[int, ...], role: str, seed: int, scheme: Sche
             return _uniform(name, seed, sqrt(6 / (fan_in + fan_out)))
         case Scheme.ZEROS:
             return lambda values: values.fill(0)
+        case _:
+            assert_never(scheme)
 
 
 def initial_value(
-    name: str, shape: tuple[int, ...], role: str, seed: int, scheme: Scheme = Scheme.HE_NORMAL
+    name: str, shape: tuple[int, ...], initializer: Initializer, seed: int, scheme: Scheme = Scheme.HE_NORMAL
 ) -> np.ndarray:
     """The whole tensor that ``filler`` gives the values of."""
     values = np.empty(shape, np.float32)
-    filler(name, shape, role, seed, scheme)(values)
+    filler(name, initializer, seed, scheme)(values)
     return values
 
 

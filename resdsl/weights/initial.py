@@ -1,11 +1,12 @@
-"""Initial values: how a tensor begins that no checkpoint gives."""
+"""Which initial values tensors have that no checkpoint gives."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
 
-from resdsl.ir.graph import Graph, Initializer, Node, Scope, ScopeKind
+from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
+from resdsl.ir.initializers import ZEROS, Initializer
 from resdsl.ops.add import Add
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.mul import Mul
@@ -13,9 +14,10 @@ from resdsl.ops.scale import Scale
 
 
 class Scheme(StrEnum):
-    """How a kernel of shape ``[out, in, height, width]`` or ``[out, in]`` is drawn.
+    """The distribution of randomly initialised weights (``VarianceScaling``).
 
-    ``fan_in = prod(shape[1:])``, ``fan_out = shape[0] * prod(shape[2:])``; ``U(b)`` is uniform over ``[-b, b)``.
+    The operator states ``fan_in`` and ``fan_out``: for a convolution with weights ``[out, in, height, width]`` they are
+    ``in * height * width`` and ``out * height * width``. ``U(b)`` is uniform over ``[-b, b)``.
 
     - ``he_normal``: ``N(0, 2 / fan_in)`` (He et al. 2015, arXiv:1502.01852, eq. 10); what the ResNet paper uses
     - ``he_normal_fan_out``: ``N(0, 2 / fan_out)`` (same, eq. 14); torchvision's for ResNets
@@ -47,7 +49,7 @@ def zero_init_residual(graph: Graph) -> Graph:
             continue
         for parameter in graph.parameters_of(norm):
             if parameter.name == f"{norm.path}.weight" and isinstance(parameter.source, Initializer):
-                parameters[parameter.name] = replace(parameter, source=Initializer("zeros"))
+                parameters[parameter.name] = replace(parameter, source=ZEROS)
     return replace(graph, parameters=parameters)
 
 

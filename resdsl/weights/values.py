@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from resdsl.ir.graph import Derived, DerivedFunction, Initializer, Parameter, Stored
+from resdsl.ir.graph import Derived, DerivedFunction, Parameter, Stored
+from resdsl.ir.initializers import Constant, VarianceScaling
 from resdsl.ir.types import DType
 from resdsl.weights.checkpoint import Checkpoint, divided
 from resdsl.weights.initial import Scheme
@@ -61,10 +62,10 @@ class LazyTensor:
         """The elements in the type that their source has."""
         parameter = self.parameter
         match parameter.source:
-            case Initializer(role):
+            case Constant() | VarianceScaling() as initializer:
                 from resdsl.weights.drawing import drawn, filler
 
-                fill = filler(parameter.name, parameter.shape, role, self.seed, self.scheme)
+                fill = filler(parameter.name, initializer, self.seed, self.scheme)
                 return drawn(fill, parameter.count, count)
             case Stored(checkpoint, key):
                 if isinstance(checkpoint, Checkpoint):

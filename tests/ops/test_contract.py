@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import evaluate
 from resdsl.ir.operator import NEWEST_OPSET, OPSET, Example
+from resdsl.onnx import emit_to_stream
 from resdsl.ops.signature import signature
+from resdsl.weights.initial import Scheme
+from resdsl.weights.values import value_of
 
 from .harness import answers, every_operator, graph_of, name_of, pixels, read, run, to_onnx, weights_of
 from .oracles import ORACLES, Array
@@ -93,6 +98,23 @@ def test_macs_are_the_multiplications_that_the_definition_takes(example: Example
     for node, answer in zip(graph.nodes, found, strict=True):
         assert node.operator.macs(graph.input_types(node), node.type) == answer.multiplications
         assert node.operator.counts_as_layer == (answer.multiplications > 0)
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("name", every_operator())
+def test_compiling_without_a_checkpoint_initialises_every_parameter(name: str, scheme: Scheme) -> None:
+    for example in every_operator()[name].examples:
+        graph = graph_of(*example)
+        stream = io.BytesIO()
+        values = [(parameter, value_of(parameter, 0, scheme)) for parameter in graph.parameters.values()]
+        emit_to_stream(graph, stream, values)
+        stored = {
+            tensor.name: numpy_helper.to_array(tensor)
+            for tensor in onnx.load_from_string(stream.getvalue()).graph.initializer
+        }
+        for parameter in graph.parameters.values():
+            assert stored[parameter.name].shape == parameter.shape
+            assert np.isfinite(stored[parameter.name]).all()
 
 
 @pytest.mark.parametrize("example", SYMBOLIC_EXAMPLES)

@@ -6,6 +6,7 @@ import pytest
 
 from resdsl.diagnostics import Code, catalogue
 from resdsl.ir.dims import Dim, symbol
+from resdsl.ir.initializers import ONES, ZEROS
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.types import DType, Sides, Size, TensorType, Word
 from resdsl.ops.add import Add
@@ -199,11 +200,11 @@ def test_sizes_stay_symbolic() -> None:
 
 def test_batch_norm_owns_its_tensors_in_the_order_of_a_state_dict() -> None:
     specs = BatchNorm().parameters(typed(*IMAGE))
-    assert [(spec.name, spec.shape, spec.role, spec.trainable) for spec in specs] == [
-        ("weight", (4,), "ones", True),
-        ("bias", (4,), "zeros", True),
-        ("running_mean", (4,), "zeros", False),
-        ("running_var", (4,), "ones", False),
+    assert [(spec.name, spec.shape, spec.initializer, spec.trainable) for spec in specs] == [
+        ("weight", (4,), ONES, True),
+        ("bias", (4,), ZEROS, True),
+        ("running_mean", (4,), ZEROS, False),
+        ("running_var", (4,), ONES, False),
     ]
     assert [spec.name for spec in BatchNorm(affine=False).parameters(typed(*IMAGE))] == ["running_mean", "running_var"]
 

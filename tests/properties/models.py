@@ -15,7 +15,8 @@ from resdsl.diagnostics import Diagnostics, Source
 from resdsl.diagnostics.render import render
 from resdsl.elaborate import elaborate, load_program
 from resdsl.ir.dims import evaluate
-from resdsl.ir.graph import Derived, Graph, Initializer, Parameter
+from resdsl.ir.graph import Derived, Graph, Parameter
+from resdsl.ir.initializers import Constant, Initializer, VarianceScaling
 from resdsl.onnx import emit_to_stream
 from resdsl.onnx.names import name_values
 
@@ -36,14 +37,12 @@ def tensor(parameter: Parameter) -> Array:
         return parameter.source.function(*map(tensor, parameter.source.operands))
     random = np.random.Generator(np.random.PCG64(crc32(parameter.name.encode())))
     assert isinstance(parameter.source, Initializer)
-    match parameter.source.role:
-        case "kernel":
-            bound = (3 / max(1, np.prod(parameter.shape[1:]))) ** 0.5
+    match parameter.source:
+        case VarianceScaling(fan_in):
+            bound = (3 / max(1, fan_in)) ** 0.5
             return random.uniform(-bound, bound, parameter.shape).astype(np.float32)
-        case "ones":
-            return random.uniform(0.5, 1.5, parameter.shape).astype(np.float32)
-        case _:
-            return random.uniform(-0.5, 0.5, parameter.shape).astype(np.float32)
+        case Constant(value):
+            return random.uniform(value - 0.5, value + 0.5, parameter.shape).astype(np.float32)
 
 
 def emitted(graph: Graph, value: Callable[[Parameter], Array] = tensor) -> bytes:

@@ -10,6 +10,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from resdsl.ir.initializers import ONES, ZEROS, Constant, VarianceScaling
 from resdsl.weights.drawing import filler, initial_value
 from resdsl.weights.initial import Scheme, zero_init_residual
 
@@ -18,6 +19,7 @@ from ..building import build, shipped
 SHAPE = (64, 32, 3, 3)
 COUNT = 64 * 32 * 3 * 3
 FAN_IN, FAN_OUT = 32 * 9, 64 * 9
+KERNEL = VarianceScaling(FAN_IN, FAN_OUT)
 
 # Variances from the papers that the schemes are named in.
 VARIANCES = {
@@ -31,7 +33,7 @@ VARIANCES = {
 
 @pytest.mark.parametrize("scheme", VARIANCES)
 def test_kernels_have_the_mean_and_the_variance_of_their_scheme(scheme: Scheme) -> None:
-    values = initial_value("layer.weight", SHAPE, "kernel", 0, scheme).astype(np.float64)
+    values = initial_value("layer.weight", SHAPE, KERNEL, 0, scheme).astype(np.float64)
     variance = VARIANCES[scheme]
     # Standard errors of the mean, and of the variance: at most that of a normal distribution, whose kurtosis is 3.
     assert abs(values.mean()) < 5 * sqrt(variance / COUNT)
@@ -40,14 +42,14 @@ def test_kernels_have_the_mean_and_the_variance_of_their_scheme(scheme: Scheme) 
 
 @pytest.mark.parametrize("scheme", [Scheme.HE_UNIFORM, Scheme.XAVIER_UNIFORM])
 def test_uniform_kernels_fill_their_range_and_do_not_leave_it(scheme: Scheme) -> None:
-    values = initial_value("layer.weight", SHAPE, "kernel", 0, scheme)
+    values = initial_value("layer.weight", SHAPE, KERNEL, 0, scheme)
     bound = sqrt(3 * VARIANCES[scheme])
     assert 0.999 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("scheme", [Scheme.HE_NORMAL, Scheme.HE_NORMAL_FAN_OUT, Scheme.LECUN_NORMAL])
 def test_normal_kernels_have_the_tails_of_a_normal_distribution(scheme: Scheme) -> None:
-    values = initial_value("layer.weight", SHAPE, "kernel", 0, scheme) / sqrt(VARIANCES[scheme])
+    values = initial_value("layer.weight", SHAPE, KERNEL, 0, scheme) / sqrt(VARIANCES[scheme])
     # Beyond one, two and three standard deviations: 31.73 %, 4.55 % and 0.27 %.
     for deviations, share in ((1, 0.3173), (2, 0.0455), (3, 0.0027)):
         found = float((np.abs(values) > deviations).mean())
@@ -55,46 +57,43 @@ def test_normal_kernels_have_the_tails_of_a_normal_distribution(scheme: Scheme) 
 
 
 def test_a_linear_layer_counts_its_inputs_as_fan_in() -> None:
-    values = initial_value("fc.weight", (300, 500), "kernel", 0).astype(np.float64)
+    values = initial_value("fc.weight", (300, 500), VarianceScaling(500, 300), 0).astype(np.float64)
     assert abs(values.var() - 2 / 500) < 5 * 2 / 500 * sqrt(2 / values.size)
 
 
-def test_constants_are_what_their_role_says_under_every_scheme() -> None:
+def test_constants_are_their_value_under_every_scheme() -> None:
     for scheme in Scheme:
-        assert (initial_value("bn.weight", (7,), "ones", 0, scheme) == 1).all()
-        assert (initial_value("bn.bias", (7,), "zeros", 0, scheme) == 0).all()
-    assert not initial_value("conv.weight", (2, 3, 1, 1), "kernel", 0, Scheme.ZEROS).any()
+        assert (initial_value("bn.weight", (7,), ONES, 0, scheme) == 1).all()
+        assert (initial_value("act.weight", (7,), Constant(0.25), 0, scheme) == 0.25).all()
+        assert (initial_value("bn.bias", (7,), ZEROS, 0, scheme) == 0).all()
+    assert not initial_value("conv.weight", (2, 3, 1, 1), KERNEL, 0, Scheme.ZEROS).any()
 
 
 def test_a_tensor_depends_on_the_seed_and_on_its_own_name() -> None:
-    one = initial_value("a.weight", (64,), "kernel", 1)
-    assert (initial_value("a.weight", (64,), "kernel", 1) == one).all()
-    assert (initial_value("a.weight", (64,), "kernel", 2) != one).any()
-    assert (initial_value("b.weight", (64,), "kernel", 1) != one).any()
+    one = initial_value("a.weight", (64,), KERNEL, 1)
+    assert (initial_value("a.weight", (64,), KERNEL, 1) == one).all()
+    assert (initial_value("a.weight", (64,), KERNEL, 2) != one).any()
+    assert (initial_value("b.weight", (64,), KERNEL, 1) != one).any()
     # The seed and the name do not run into each other.
-    assert (initial_value("1", (64,), "kernel", 1) != initial_value("", (64,), "kernel", 11)).any()
+    assert (initial_value("1", (64,), KERNEL, 1) != initial_value("", (64,), KERNEL, 11)).any()
 
 
 def test_another_process_draws_the_same_bytes() -> None:
     code = (
         "import sys; from resdsl.weights.drawing import initial_value;"
-        "sys.stdout.write(initial_value('conv1.weight', (4, 3, 7, 7), 'kernel', 5).tobytes().hex())"
+        "from resdsl.ir.initializers import VarianceScaling;"
+        "sys.stdout.write(initial_value('conv1.weight', (4, 3, 7, 7), VarianceScaling(147, 196), 5).tobytes().hex())"
     )
     drawn = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert drawn == initial_value("conv1.weight", (4, 3, 7, 7), "kernel", 5).tobytes().hex()
+    assert drawn == initial_value("conv1.weight", (4, 3, 7, 7), VarianceScaling(147, 196), 5).tobytes().hex()
 
 
 def test_adding_a_layer_changes_no_other_tensor() -> None:
     head = "model net() {\n  input x: f32[N, 3, 8, 8]\n  a: conv(4, 3x3)\n"
     small, large = build(head + "output y\n}\n"), build(head + "b: conv(4, 3x3)\n  output y\n}\n")
     (name,) = small.parameters
-    values = [initial_value(name, graph.parameters[name].shape, "kernel", 0) for graph in (small, large)]
+    values = [initial_value(name, graph.parameters[name].shape, KERNEL, 0) for graph in (small, large)]
     assert (values[0] == values[1]).all()
-
-
-def test_an_unknown_role_is_a_mistake_of_ours() -> None:
-    with pytest.raises(ValueError, match="unknown role"):
-        initial_value("a", (1,), "kernels", 0)
 
 
 def started_at_zero(graph_name: str) -> list[str]:
@@ -119,7 +118,7 @@ def test_a_norm_is_found_through_a_scale() -> None:
         "model net() {\n  input x: f32[N, 3, 8, 8]\n  residual(scale = 0.5) { a: conv(3, 3x3); n: bn }\n  output y\n}\n"
     )
     (name,) = [name for name, parameter in zero_init_residual(graph).parameters.items() if name == "n.weight"]
-    assert zero_init_residual(graph).parameters[name].source.role == "zeros"  # type: ignore[union-attr]
+    assert zero_init_residual(graph).parameters[name].source == ZEROS
 
 
 def test_a_main_path_that_ends_with_a_convolution_is_left_alone() -> None:
@@ -134,20 +133,21 @@ def drawn(seed: int, name: str) -> np.random.Generator:
 
 @pytest.mark.parametrize("seed", [0, 7, -1, 2**70])
 def test_the_values_of_a_seed_and_a_name_stay_what_they_are(seed: int) -> None:
+    kernel = VarianceScaling(10, 3)
     for number in range(50):
         name = f"layer{number}.weight"
         normal = drawn(seed, name).standard_normal(30, np.float32) * np.float32(sqrt(2 / 10))
-        assert initial_value(name, (3, 10), "kernel", seed).tobytes() == normal.tobytes()
+        assert initial_value(name, (3, 10), kernel, seed).tobytes() == normal.tobytes()
         uniform = (drawn(seed, name).random(30, np.float32) - np.float32(0.5)) * np.float32(2 * sqrt(6 / 10))
-        assert initial_value(name, (3, 10), "kernel", seed, Scheme.HE_UNIFORM).tobytes() == uniform.tobytes()
+        assert initial_value(name, (3, 10), kernel, seed, Scheme.HE_UNIFORM).tobytes() == uniform.tobytes()
 
 
 @pytest.mark.parametrize("scheme", Scheme)
 @pytest.mark.parametrize("count", [1, 7, 1000])
 def test_values_are_the_same_however_they_are_divided(scheme: Scheme, count: int) -> None:
-    fill = filler("conv1.weight", (64, 3, 7, 7), "kernel", 0, scheme)
+    fill = filler("conv1.weight", KERNEL, 0, scheme)
     parts = [np.empty(min(count, 9408 - start), np.float32) for start in range(0, 9408, count)]
     for part in parts:
         fill(part)
-    whole = initial_value("conv1.weight", (64, 3, 7, 7), "kernel", 0, scheme)
+    whole = initial_value("conv1.weight", (64, 3, 7, 7), KERNEL, 0, scheme)
     assert np.concatenate(parts).tobytes() == whole.tobytes()

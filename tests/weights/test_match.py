@@ -11,7 +11,8 @@ import pytest
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source
 from resdsl.elaborate import elaborate, load_program
-from resdsl.ir.graph import Graph, Initializer, Stored
+from resdsl.ir.graph import Graph, Stored
+from resdsl.ir.initializers import VarianceScaling
 from resdsl.weights.checkpoint import Checkpoint, TensorInfo
 from resdsl.weights.formats.open import open_checkpoint
 from resdsl.weights.match import MatchReport, match
@@ -370,6 +371,6 @@ def test_what_a_partial_load_does_not_find_keeps_its_initial_value(resnet50: Gra
     stored = shapes(with_classes("resnet50", 21))
     matched, report = match(resnet50, Listing(stored), Diagnostics(), partial=True)
     assert report.mismatched == ("fc.weight", "fc.bias")
-    assert matched.parameters["fc.weight"].source == Initializer("kernel")
+    assert matched.parameters["fc.weight"].source == VarianceScaling(2048, 1000)
     assert isinstance(matched.parameters["conv1.weight"].source, Stored)
     assert len(report.loaded) == len(resnet50.parameters) - 2

@@ -9,14 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from resdsl.ir.graph import CheckpointReader, Derived, DerivedFunction, Initializer, Parameter, Stored
+from resdsl.ir.graph import CheckpointReader, Derived, DerivedFunction, Parameter, Stored
+from resdsl.ir.initializers import ONES, ZEROS, Initializer, VarianceScaling
 from resdsl.ir.types import DType
 from resdsl.weights.initial import Scheme
 from resdsl.weights.values import LazyTensor, stream, value_of
 
+KERNEL = VarianceScaling(4, 8)
 
-def parameter(name: str, shape: tuple[int, ...] = (8, 4), role: str = "kernel") -> Parameter:
-    return Parameter(name, shape, DType.F32, True, Initializer(role), 0)
+
+def parameter(name: str, shape: tuple[int, ...] = (8, 4), source: Initializer = KERNEL) -> Parameter:
+    return Parameter(name, shape, DType.F32, True, source, 0)
 
 
 class Drawer(CheckpointReader):
@@ -66,7 +69,7 @@ def test_pieces_make_up_the_value(count: int, dtype: DType) -> None:
     drawn = parameter("a")
     stored = replace(parameter("b"), source=Stored(Drawer(), "3"))
     derived = replace(parameter("c"), source=Derived(Total(), (drawn, stored)))
-    for one in (drawn, stored, derived, parameter("d", role="ones"), parameter("e", (), role="zeros")):
+    for one in (drawn, stored, derived, parameter("d", source=ONES), parameter("e", (), source=ZEROS)):
         lazy = replace(one, dtype=dtype)
         np.testing.assert_array_equal(together(lazy, count, seed=5), value_of(lazy, 5), strict=True)
 
@@ -92,7 +95,7 @@ def test_a_stored_tensor_comes_in_the_shape_of_its_parameter() -> None:
 
 
 def test_a_derived_tensor_is_computed_from_its_operands_with_the_seed_and_the_scheme() -> None:
-    operands = (parameter("a"), parameter("b", role="ones"))
+    operands = (parameter("a"), parameter("b", source=ONES))
     derived = replace(parameter("c"), source=Derived(Total(), operands))
     expected = value_of(operands[0], 3, Scheme.LECUN_NORMAL) + 1
     assert (value_of(derived, 3, Scheme.LECUN_NORMAL) == expected).all()
@@ -146,10 +149,10 @@ def test_threads_end_where_the_reader_stops_early() -> None:
 
 
 def test_what_goes_wrong_in_a_thread_reaches_the_reader() -> None:
-    broken = replace(parameter("b"), source=Initializer("nonsense"))
+    broken = replace(parameter("b"), source=Stored(Drawer(), "not a number"))
     iterator = stream([parameter("a"), broken])
     next(iterator)
-    with pytest.raises(ValueError, match="unknown role"):
+    with pytest.raises(ValueError, match="invalid literal"):
         next(iterator)
 
 
