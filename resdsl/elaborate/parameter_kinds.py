@@ -7,8 +7,9 @@ from functools import cache
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.state import Place, State
 from resdsl.elaborate.values import SHORTCUT_KINDS, ShortcutKind
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size, Word
@@ -17,7 +18,7 @@ from resdsl.syntax import tree
 
 
 def parameter_kind(
-    state: State, parameter: tree.Parameter, inner: Place
+    builder: GraphBuilder, parameter: tree.Parameter, inner: Context
 ) -> tuple[Callable[[object], object], tuple[str, ...]]:
     """How the values of a parameter are checked, and the bare words that they may be."""
     annotation = parameter.annotation
@@ -29,7 +30,7 @@ def parameter_kind(
     if annotation.name not in KINDS:
         guess = closest(annotation.name, KINDS)
         known = ", ".join(f"`{kind}`" for kind in KINDS)
-        state.report(
+        builder.report(
             catalogue.UNKNOWN_TYPE,
             f"there is no parameter type `{annotation.name}`",
             annotation.span,

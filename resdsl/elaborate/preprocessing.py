@@ -8,9 +8,10 @@ from pathlib import Path
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.arguments import match
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import is_below
-from resdsl.elaborate.state import Place, State
 from resdsl.elaborate.values import UNKNOWN, written
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.labels import label_sets, read_labels
@@ -82,38 +83,38 @@ STEPS: Mapping[str, tuple[Callable[..., Step], Mapping[str, Callable[[object], o
 WORDS = {"interpolation": INTERPOLATIONS, "fit": FITS, "order": ORDERS}
 
 
-def preprocess(state: State, block: tree.Preprocess, place: Place) -> Preprocess:
+def preprocess(builder: GraphBuilder, block: tree.Preprocess, context: Context) -> Preprocess:
     """The steps from an image to the input; a mistaken step is told and left out."""
-    steps = [_step(state, call, place) for call in block.steps]
+    steps = [_step(builder, call, context) for call in block.steps]
     return Preprocess(tuple(step for step in steps if step is not None))
 
 
-def _step(state: State, call: tree.Call, place: Place) -> Step | None:
+def _step(builder: GraphBuilder, call: tree.Call, context: Context) -> Step | None:
     name = call.callee.name
     if name not in STEPS:
         guess = closest(name, list(STEPS))
         helps = () if guess else (f"the steps are {', '.join(f'`{step}`' for step in STEPS)}",)
         message = f"there is no preprocessing step `{name}`"
         fix = renamed(call.callee.span, guess)
-        state.report(catalogue.PREPROCESS, message, call.callee.span, place, helps=helps, fix=fix)
+        builder.report(catalogue.PREPROCESS, message, call.callee.span, context, helps=helps, fix=fix)
         return None
     make, arguments, required = STEPS[name]
-    slots = match(state, call.arguments, tuple(arguments), name, place)
+    slots = match(builder, call.arguments, tuple(arguments), name, context)
     if slots is None:
         return None
     missing = [wanted for wanted in required if wanted not in slots]
     if missing:
-        state.report(
+        builder.report(
             catalogue.MISSING_ARGUMENT,
             f"`{name}` needs `{missing[0]}`",
             Label(call.span, f"`{missing[0]}` is not given"),
-            place,
+            context,
         )
         return None
     values: dict[str, object] = {}
     for argument, given in slots.items():
         assert given.expression is not None
-        value = evaluate(state, given.expression, place, None, words=WORDS.get(argument, ()))
+        value = evaluate(builder, given.expression, context, None, words=WORDS.get(argument, ()))
         if value is UNKNOWN:
             return None
         try:
@@ -121,7 +122,7 @@ def _step(state: State, call: tree.Call, place: Place) -> Step | None:
         except _Wrong as wrong:
             found = f"this is {written(value)}"
             message = f"`{argument}` of `{name}` must be {wrong}"
-            state.report(catalogue.ARGUMENT_TYPE, message, Label(given.span, found), place)
+            builder.report(catalogue.ARGUMENT_TYPE, message, Label(given.span, found), context)
             return None
     return make(**values)
 
@@ -134,12 +135,12 @@ def _reason(error: OSError | ValueError) -> str:
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | None:
+def labels(builder: GraphBuilder, line: tree.Labels, context: Context) -> tuple[str, ...] | None:
     """The names of the classes: a set that is shipped, or a text file beside the specification, one name a line."""
     name = line.value.value
     if name in label_sets():
         return read_labels(name)
-    source = place.unit.module.source
+    source = context.unit.module.source
     folder = source.path.parent if source.path else Path()
     path = folder / name
     if "/" not in name and "." not in name and not path.is_file():
@@ -147,14 +148,14 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
         helps = () if guess else (f"there are {', '.join(label_sets())}; or name a text file with one label a line",)
         fix = renamed(line.value.span, f'"{guess}"' if guess else None)
         message = f'there is no set of labels "{name}"'
-        state.report(catalogue.UNKNOWN_LABELS, message, line.value.span, place, helps=helps, fix=fix)
+        builder.report(catalogue.UNKNOWN_LABELS, message, line.value.span, context, helps=helps, fix=fix)
         return None
-    if not state.limits.outside and not is_below(path, folder):
-        state.report(
+    if not builder.limits.outside and not is_below(path, folder):
+        builder.report(
             catalogue.USE_OUTSIDE,
             f'the labels "{name}" lie outside the folder of the specification',
             line.value.span,
-            place,
+            context,
             helps=("move the file below that folder, or allow it with `--allow-outside`",),
         )
         return None
@@ -167,6 +168,6 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         message = f'the file of labels "{name}" {_reason(error)}'
-        state.report(catalogue.LABELS_NOT_FOUND, message, line.value.span, place)
+        builder.report(catalogue.LABELS_NOT_FOUND, message, line.value.span, context)
         return None
     return tuple(text.splitlines())

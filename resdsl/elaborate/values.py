@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resdsl.elaborate.program import Defined
-from resdsl.ir.dims import Expression
+from resdsl.ir.dims import SymbolicDim
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size, Word
 
@@ -37,7 +37,7 @@ Callee = Defined | type[Operator]
 """What can be called: a block or model, or an operator."""
 
 Value = (
-    int | float | bool | str | Size | Word | ShortcutKind | Defined | type | Expression | tuple[object, ...] | Unknown
+    int | float | bool | str | Size | Word | ShortcutKind | Defined | type | SymbolicDim | tuple[object, ...] | Unknown
 )
 
 
@@ -59,7 +59,7 @@ def kind_of(value: object) -> str:
         return "a list"
     if isinstance(value, ShortcutKind):
         return "a kind of shortcut"
-    if isinstance(value, Expression):
+    if isinstance(value, SymbolicDim):
         return f"the symbolic size {value}"
     return "a block" if isinstance(value, Defined) else "an operator"
 
@@ -68,7 +68,7 @@ def written(value: object) -> str:
     """A value as the language writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Word | Size | ShortcutKind | Expression):
+    if isinstance(value, Word | Size | ShortcutKind | SymbolicDim):
         return str(value)
     if isinstance(value, str):
         return f'"{value}"'

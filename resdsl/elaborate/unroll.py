@@ -5,52 +5,55 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resdsl.diagnostics import Label, catalogue
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow, Variable
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.state import Flow, Place, State, Variable
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
 from resdsl.syntax import tree
 
 
-def unroll(state: State, step: tree.For | tree.If, flow: Flow, place: Place) -> Iterator[tuple[tree.Body, Place]]:
+def unroll(
+    builder: GraphBuilder, step: tree.For | tree.If, flow: Flow, context: Context
+) -> Iterator[tuple[tree.Body, Context]]:
     """The bodies that a loop or a condition stands for, each with the place where it is carried out."""
     if isinstance(step, tree.If):
-        body = _chosen(state, step, flow, place)
+        body = _chosen(builder, step, flow, context)
         if body is not None:
-            yield body, place.inside()
+            yield body, context.inside()
         return
-    first, last = (_bound(state, bound, flow, place) for bound in (step.first, step.last))
+    first, last = (_bound(builder, bound, flow, context) for bound in (step.first, step.last))
     if first is None or last is None:
-        state.poisoned = True
+        builder.poisoned = True
         return
     for index in range(first, last + 1):
-        state.step(step.span, place)
-        yield step.body, place.inside(variables={**place.variables, step.variable.name: Variable(index)})
+        builder.step(step.span, context)
+        yield step.body, context.inside(variables={**context.variables, step.variable.name: Variable(index)})
 
 
-def _bound(state: State, bound: tree.Expression, flow: Flow, place: Place) -> int | None:
-    value = evaluate(state, bound, place, flow)
+def _bound(builder: GraphBuilder, bound: tree.Expression, flow: Flow, context: Context) -> int | None:
+    value = evaluate(builder, bound, context, flow)
     if value is UNKNOWN:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     found = f"this is {written(value) if isinstance(value, float) else kind_of(value)}"
-    state.report(
-        catalogue.REPEAT_COUNT, "a loop runs from one whole number to another", Label(bound.span, found), place
+    builder.report(
+        catalogue.REPEAT_COUNT, "a loop runs from one whole number to another", Label(bound.span, found), context
     )
     return None
 
 
-def _chosen(state: State, step: tree.If, flow: Flow, place: Place) -> tree.Body | None:
-    condition = evaluate(state, step.condition, place, flow)
+def _chosen(builder: GraphBuilder, step: tree.If, flow: Flow, context: Context) -> tree.Body | None:
+    condition = evaluate(builder, step.condition, context, flow)
     if isinstance(condition, bool):
         return step.then if condition else step.otherwise
     if condition is not UNKNOWN:
-        state.report(
+        builder.report(
             catalogue.EXPRESSION,
             f"a condition is true or false, and this is {kind_of(condition)}",
             step.condition.span,
-            place,
+            context,
             helps=("compare it: `x > 0`, `kind == pad`",),
         )
-    state.poisoned = True
+    builder.poisoned = True
     return None

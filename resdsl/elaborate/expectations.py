@@ -8,10 +8,11 @@ from decimal import Decimal, localcontext
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.state import Flow, Place, State
 from resdsl.elaborate.values import UNKNOWN, kind_of, written
-from resdsl.ir.dims import Dim, Expression
+from resdsl.ir.dims import Dim, SymbolicDim
 from resdsl.ir.graph import Graph
 from resdsl.syntax import tree
 
@@ -27,15 +28,15 @@ SUFFIXES = {"K": 3, "M": 6, "G": 9}
 
 
 def annotation(
-    state: State, shape: tree.Shape, subject: tree.Tree, flow: Flow, place: Place, *, verb: str = "gives"
+    builder: GraphBuilder, shape: tree.Shape, subject: tree.Tree, flow: Flow, context: Context, *, verb: str = "gives"
 ) -> None:
     """``-> [N, 512, 28, 28]``: verify what a reader may rely on. ``verb`` tells what ``subject`` has to do with it."""
-    if not state.claims:
+    if not builder.claims:
         return
-    wanted = [_size(state, dim, flow, place) for dim in shape.dims]
+    wanted = [_size(builder, dim, flow, context) for dim in shape.dims]
     if flow is None:
         return
-    found = state.nodes[flow].type
+    found = builder.nodes[flow].type
     if len(wanted) != found.rank:
         differences = f"there are {found.rank} dimensions, not {len(wanted)}"
     else:
@@ -48,11 +49,11 @@ def annotation(
         if not wrong:
             return
         differences = "; ".join(wrong)
-    state.report(
+    builder.report(
         catalogue.ANNOTATION,
         "the shape is not what is written here",
         Label(shape.span, differences),
-        place,
+        context,
         secondary=(Label(subject.span, f"this {verb} {found}"),),
         helps=(f"if the network is right, write `{found}`",),
     )
@@ -65,21 +66,21 @@ def _axis(axis: int, rank: int) -> str:
     return names[axis] if axis < len(names) else f"axis {axis} is"
 
 
-def _size(state: State, dim: tree.Expression, flow: Flow, place: Place) -> Dim | None:
+def _size(builder: GraphBuilder, dim: tree.Expression, flow: Flow, context: Context) -> Dim | None:
     """A size of an annotation; ``None`` where it is not checked or its mistake has been told."""
     if isinstance(dim, tree.Wildcard):
         return None
-    value = evaluate(state, dim, place, flow)
+    value = evaluate(builder, dim, context, flow)
     if value is UNKNOWN:
         return None
-    if isinstance(value, int | Expression) and not isinstance(value, bool):
+    if isinstance(value, int | SymbolicDim) and not isinstance(value, bool):
         return value
     message = f"a size is a whole number or an expression in the input's symbols, and this is {kind_of(value)}"
-    state.report(catalogue.ARGUMENT_TYPE, message, dim.span, place)
+    builder.report(catalogue.ARGUMENT_TYPE, message, dim.span, context)
     return None
 
 
-def expect(state: State, line: tree.Expect, flow: Flow, place: Place) -> None:
+def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Context) -> None:
     """Verify a claim about this place at once; keep one about the whole network for the end."""
     subject = line.subject.name
     if line.relation not in RELATIONS:
@@ -88,47 +89,47 @@ def expect(state: State, line: tree.Expect, flow: Flow, place: Place) -> None:
     if subject == "shape":
         if not isinstance(line.value, tree.ListLiteral) or line.relation != "==":
             message = "a shape is expected as `expect shape == [N, 64, 56, 56]`"
-            state.report(catalogue.EXPECTATION_UNKNOWN, message, line.span, place)
+            builder.report(catalogue.EXPECTATION_UNKNOWN, message, line.span, context)
             return
         shape = tree.Shape(line.value.items, span=line.value.span)
-        annotation(state, shape, line.subject, flow, place, verb="is")
+        annotation(builder, shape, line.subject, flow, context, verb="is")
         return
     if subject not in TOTALS:
         known = [*TOTALS, "shape"]
         guess = closest(subject, known)
-        state.report(
+        builder.report(
             catalogue.EXPECTATION_UNKNOWN,
             f"nothing is known of `{subject}`",
             line.subject.span,
-            place,
+            context,
             helps=() if guess else (f"{', '.join(known)} can be expected",),
             fix=renamed(line.subject.span, guess),
         )
         return
-    if state.altered and isinstance(line.value, tree.Number):
+    if builder.altered and isinstance(line.value, tree.Number):
         # A plain number is of the network as it is written; an expression in the parameters holds for all of them.
         return
-    value = evaluate(state, line.value, place, flow)
+    value = evaluate(builder, line.value, context, flow)
     if value is UNKNOWN:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         message = f"`{subject}` is a number, and this is {kind_of(value)}"
-        state.report(catalogue.ARGUMENT_TYPE, message, line.value.span, place)
+        builder.report(catalogue.ARGUMENT_TYPE, message, line.value.span, context)
         return
-    state.expectations.append((line, value))
+    builder.expectations.append((line, value))
 
 
-def verify_totals(state: State, graph: Graph) -> None:
+def verify_totals(builder: GraphBuilder, graph: Graph) -> None:
     """The claims about the whole network, once it stands."""
     found: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
-    for line, value in state.expectations:
-        _verify(state, line, value, found[line.subject.name])
+    for line, value in builder.expectations:
+        _verify(builder, line, value, found[line.subject.name])
 
 
-def _verify(state: State, line: tree.Expect, value: object, found: Dim) -> None:
+def _verify(builder: GraphBuilder, line: tree.Expect, value: object, found: Dim) -> None:
     subject = line.subject.name
-    if isinstance(found, Expression):
-        state.report(
+    if isinstance(found, SymbolicDim):
+        builder.report(
             catalogue.EXPECTATION_UNKNOWN,
             f"`{subject}` depends on the size of the input: {found}",
             line.span,
@@ -144,7 +145,7 @@ def _verify(state: State, line: tree.Expect, value: object, found: Dim) -> None:
     exact = f"{found:,}".replace(",", "_")
     short = f"{_shortened(rounded, text)}" if rounded != actual else ""
     told = f"{short} ({exact})" if short else exact
-    state.report(
+    builder.report(
         catalogue.EXPECTATION,
         f"`{subject}` is {told}, and `{line.relation} {text or written(value)}` is expected",
         Label(line.value.span, f"it is {told}"),
