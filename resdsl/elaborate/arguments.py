@@ -12,10 +12,11 @@ from resdsl.elaborate.context import Context, Flow, Variable, source_of
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.parameter_kinds import parameter_kind
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size
-from resdsl.ops.signature import Argument, ArgumentMismatch, signature
+from resdsl.ir.values import ArgumentMismatch, format_value
+from resdsl.ops.signature import Argument, signature
 from resdsl.syntax import tree
 
 
@@ -42,7 +43,7 @@ def match(
     callee: str,
     context: Context,
 ) -> Slots | None:
-    """Put each argument of a call to the parameter it is for: by position, then by name. ``None`` after a mistake."""
+    """Assign each argument of a call to its parameter: by position, then by name. ``None`` after an error."""
     slots: Slots = {}
     fine = True
     for position, argument in enumerate(arguments):
@@ -119,7 +120,7 @@ def _source(given: Given, context: Context) -> str | None:
 def coerce_argument(
     builder: GraphBuilder, argument: Argument, given: Given, context: Context, flow: Flow, callee: str
 ) -> object:
-    """The value of an operator's argument, checked; ``UNKNOWN`` after a mistake."""
+    """The value of an operator's argument, checked; ``UNKNOWN`` after an error."""
     value = given.value
     if given.expression is not None:
         value = evaluate(builder, given.expression, context, flow, words=argument.words)
@@ -140,7 +141,7 @@ def coerce_argument(
 
 def _told(value: object) -> str:
     kind = kind_of(value)
-    text = written(value)
+    text = format_value(value)
     if isinstance(value, int | float | Size):
         return text
     return kind if len(text) > 40 or text in kind else f"{kind}, {text}"

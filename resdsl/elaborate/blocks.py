@@ -12,10 +12,10 @@ from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Frame, Naming, Variable
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined, Unit
-from resdsl.elaborate.values import written
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Scope, ScopeKind
 from resdsl.ir.types import TensorType
+from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
 _CHARACTERS_A_STEP = 100
@@ -133,7 +133,7 @@ def _bind(
     variables = bind_definition(builder, defined, step.span, slots, context, flow, inner)
     if variables is None:
         return None
-    bound = Bound(variables, {name: written(variables[name].value) for name in defined.parameters}, given)
+    bound = Bound(variables, {name: format_value(variables[name].value) for name in defined.parameters}, given)
     if repetition is not None and flow is not None and not is_first and builder.reports == reports:
         repetition.keep(builder, flow, bound)
     return bound
@@ -149,7 +149,7 @@ def _calls_itself(builder: GraphBuilder, defined: Defined, step: tree.Call, cont
         step.span,
         context,
         secondary=(Label(defined.tree.name.span, "defined here"),),
-        helps=("say how often with `3 x block(...)` or `for i in 1..3 { ... }`",),
+        helps=("repeat it with `3 x block(...)` or `for i in 1..3 { ... }`",),
     )
     return True
 
@@ -210,11 +210,11 @@ def _accepts(
     value = builder.nodes[flow].type
     bound: dict[str, Dim] = {}
     fits = len(declared.shape.dims) == value.rank
-    for wanted, found in zip(declared.shape.dims, value.shape, strict=False):
+    for wanted, actual in zip(declared.shape.dims, value.shape, strict=False):
         if isinstance(wanted, tree.Name):
-            fits = fits and bound.setdefault(wanted.name, found) == found
+            fits = fits and bound.setdefault(wanted.name, actual) == actual
         elif isinstance(wanted, tree.Number):
-            fits = fits and wanted.value == found
+            fits = fits and wanted.value == actual
     if not fits:
         builder.report(
             catalogue.INPUT_SHAPE,

@@ -129,7 +129,7 @@ class GraphBuilder:
         return node
 
     def _bound(self, type_: TensorType, at: Span, context: Context) -> None:
-        """Refuse what no machine could hold, and no ONNX file could say."""
+        """Refuse what no machine could hold and no ONNX file could express."""
         elements = prod(max(1, lower_bound(dim, {}) or 1) for dim in type_.shape)
         if elements > self.limits.elements:
             message = f"a tensor {type_} has more than {self.limits.elements:,} elements"
@@ -140,7 +140,7 @@ class GraphBuilder:
             raise LimitReached
 
     def claim_name(self, path: str, span: Span, context: Context) -> bool:
-        """Register the name of a scope, node or tensor; gives whether it is new. Two of the same are a mistake."""
+        """Register the name of a scope, node or tensor; returns whether it is new. A name used twice is an error."""
         first = self.names.get(path)
         if first is None:
             self.names[path] = span

@@ -10,8 +10,9 @@ from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.values import format_value
 from resdsl.ops import joins, operators
 from resdsl.ops.signature import signature
 from resdsl.syntax import tree
@@ -34,7 +35,7 @@ FOREIGN_NAMES = {
     "maxpool2d": "maxpool",
     "swish": "silu",
 }
-"""What other libraries call our operators, as far as it is too far away for a typing mistake."""
+"""What other libraries call our operators, where the name is too different to be found as a typing error."""
 
 
 def call(
@@ -63,9 +64,9 @@ def repeat(builder: GraphBuilder, step: tree.Repeat, flow: Flow, context: Contex
         builder.poisoned = True
         return None
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        found = f"this is {written(count)}" if isinstance(count, int | float) else f"this is {kind_of(count)}"
-        message = "a repeat count is a whole number from 0"
-        builder.report(catalogue.REPEAT_COUNT, message, Label(step.count.span, found), context)
+        label = f"this is {format_value(count)}" if isinstance(count, int | float) else f"this is {kind_of(count)}"
+        message = "a repeat count is an integer from 0"
+        builder.report(catalogue.REPEAT_COUNT, message, Label(step.count.span, label), context)
         builder.poisoned = True
         return None
     if count > builder.limits.nodes:
@@ -82,7 +83,7 @@ def repeat(builder: GraphBuilder, step: tree.Repeat, flow: Flow, context: Contex
 
 
 def resolve(builder: GraphBuilder, name: tree.Identifier, context: Context) -> Defined | type[Operator] | None:
-    """What a name that is called refers to; ``None`` after a mistake."""
+    """What a called name refers to; ``None`` after an error."""
     variable = context.variables.get(name.name)
     if variable is not None:
         value = variable.value
@@ -97,10 +98,10 @@ def resolve(builder: GraphBuilder, name: tree.Identifier, context: Context) -> D
                 helps=("a parameter that takes a block is declared `body: block`",),
             )
         return None
-    found = context.unit.definitions.get(name.name) or operators().get(name.name)
-    if found is None and name.name not in context.unit.missing:
+    callee = context.unit.definitions.get(name.name) or operators().get(name.name)
+    if callee is None and name.name not in context.unit.missing:
         _unknown_callee(builder, name, context)
-    return found
+    return callee
 
 
 def _unknown_callee(builder: GraphBuilder, name: tree.Identifier, context: Context) -> None:
@@ -119,7 +120,7 @@ def _unknown_callee(builder: GraphBuilder, name: tree.Identifier, context: Conte
 
 
 def _evaluate_anyway(builder: GraphBuilder, step: tree.Call, flow: Flow, context: Context) -> None:
-    """Mistakes inside the arguments are independent of the callee's name. Bare words are not: they depend on it."""
+    """Errors inside the arguments are independent of the callee's name. Bare words are not: they depend on it."""
     for argument in step.arguments:
         if not isinstance(argument.value, tree.Name):
             evaluate(builder, argument.value, context, flow)

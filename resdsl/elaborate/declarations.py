@@ -1,4 +1,4 @@
-"""Statements through which the value flows unchanged: taps, outputs, defaults, and what is said of the model."""
+"""Statements that leave the current value unchanged: taps, outputs, defaults, and metadata of the model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _only_in_model(
             message = f"`{what}` belongs to a model, and this is a block"
             builder.report(catalogue.MISPLACED, message, line.span, context)
         elif context.frame.root:
-            # Of a model that is called like a block, these lines say nothing.
+            # They are ignored in a model that is called like a block.
             declare(builder, line, flow, context)
 
     return checked
@@ -136,7 +136,7 @@ def _labels(builder: GraphBuilder, line: tree.Statement, _flow: Flow, context: C
 
 
 def _input(builder: GraphBuilder, line: tree.Statement, _flow: Flow, context: Context) -> None:
-    """The input is read before the flow begins; others than the first are told then."""
+    """The input is read before the body runs, and further ones are reported then."""
     if not any(line is statement for statement in context.frame.definition.tree.body.statements):
         message = "`input` belongs to the model itself, not to a part of it"
         builder.report(catalogue.MISPLACED, message, line.span, context, helps=("put it first in the model",))

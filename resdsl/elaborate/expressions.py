@@ -12,9 +12,10 @@ from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.limits import LARGEST_INTEGER, LONGEST
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
 from resdsl.ir.dims import SymbolicDim
 from resdsl.ir.types import Size, Word
+from resdsl.ir.values import format_value
 from resdsl.ops import operators
 from resdsl.syntax import tree
 
@@ -37,13 +38,13 @@ CHANNELS = ("channels", "channels_in")
 
 
 class _UnknownValue(Exception):
-    """The mistake has been reported; the value is unknown."""
+    """The value is unknown, and its error has been reported."""
 
 
 def evaluate(
     builder: GraphBuilder, expression: tree.Expression, context: Context, flow: Flow, *, words: tuple[str, ...] = ()
 ) -> object:
-    """The value of an expression, or ``UNKNOWN`` after its mistake has been reported.
+    """The value of an expression, or ``UNKNOWN`` after its error has been reported.
 
     ``flow`` is the current value, whose channels ``channels`` gives. ``words`` are the bare words that may stand here.
     """
@@ -179,7 +180,7 @@ class _Evaluator:
     def binary(self, expression: tree.Binary, words: tuple[str, ...]) -> object:
         sign = expression.operator
         if sign not in OPERATORS:
-            # The parser has told it, and keeps it in the tree.
+            # The parser has reported it, and keeps it in the tree.
             raise _UnknownValue
         if sign == "and":
             return self.truth(expression.left) and self.truth(expression.right)
@@ -208,7 +209,7 @@ class _Evaluator:
         if sign in ("/", "//", "%") and right == 0:
             raise self.fail("division by zero", expression.right.span)
         if symbolic and sign == "//" and (not isinstance(right, int) or right < 1 or not isinstance(left, SymbolicDim)):
-            raise self.fail("a symbolic size is divided by whole numbers from 1 only", expression.right.span)
+            raise self.fail("a symbolic size can only be divided by an integer from 1", expression.right.span)
         try:
             return self.bounded(NUMERIC[sign](left, right), expression.span)
         except OverflowError:
@@ -221,8 +222,8 @@ class _Evaluator:
             Label(expression.span),
             self.context,
             secondary=(
-                Label(expression.left.span, f"this is {written(left)}"),
-                Label(expression.right.span, f"this is {written(right)}"),
+                Label(expression.left.span, f"this is {format_value(left)}"),
+                Label(expression.right.span, f"this is {format_value(right)}"),
             ),
         )
         return _UnknownValue()
@@ -255,7 +256,7 @@ class _Evaluator:
         if not isinstance(items, tuple):
             raise self.fail(f"only a list or a size can be indexed, and this is {kind_of(items)}", expression.span)
         if isinstance(index, bool) or not isinstance(index, int):
-            raise self.fail(f"an index is a whole number, and this is {kind_of(index)}", expression.index.span)
+            raise self.fail(f"an index is an integer, and this is {kind_of(index)}", expression.index.span)
         if not -len(items) <= index < len(items):
             raise self.fail(
                 f"there is no item {index}: the list has {len(items)} item{'' if len(items) == 1 else 's'}",
@@ -322,7 +323,7 @@ def _length(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]
 
 
 def _round(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]) -> object:
-    """To the nearest whole number, halves up: ``round(2.5)`` is 3 (what channel counts are scaled with)."""
+    """To the nearest integer, halves up: ``round(2.5)`` is 3 (what channel counts are scaled with)."""
     value = values[0] if len(values) == 1 else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise evaluator.fail("`round` needs one number", call.span)

@@ -1,4 +1,4 @@
-"""Where the flow parts and meets again: every statement in the braces is a branch."""
+"""Joins: every statement in the braces is a branch from the same value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def join(builder: GraphBuilder, step: tree.Join, flow: Flow, context: Context) -
         return None
     values = [value for _, value in ends if value is not None]
     if step.kind not in joins():
-        # The parser has told it, and keeps it in the tree.
+        # The parser has reported it, and keeps it in the tree.
         builder.poisoned = True
         return None
     if flow is None or len(values) < len(ends):
@@ -61,7 +61,7 @@ def _branches(
             ends.append((statement, None))
         elif not isinstance(statement, tree.Step):
             if isinstance(statement, tree.Tap):
-                # So that a "from" of it is no second mistake.
+                # So that a `from` of it is not a second error.
                 context.frame.taps.setdefault(statement.name.name, TapPoint(None, statement.name.span))
             builder.poisoned = True
             builder.report(

@@ -1,4 +1,4 @@
-"""Values that the user gives for the parameters of a model: `--set classes=10`."""
+"""Values given for the parameters of a model from outside: `--set classes=10`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resdsl.syntax import parse, tree
 def model_parameters(
     builder: GraphBuilder, defined: Defined, arguments: Mapping[str, object], context: Context
 ) -> dict[str, Variable] | None:
-    """The parameters of a model, from what the user gives and its defaults; ``None`` after a mistake."""
+    """The parameters of a model, from what the user gives and its defaults; ``None`` after an error."""
     names = [parameter.name.name for parameter in defined.tree.parameters]
     slots: Slots = {}
     for name, value in arguments.items():

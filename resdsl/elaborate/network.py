@@ -18,11 +18,12 @@ from resdsl.elaborate.lint import lint
 from resdsl.elaborate.model_arguments import model_parameters
 from resdsl.elaborate.program import Defined, Program
 from resdsl.elaborate.statements import run_body
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.gc_pause import collection_paused
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.types import DType, TensorType
+from resdsl.ir.values import format_value
 from resdsl.ops.input import Input
 from resdsl.syntax import tree
 
@@ -36,12 +37,12 @@ def elaborate(
     input_shape: Sequence[int | str] | None = None,
     limits: Limits | None = None,
 ) -> Graph | None:
-    """The graph of a model, or ``None`` where it has mistakes; they are in ``diagnostics``.
+    """The graph of a model, or ``None`` where it has errors; they are in ``diagnostics``.
 
     ``model`` names one where the file holds several. ``arguments`` are values for its parameters; a ``str`` is read
     as an expression of the language (``"3x3"``, ``"projection"``). ``input_shape`` replaces the declared shape, a
-    ``str`` in it being a symbol; the file's claims speak of the declared shape, and are verified with that first. An
-    ``expect`` with a plain number speaks of the parameters' defaults, and is passed over where ``arguments`` are given.
+    ``str`` in it being a symbol; shape annotations hold for the declared shape, and are verified with it
+    first. An ``expect`` with a plain number holds for the defaults, and is skipped where ``arguments`` are given.
     """
     limits = limits or Limits()
     defined = _choose(program, diagnostics, model)
@@ -78,13 +79,13 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
     source = program.main.module.source
     builder = _builder(program, diagnostics, Limits())
     if name is not None:
-        found = next((one for one in models if one.name == name), None)
-        if found is None:
+        chosen = next((one for one in models if one.name == name), None)
+        if chosen is None:
             guess = closest(name, [one.name for one in models])
             known = ", ".join(f"`{one.name}`" for one in models)
             helps = (f"did you mean `{guess}`?",) if guess else (f"it has {known}",) if known else ()
             builder.report(catalogue.NO_MODEL, f"`{source.name}` has no model `{name}`", None, helps=helps)
-        return found
+        return chosen
     if len(models) == 1:
         return models[0]
     if models:
@@ -101,7 +102,7 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
         blocks = [one for one in program.main.definitions.values() if one.unit is program.main]
         helps = ("a network is `model NAME { input image: f32[N, 3, 224, 224] ... output logits }`",)
         if blocks:
-            helps = (f"it defines blocks alone (`{blocks[0].name}`): bring them into a model with `use`",)
+            helps = (f"it only defines blocks (`{blocks[0].name}`): bring them into a model with `use`",)
         builder.report(catalogue.NO_MODEL, f"`{source.name}` has no model to build", None, helps=helps)
     return None
 
@@ -138,7 +139,7 @@ def _network(
     if variables is None:
         return None
     root.arguments = frame.arguments = {
-        parameter.name.name: written(variables[parameter.name.name].value) for parameter in definition.parameters
+        parameter.name.name: format_value(variables[parameter.name.name].value) for parameter in definition.parameters
     }
     context = context.inside(variables=variables)
     line = _input(builder, definition, context)
@@ -190,10 +191,10 @@ def _fitting_labels(builder: GraphBuilder) -> tuple[str, ...] | None:
     classes = {shape[1] for shape in shapes if len(shape) == 2}
     if builder.labels is None or not classes or len(builder.labels) in classes:
         return builder.labels
-    found = " or ".join(sorted(f"{count:,}" if isinstance(count, int) else f"`{count}`" for count in classes))
+    expected = " or ".join(sorted(f"{count:,}" if isinstance(count, int) else f"`{count}`" for count in classes))
     builder.report(
         catalogue.LABEL_COUNT,
-        f"there are {len(builder.labels):,} labels, and the model has {found} classes",
+        f"there are {len(builder.labels):,} labels, and the model has {expected} classes",
         Label(builder.lines[tree.Labels], "these name other classes"),
         notes=("the model goes without names for its classes",),
         helps=("name a file with one label for each class, or leave the line out",),
@@ -266,11 +267,11 @@ def _input_type(
 
 def _symbols(line: tree.Input, type_: TensorType) -> dict[str, Dim]:
     """What the symbols of an input stand for: themselves, or the sizes in their places where the shape was replaced."""
-    found: dict[str, Dim] = {}
+    sizes: dict[str, Dim] = {}
     for axis, declared in enumerate(line.shape.dims):
         if isinstance(declared, tree.Name) and declared.name[:1].isupper():
-            found.setdefault(declared.name, type_.shape[axis] if axis < type_.rank else symbol(declared.name))
-    return found
+            sizes.setdefault(declared.name, type_.shape[axis] if axis < type_.rank else symbol(declared.name))
+    return sizes
 
 
 def _input_dim(builder: GraphBuilder, dim: tree.Expression, context: Context) -> Dim | None:
@@ -288,10 +289,10 @@ def _input_dim(builder: GraphBuilder, dim: tree.Expression, context: Context) ->
         return None
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    found = f"this is {written(value) if isinstance(value, int | float) else kind_of(value)}"
+    label = f"this is {format_value(value) if isinstance(value, int | float) else kind_of(value)}"
     builder.report(
         catalogue.ARGUMENT_VALUE,
-        "a size of the input is a whole number from 1, or a symbol such as `N`",
-        Label(dim.span, found),
+        "a size of the input is an integer from 1, or a symbol such as `N`",
+        Label(dim.span, label),
     )
     return None

@@ -11,16 +11,17 @@ from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.joins import join_scope
 from resdsl.elaborate.parameter_kinds import shortcut_kind
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Node
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import Sides, Size, TensorType
+from resdsl.ir.values import ArgumentMismatch, format_value
 from resdsl.ops import joins
 from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.pad import Pad
 from resdsl.ops.scale import Scale
-from resdsl.ops.signature import ArgumentMismatch, signature
+from resdsl.ops.signature import signature
 from resdsl.syntax import tree
 
 LARGEST_SUBSAMPLING = 64
@@ -78,8 +79,8 @@ def _scale(builder: GraphBuilder, step: tree.Residual, flow: Flow, context: Cont
         return cast("float", signature(Scale)["factor"].coerce(value))
     except ArgumentMismatch as mismatch:
         code = catalogue.ARGUMENT_VALUE if mismatch.out_of_range else catalogue.ARGUMENT_TYPE
-        found = f"this is {written(value)}" if mismatch.out_of_range else f"this is {kind_of(value)}"
-        builder.report(code, f"`scale` of a residual must be {mismatch.expected}", Label(given.span, found), context)
+        label = f"this is {format_value(value)}" if mismatch.out_of_range else f"this is {kind_of(value)}"
+        builder.report(code, f"`scale` of a residual must be {mismatch.expected}", Label(given.span, label), context)
         return None
 
 
@@ -198,11 +199,11 @@ def _different(
         Label(step.keyword_span, f"the main path gives {main}" + ("" if at else f", {gives}")),
         context,
         secondary=secondary,
-        helps=_ways_out(kind, builder.nodes[flow].type, main, shortcut),
+        helps=_suggestions(kind, builder.nodes[flow].type, main, shortcut),
     )
 
 
-def _ways_out(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut: TensorType) -> tuple[str, ...]:
+def _suggestions(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut: TensorType) -> tuple[str, ...]:
     if main.rank != 4 or shortcut.rank != 4:
         return (f"the main path has {main.rank} dimensions, the shortcut {shortcut.rank}: a residual keeps them",)
     facts: list[str] = []
@@ -214,12 +215,14 @@ def _ways_out(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut
     elif main.shape[2:] != shortcut.shape[2:]:
         sizes = [f"{type_.shape[2]} x {type_.shape[3]}" for type_ in (shortcut, main)]
         facts.append(f"size {sizes[0]} -> {sizes[1]}")
-    told = ", ".join(facts)
+    change = ", ".join(facts)
     if kind.kind == "identity" and stride is not None:
         channels = (before.channels, main.channels)
         widens = isinstance(channels[0], int) and isinstance(channels[1], int) and channels[0] <= channels[1]
         option_a = " or `shortcut pad` (option A)" if widens else ""
-        return (f"{told}: write `shortcut projection {{ ... }}` (option B){option_a}",)
+        return (f"{change}: write `shortcut projection {{ ... }}` (option B){option_a}",)
     if kind.kind == "identity":
-        return (f"{told}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",)
-    return (f"{told}: the shortcut's own layers must bridge this",)
+        return (
+            f"{change}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",
+        )
+    return (f"{change}: the shortcut's own layers must bridge this",)

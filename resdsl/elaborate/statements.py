@@ -11,8 +11,9 @@ from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Naming, StageArguments, Variable, source_of
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.unroll import unroll
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.graph import Scope, ScopeKind
+from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
 
@@ -96,7 +97,7 @@ def label_text(builder: GraphBuilder, label: tree.LabelTree, flow: Flow, context
         elif isinstance(value, int | str) and not isinstance(value, bool):
             pieces.append(str(value))
         else:
-            message = f"a label is made of names and whole numbers, and this is {kind_of(value)}"
+            message = f"a label is made of names and integers, and this is {kind_of(value)}"
             builder.report(catalogue.ARGUMENT_TYPE, message, part.span, context)
             pieces.append("_")
     return "".join(pieces)
@@ -116,7 +117,7 @@ def _stage(builder: GraphBuilder, stage: tree.Stage, flow: Flow, context: Contex
     inner.scope.kind = ScopeKind.STAGE
     waiting = _stage_arguments(builder, stage, flow, context)
     inner.scope.arguments = {
-        argument.name.name: written(variable.value)
+        argument.name.name: format_value(variable.value)
         for argument, variable in waiting.arguments
         if argument.name is not None
     }

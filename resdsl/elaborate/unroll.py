@@ -8,7 +8,8 @@ from resdsl.diagnostics import Label, catalogue
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Variable
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
 
@@ -36,10 +37,8 @@ def _bound(builder: GraphBuilder, bound: tree.Expression, flow: Flow, context: C
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    found = f"this is {written(value) if isinstance(value, float) else kind_of(value)}"
-    builder.report(
-        catalogue.REPEAT_COUNT, "a loop runs from one whole number to another", Label(bound.span, found), context
-    )
+    label = f"this is {format_value(value) if isinstance(value, float) else kind_of(value)}"
+    builder.report(catalogue.REPEAT_COUNT, "a loop runs from one integer to another", Label(bound.span, label), context)
     return None
 
 

@@ -7,7 +7,7 @@ same object in value: ``((H - 1) // 2 + 1 - 1) // 2 + 1`` and ``(H + 3) // 4`` c
 The rules of normalisation, for whole ``a, b > 0``:
 
 - like terms are collected, zero terms dropped, terms sorted;
-- ``(b * q + r) // b = q + r // b``: whatever the divisor divides is taken out, and the constant's remainder stays in
+- ``(b * q + r) // b = q + r // b``: what the divisor divides is taken out, and the constant's remainder stays in
   ``[0, b)``;
 - ``(x // a + c) // b = (x + a * c) // (a * b)`` (nested floors);
 - a common factor of divisor and all terms is cancelled.
@@ -80,11 +80,11 @@ class SymbolicDim:
 
     @property
     def symbols(self) -> frozenset[str]:
-        found: set[str] = set()
+        names: set[str] = set()
         for monomial, _ in self.terms:
             for atom in monomial:
-                found |= {atom.name} if isinstance(atom, Symbol) else atom.numerator.symbols
-        return frozenset(found)
+                names |= {atom.name} if isinstance(atom, Symbol) else atom.numerator.symbols
+        return frozenset(names)
 
     def substitute(self, values: Mapping[str, Dim]) -> Dim:
         """The size with symbols replaced; those that ``values`` does not name stay."""
@@ -104,11 +104,11 @@ class SymbolicDim:
 
     def __str__(self) -> str:
         # The text of each atom is made once: made twice at every level of a quotient of quotients, it would double.
-        told = [(_order(monomial), monomial, coefficient) for monomial, coefficient in self.terms]
+        terms = [(_order(monomial), monomial, coefficient) for monomial, coefficient in self.terms]
         # Symbols before the constant, as people write them: H + 1, not 1 + H.
-        told.sort(key=lambda term: (not term[0], term[0]))
+        terms.sort(key=lambda term: (not term[0], term[0]))
         pieces: list[str] = []
-        for texts, monomial, coefficient in told:
+        for texts, monomial, coefficient in terms:
             sign = "-" if coefficient < 0 else "+"
             magnitude = abs(coefficient)
             # Also after a leading minus, which binds more tightly: -(H//2) is not -H//2.
@@ -240,7 +240,7 @@ def _product(left: Dim, right: Dim) -> Dim:
 @lru_cache(maxsize=4096)
 def _quotient(dim: SymbolicDim, divisor: int) -> Dim:
     if divisor < 1:
-        raise ValueError("sizes are divided by whole numbers from 1 only")
+        raise ValueError("sizes can only be divided by integers from 1")
     if divisor == 1:
         return dim
     whole: dict[Monomial, int] = {}

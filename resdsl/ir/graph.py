@@ -184,10 +184,10 @@ class Graph:
     @property
     def symbols(self) -> tuple[str, ...]:
         """The symbols of the input's shape, in order."""
-        found: dict[str, None] = {}
+        names: dict[str, None] = {}
         for dim in self.input.type.shape:
-            found.update(dict.fromkeys(sorted(symbols(dim))))
-        return tuple(found)
+            names.update(dict.fromkeys(sorted(symbols(dim))))
+        return tuple(names)
 
     @cached_property
     def applications(self) -> tuple[Application, ...]:
@@ -221,12 +221,12 @@ class Graph:
 
     @cached_property
     def _depths(self) -> tuple[int, ...]:
-        found: list[int] = []
+        depths: list[int] = []
         for node in self.nodes:
             inputs = node.inputs
-            before = found[inputs[0]] if len(inputs) == 1 else max([found[index] for index in inputs], default=0)
-            found.append(before + node.operator.counts_as_layer)
-        return tuple(found)
+            before = depths[inputs[0]] if len(inputs) == 1 else max([depths[index] for index in inputs], default=0)
+            depths.append(before + node.operator.counts_as_layer)
+        return tuple(depths)
 
     @property
     def depth(self) -> int:
@@ -234,8 +234,8 @@ class Graph:
 
         ResNet-152 is called so because of it; projections in shortcuts are not on that path.
         """
-        found = self.depths()
-        return max((found[output.node] for output in self.outputs), default=0)
+        depths = self.depths()
+        return max((depths[output.node] for output in self.outputs), default=0)
 
 
 def _applications(nodes: Sequence[Node]) -> Iterable[Application]:
