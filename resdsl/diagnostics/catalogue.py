@@ -49,7 +49,7 @@ RECURSIVE_BLOCK = _code("E0210", "a block calls itself")
 DUPLICATE_DEFINITION = _code("E0211", "a name is defined twice")
 UNKNOWN_TYPE = _code("E0212", "unknown parameter type")
 MISPLACED_DEFAULT = _code("E0213", "a default after the first layer")
-REPEAT_COUNT = _code("E0214", "a repeat count or loop bound is not a whole number from 0")
+REPEAT_COUNT = _code("E0214", "a repeat count or loop bound is not an integer from 0")
 
 # E03 shapes
 RESIDUAL_SHAPES = _code("E0301", "the two paths of a residual have different shapes")

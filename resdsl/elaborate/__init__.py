@@ -1,6 +1,6 @@
 """From syntax tree to graph: scopes, calls, loops, shape inference, claims.
 
-Whoever wants to know the limits alone, as every command does, does not wait for the rest.
+Names are imported when they are first used: every command needs the limits, few need the rest.
 """
 
 from __future__ import annotations

@@ -26,20 +26,20 @@ class Allowances:
         )
 
     def silence(self, code: Code, span: Span | None) -> bool:
-        """Whether a diagnostic of this code that begins in this place is not to be told. Errors always are."""
+        """Whether a comment silences a diagnostic of this code that begins here. Errors are never silenced."""
         if span is None or code.severity is not Severity.WARNING:
             return False
         return (id(span.source), span.position.line, code.id) in self._allowed
 
 
 def _allowed_by(comment: tree.Comment, source: Source) -> Iterator[tuple[int, str]]:
-    found = _ALLOW.match(comment.text)
-    if found is None:
+    match = _ALLOW.match(comment.text)
+    if match is None:
         return
     line = comment.span.position.line
     if comment.own_line:
         line = next((after for after in range(line + 1, len(source.line_starts) + 1) if _has_code(source, after)), line)
-    for code in re.findall(r"W\d{4}", found["codes"]):
+    for code in re.findall(r"W\d{4}", match["codes"]):
         yield line, code
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import Given, Slots, bind_definition, match
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow, Frame, Naming, Variable
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined, Unit
-from resdsl.elaborate.state import Flow, Frame, Naming, Place, State, Variable
-from resdsl.elaborate.values import written
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Scope, ScopeKind
 from resdsl.ir.types import TensorType
+from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
 _CHARACTERS_A_STEP = 100
@@ -40,206 +41,207 @@ class Repetition:
     def __init__(self) -> None:
         self._bound: dict[TensorType, Bound] = {}
 
-    def known(self, state: State, flow: int) -> Bound | None:
+    def known(self, builder: GraphBuilder, flow: int) -> Bound | None:
         """What was bound before for a value of the same type."""
-        return self._bound.get(state.nodes[flow].type)
+        return self._bound.get(builder.nodes[flow].type)
 
-    def keep(self, state: State, flow: int, bound: Bound) -> None:
-        self._bound[state.nodes[flow].type] = bound
+    def keep(self, builder: GraphBuilder, flow: int, bound: Bound) -> None:
+        self._bound[builder.nodes[flow].type] = bound
 
 
 def call_block(
-    state: State,
+    builder: GraphBuilder,
     defined: Defined,
     step: tree.Call,
     flow: Flow,
-    place: Place,
+    context: Context,
     label: str | None,
     repetition: Repetition | None = None,
 ) -> Flow:
     """Build what a block or model consists of, in a scope of its own."""
-    state.step(step.span, place)
-    if _calls_itself(state, defined, step, place):
+    builder.step(step.span, context)
+    if _calls_itself(builder, defined, step, context):
         return None
-    path = place.naming.child(defined.name) if label is None else place.naming.label(label)
-    first = len(state.nodes)
-    result = _enter(state, defined, step, flow, place, path, repetition)
+    path = context.naming.child(defined.name) if label is None else context.naming.label(label)
+    first = len(builder.nodes)
+    result = _enter(builder, defined, step, flow, context, path, repetition)
     if result is None:
-        state.poisoned = True
+        builder.poisoned = True
         return None
-    if label is None and not place.naming.numbered and _has_weights(state, first):
-        warn_positional(state, step, path, place)
+    if label is None and not context.naming.numbered and _has_weights(builder, first):
+        warn_positional(builder, step, path, context)
     return result
 
 
 def _enter(
-    state: State,
+    builder: GraphBuilder,
     defined: Defined,
     step: tree.Call,
     flow: Flow,
-    place: Place,
+    context: Context,
     path: str,
     repetition: Repetition | None,
 ) -> Flow:
-    outer = place.frame
+    outer = context.frame
     frame = Frame(defined, outer, path, {}, step.span, flow, outer.defaults, outer.symbols)
     kind = ScopeKind.MODEL if defined.tree.kind == "model" else ScopeKind.BLOCK
-    scope = Scope(kind, path.removeprefix(place.naming.prefix), path, defined.name, {}, step.span, [])
-    inner = Place(frame, defined.unit, {}, Naming(f"{path}.", False), scope, None, place.depth + 1)
-    bound = repetition.known(state, flow) if repetition is not None and flow is not None else None
+    scope = Scope(kind, path.removeprefix(context.naming.prefix), path, defined.name, {}, step.span, [])
+    inner = Context(frame, defined.unit, {}, Naming(f"{path}.", False), scope, None, context.depth + 1)
+    bound = repetition.known(builder, flow) if repetition is not None and flow is not None else None
     if bound is None:
-        bound = _bind(state, defined, step, flow, place, inner, repetition)
+        bound = _bind(builder, defined, step, flow, context, inner, repetition)
         if bound is None:
             return None
     frame.arguments = scope.arguments = bound.arguments
     scope.given = bound.given
-    state.steps += bound.steps
-    state.claim_name(path, step.span, place)
+    builder.steps += bound.steps
+    builder.claim_name(path, step.span, context)
     inner = inner.inside(variables=bound.variables)
     if flow is None:
         # What does not depend on the value that flows in is checked all the same.
-        state.run_body(state, defined.tree.body, None, inner)
+        builder.run_body(builder, defined.tree.body, None, inner)
         return None
-    place.scope.children.append(scope)
-    if defined.tree.kind == "model" and not _accepts(state, defined, step, flow, frame, place):
+    context.scope.children.append(scope)
+    if defined.tree.kind == "model" and not _accepts(builder, defined, step, flow, frame, context):
         return None
     scope.input = flow
-    if state.templates is None:
-        result = state.run_body(state, defined.tree.body, flow, inner)
-    else:
-        result = state.templates.build(state, flow, inner)
+    result = builder.run_body(builder, defined.tree.body, flow, inner)
     if result is not None:
         scope.output = result
     return result
 
 
 def _bind(
-    state: State,
+    builder: GraphBuilder,
     defined: Defined,
     step: tree.Call,
     flow: Flow,
-    place: Place,
-    inner: Place,
+    context: Context,
+    inner: Context,
     repetition: Repetition | None,
 ) -> Bound | None:
-    reports = state.reports
-    slots = match(state, step.arguments, defined.parameters, defined.name, place)
+    reports = builder.reports
+    slots = match(builder, step.arguments, defined.parameters, defined.name, context)
     if slots is None:
         return None
     given = tuple(name for name in defined.parameters if name in slots)
     # What the stage passes is for this call alone.
-    is_first = place.stage is not None and not place.stage.taken
+    is_first = context.stage is not None and not context.stage.taken
     if is_first:
-        _take_stage_arguments(state, slots, defined, step, place)
-    inner = inner.inside(variables=constants(state, defined.unit, inner.frame, inner.scope))
-    variables = bind_definition(state, defined, step.span, slots, place, flow, inner)
+        _take_stage_arguments(builder, slots, defined, step, context)
+    inner = inner.inside(variables=constants(builder, defined.unit, inner.frame, inner.scope))
+    variables = bind_definition(builder, defined, step.span, slots, context, flow, inner)
     if variables is None:
         return None
-    bound = Bound(variables, {name: written(variables[name].value) for name in defined.parameters}, given)
-    if repetition is not None and flow is not None and not is_first and state.reports == reports:
-        repetition.keep(state, flow, bound)
+    bound = Bound(variables, {name: format_value(variables[name].value) for name in defined.parameters}, given)
+    if repetition is not None and flow is not None and not is_first and builder.reports == reports:
+        repetition.keep(builder, flow, bound)
     return bound
 
 
-def _calls_itself(state: State, defined: Defined, step: tree.Call, place: Place) -> bool:
-    if defined not in place.frame.inside:
+def _calls_itself(builder: GraphBuilder, defined: Defined, step: tree.Call, context: Context) -> bool:
+    if defined not in context.frame.inside:
         return False
-    state.poisoned = True
-    state.report(
+    builder.poisoned = True
+    builder.report(
         catalogue.RECURSIVE_BLOCK,
         f"`{defined.name}` is called inside itself",
         step.span,
-        place,
+        context,
         secondary=(Label(defined.tree.name.span, "defined here"),),
-        helps=("say how often with `3 x block(...)` or `for i in 1..3 { ... }`",),
+        helps=("repeat it with `3 x block(...)` or `for i in 1..3 { ... }`",),
     )
     return True
 
 
-def _take_stage_arguments(state: State, slots: Slots, defined: Defined, step: tree.Call, place: Place) -> None:
+def _take_stage_arguments(
+    builder: GraphBuilder, slots: Slots, defined: Defined, step: tree.Call, context: Context
+) -> None:
     """Give the arguments of the ``stage`` around to this call, which is the first one in it."""
-    stage, names = place.stage, defined.parameters
+    stage, names = context.stage, defined.parameters
     assert stage is not None
     stage.taken = True
-    for argument, value in stage.arguments:
+    for argument, variable in stage.arguments:
         if argument.name is None:
             continue
         name = argument.name.name
         if name not in names:
             guess = closest(name, names)
-            state.report(
+            builder.report(
                 catalogue.STAGE_ARGUMENTS,
                 f"the stage passes `{name}` to its first block, and `{defined.name}` takes no `{name}`",
                 Label(argument.span, "passed here"),
-                place,
+                context,
                 secondary=(Label(step.span, "the first block of the stage"),),
                 helps=(f"did you mean `{guess}`?" if guess else f"`{defined.name}` takes {_listed(names)}",),
             )
         elif name in slots:
-            state.report(
+            builder.report(
                 catalogue.DUPLICATE_ARGUMENT,
                 f"`{name}` is given twice: by the stage and by the call",
                 Label(slots[name].span, "here"),
-                place,
+                context,
                 secondary=(Label(argument.span, "and by the stage"),),
             )
         else:
-            slots[name] = Given(argument.span, None, value)
+            slots[name] = Given(argument.span, None, variable.value, variable.source)
 
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "no arguments"
 
 
-def constants(state: State, unit: Unit, frame: Frame, scope: Scope) -> dict[str, Variable]:
+def constants(builder: GraphBuilder, unit: Unit, frame: Frame, scope: Scope) -> dict[str, Variable]:
     """The consts at the top of a file, computed in order."""
     known: dict[str, Variable] = {}
     for name, const in unit.consts.items():
-        place = Place(frame, unit, known, Naming("", False), scope, None, 0)
-        known[name] = Variable(evaluate(state, const.value, place, None))
+        context = Context(frame, unit, known, Naming("", False), scope, None, 0)
+        known[name] = Variable(evaluate(builder, const.value, context, None))
     return known
 
 
-def _accepts(state: State, defined: Defined, step: tree.Call, flow: int, frame: Frame, place: Place) -> bool:
+def _accepts(
+    builder: GraphBuilder, defined: Defined, step: tree.Call, flow: int, frame: Frame, context: Context
+) -> bool:
     """Whether the current value is what a called model declares as its input; binds its symbols."""
     declared = next((line for line in defined.tree.body.statements if isinstance(line, tree.Input)), None)
     if declared is None:
         return True
-    value = state.nodes[flow].type
+    value = builder.nodes[flow].type
     bound: dict[str, Dim] = {}
     fits = len(declared.shape.dims) == value.rank
-    for wanted, found in zip(declared.shape.dims, value.shape, strict=False):
+    for wanted, actual in zip(declared.shape.dims, value.shape, strict=False):
         if isinstance(wanted, tree.Name):
-            fits = fits and bound.setdefault(wanted.name, found) == found
+            fits = fits and bound.setdefault(wanted.name, actual) == actual
         elif isinstance(wanted, tree.Number):
-            fits = fits and wanted.value == found
+            fits = fits and wanted.value == actual
     if not fits:
-        state.report(
+        builder.report(
             catalogue.INPUT_SHAPE,
             f"`{defined.name}` takes {declared.shape.span.text}, and the current value is {value}",
             step.span,
-            place,
+            context,
             secondary=(Label(declared.span, "declared here"),),
         )
-        state.poisoned = True
+        builder.poisoned = True
         return False
     frame.symbols = {**frame.symbols, **bound}
     return True
 
 
-def _has_weights(state: State, first: int) -> bool:
-    types = (tuple(state.nodes[index].type for index in node.inputs) for node in state.nodes[first:])
-    pairs = zip(state.nodes[first:], types, strict=True)
+def _has_weights(builder: GraphBuilder, first: int) -> bool:
+    types = (tuple(builder.nodes[index].type for index in node.inputs) for node in builder.nodes[first:])
+    pairs = zip(builder.nodes[first:], types, strict=True)
     return any(node.operator.parameters(*inputs) for node, inputs in pairs)
 
 
-def warn_positional(state: State, step: tree.Tree, path: str, place: Place) -> None:
+def warn_positional(builder: GraphBuilder, step: tree.Tree, path: str, context: Context) -> None:
     """Warn of weights whose name depends on what stands before them."""
     name = path.rpartition(".")[2]
-    state.report(
+    builder.report(
         catalogue.POSITIONAL_NAME,
         f"the weights of this layer are called `{name}` by their position",
         Label(step.span, "no label"),
-        place,
+        context,
         helps=(f"label it, so that an edit above cannot rename its weights: `{name}: ...`",),
     )

@@ -5,85 +5,87 @@ from __future__ import annotations
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate import blocks
-from resdsl.elaborate.arguments import Slots, bind_operator, match
+from resdsl.elaborate.arguments import Slots, argument_sources, bind_operator, match
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.state import Flow, Place, State
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.values import format_value
 from resdsl.ops import aliases, joins, operators
 from resdsl.ops.signature import signature
 from resdsl.syntax import tree
 
 
 def call(
-    state: State,
+    builder: GraphBuilder,
     step: tree.Call,
     flow: Flow,
-    place: Place,
+    context: Context,
     label: str | None,
     repetition: blocks.Repetition | None = None,
 ) -> Flow:
     """Apply an operator, block or model to the current value."""
-    callee = resolve(state, step.callee, place)
+    callee = resolve(builder, step.callee, context)
     if callee is None:
-        _evaluate_anyway(state, step, flow, place)
-        state.poisoned = True
+        _evaluate_anyway(builder, step, flow, context)
+        builder.poisoned = True
         return None
     if isinstance(callee, Defined):
-        return blocks.call_block(state, callee, step, flow, place, label, repetition)
-    return _call_operator(state, callee, step, flow, place, label)
+        return blocks.call_block(builder, callee, step, flow, context, label, repetition)
+    return _call_operator(builder, callee, step, flow, context, label)
 
 
-def repeat(state: State, step: tree.Repeat, flow: Flow, place: Place) -> Flow:
+def repeat(builder: GraphBuilder, step: tree.Repeat, flow: Flow, context: Context) -> Flow:
     """``3 x bottleneck(64)``."""
-    count = evaluate(state, step.count, place, flow)
+    count = evaluate(builder, step.count, context, flow)
     if count is UNKNOWN:
-        state.poisoned = True
+        builder.poisoned = True
         return None
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        found = f"this is {written(count)}" if isinstance(count, int | float) else f"this is {kind_of(count)}"
-        message = "a repeat count is a whole number from 0"
-        state.report(catalogue.REPEAT_COUNT, message, Label(step.count.span, found), place)
-        state.poisoned = True
+        label = f"this is {format_value(count)}" if isinstance(count, int | float) else f"this is {kind_of(count)}"
+        message = "a repeat count is an integer from 0"
+        builder.report(catalogue.REPEAT_COUNT, message, Label(step.count.span, label), context)
+        builder.poisoned = True
         return None
-    if count > state.limits.nodes:
-        message = f"{count:,} repetitions, and a network may have {state.limits.nodes:,} operators"
-        state.too_large(message, step.count.span, place, "nodes")
+    if count > builder.limits.nodes:
+        message = f"{count:,} repetitions, and a network may have {builder.limits.nodes:,} operators"
+        builder.too_large(message, step.count.span, context, "nodes")
     repetition = blocks.Repetition()
     for _ in range(count):
-        state.step(step.span, place)
-        flow = call(state, step.call, flow, place, None, repetition)
+        builder.step(step.span, context)
+        flow = call(builder, step.call, flow, context, None, repetition)
         if flow is None:
             # The other repetitions would only fail after the first.
             return None
     return flow
 
 
-def resolve(state: State, name: tree.Identifier, place: Place) -> Defined | type[Operator] | None:
-    """What a name that is called refers to; ``None`` after a mistake."""
-    variable = place.variables.get(name.name)
+def resolve(builder: GraphBuilder, name: tree.Identifier, context: Context) -> Defined | type[Operator] | None:
+    """What a called name refers to; ``None`` after an error."""
+    variable = context.variables.get(name.name)
     if variable is not None:
         value = variable.value
         if isinstance(value, Defined) or (isinstance(value, type) and issubclass(value, Operator)):
             return value
         if value is not UNKNOWN:
-            state.report(
+            builder.report(
                 catalogue.UNKNOWN_CALLEE,
                 f"`{name.name}` is {kind_of(value)}, not a block",
                 name.span,
-                place,
+                context,
                 helps=("a parameter that takes a block is declared `body: block`",),
             )
         return None
-    found = place.unit.definitions.get(name.name) or operators().get(name.name)
-    if found is None and name.name not in place.unit.missing:
-        _unknown_callee(state, name, place)
-    return found
+    callee = context.unit.definitions.get(name.name) or operators().get(name.name)
+    if callee is None and name.name not in context.unit.missing:
+        _unknown_callee(builder, name, context)
+    return callee
 
 
-def _unknown_callee(state: State, name: tree.Identifier, place: Place) -> None:
-    known = [*operators(), *place.unit.definitions, *joins(), "residual"]
+def _unknown_callee(builder: GraphBuilder, name: tree.Identifier, context: Context) -> None:
+    known = [*operators(), *context.unit.definitions, *joins(), "residual"]
     guess = aliases().get(name.name.lower()) or closest(name.name, known)
     helps: list[str] = []
     if name.name in joins() or name.name == "residual":
@@ -94,60 +96,69 @@ def _unknown_callee(state: State, name: tree.Identifier, place: Place) -> None:
         )
     fix = None if helps else renamed(name.span, guess)
     message = f"there is no op or block `{name.name}`"
-    state.report(catalogue.UNKNOWN_CALLEE, message, name.span, place, helps=helps, fix=fix)
+    builder.report(catalogue.UNKNOWN_CALLEE, message, name.span, context, helps=helps, fix=fix)
 
 
-def _evaluate_anyway(state: State, step: tree.Call, flow: Flow, place: Place) -> None:
-    """Mistakes inside the arguments are independent of the callee's name. Bare words are not: they depend on it."""
+def _evaluate_anyway(builder: GraphBuilder, step: tree.Call, flow: Flow, context: Context) -> None:
+    """Errors inside the arguments are independent of the callee's name. Bare words are not: they depend on it."""
     for argument in step.arguments:
         if not isinstance(argument.value, tree.Name):
-            evaluate(state, argument.value, place, flow)
+            evaluate(builder, argument.value, context, flow)
 
 
 def _call_operator(
-    state: State, operator: type[Operator], step: tree.Call, flow: Flow, place: Place, label: str | None
+    builder: GraphBuilder, operator: type[Operator], step: tree.Call, flow: Flow, context: Context, label: str | None
 ) -> Flow:
-    slots = match(state, step.arguments, tuple(signature(operator)), operator.name, place)
-    bound = None if slots is None else bind_operator(state, operator, step, slots, place, flow)
-    path = place.naming.child(operator.name) if label is None else place.naming.label(label)
+    slots = match(builder, step.arguments, tuple(signature(operator)), operator.name, context)
+    bound = None if slots is None else bind_operator(builder, operator, step, slots, context, flow)
+    path = context.naming.child(operator.name) if label is None else context.naming.label(label)
     if bound is None or slots is None or flow is None:
-        state.poisoned = True
+        builder.poisoned = True
         return None
-    node = state.add(bound, (flow,), path, step, place)
+    node = builder.add(bound, (flow,), path, step, context)
     if isinstance(node, Refusal):
-        refused(state, node, step, slots, flow, place)
+        _refused(builder, node, step, slots, flow, context)
         return None
-    if label is None and not place.naming.numbered and len(state.parameters) and f"{path}.weight" in state.parameters:
-        blocks.warn_positional(state, step, path, place)
+    if sources := argument_sources(slots, context):
+        builder.argument_sources[path] = sources
+    if (
+        label is None
+        and not context.naming.numbered
+        and len(builder.parameters)
+        and f"{path}.weight" in builder.parameters
+    ):
+        blocks.warn_positional(builder, step, path, context)
     if bound.cancels_bias:
-        _warn_bias_before_norm(state, bound, flow, step, place)
+        _warn_bias_before_norm(builder, bound, flow, step, context)
     return node.index
 
 
-def refused(state: State, refusal: Refusal, step: tree.Call, slots: Slots, flow: int, place: Place) -> None:
-    """Tell why an operator cannot take its input, and where that input comes from."""
-    state.poisoned = True
+def _refused(
+    builder: GraphBuilder, refusal: Refusal, step: tree.Call, slots: Slots, flow: int, context: Context
+) -> None:
+    """Report why an operator cannot take its input, and where that input comes from."""
+    builder.poisoned = True
     at = slots[refusal.argument].span if refusal.argument in slots else step.span
-    source = state.nodes[flow]
-    state.report(
+    source = builder.nodes[flow]
+    builder.report(
         refusal.code,
         refusal.message,
         at,
-        place,
+        context,
         secondary=(Label(source.span, f"this gives {source.type}"),) if source.span != at else (),
         helps=refusal.helps,
     )
 
 
-def _warn_bias_before_norm(state: State, norm: Operator, flow: int, step: tree.Call, place: Place) -> None:
-    before = state.nodes[flow]
+def _warn_bias_before_norm(builder: GraphBuilder, norm: Operator, flow: int, step: tree.Call, context: Context) -> None:
+    before = builder.nodes[flow]
     if getattr(before.operator, "bias", False):
         own = "has a bias of its own" if getattr(norm, "affine", False) else "subtracts it"
-        state.report(
+        builder.report(
             catalogue.BIAS_BEFORE_NORM,
             f"the bias does nothing: the {norm.label()} after it takes the mean away again",
             Label(before.span, "has a bias"),
-            place,
+            context,
             secondary=(Label(step.span, f"the {norm.label()} {own}"),),
             helps=("leave out `bias = true`",),
         )

@@ -9,11 +9,13 @@ from typing import Any
 
 from resdsl.diagnostics import Code, Label, Span, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.limits import LARGEST_INTEGER, LONGEST
-from resdsl.elaborate.state import Flow, Place, State
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
-from resdsl.ir.dims import Expression as SymbolicDim
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
+from resdsl.ir.dims import SymbolicDim
 from resdsl.ir.types import Size, Word
+from resdsl.ir.values import format_value
 from resdsl.ops import operators
 from resdsl.syntax import tree
 
@@ -35,14 +37,14 @@ OPERATORS = frozenset({*NUMERIC, *ORDERING, "==", "!=", "and", "or"})
 CHANNELS = ("channels", "channels_in")
 
 
-class _Failed(Exception):
-    """The mistake has been reported; the value is unknown."""
+class _UnknownValue(Exception):
+    """The value is unknown, and its error has been reported."""
 
 
 def evaluate(
-    state: State, expression: tree.Expression, place: Place, flow: Flow, *, words: tuple[str, ...] = ()
+    builder: GraphBuilder, expression: tree.Expression, context: Context, flow: Flow, *, words: tuple[str, ...] = ()
 ) -> object:
-    """The value of an expression, or ``UNKNOWN`` after its mistake has been reported.
+    """The value of an expression, or ``UNKNOWN`` after its error has been reported.
 
     ``flow`` is the current value, whose channels ``channels`` gives. ``words`` are the bare words that may stand here.
     """
@@ -52,20 +54,20 @@ def evaluate(
     if isinstance(expression, tree.SizeLiteral):
         return Size(expression.height, expression.width)
     try:
-        return _Evaluator(state, place, flow).value(expression, words)
-    except _Failed:
+        return _Evaluator(builder, context, flow).value(expression, words)
+    except _UnknownValue:
         return UNKNOWN
 
 
 class _Evaluator:
-    def __init__(self, state: State, place: Place, flow: Flow) -> None:
-        self.state = state
-        self.place = place
+    def __init__(self, builder: GraphBuilder, context: Context, flow: Flow) -> None:
+        self.builder = builder
+        self.context = context
         self.flow = flow
 
-    def fail(self, message: str, at: Span, *helps: str, code: Code = catalogue.EXPRESSION) -> _Failed:
-        self.state.report(code, message, at, self.place, helps=helps)
-        return _Failed()
+    def fail(self, message: str, at: Span, *helps: str, code: Code = catalogue.EXPRESSION) -> _UnknownValue:
+        self.builder.report(code, message, at, self.context, helps=helps)
+        return _UnknownValue()
 
     def value(self, expression: tree.Expression, words: tuple[str, ...]) -> object:
         match expression:
@@ -98,50 +100,50 @@ class _Evaluator:
 
     def name(self, expression: tree.Name, words: tuple[str, ...]) -> object:
         name = expression.name
-        variable = self.place.variables.get(name)
+        variable = self.context.variables.get(name)
         if variable is not None:
             if variable.value is UNKNOWN:
-                raise _Failed
+                raise _UnknownValue
             return variable.value
         if name in words:
             return Word(name)
         if name == "channels":
             return self.channels(self.flow, expression.span)
         if name == "channels_in":
-            return self.channels(self.place.frame.value, expression.span)
-        symbolic = self.place.frame.symbols.get(name)
+            return self.channels(self.context.frame.value, expression.span)
+        symbolic = self.context.frame.symbols.get(name)
         if symbolic is not None:
             return symbolic
-        callee = self.place.unit.definitions.get(name) or operators().get(name)
+        callee = self.context.unit.definitions.get(name) or operators().get(name)
         if callee is not None:
             return callee
-        if name in self.place.unit.missing:
-            raise _Failed
+        if name in self.context.unit.missing:
+            raise _UnknownValue
         raise self.unknown_name(expression, words)
 
-    def unknown_name(self, expression: tree.Name, words: tuple[str, ...]) -> _Failed:
-        known = [*self.place.variables, *words, *CHANNELS]
-        guess = closest(expression.name, known) or closest(expression.name, list(self.place.unit.definitions))
+    def unknown_name(self, expression: tree.Name, words: tuple[str, ...]) -> _UnknownValue:
+        known = [*self.context.variables, *words, *CHANNELS]
+        guess = closest(expression.name, known) or closest(expression.name, list(self.context.unit.definitions))
         helps: list[str] = []
         if words:
             helps.append(f"possible here: {', '.join(f'`{word}`' for word in words)}")
-        elif not guess and self.place.variables:
-            helps.append(f"known here: {', '.join(f'`{other}`' for other in self.place.variables)}")
+        elif not guess and self.context.variables:
+            helps.append(f"known here: {', '.join(f'`{other}`' for other in self.context.variables)}")
         message = f"there is no `{expression.name}` here"
         fix = renamed(expression.span, guess)
-        self.state.report(catalogue.UNKNOWN_NAME, message, expression.span, self.place, helps=helps, fix=fix)
-        return _Failed()
+        self.builder.report(catalogue.UNKNOWN_NAME, message, expression.span, self.context, helps=helps, fix=fix)
+        return _UnknownValue()
 
     def channels(self, flow: Flow, span: Span) -> object:
         if flow is None:
-            if self.state.poisoned:
-                raise _Failed
+            if self.builder.poisoned:
+                raise _UnknownValue
             raise self.fail(
                 f"`{span.text}` are those of the current value, and there is none here",
                 span,
                 "it can stand in blocks, and below the `input` of a model",
             )
-        type_ = self.state.nodes[flow].type
+        type_ = self.builder.nodes[flow].type
         if type_.rank < 2:
             raise self.fail(f"a value {type_} has no channels", span)
         return type_.channels
@@ -178,8 +180,8 @@ class _Evaluator:
     def binary(self, expression: tree.Binary, words: tuple[str, ...]) -> object:
         sign = expression.operator
         if sign not in OPERATORS:
-            # The parser has told it, and keeps it in the tree.
-            raise _Failed
+            # The parser has reported it, and keeps it in the tree.
+            raise _UnknownValue
         if sign == "and":
             return self.truth(expression.left) and self.truth(expression.right)
         if sign == "or":
@@ -207,24 +209,24 @@ class _Evaluator:
         if sign in ("/", "//", "%") and right == 0:
             raise self.fail("division by zero", expression.right.span)
         if symbolic and sign == "//" and (not isinstance(right, int) or right < 1 or not isinstance(left, SymbolicDim)):
-            raise self.fail("a symbolic size is divided by whole numbers from 1 only", expression.right.span)
+            raise self.fail("a symbolic size can only be divided by an integer from 1", expression.right.span)
         try:
             return self.bounded(NUMERIC[sign](left, right), expression.span)
         except OverflowError:
             raise self.fail("the number is too large", expression.span) from None
 
-    def mismatch(self, expression: tree.Binary, left: object, right: object) -> _Failed:
-        self.state.report(
+    def mismatch(self, expression: tree.Binary, left: object, right: object) -> _UnknownValue:
+        self.builder.report(
             catalogue.EXPRESSION,
             f"`{expression.operator}` needs two numbers, and gets {kind_of(left)} and {kind_of(right)}",
             Label(expression.span),
-            self.place,
+            self.context,
             secondary=(
-                Label(expression.left.span, f"this is {written(left)}"),
-                Label(expression.right.span, f"this is {written(right)}"),
+                Label(expression.left.span, f"this is {format_value(left)}"),
+                Label(expression.right.span, f"this is {format_value(right)}"),
             ),
         )
-        return _Failed()
+        return _UnknownValue()
 
     def equal(self, expression: tree.Binary) -> bool:
         left = self.value(expression.left, self.words_of(expression.right))
@@ -238,13 +240,13 @@ class _Evaluator:
             raise self.mismatch_kinds(expression, left, right)
         return left == right
 
-    def mismatch_kinds(self, expression: tree.Binary, left: object, right: object) -> _Failed:
+    def mismatch_kinds(self, expression: tree.Binary, left: object, right: object) -> _UnknownValue:
         return self.fail(f"{kind_of(left)} is never equal to {kind_of(right)}", expression.span)
 
     def words_of(self, expression: tree.Expression) -> tuple[str, ...]:
         """The bare words that a comparison with this expression may name."""
         if isinstance(expression, tree.Name):
-            variable = self.place.variables.get(expression.name)
+            variable = self.context.variables.get(expression.name)
             return variable.words if variable else ()
         return ()
 
@@ -254,7 +256,7 @@ class _Evaluator:
         if not isinstance(items, tuple):
             raise self.fail(f"only a list or a size can be indexed, and this is {kind_of(items)}", expression.span)
         if isinstance(index, bool) or not isinstance(index, int):
-            raise self.fail(f"an index is a whole number, and this is {kind_of(index)}", expression.index.span)
+            raise self.fail(f"an index is an integer, and this is {kind_of(index)}", expression.index.span)
         if not -len(items) <= index < len(items):
             raise self.fail(
                 f"there is no item {index}: the list has {len(items)} item{'' if len(items) == 1 else 's'}",
@@ -321,7 +323,7 @@ def _length(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]
 
 
 def _round(evaluator: _Evaluator, call: tree.FunctionCall, values: list[object]) -> object:
-    """To the nearest whole number, halves up: ``round(2.5)`` is 3 (what channel counts are scaled with)."""
+    """To the nearest integer, halves up: ``round(2.5)`` is 3 (what channel counts are scaled with)."""
     value = values[0] if len(values) == 1 else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise evaluator.fail("`round` needs one number", call.span)

@@ -1,4 +1,4 @@
-"""How large a specification may grow. A specification is untrusted text: all that it can ask for is bounded."""
+"""How large a specification may grow. A specification is untrusted text, so everything it can ask for is bounded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what one specification may expand to; each can be raised by whoever trusts the text.
+    """Bounds on what one specification may expand to; each can be raised for a trusted text.
 
     They are far above every published network (ResNet-1001 has some 3,000 operators and takes 50 lines), and low enough
-    that a text that runs into one of them is told so within seconds and a few hundred MB. ``outside`` lets ``use`` and
+    that a text that exceeds one is refused within seconds and a few hundred MB. ``outside`` lets ``use`` and
     ``labels`` read files outside the folder of the specification.
     """
 
@@ -35,12 +35,12 @@ DEEPEST = 1_000
 """What ``depth`` can be raised to: the elaborator calls itself for every body."""
 
 LARGEST_INTEGER = 2**53
-"""Whole numbers beyond this are refused: no size of a tensor needs them, and arithmetic on them can be made slow."""
+"""Integers beyond this are refused: no size of a tensor needs them, and arithmetic on them can be made slow."""
 
 LONGEST = 1_000
 """Items of a list and characters of a string: lists of lists that double and texts that are copied stay small."""
 
 
 def raise_limit(name: str) -> str:
-    """The way out of a limit, for the ``helps`` of a diagnostic."""
-    return f"where that is meant, raise the limit: `--limit {name}=NUMBER`"
+    """How to raise a limit, for the ``helps`` of a diagnostic."""
+    return f"if this is intended, raise the limit: `--limit {name}=NUMBER`"

@@ -19,14 +19,14 @@ _OWN = frozenset(
 def lint(module: tree.Module, diagnostics: Diagnostics, allowances: Allowances) -> None:
     """Warn of taps, parameters, consts and blocks that nothing uses; each once, however often a file is looked at.
 
-    Where there are errors nothing is said: a name may be used in a part that could not be read, or be mistyped there.
+    Silent where there are errors: a name may be used in a part that could not be read, or be mistyped there.
     """
     if diagnostics.errors:
         return
-    told = {found.primary for found in diagnostics if found.code.id in _OWN}
-    for warning in sorted(_unused(module), key=lambda found: found.primary.span.start if found.primary else 0):
+    reported = {diagnostic.primary for diagnostic in diagnostics if diagnostic.code.id in _OWN}
+    for warning in sorted(_unused(module), key=lambda one: one.primary.span.start if one.primary else 0):
         silent = allowances.silence(warning.code, warning.primary.span if warning.primary else None)
-        if not silent and warning.primary not in told:
+        if not silent and warning.primary not in reported:
             diagnostics.report(warning)
 
 
@@ -82,8 +82,8 @@ def _unused_in(definition: tree.Definition) -> Iterator[Diagnostic]:
             )
 
 
-def _warning(code: Code, message: str, at: tree.Identifier, way_out: str) -> Diagnostic:
-    return Diagnostic(code, message, Label(at.span), helps=(way_out,))
+def _warning(code: Code, message: str, at: tree.Identifier, help: str) -> Diagnostic:
+    return Diagnostic(code, message, Label(at.span), helps=(help,))
 
 
 def _names(nodes: Iterable[object]) -> Iterator[str]:

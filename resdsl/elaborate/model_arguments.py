@@ -1,4 +1,4 @@
-"""Values that the user gives for the parameters of a model: `--set classes=10`."""
+"""Values given for the parameters of a model from outside: `--set classes=10`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from resdsl.diagnostics import Diagnostics, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import Given, Slots, bind_definition
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Variable
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.state import Place, State, Variable
 from resdsl.elaborate.values import UNKNOWN
 from resdsl.syntax import parse, tree
 
 
 def model_parameters(
-    state: State, defined: Defined, arguments: Mapping[str, object], place: Place
+    builder: GraphBuilder, defined: Defined, arguments: Mapping[str, object], context: Context
 ) -> dict[str, Variable] | None:
-    """The parameters of a model, from what the user gives and its defaults; ``None`` after a mistake."""
+    """The parameters of a model, from what the user gives and its defaults; ``None`` after an error."""
     names = [parameter.name.name for parameter in defined.tree.parameters]
     slots: Slots = {}
     for name, value in arguments.items():
@@ -25,18 +26,18 @@ def model_parameters(
             known = ", ".join(f"`{one}`" for one in names)
             helps = (f"did you mean `{guess}`?" if guess else f"it has {known}" if known else "it has none",)
             message = f"the model `{defined.name}` has no parameter `{name}`"
-            state.report(catalogue.UNKNOWN_ARGUMENT, message, defined.tree.name.span, helps=helps)
+            builder.report(catalogue.UNKNOWN_ARGUMENT, message, defined.tree.name.span, helps=helps)
             continue
-        slots[name] = _given(state, name, value, defined)
-    if state.diagnostics.errors and len(slots) < len(arguments):
+        slots[name] = _given(builder, name, value, defined)
+    if builder.diagnostics.errors and len(slots) < len(arguments):
         return None
-    return bind_definition(state, defined, defined.tree.name.span, slots, place, None, place)
+    return bind_definition(builder, defined, defined.tree.name.span, slots, context, None, context)
 
 
-def _given(state: State, name: str, value: object, defined: Defined) -> Given:
+def _given(builder: GraphBuilder, name: str, value: object, defined: Defined) -> Given:
     if not isinstance(value, str):
         return Given(defined.tree.name.span, None, value)
-    expression = parse_value(value, state.diagnostics, name=f"--set {name}")
+    expression = parse_value(value, builder.diagnostics, name=f"--set {name}")
     return Given(
         expression.span if expression else defined.tree.name.span, expression, UNKNOWN if expression is None else None
     )

@@ -8,21 +8,22 @@ from contextlib import contextmanager
 
 from resdsl.diagnostics import Diagnostics, Label, catalogue
 from resdsl.diagnostics.suggest import closest
-from resdsl.elaborate import claims
+from resdsl.elaborate import expectations
 from resdsl.elaborate.blocks import constants
+from resdsl.elaborate.builder import GraphBuilder, LimitReached
+from resdsl.elaborate.context import Context, Frame, Naming
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.flow import run_body
 from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.lint import lint
 from resdsl.elaborate.model_arguments import model_parameters
 from resdsl.elaborate.program import Defined, Program
-from resdsl.elaborate.state import Frame, Naming, Place, State, TooLarge
-from resdsl.elaborate.templates import Templates
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
+from resdsl.elaborate.statements import run_body
+from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.gc_pause import collection_paused
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.types import DType, TensorType
+from resdsl.ir.values import format_value
 from resdsl.ops.input import Input
 from resdsl.syntax import tree
 
@@ -35,30 +36,28 @@ def elaborate(
     arguments: Mapping[str, object] | None = None,
     input_shape: Sequence[int | str] | None = None,
     limits: Limits | None = None,
-    reuse: bool = True,
 ) -> Graph | None:
-    """The graph of a model, or ``None`` where it has mistakes; they are in ``diagnostics``.
+    """The graph of a model, or ``None`` where it has errors; they are in ``diagnostics``.
 
     ``model`` names one where the file holds several. ``arguments`` are values for its parameters; a ``str`` is read
     as an expression of the language (``"3x3"``, ``"projection"``). ``input_shape`` replaces the declared shape, a
-    ``str`` in it being a symbol; the file's claims speak of the declared shape, and are verified with that first. An
-    ``expect`` with a plain number speaks of the parameters' defaults, and is passed over where ``arguments`` are given.
-    Without ``reuse`` every call is built from its text, also where an equal one was built before: slower, same result.
+    ``str`` in it being a symbol; shape annotations hold for the declared shape, and are verified with it
+    first. An ``expect`` with a plain number holds for the defaults, and is skipped where ``arguments`` are given.
     """
     limits = limits or Limits()
     defined = _choose(program, diagnostics, model)
     if defined is None:
         return None
-    state = _state(program, diagnostics, limits, altered=bool(arguments), reuse=reuse)
+    builder = _builder(program, diagnostics, limits, altered=bool(arguments))
     with _deep_recursion(), collection_paused():
-        graph = _build(state, defined, arguments or {}, None)
+        graph = _build(builder, defined, arguments or {}, None)
         if graph is not None and input_shape is not None and not diagnostics.errors:
             # The warnings are those of the first time.
-            found = Diagnostics()
+            repeated = Diagnostics()
             shape = tuple(symbol(dim) if isinstance(dim, str) else dim for dim in input_shape)
-            state = _state(program, found, limits, claims=False, altered=bool(arguments), reuse=reuse)
-            graph = _build(state, defined, arguments or {}, shape)
-            for error in found.errors:
+            builder = _builder(program, repeated, limits, claims=False, altered=bool(arguments))
+            graph = _build(builder, defined, arguments or {}, shape)
+            for error in repeated.errors:
                 diagnostics.report(error)
     lint(program.main.module, diagnostics, program.allowances)
     return None if diagnostics.errors else graph
@@ -78,20 +77,20 @@ def _deep_recursion() -> Iterator[None]:
 def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Defined | None:
     models = program.main.models
     source = program.main.module.source
-    state = _state(program, diagnostics, Limits())
+    builder = _builder(program, diagnostics, Limits())
     if name is not None:
-        found = next((one for one in models if one.name == name), None)
-        if found is None:
+        chosen = next((one for one in models if one.name == name), None)
+        if chosen is None:
             guess = closest(name, [one.name for one in models])
             known = ", ".join(f"`{one.name}`" for one in models)
             helps = (f"did you mean `{guess}`?",) if guess else (f"it has {known}",) if known else ()
-            state.report(catalogue.NO_MODEL, f"`{source.name}` has no model `{name}`", None, helps=helps)
-        return found
+            builder.report(catalogue.NO_MODEL, f"`{source.name}` has no model `{name}`", None, helps=helps)
+        return chosen
     if len(models) == 1:
         return models[0]
     if models:
         known = ", ".join(f"`{one.name}`" for one in models)
-        state.report(
+        builder.report(
             catalogue.NO_MODEL,
             f"`{source.name}` has {len(models)} models: {known}",
             Label(models[1].tree.name.span, "another one"),
@@ -103,108 +102,107 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
         blocks = [one for one in program.main.definitions.values() if one.unit is program.main]
         helps = ("a network is `model NAME { input image: f32[N, 3, 224, 224] ... output logits }`",)
         if blocks:
-            helps = (f"it defines blocks alone (`{blocks[0].name}`): bring them into a model with `use`",)
-        state.report(catalogue.NO_MODEL, f"`{source.name}` has no model to build", None, helps=helps)
+            helps = (f"it only defines blocks (`{blocks[0].name}`): bring them into a model with `use`",)
+        builder.report(catalogue.NO_MODEL, f"`{source.name}` has no model to build", None, helps=helps)
     return None
 
 
-def _state(
+def _builder(
     program: Program,
     diagnostics: Diagnostics,
     limits: Limits,
     *,
     claims: bool = True,
     altered: bool = False,
-    reuse: bool = False,
-) -> State:
-    templates = Templates() if reuse else None
-    return State(diagnostics, limits, program.allowances, claims, altered, run_body, templates=templates)
+) -> GraphBuilder:
+    return GraphBuilder(diagnostics, limits, program.allowances, claims, altered, run_body)
 
 
 def _build(
-    state: State, defined: Defined, arguments: Mapping[str, object], shape: tuple[Dim, ...] | None
+    builder: GraphBuilder, defined: Defined, arguments: Mapping[str, object], shape: tuple[Dim, ...] | None
 ) -> Graph | None:
     try:
-        return _network(state, defined, arguments, shape)
-    except TooLarge:
+        return _network(builder, defined, arguments, shape)
+    except LimitReached:
         return None
 
 
 def _network(
-    state: State, defined: Defined, arguments: Mapping[str, object], shape: tuple[Dim, ...] | None
+    builder: GraphBuilder, defined: Defined, arguments: Mapping[str, object], shape: tuple[Dim, ...] | None
 ) -> Graph | None:
     definition = defined.tree
     root = Scope(ScopeKind.MODEL, "", "", defined.name, {}, definition.name.span, [])
     frame = Frame(defined, None, "", {}, definition.name.span, None, {}, {})
-    place = Place(frame, defined.unit, {}, Naming("", False), root, None, 0)
-    place = place.inside(variables=constants(state, defined.unit, frame, root))
-    variables = model_parameters(state, defined, arguments, place)
+    context = Context(frame, defined.unit, {}, Naming("", False), root, None, 0)
+    context = context.inside(variables=constants(builder, defined.unit, frame, root))
+    variables = model_parameters(builder, defined, arguments, context)
     if variables is None:
         return None
     root.arguments = frame.arguments = {
-        parameter.name.name: written(variables[parameter.name.name].value) for parameter in definition.parameters
+        parameter.name.name: format_value(variables[parameter.name.name].value) for parameter in definition.parameters
     }
-    place = place.inside(variables=variables)
-    line = _input(state, definition, place)
+    context = context.inside(variables=variables)
+    line = _input(builder, definition, context)
     if line is not None:
-        type_ = _input_type(state, line, shape, place)
+        type_ = _input_type(builder, line, shape, context)
         if type_ is not None:
             frame.symbols = _symbols(line, type_)
-            node = state.add(Input(type_), (), line.name.name, line, place)
+            node = builder.add(Input(type_), (), line.name.name, line, context)
             assert isinstance(node, Node)
             frame.value = 0
             frame.flowing = False
-    flow = run_body(state, definition.body, frame.value, place)
+    flow = run_body(builder, definition.body, frame.value, context)
     if flow is not None:
         root.output = flow
-    if not state.outputs and not state.poisoned and not state.diagnostics.errors:
-        state.report(
+    if not builder.outputs and not builder.poisoned and not builder.diagnostics.errors:
+        builder.report(
             catalogue.NO_OUTPUT,
             f"the model `{defined.name}` has no output",
             definition.name.span,
             helps=("write `output NAME` after the layer whose value is wanted",),
         )
-    if state.poisoned or not state.nodes or not state.outputs:
+    if builder.poisoned or not builder.nodes or not builder.outputs:
         return None
-    return _finish(state, defined, root)
+    return _finish(builder, defined, root)
 
 
-def _finish(state: State, defined: Defined, root: Scope) -> Graph:
+def _finish(builder: GraphBuilder, defined: Defined, root: Scope) -> Graph:
     graph = Graph(
         name=defined.name,
-        nodes=tuple(state.nodes),
-        outputs=tuple(state.outputs),
+        nodes=tuple(builder.nodes),
+        outputs=tuple(builder.outputs),
         root=root,
-        parameters=state.parameters,
-        input_name=state.nodes[0].path,
-        preprocess=state.preprocess,
-        labels=_fitting_labels(state),
+        parameters=builder.parameters,
+        input_name=builder.nodes[0].path,
+        preprocess=builder.preprocess,
+        labels=_fitting_labels(builder),
+        argument_sources=builder.argument_sources,
     )
-    if state.claims:
-        claims.verify_totals(state, graph)
-    if not state.diagnostics.errors:
-        _warn_unneeded(state, graph)
+    if builder.claims:
+        expectations.verify_totals(builder, graph)
+    if not builder.diagnostics.errors:
+        _warn_unneeded(builder, graph)
     return graph
 
 
-def _fitting_labels(state: State) -> tuple[str, ...] | None:
+def _fitting_labels(builder: GraphBuilder) -> tuple[str, ...] | None:
     """The labels; none where the outputs are vectors of other lengths, as such a model would be refused when run."""
-    shapes = [state.nodes[output.node].type.shape for output in state.outputs]
+    shapes = [builder.nodes[output.node].type.shape for output in builder.outputs]
     classes = {shape[1] for shape in shapes if len(shape) == 2}
-    if state.labels is None or not classes or len(state.labels) in classes:
-        return state.labels
-    found = " or ".join(sorted(f"{count:,}" if isinstance(count, int) else f"`{count}`" for count in classes))
-    state.report(
+    if builder.labels is None or not classes or len(builder.labels) in classes:
+        return builder.labels
+    expected = " or ".join(sorted(f"{count:,}" if isinstance(count, int) else f"`{count}`" for count in classes))
+    builder.report(
         catalogue.LABEL_COUNT,
-        f"there are {len(state.labels):,} labels, and the model has {found} classes",
-        Label(state.lines[tree.Labels], "these name other classes"),
+        f"there are {len(builder.labels):,} labels, and the model has {expected} classes",
+        Label(builder.lines[tree.Labels], "these name other classes"),
         notes=("the model goes without names for its classes",),
         helps=("name a file with one label for each class, or leave the line out",),
     )
     return None
 
 
-def _warn_unneeded(state: State, graph: Graph) -> None:
+def _warn_unneeded(builder: GraphBuilder, graph: Graph) -> None:
     """Warn of layers whose value reaches no output: of the last of each such path, where an output may be missing."""
     needed: set[int] = set()
     stack = [output.node for output in graph.outputs]
@@ -218,7 +216,7 @@ def _warn_unneeded(state: State, graph: Graph) -> None:
     feeding = {index for node in graph.nodes for index in node.inputs}
     for node in graph.nodes:
         if node.index not in needed and node.index not in feeding:
-            state.report(
+            builder.report(
                 catalogue.UNREACHABLE_OUTPUT,
                 "no output needs this layer",
                 Label(node.span, "its value goes nowhere"),
@@ -226,73 +224,75 @@ def _warn_unneeded(state: State, graph: Graph) -> None:
             )
 
 
-def _input(state: State, definition: tree.Definition, place: Place) -> tree.Input | None:
+def _input(builder: GraphBuilder, definition: tree.Definition, context: Context) -> tree.Input | None:
     lines = [line for line in definition.body.statements if isinstance(line, tree.Input)]
     if not lines:
         if not any(isinstance(line, tree.Broken) for line in definition.body.statements):
-            state.report(
+            builder.report(
                 catalogue.NO_INPUT,
                 f"the model `{definition.name.name}` has no input",
                 definition.name.span,
                 helps=("begin it with `input image: f32[N, 3, 224, 224]`",),
             )
-        state.poisoned = True
+        builder.poisoned = True
         return None
     for line in lines[1:]:
-        state.report(
+        builder.report(
             catalogue.SEVERAL_INPUTS,
             "a model has one input",
             Label(line.span, "another one here"),
-            place,
+            context,
             secondary=(Label(lines[0].span, "the input"),),
         )
     return lines[0]
 
 
-def _input_type(state: State, line: tree.Input, shape: tuple[Dim, ...] | None, place: Place) -> TensorType | None:
+def _input_type(
+    builder: GraphBuilder, line: tree.Input, shape: tuple[Dim, ...] | None, context: Context
+) -> TensorType | None:
     if line.dtype.name != DType.F32:
-        state.report(
+        builder.report(
             catalogue.UNKNOWN_TYPE,
             f"an input's elements are `f32`, and this is `{line.dtype.name}`",
             line.dtype.span,
             helps=("networks are described in 32-bit floats",),
         )
-    dims = [_input_dim(state, dim, place) for dim in line.shape.dims]
+    dims = [_input_dim(builder, dim, context) for dim in line.shape.dims]
     known = [dim for dim in dims if dim is not None]
     if len(known) < len(dims) or not dims:
-        state.poisoned = True
+        builder.poisoned = True
         return None
     return TensorType(DType.F32, tuple(known) if shape is None else shape)
 
 
 def _symbols(line: tree.Input, type_: TensorType) -> dict[str, Dim]:
     """What the symbols of an input stand for: themselves, or the sizes in their places where the shape was replaced."""
-    found: dict[str, Dim] = {}
-    for place, declared in enumerate(line.shape.dims):
+    sizes: dict[str, Dim] = {}
+    for axis, declared in enumerate(line.shape.dims):
         if isinstance(declared, tree.Name) and declared.name[:1].isupper():
-            found.setdefault(declared.name, type_.shape[place] if place < type_.rank else symbol(declared.name))
-    return found
+            sizes.setdefault(declared.name, type_.shape[axis] if axis < type_.rank else symbol(declared.name))
+    return sizes
 
 
-def _input_dim(state: State, dim: tree.Expression, place: Place) -> Dim | None:
+def _input_dim(builder: GraphBuilder, dim: tree.Expression, context: Context) -> Dim | None:
     """A size of the input: a number from 1, or a symbol (a name with a capital first letter)."""
-    if isinstance(dim, tree.Name) and dim.name not in place.variables:
+    if isinstance(dim, tree.Name) and dim.name not in context.variables:
         if dim.name[:1].isupper():
             return symbol(dim.name)
-        if dim.name not in place.unit.missing:
+        if dim.name not in context.unit.missing:
             message = f"there is no `{dim.name}` here"
             helps = (f"a size that is known when the network runs is a symbol, with a capital: `{dim.name.title()}`",)
-            state.report(catalogue.UNKNOWN_NAME, message, dim.span, helps=helps)
+            builder.report(catalogue.UNKNOWN_NAME, message, dim.span, helps=helps)
         return None
-    value = evaluate(state, dim, place, None)
+    value = evaluate(builder, dim, context, None)
     if value is UNKNOWN:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    found = f"this is {written(value) if isinstance(value, int | float) else kind_of(value)}"
-    state.report(
+    label = f"this is {format_value(value) if isinstance(value, int | float) else kind_of(value)}"
+    builder.report(
         catalogue.ARGUMENT_VALUE,
-        "a size of the input is a whole number from 1, or a symbol such as `N`",
-        Label(dim.span, found),
+        "a size of the input is an integer from 1, or a symbol such as `N`",
+        Label(dim.span, label),
     )
     return None

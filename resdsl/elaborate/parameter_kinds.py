@@ -1,23 +1,32 @@
-"""What the parameters of blocks and models may be: the annotations, and how values are checked by them."""
+"""The annotations of parameters of blocks and models, and the check of values against them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.state import Place, State
 from resdsl.elaborate.values import SHORTCUT_KINDS, ShortcutKind
 from resdsl.ir.operator import Operator
-from resdsl.ir.types import Size, Word
-from resdsl.ops.signature import ArgumentMismatch
+from resdsl.ir.types import Word
+from resdsl.ir.values import (
+    ArgumentMismatch,
+    to_boolean,
+    to_integer,
+    to_list,
+    to_number,
+    to_size,
+    to_string,
+    to_word,
+)
 from resdsl.syntax import tree
 
 
 def parameter_kind(
-    state: State, parameter: tree.Parameter, inner: Place
+    builder: GraphBuilder, parameter: tree.Parameter, inner: Context
 ) -> tuple[Callable[[object], object], tuple[str, ...]]:
     """How the values of a parameter are checked, and the bare words that they may be."""
     annotation = parameter.annotation
@@ -25,11 +34,11 @@ def parameter_kind(
         return _anything, ()
     if annotation.members:
         words = tuple(member.name for member in annotation.members)
-        return _one_of(words), words
+        return to_word(words), words
     if annotation.name not in KINDS:
         guess = closest(annotation.name, KINDS)
         known = ", ".join(f"`{kind}`" for kind in KINDS)
-        state.report(
+        builder.report(
             catalogue.UNKNOWN_TYPE,
             f"there is no parameter type `{annotation.name}`",
             annotation.span,
@@ -42,56 +51,6 @@ def parameter_kind(
 
 
 def _anything(value: object) -> object:
-    return value
-
-
-@cache
-def _one_of(words: tuple[str, ...]) -> Callable[[object], object]:
-    expected = " or ".join(", ".join(f"`{word}`" for word in words).rsplit(", ", 1))
-
-    def check(value: object) -> object:
-        if isinstance(value, Word) and value in words:
-            return value
-        raise ArgumentMismatch(expected)
-
-    return check
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentMismatch("a whole number")
-    return value
-
-
-def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ArgumentMismatch("a number")
-    return float(value)
-
-
-def _bool(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ArgumentMismatch("true or false")
-    return value
-
-
-def _size(value: object) -> Size:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Size(value, value)
-    if not isinstance(value, Size):
-        raise ArgumentMismatch("a size such as 3x3")
-    return value
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str) or isinstance(value, Word):
-        raise ArgumentMismatch("a string")
-    return value
-
-
-def _list(value: object) -> tuple[object, ...]:
-    if not isinstance(value, tuple) or isinstance(value, Size):
-        raise ArgumentMismatch("a list")
     return value
 
 
@@ -111,12 +70,12 @@ def shortcut_kind(value: object) -> ShortcutKind:
 
 
 KINDS: Mapping[str, Callable[[object], object]] = {
-    "int": _integer,
-    "float": _float,
-    "bool": _bool,
-    "size": _size,
-    "string": _string,
-    "list": _list,
+    "int": to_integer,
+    "float": to_number,
+    "bool": to_boolean,
+    "size": to_size,
+    "string": to_string,
+    "list": to_list,
     "block": _block,
     "shortcut": shortcut_kind,
 }

@@ -32,12 +32,14 @@ class Unit:
     definitions: dict[str, Defined] = field(default_factory=dict)
     consts: dict[str, tree.Const] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
-    """Names that would be known but for a mistake that has been told: no second one is made of them."""
+    """Names that are unknown because of a reported error: their use is not a second one."""
 
     @property
     def models(self) -> list[Defined]:
         """The models that this file itself defines, in order."""
-        return [found for found in self.definitions.values() if found.unit is self and found.tree.kind == "model"]
+        return [
+            defined for defined in self.definitions.values() if defined.unit is self and defined.tree.kind == "model"
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,9 @@ class Defined:
 
     tree: tree.Definition
     unit: Unit
+
+    def __str__(self) -> str:
+        return self.name
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ class Defined:
 class Program:
     """The file to build and everything below it.
 
-    ``sources`` are all texts that were read, the main one first; ``allowances`` tell which warnings comments silence.
+    ``sources`` are all texts that were read, the main one first; ``allowances`` are the warnings that comments silence.
     """
 
     main: Unit
@@ -78,7 +83,7 @@ def load_program(
 ) -> Program:
     """Parse a file and, following ``use``, all the files that it needs.
 
-    Mistakes are reported; what could not be read is missing from the units. ``read`` is how other files are read.
+    Errors are reported; what could not be read is missing from the units. ``read`` is how other files are read.
     """
     loader = _Loader(diagnostics, limits or Limits(), read, _root(source))
     main = loader.load(source, ())
@@ -90,7 +95,7 @@ def load_program(
 
 
 def standard_library() -> Path:
-    """The folder of the blocks that the package carries."""
+    """The folder of the built-in blocks."""
     return Path(__file__).parents[1] / "std"
 
 
@@ -108,7 +113,7 @@ class _Loader:
     length: int = 0
     """Characters that were read so far."""
     full: bool = False
-    """Whether no more files may be read; that has been told."""
+    """Whether no more files may be read; the error has been reported."""
 
     def load(self, source: Source, users: tuple[tuple[Path, tree.Use], ...]) -> Unit:
         unit = Unit(parse(source, self.diagnostics))
@@ -147,13 +152,13 @@ class _Loader:
             if used is None:
                 unit.missing.add(name.name)
                 continue
-            found = used.definitions.get(name.name)
-            if found is None or found.unit is not used:
+            definition = used.definitions.get(name.name)
+            if definition is None or definition.unit is not used:
                 unit.missing.add(name.name)
                 if name.name not in used.missing:
                     self._not_in(use, name, used)
                 continue
-            unit.definitions[name.name] = found
+            unit.definitions[name.name] = definition
 
     def _used_unit(self, unit: Unit, use: tree.Use, users: tuple[tuple[Path, tree.Use], ...]) -> Unit | None:
         source = unit.module.source
@@ -220,10 +225,10 @@ class _Loader:
         return None
 
     def _is_readable(self, path: Path, use: tree.Use) -> bool:
-        """Whether the file is one to read to its end. Where it is too large, that is told."""
+        """Whether the file can be read to its end. A file that is too large is reported."""
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            # Nobody may ever write into a pipe, and a device may never end.
+            # A pipe may never be written to, and a device may never end.
             raise OSError(None, "it is a device or a pipe")
         if status.st_size <= self.limits.file_bytes:
             return True
@@ -249,7 +254,7 @@ class _Loader:
         )
 
     def _not_in(self, use: tree.Use, name: tree.Identifier, used: Unit) -> None:
-        own = [found.name for found in used.definitions.values() if found.unit is used]
+        own = [definition.name for definition in used.definitions.values() if definition.unit is used]
         guess = closest(name.name, own)
         fix = renamed(name.span, guess)
         notes = (f"it defines {', '.join(f'`{other}`' for other in own[:8])}",) if own and not guess else ()

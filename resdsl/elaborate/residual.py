@@ -6,38 +6,40 @@ from typing import cast
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.elaborate.arguments import match
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.joins import join_scope
 from resdsl.elaborate.parameter_kinds import shortcut_kind
-from resdsl.elaborate.state import Flow, Place, State
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, written
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Node
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import Sides, Size, TensorType
+from resdsl.ir.values import ArgumentMismatch, format_value
 from resdsl.ops import joins
 from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.pad import Pad
 from resdsl.ops.scale import Scale
-from resdsl.ops.signature import ArgumentMismatch, signature
+from resdsl.ops.signature import signature
 from resdsl.syntax import tree
 
 LARGEST_SUBSAMPLING = 64
 """Strides tried for option A's subsampling."""
 
 
-def residual(state: State, step: tree.Residual, flow: Flow, place: Place) -> Flow:
+def residual(builder: GraphBuilder, step: tree.Residual, flow: Flow, context: Context) -> Flow:
     """``residual(scale = 1) { main } shortcut KIND { body }``: He et al. 2015, eq. 1 and 2."""
-    scale = _scale(state, step, flow, place)
-    kind = _kind(state, step, flow, place)
-    scope = join_scope("residual", step.keyword_span, flow, place)
-    inner = place.inside(scope=scope)
-    main = state.run_body(state, step.main, flow, inner)
+    scale = _scale(builder, step, flow, context)
+    kind = _kind(builder, step, flow, context)
+    scope = join_scope("residual", step.keyword_span, flow, context)
+    inner = context.inside(scope=scope)
+    main = builder.run_body(builder, step.main, flow, inner)
     if main is None and step.shortcut is not None:
         # What does not depend on the shapes is checked all the same.
-        state.run_body(state, step.shortcut, None, inner)
+        builder.run_body(builder, step.shortcut, None, inner)
     if kind is None or scale is None:
-        state.poisoned = True
+        builder.poisoned = True
         return None
     scope.arguments = {"shortcut": str(kind)} if scale == 1 else {"scale": f"{scale:g}", "shortcut": str(kind)}
     if flow is None or main is None:
@@ -45,110 +47,116 @@ def residual(state: State, step: tree.Residual, flow: Flow, place: Place) -> Flo
     if kind.kind == "none":
         scope.output = main
         return main
-    shortcut = _shortcut(state, step, kind, flow, main, inner)
+    shortcut = _shortcut(builder, step, kind, flow, main, inner)
     if shortcut is None:
         return None
     if scale != 1:
-        scaled = state.add(Scale(scale), (main,), place.naming.named("scale"), step, inner)
+        scaled = builder.add(Scale(scale), (main,), context.naming.named("scale"), step, inner)
         assert isinstance(scaled, Node)
         main = scaled.index
-    main_type, shortcut_type = state.nodes[main].type, state.nodes[shortcut].type
+    main_type, shortcut_type = builder.nodes[main].type, builder.nodes[shortcut].type
     if main_type != shortcut_type:
-        _different(state, step, kind, flow, main_type, shortcut_type, place)
+        _different(builder, step, kind, flow, main_type, shortcut_type, context)
         return None
-    node = state.add(joins()["add"](), (main, shortcut), place.naming.named("add"), step, inner)
+    node = builder.add(joins()["add"](), (main, shortcut), context.naming.named("add"), step, inner)
     assert isinstance(node, Node)
     scope.output = node.index
     return node.index
 
 
-def _scale(state: State, step: tree.Residual, flow: Flow, place: Place) -> float | None:
-    slots = match(state, step.arguments, ("scale",), "residual", place)
+def _scale(builder: GraphBuilder, step: tree.Residual, flow: Flow, context: Context) -> float | None:
+    slots = match(builder, step.arguments, ("scale",), "residual", context)
     if slots is None:
         return None
     if "scale" not in slots:
         return 1.0
     given = slots["scale"]
     assert given.expression is not None
-    value = evaluate(state, given.expression, place, flow)
+    value = evaluate(builder, given.expression, context, flow)
     if value is UNKNOWN:
         return None
     try:
         return cast("float", signature(Scale)["factor"].coerce(value))
     except ArgumentMismatch as mismatch:
         code = catalogue.ARGUMENT_VALUE if mismatch.out_of_range else catalogue.ARGUMENT_TYPE
-        found = f"this is {written(value)}" if mismatch.out_of_range else f"this is {kind_of(value)}"
-        state.report(code, f"`scale` of a residual must be {mismatch.expected}", Label(given.span, found), place)
+        label = f"this is {format_value(value)}" if mismatch.out_of_range else f"this is {kind_of(value)}"
+        builder.report(code, f"`scale` of a residual must be {mismatch.expected}", Label(given.span, label), context)
         return None
 
 
-def _kind(state: State, step: tree.Residual, flow: Flow, place: Place) -> ShortcutKind | None:
+def _kind(builder: GraphBuilder, step: tree.Residual, flow: Flow, context: Context) -> ShortcutKind | None:
     """The kind of shortcut: as written; a body without a kind is taken always; nothing at all is the identity."""
     if step.kind is None:
         kind = ShortcutKind("identity" if step.shortcut is None else "projection_always")
     else:
-        value = evaluate(state, step.kind, place, flow, words=SHORTCUT_KINDS)
+        value = evaluate(builder, step.kind, context, flow, words=SHORTCUT_KINDS)
         if value is UNKNOWN:
             return None
         try:
             kind = shortcut_kind(value)
         except ArgumentMismatch as mismatch:
             message = f"after `shortcut` stands {mismatch.expected}"
-            state.report(catalogue.ARGUMENT_TYPE, message, Label(step.kind.span, f"this is {kind_of(value)}"), place)
+            builder.report(
+                catalogue.ARGUMENT_TYPE, message, Label(step.kind.span, f"this is {kind_of(value)}"), context
+            )
             return None
     if kind.kind.startswith("projection") and step.shortcut is None:
-        state.report(
+        builder.report(
             catalogue.NO_SHORTCUT_BODY,
             f"the shortcut `{kind}` has no body",
             step.shortcut_span or step.keyword_span,
-            place,
+            context,
             helps=(f"write what it projects with: `shortcut {kind} {{ downsample: {{ conv(...); bn }} }}`",),
         )
         return None
     return kind
 
 
-def _shortcut(state: State, step: tree.Residual, kind: ShortcutKind, flow: int, main: int, place: Place) -> Flow:
+def _shortcut(
+    builder: GraphBuilder, step: tree.Residual, kind: ShortcutKind, flow: int, main: int, context: Context
+) -> Flow:
     if kind.kind == "projection_always":
         assert step.shortcut is not None
-        return state.run_body(state, step.shortcut, flow, place)
+        return builder.run_body(builder, step.shortcut, flow, context)
     if kind.kind == "identity":
         return flow
-    before, after = state.nodes[flow].type, state.nodes[main].type
+    before, after = builder.nodes[flow].type, builder.nodes[main].type
     if before == after:
         return flow
     if kind.kind == "pad":
-        return _pad(state, step, kind, flow, after, place)
+        return _pad(builder, step, kind, flow, after, context)
     assert step.shortcut is not None
-    return state.run_body(state, step.shortcut, flow, place)
+    return builder.run_body(builder, step.shortcut, flow, context)
 
 
-def _pad(state: State, step: tree.Residual, kind: ShortcutKind, flow: int, after: TensorType, place: Place) -> Flow:
+def _pad(
+    builder: GraphBuilder, step: tree.Residual, kind: ShortcutKind, flow: int, after: TensorType, context: Context
+) -> Flow:
     """Option A (He et al. 2015, sec. 3.3): every s-th pixel, then zeros for the channels that are new."""
-    before = state.nodes[flow].type
+    before = builder.nodes[flow].type
     stride = subsampling(before, after)
     more = after.channels - before.channels if before.rank == after.rank == 4 else -1
     if stride is None or not isinstance(more, int) or more < 0:
-        state.report(
+        builder.report(
             catalogue.PAD_SHORTCUT,
             f"the shortcut `pad` cannot make {after} of {before}",
             Label(step.keyword_span, f"the main path gives {after}"),
-            place,
+            context,
             secondary=(Label(step.shortcut_span or step.keyword_span, f"the shortcut starts from {before}"),),
             helps=(
                 "option A takes every s-th pixel and adds channels of zeros; `shortcut projection` can do the rest",
             ),
         )
-        state.poisoned = True
+        builder.poisoned = True
         return None
     value = flow
     if stride != Size(1, 1):
         pool = MaxPool(kernel=Size(1, 1), stride=stride, pad=Sides(0, 0, 0, 0))
-        value = _must(state.add(pool, (value,), place.naming.named("subsample"), step, place))
+        value = _must(builder.add(pool, (value,), context.naming.named("subsample"), step, context))
     if more:
         first = more // 2 if kind.zeros == "both" else 0
         pad = Pad(Sides(0, 0, 0, 0), before=first, after=more - first)
-        value = _must(state.add(pad, (value,), place.naming.named("pad"), step, place))
+        value = _must(builder.add(pad, (value,), context.naming.named("pad"), step, context))
     return value
 
 
@@ -173,29 +181,29 @@ def _stride(before: Dim, after: Dim) -> int | None:
 
 
 def _different(
-    state: State,
+    builder: GraphBuilder,
     step: tree.Residual,
     kind: ShortcutKind,
     flow: int,
     main: TensorType,
     shortcut: TensorType,
-    place: Place,
+    context: Context,
 ) -> None:
-    state.poisoned = True
+    builder.poisoned = True
     at = step.shortcut_span
     gives = f"the shortcut gives {shortcut}"
     secondary = (Label(at, gives),) if at else ()
-    state.report(
+    builder.report(
         catalogue.RESIDUAL_SHAPES,
         "the two paths of this residual have different shapes",
         Label(step.keyword_span, f"the main path gives {main}" + ("" if at else f", {gives}")),
-        place,
+        context,
         secondary=secondary,
-        helps=_ways_out(kind, state.nodes[flow].type, main, shortcut),
+        helps=_suggestions(kind, builder.nodes[flow].type, main, shortcut),
     )
 
 
-def _ways_out(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut: TensorType) -> tuple[str, ...]:
+def _suggestions(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut: TensorType) -> tuple[str, ...]:
     if main.rank != 4 or shortcut.rank != 4:
         return (f"the main path has {main.rank} dimensions, the shortcut {shortcut.rank}: a residual keeps them",)
     facts: list[str] = []
@@ -207,12 +215,12 @@ def _ways_out(kind: ShortcutKind, before: TensorType, main: TensorType, shortcut
     elif main.shape[2:] != shortcut.shape[2:]:
         sizes = [f"{type_.shape[2]} x {type_.shape[3]}" for type_ in (shortcut, main)]
         facts.append(f"size {sizes[0]} -> {sizes[1]}")
-    told = ", ".join(facts)
+    change = ", ".join(facts)
     if kind.kind == "identity" and stride is not None:
         channels = (before.channels, main.channels)
         widens = isinstance(channels[0], int) and isinstance(channels[1], int) and channels[0] <= channels[1]
         option_a = " or `shortcut pad` (option A)" if widens else ""
-        return (f"{told}: write `shortcut projection {{ ... }}` (option B){option_a}",)
+        return (f"{change}: write `shortcut projection {{ ... }}` (option B){option_a}",)
     if kind.kind == "identity":
-        return (f"{told}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",)
-    return (f"{told}: the shortcut's own layers must bridge this",)
+        return (f"{change}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",)
+    return (f"{change}: the shortcut's own layers must bridge this",)

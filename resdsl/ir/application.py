@@ -1,4 +1,4 @@
-"""An operator at work on values of certain types: what is the same for all nodes that do the same.
+"""An operator applied to inputs of certain types: what all nodes that compute the same have in common.
 
 A deep network has thousands of nodes and applies few operators to few types. What follows from operator and types
 alone (the tensors that it owns, its multiply-accumulates) is computed once for each such pair, and looked up by node.
@@ -7,18 +7,14 @@ alone (the tensors that it owns, its multiply-accumulates) is computed once for 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import copysign, prod
-from typing import TYPE_CHECKING
 
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator, ParameterSpec
 from resdsl.ir.types import TensorType
-
-if TYPE_CHECKING:
-    from resdsl.ir.graph import Node
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,28 +50,6 @@ class Application:
         for dim in self.result.shape[1:]:
             elements = elements * dim
         return elements
-
-
-def applications(nodes: Sequence[Node]) -> Iterable[Application]:
-    """That of each node, by index. Every node's inputs must stand before it.
-
-    Elaborated nodes share the objects of equal operators and types, so most are found by identity: hashing the value
-    of an operator and of symbolic shapes takes many times as long.
-    """
-    by_identity: dict[tuple[int, ...], Application] = {}
-    by_value: dict[Hashable, Application] = {}
-    for node in nodes:
-        types = [nodes[index].type for index in node.inputs]
-        # The graph holds on to all of these objects, so an identity stays theirs.
-        key = (id(node.operator), id(node.type), *map(id, types))
-        found = by_identity.get(key)
-        if found is None:
-            value = (distinct(node.operator), node.type, *types)
-            found = by_value.get(value)
-            if found is None:
-                found = by_value[value] = Application(node.operator, tuple(types), node.type)
-            by_identity[key] = found
-        yield found
 
 
 def distinct(operator: Operator) -> Hashable:

@@ -7,7 +7,7 @@ same object in value: ``((H - 1) // 2 + 1 - 1) // 2 + 1`` and ``(H + 3) // 4`` c
 The rules of normalisation, for whole ``a, b > 0``:
 
 - like terms are collected, zero terms dropped, terms sorted;
-- ``(b * q + r) // b = q + r // b``: whatever the divisor divides is taken out, and the constant's remainder stays in
+- ``(b * q + r) // b = q + r // b``: what the divisor divides is taken out, and the constant's remainder stays in
   ``[0, b)``;
 - ``(x // a + c) // b = (x + a * c) // (a * b)`` (nested floors);
 - a common factor of divisor and all terms is cancelled.
@@ -35,7 +35,7 @@ class Symbol:
 class Quotient:
     """``numerator // divisor``, rounded down, in normal form."""
 
-    numerator: Expression
+    numerator: SymbolicDim
     divisor: int
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ Monomial = tuple[Atom, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class SymbolicDim:
     """A sum of ``coefficient * monomial``, sorted, at least one monomial not empty. Made by ``+ - * //`` alone."""
 
     terms: tuple[tuple[Monomial, int], ...]
@@ -80,11 +80,11 @@ class Expression:
 
     @property
     def symbols(self) -> frozenset[str]:
-        found: set[str] = set()
+        names: set[str] = set()
         for monomial, _ in self.terms:
             for atom in monomial:
-                found |= {atom.name} if isinstance(atom, Symbol) else atom.numerator.symbols
-        return frozenset(found)
+                names |= {atom.name} if isinstance(atom, Symbol) else atom.numerator.symbols
+        return frozenset(names)
 
     def substitute(self, values: Mapping[str, Dim]) -> Dim:
         """The size with symbols replaced; those that ``values`` does not name stay."""
@@ -104,11 +104,11 @@ class Expression:
 
     def __str__(self) -> str:
         # The text of each atom is made once: made twice at every level of a quotient of quotients, it would double.
-        told = [(_order(monomial), monomial, coefficient) for monomial, coefficient in self.terms]
+        terms = [(_order(monomial), monomial, coefficient) for monomial, coefficient in self.terms]
         # Symbols before the constant, as people write them: H + 1, not 1 + H.
-        told.sort(key=lambda term: (not term[0], term[0]))
+        terms.sort(key=lambda term: (not term[0], term[0]))
         pieces: list[str] = []
-        for texts, monomial, coefficient in told:
+        for texts, monomial, coefficient in terms:
             sign = "-" if coefficient < 0 else "+"
             magnitude = abs(coefficient)
             # Also after a leading minus, which binds more tightly: -(H//2) is not -H//2.
@@ -124,11 +124,11 @@ class Expression:
         return text.removeprefix(" + ") if text.startswith(" + ") else "-" + text.removeprefix(" - ")
 
 
-Dim = int | Expression
+Dim = int | SymbolicDim
 """The size of one axis."""
 
 
-def symbol(name: str) -> Expression:
+def symbol(name: str) -> SymbolicDim:
     return _from_atom(Symbol(name))
 
 
@@ -142,7 +142,7 @@ def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
     if isinstance(dim, int):
         return dim
     result = dim.substitute(values)
-    if isinstance(result, Expression):
+    if isinstance(result, SymbolicDim):
         raise KeyError(", ".join(sorted(result.symbols)))
     return result
 
@@ -172,7 +172,7 @@ def lower_bound(dim: Dim, bounds: Mapping[str, int]) -> int | None:
     return evaluate(dim, {name: bounds.get(name, 1) for name in dim.symbols})
 
 
-def _grows(dim: Expression) -> bool:
+def _grows(dim: SymbolicDim) -> bool:
     return all(
         coefficient > 0 and all(isinstance(atom, Symbol) or _grows(atom.numerator) for atom in monomial)
         for monomial, coefficient in dim.terms
@@ -198,8 +198,8 @@ def _order(monomial: Monomial) -> tuple[str, ...]:
     return tuple(str(atom) for atom in monomial)
 
 
-def _from_atom(atom: Atom) -> Expression:
-    return Expression((((atom,), 1),))
+def _from_atom(atom: Atom) -> SymbolicDim:
+    return SymbolicDim((((atom,), 1),))
 
 
 def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
@@ -216,7 +216,7 @@ def _collect(terms: dict[Monomial, int]) -> Dim:
         return kept[0][1]
     if len(kept) > 1:
         kept.sort(key=lambda term: _order(term[0]))
-    return Expression(tuple(kept))
+    return SymbolicDim(tuple(kept))
 
 
 def _sum(left: Dim, right: Dim, sign: int) -> Dim:
@@ -238,9 +238,9 @@ def _product(left: Dim, right: Dim) -> Dim:
 
 
 @lru_cache(maxsize=4096)
-def _quotient(dim: Expression, divisor: int) -> Dim:
+def _quotient(dim: SymbolicDim, divisor: int) -> Dim:
     if divisor < 1:
-        raise ValueError("sizes are divided by whole numbers from 1 only")
+        raise ValueError("sizes can only be divided by integers from 1")
     if divisor == 1:
         return dim
     whole: dict[Monomial, int] = {}
@@ -259,7 +259,7 @@ def _quotient(dim: Expression, divisor: int) -> Dim:
     return _collect(whole) + _flat_quotient(remainder, divisor)
 
 
-def _flat_quotient(dim: Expression, divisor: int) -> Dim:
+def _flat_quotient(dim: SymbolicDim, divisor: int) -> Dim:
     """``dim // divisor`` for a ``dim`` from which nothing whole can be taken out."""
     constant = dict(dim.terms).get((), 0)
     linear = [(monomial, coefficient) for monomial, coefficient in dim.terms if monomial]
@@ -267,16 +267,16 @@ def _flat_quotient(dim: Expression, divisor: int) -> Dim:
         (monomial, coefficient) = linear[0]
         if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Quotient):
             inner = monomial[0]
-            return _as_expression(inner.numerator + inner.divisor * constant) // (inner.divisor * divisor)
+            return _as_symbolic(inner.numerator + inner.divisor * constant) // (inner.divisor * divisor)
     common = gcd(divisor, *(coefficient for _, coefficient in linear))
     if common > 1:
         # (g*q + r) // (g*b) = (q + r // g) // b
         reduced = _collect({monomial: coefficient // common for monomial, coefficient in linear})
-        return _as_expression(reduced + constant // common) // (divisor // common)
+        return _as_symbolic(reduced + constant // common) // (divisor // common)
     return _from_atom(Quotient(dim, divisor))
 
 
-def _as_expression(dim: Dim) -> Expression:
-    if not isinstance(dim, Expression):
+def _as_symbolic(dim: Dim) -> SymbolicDim:
+    if not isinstance(dim, SymbolicDim):
         raise AssertionError("a symbolic size lost its symbols in normalisation")
     return dim

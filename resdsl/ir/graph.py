@@ -7,7 +7,7 @@ input. Nodes are in the order of computation: a node's inputs have smaller indic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -15,7 +15,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics.source import Span
-from resdsl.ir.application import Application, applications
+from resdsl.ir.application import Application, distinct
 from resdsl.ir.dims import Dim, symbols
 from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import Operator
@@ -162,7 +162,9 @@ class Parameter:
 class Graph:
     """A network: nodes in order, the tree of scopes, weights, outputs, and what travels with the model.
 
-    ``preprocess`` says how an image becomes the input, ``labels`` are the names of the classes.
+    ``preprocess`` says how an image becomes the input, ``labels`` are the names of the classes. ``argument_sources``
+    names, by path of a node and by argument of its operator, the model parameter that the argument is passed through
+    from unchanged: ``{"fc": {"features": "classes"}}``.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Graph:
     input_name: str
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
+    argument_sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def input(self) -> Node:
@@ -181,15 +184,15 @@ class Graph:
     @property
     def symbols(self) -> tuple[str, ...]:
         """The symbols of the input's shape, in order."""
-        found: dict[str, None] = {}
+        names: dict[str, None] = {}
         for dim in self.input.type.shape:
-            found.update(dict.fromkeys(sorted(symbols(dim))))
-        return tuple(found)
+            names.update(dict.fromkeys(sorted(symbols(dim))))
+        return tuple(names)
 
     @cached_property
     def applications(self) -> tuple[Application, ...]:
         """For each node, by index, its operator at work: what nodes that do the same have in common."""
-        return tuple(applications(self.nodes))
+        return tuple(_applications(self.nodes))
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         return tuple(self.nodes[index].type for index in node.inputs)
@@ -218,12 +221,12 @@ class Graph:
 
     @cached_property
     def _depths(self) -> tuple[int, ...]:
-        found: list[int] = []
+        depths: list[int] = []
         for node in self.nodes:
             inputs = node.inputs
-            before = found[inputs[0]] if len(inputs) == 1 else max([found[index] for index in inputs], default=0)
-            found.append(before + node.operator.counts_as_layer)
-        return tuple(found)
+            before = depths[inputs[0]] if len(inputs) == 1 else max([depths[index] for index in inputs], default=0)
+            depths.append(before + node.operator.counts_as_layer)
+        return tuple(depths)
 
     @property
     def depth(self) -> int:
@@ -231,5 +234,27 @@ class Graph:
 
         ResNet-152 is called so because of it; projections in shortcuts are not on that path.
         """
-        found = self.depths()
-        return max((found[output.node] for output in self.outputs), default=0)
+        depths = self.depths()
+        return max((depths[output.node] for output in self.outputs), default=0)
+
+
+def _applications(nodes: Sequence[Node]) -> Iterable[Application]:
+    """The application of each node, by index. Every node's inputs must stand before it.
+
+    Elaborated nodes share the objects of equal operators and types, so most lookups are by identity: hashing an
+    operator and symbolic shapes by value takes many times as long.
+    """
+    by_identity: dict[tuple[int, ...], Application] = {}
+    by_value: dict[Hashable, Application] = {}
+    for node in nodes:
+        types = [nodes[index].type for index in node.inputs]
+        # The graph holds on to all of these objects, so an identity stays theirs.
+        key = (id(node.operator), id(node.type), *map(id, types))
+        application = by_identity.get(key)
+        if application is None:
+            value = (distinct(node.operator), node.type, *types)
+            application = by_value.get(value)
+            if application is None:
+                application = by_value[value] = Application(node.operator, tuple(types), node.type)
+            by_identity[key] = application
+        yield application

@@ -47,8 +47,8 @@ class Preprocess:
     steps: tuple[Step, ...]
 
     def __str__(self) -> str:
-        """As a person says it: ``resize 235 bicubic, crop 224, normalize``."""
-        return ", ".join(_said(step) for step in self.steps)
+        """For people: ``resize 235 bicubic, crop 224, normalize``."""
+        return ", ".join(_short(step) for step in self.steps)
 
     def to_data(self) -> list[dict[str, object]]:
         """As plain data for a model's metadata: ``[{"step": "resize", "size": 256, ..}, ..]``."""
@@ -62,7 +62,7 @@ class Preprocess:
         return cls(tuple(_step(entry) for entry in data))
 
 
-def _said(step: Step) -> str:
+def _short(step: Step) -> str:
     if isinstance(step, Resize):
         return f"resize {step.size} {step.interpolation}{' exact' if step.fit == 'exact' else ''}"
     return f"crop {step.size}" if isinstance(step, Crop) else "normalize"

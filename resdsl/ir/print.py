@@ -26,7 +26,8 @@ from resdsl.ir.graph import Derived, Graph, Node, Parameter, Scope, Stored
 from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import Operator
 from resdsl.ir.preprocess import Step
-from resdsl.ir.types import Sides, Size, Word
+from resdsl.ir.types import Size
+from resdsl.ir.values import format_value
 
 
 def describe(operator: Operator, *, explicit: bool = False) -> str:
@@ -40,9 +41,9 @@ def describe(operator: Operator, *, explicit: bool = False) -> str:
         value = getattr(operator, field.name)
         if field.default is dataclasses.MISSING:
             # A required size is a kernel, which is written out: 3x3.
-            arguments.append(str(value) if isinstance(value, Size) else describe_value(value))
+            arguments.append(str(value) if isinstance(value, Size) else format_value(value, shortest=True))
         elif explicit or value != field.default:
-            arguments.append(f"{field.name} = {describe_value(value)}")
+            arguments.append(f"{field.name} = {format_value(value, shortest=True)}")
     name = operator_name(operator)
     return f"{name}({', '.join(arguments)})" if arguments else name
 
@@ -55,40 +56,13 @@ def describe_step(step: Step) -> str:
         if value != field.default:
             # What comes first has no default and needs no name; the rest reads better with one.
             named = bool(arguments) or isinstance(value, tuple)
-            arguments.append(f"{field.name} = {describe_value(value)}" if named else describe_value(value))
+            text = format_value(value, shortest=True)
+            arguments.append(f"{field.name} = {text}" if named else text)
     return f"{type(step).__name__.lower()}({', '.join(arguments)})"
 
 
 def operator_name(operator: Operator) -> str:
     return operator.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operator).__name__).lower()
-
-
-def describe_value(value: object) -> str:
-    """An argument's value as the language writes it, in the shortest form that means the same."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return _number(value)
-    if isinstance(value, Size):
-        return str(value.height) if value.height == value.width else str(value)
-    if isinstance(value, Sides):
-        return _sides(value)
-    if isinstance(value, str) and not isinstance(value, Word):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(describe_value(item) for item in value)}]"
-    return str(value)
-
-
-def _number(value: float) -> str:
-    # 1e-05 as people write it.
-    return re.sub(r"e([+-])0*(\d)", lambda match: f"e{match[1].replace('+', '')}{match[2]}", repr(value))
-
-
-def _sides(sides: Sides) -> str:
-    if (sides.top, sides.left) != (sides.bottom, sides.right):
-        return str(sides)
-    return describe_value(Size(sides.top, sides.left))
 
 
 def print_graph(graph: Graph) -> str:
@@ -106,7 +80,7 @@ class _Printer:
     def lines(self) -> Iterator[str]:
         graph = self._graph
         yield f"graph {graph.name}(%{graph.input_name}: {graph.input.type.dtype}{graph.input.type}) {{"
-        # A stack and not recursion: how deep a specification may nest is for its limits to say.
+        # A stack and not recursion: its limits decide how deep a specification may nest.
         pending: list[tuple[str, Scope | int | None]] = [("  ", child) for child in reversed(graph.root.children)]
         while pending:
             indent, item = pending.pop()

@@ -1,4 +1,4 @@
-"""What holds for every graph. A graph that breaks it is a mistake of the compiler's, never of a user's."""
+"""Invariants of every graph. A graph that breaks one is a bug in the compiler, never a user's error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from resdsl.ir.operator import Refusal
 
 
 class InvalidGraph(Exception):
-    """A pass, or the elaborator, made a graph that is none."""
+    """A pass, or the elaborator, made an invalid graph."""
 
 
 def verify(graph: Graph) -> None:
@@ -64,10 +64,10 @@ def _verify_parameters(graph: Graph) -> None:
         if name not in expected:
             raise InvalidGraph(f"no operator owns the parameter {name}")
         spec, node = expected[name]
-        found = (parameter.shape, parameter.dtype, parameter.trainable, parameter.node)
+        actual = (parameter.shape, parameter.dtype, parameter.trainable, parameter.node)
         wanted = (spec.shape, spec.dtype, spec.trainable, node)
-        if found != wanted:
-            raise InvalidGraph(f"{name}: shape, type, trainable and node should be {wanted}, and are {found}")
+        if actual != wanted:
+            raise InvalidGraph(f"{name}: shape, type, trainable and node should be {wanted}, and are {actual}")
     if len(expected) > len(graph.parameters):
         raise InvalidGraph(f"the parameter {min(expected.keys() - graph.parameters.keys())} is missing")
 

@@ -1,4 +1,4 @@
-"""The arguments of an operator, read off the fields of its dataclass, and how values of the language become them."""
+"""The arguments of an operator, read from the fields of its dataclass."""
 
 from __future__ import annotations
 
@@ -9,27 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from resdsl.ir.operator import Operator
-from resdsl.ir.types import Sides, Size, Word
+from resdsl.ir.types import Word
+from resdsl.ir.values import (
+    ArgumentMismatch,
+    describe_choices,
+    describe_range,
+    to_boolean,
+    to_integer,
+    to_number,
+    to_sides,
+    to_size,
+)
 
 REQUIRED = dataclasses.MISSING
 
-LARGEST_SIZE = 2**20
-"""Of a window, a step or a dilation, in pixels: no image is larger, and no check of a window takes long."""
-
-LARGEST_NUMBER = (2 - 2**-23) * 2.0**127
-"""The largest 32-bit float (IEEE 754): what is computed with has that precision."""
-
 SMALLEST_NUMBER = 2.0**-126
 """The smallest number above 0 that a 32-bit float holds in full precision; far smaller ones become 0."""
-
-
-class ArgumentMismatch(Exception):
-    """A value that an argument does not take; ``expected`` says what it does, as it goes into a message."""
-
-    def __init__(self, expected: str, *, out_of_range: bool = False) -> None:
-        super().__init__(expected)
-        self.expected = expected
-        self.out_of_range = out_of_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,54 +44,6 @@ class Argument:
         return self.default is REQUIRED
 
 
-def _whole(value: object, at_least: int) -> int:
-    expected = f"a whole number from {at_least}"
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ArgumentMismatch(expected)
-    if value < at_least:
-        raise ArgumentMismatch(expected, out_of_range=True)
-    return value
-
-
-def _number(value: object, within: tuple[float, float]) -> float:
-    low, high = within
-    expected = _range(within)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ArgumentMismatch(f"a {expected}")
-    # Infinity is no number here, and comparing comes before converting: a whole number may be too large for a float.
-    if not low <= value <= high:
-        raise ArgumentMismatch(f"a {expected}", out_of_range=True)
-    if not abs(value) <= LARGEST_NUMBER:
-        raise ArgumentMismatch(f"a {expected} that a 32-bit float can hold", out_of_range=True)
-    return float(value)
-
-
-def _range(within: tuple[float, float]) -> str:
-    low, high = within
-    words = "number" if low == -math.inf else f"number from {low:g}"
-    return words if high == math.inf else f"{words} to {high:g}"
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ArgumentMismatch("true or false")
-    return value
-
-
-def _size(value: object, at_least: int) -> Size:
-    """An integer ``k`` stands for ``kxk``."""
-    expected = f"a size such as 3x3, or a whole number from {at_least}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = Size(value, value)
-    if not isinstance(value, Size):
-        raise ArgumentMismatch(expected)
-    if min(value) < at_least:
-        raise ArgumentMismatch(expected, out_of_range=True)
-    if max(value) > LARGEST_SIZE:
-        raise ArgumentMismatch(f"a size of at most {LARGEST_SIZE:,}", out_of_range=True)
-    return value
-
-
 def arg(
     default: Any = REQUIRED,
     *,
@@ -107,7 +54,7 @@ def arg(
 ) -> Any:
     """A field that is an argument.
 
-    ``at_least`` bounds whole numbers and sizes, ``within`` numbers (both ends included); ``words`` are the bare words
+    ``at_least`` bounds integers and sizes, ``within`` numbers (both ends included); ``words`` are the bare words
     taken besides (or, for a ``Word`` field, instead of) values of the field's type.
     """
     metadata = {"doc": doc, "at_least": at_least, "within": within, "words": words}
@@ -117,34 +64,18 @@ def arg(
 def _coercion(kind: str, at_least: int, within: tuple[float, float]) -> tuple[str, Callable[[object], object]]:
     """The words for a kind of argument in the reference, and its check."""
     if kind == "int":
-        return f"whole number from {at_least}", lambda value: _whole(value, at_least)
+        return f"integer from {at_least}", lambda value: to_integer(value, at_least)
     if kind == "float":
-        return _range(within), lambda value: _number(value, within)
+        return describe_range(within), lambda value: to_number(value, within)
     if kind == "bool":
-        return "true or false", _flag
+        return "true or false", to_boolean
     if kind == "Size":
-        return "size", lambda value: _size(value, at_least)
+        return "size", lambda value: to_size(value, at_least)
     if kind == "Sides":
-        return "number, size or [top, left, bottom, right]", _sides
+        return "number, size or [top, left, bottom, right]", to_sides
     if kind == "Word":
         return "", lambda value: value
     raise TypeError(f"an argument of type {kind} is not known to the language")
-
-
-def _sides(value: object) -> Sides:
-    """A number (all sides), a size ``1x3`` (rows, columns), or a list ``[top, left, bottom, right]``."""
-    expected = "a whole number from 0, a size such as 1x3, or [top, left, bottom, right]"
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = Size(value, value)
-    if isinstance(value, Size):
-        value = (value.height, value.width, value.height, value.width)
-    elif not isinstance(value, tuple) or len(value) != 4:
-        raise ArgumentMismatch(expected)
-    if not all(isinstance(side, int) and not isinstance(side, bool) for side in value):
-        raise ArgumentMismatch(expected)
-    if min(value) < 0:
-        raise ArgumentMismatch(expected, out_of_range=True)
-    return Sides(*value)
 
 
 def _argument(field: dataclasses.Field[Any]) -> Argument:
@@ -152,7 +83,7 @@ def _argument(field: dataclasses.Field[Any]) -> Argument:
     kinds = [kind for kind in str(field.type).split(" | ") if kind not in ("None", "Word")] or ["Word"]
     kind, coerce = _coercion(kinds[0], field.metadata["at_least"], field.metadata["within"])
     if words:
-        choices = " or ".join(", ".join(words).rsplit(", ", 1))
+        choices = describe_choices(words)
         kind = f"{kind} or {choices}" if kind else choices
         coerce = _with_words(coerce, words, kinds[0] == "Word", choices)
     return Argument(field.name, kind, field.metadata["doc"], coerce, field.default, words)

@@ -44,8 +44,9 @@ from resdsl.diagnostics.source import Source, Span
 from resdsl.ir.dims import evaluate, symbols
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import Operator
-from resdsl.ir.print import describe, describe_value, operator_name
+from resdsl.ir.print import describe, operator_name
 from resdsl.ir.types import Size, TensorType
+from resdsl.ir.values import format_value
 from resdsl.ops.join import Join
 from resdsl.page.text import coloured
 
@@ -268,7 +269,7 @@ def _arguments(operator: Operator) -> list[list[object]]:
         value = getattr(operator, field.name)
         # As in a call: what must be given, such as a kernel, is written out (3x3).
         is_required = field.default is dataclasses.MISSING
-        text = str(value) if is_required and isinstance(value, Size) else describe_value(value)
+        text = str(value) if is_required and isinstance(value, Size) else format_value(value, shortest=True)
         found.append([field.name, text, value != field.default])
     return found
 

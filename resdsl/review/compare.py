@@ -10,7 +10,7 @@ from resdsl.analysis.cost import total
 from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
-from resdsl.ir.print import describe_value
+from resdsl.ir.values import format_value
 from resdsl.review.align import Alignment, align, same_network
 from resdsl.review.causes import Measured, Teller, pixels
 from resdsl.review.changes import Change, Delta, Interface, Side, Totals
@@ -151,7 +151,7 @@ def _steps(preprocess: Preprocess | None) -> list[str]:
 
 def _word(value: object) -> str:
     # Choices are bare words in the language.
-    return value if isinstance(value, str) else describe_value(value)
+    return value if isinstance(value, str) else format_value(value, shortest=True)
 
 
 def _labels(labels: tuple[str, ...] | None) -> str:

@@ -8,7 +8,8 @@ from itertools import groupby, takewhile
 
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Operator
-from resdsl.ir.print import describe, describe_value
+from resdsl.ir.print import describe
+from resdsl.ir.values import format_value
 from resdsl.ops.input import Input
 from resdsl.review.changes import Field
 from resdsl.review.trees import Item
@@ -51,7 +52,11 @@ def operator_fields(old: Operator, new: Operator) -> tuple[Field, ...]:
         return (Field("shape", f"{old.type.dtype}{old.type}", f"{new.type.dtype}{new.type}"),)
     values = [(field.name, getattr(old, field.name), getattr(new, field.name)) for field in dataclasses.fields(old)]
     return tuple(
-        Field(name, describe_value(before), describe_value(after)) for name, before, after in values if before != after
+        Field(name, format_value(before, shortest=True), format_value(after, shortest=True))
+        for name, before, after in values
+        if before != after
+        for name, before, after in values
+        if before != after
     )
 
 

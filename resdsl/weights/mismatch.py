@@ -178,8 +178,10 @@ def _classes(left: _Left) -> Iterator[Diagnostic]:
             heads[node].append(mismatch)
     for node, mismatches in heads.items():
         theirs, ours = mismatches[0].stored[0], mismatches[0].wanted[0]
-        setting = [name for name, value in left.graph.root.arguments.items() if value == str(ours)]
-        span = left.graph.nodes[node].span
+        head = left.graph.nodes[node]
+        sources = left.graph.argument_sources.get(head.path, {})
+        setting = [name for argument, name in sources.items() if getattr(head.operator, argument) == ours]
+        span = head.span
         yield _misfit(
             catalogue.CLASS_COUNT,
             f"`{left.checkpoint.name}` has {theirs:,} classes, the network {ours:,}",

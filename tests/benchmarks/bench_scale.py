@@ -1,4 +1,4 @@
-"""Time per operator from 1,000 to 300,000 of them, and what copying equal blocks brings."""
+"""Time per operator from 1,000 to 300,000 of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import deep
-from harness import ROOT, Bench, Quantity, Ratio, Row
+from harness import Bench, Quantity, Ratio, Row
 
 from resdsl.analysis.summary import summarize
 from resdsl.diagnostics import Diagnostics, Source
@@ -39,7 +39,6 @@ def run(bench: Bench) -> Iterable[Row]:
     for name, step in _STEPS.items():
         for size in _SIZES:
             yield _row(bench, name, step, networks[size], networks[_SMALL])
-    yield from _copying(bench)
     yield from _processes(bench)
 
 
@@ -113,23 +112,6 @@ def _parsed(text: str) -> Module:
     return module
 
 
-def _copying(bench: Bench) -> Iterator[Row]:
-    """Equal blocks built once and copied, beside each of them built from its text."""
-    specs: dict[str, tuple[Path, dict[str, object]]] = {
-        "ResNet-152": (ROOT / "specs/resnet152.res", {}),
-        "ResNet-1202": (ROOT / "specs/resnet_cifar.res", {"net": "resnet1202"}),
-    }
-    programs = {name: (_program(path.read_text(), path), given) for name, (path, given) in specs.items()}
-    programs["100,000 operators"] = _program(deep.text()), {"n": deep.repeats(100_000)}
-    for name, (program, given) in programs.items():
-        pairs = bench.pairs(
-            lambda: _elaborated(program, given),  # noqa: B023  measured at once
-            lambda: _elaborated(program, given, reuse=False),  # noqa: B023
-            rounds=3 if "100,000" in name else None,
-        )
-        yield pairs.row(f"elaborate {name}, blocks copied", by="cpu", note="against every block from its text")
-
-
 def _processes(bench: Bench) -> Iterator[Row]:
     spec = bench.folder / "deep.res"
     spec.write_text(deep.text())
@@ -164,8 +146,8 @@ def _program(text: str, path: Path | None = None) -> Program:
     return program
 
 
-def _elaborated(program: Program, arguments: Mapping[str, object], *, reuse: bool = True) -> Graph:
+def _elaborated(program: Program, arguments: Mapping[str, object]) -> Graph:
     found = Diagnostics()
-    graph = elaborate(program, found, arguments=arguments, limits=deep.LIMITS, reuse=reuse)
+    graph = elaborate(program, found, arguments=arguments, limits=deep.LIMITS)
     assert graph is not None
     return graph

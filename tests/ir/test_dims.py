@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resdsl.ir.dims import Dim, Expression, ceil_div, evaluate, lower_bound, smallest, symbol, symbols
+from resdsl.ir.dims import Dim, SymbolicDim, ceil_div, evaluate, lower_bound, smallest, symbol, symbols
 
 H, W, N = symbol("H"), symbol("W"), symbol("N")
 NAMES = ("H", "N", "W")
@@ -53,7 +53,7 @@ def test_symbols_can_be_put_in_one_by_one(both: Both, values: dict[str, int], fi
 
 @given(expressions, expressions, numbers)
 def test_a_size_in_place_of_a_symbol(outer: Both, inner: Both, values: dict[str, int]) -> None:
-    if isinstance(outer[0], Expression):
+    if isinstance(outer[0], SymbolicDim):
         replaced = outer[0].substitute({"H": inner[0]})
         expected = evaluate(outer[0], {**values, "H": evaluate(inner[0], values)})
         assert evaluate(replaced, values) == expected

@@ -7,8 +7,9 @@ import pytest
 
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Sides, Size, Word
+from resdsl.ir.values import ArgumentMismatch
 from resdsl.ops import operators
-from resdsl.ops.signature import REQUIRED, Argument, ArgumentMismatch, arg, signature
+from resdsl.ops.signature import REQUIRED, Argument, arg, signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ def test_arguments_are_the_documented_fields_in_order() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("count", "whole number from 1"),
-        ("from_zero", "whole number from 0"),
+        ("count", "integer from 1"),
+        ("from_zero", "integer from 0"),
         ("size", "size"),
         ("sides", "number, size or [top, left, bottom, right] or half or valid"),
         ("window", "size or global"),
@@ -158,10 +159,10 @@ def test_a_value_beyond_the_limits_is_out_of_range(name: str, given: object) -> 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("count", "a whole number from 1"),
-        ("size", "a size such as 3x3, or a whole number from 1"),
-        ("window", "a size such as 3x3, a whole number from 1, or global"),
-        ("sides", "a whole number from 0, a size such as 1x3, [top, left, bottom, right], or half or valid"),
+        ("count", "an integer from 1"),
+        ("size", "a size such as 3x3, or an integer from 1"),
+        ("window", "a size such as 3x3, an integer from 1, or global"),
+        ("sides", "an integer from 0, a size such as 1x3, [top, left, bottom, right], or half or valid"),
         ("ratio", "a number from 0 to 1"),
         ("flag", "true or false"),
         ("mode", "one, two or three"),

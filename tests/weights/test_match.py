@@ -229,6 +229,24 @@ def test_another_network_is_not_explained_by_renames(resnet50: Graph) -> None:
 # Misfits, one cause at a time
 
 
+def test_another_number_of_classes_names_the_parameter_that_is_passed_to_the_layer() -> None:
+    text = """
+block head(outputs, scale = outputs) { avgpool(global); flatten; fc: linear(outputs) }
+model net(width = 10, classes = 10, unused = 10) {
+  input image: f32[N, 3, 8, 8]
+  conv1: conv(width, 3x3)
+  const labels = classes
+  head: head(labels)
+  output logits
+}
+"""
+    program = load_program(Source("net.res", text), Diagnostics())
+    graph, larger = (elaborate(program, Diagnostics(), arguments=given) for given in ({}, {"classes": 1000}))
+    assert graph is not None
+    assert larger is not None
+    assert only(graph, shapes(larger)).helps[0] == "build it with `--set classes=1000`"
+
+
 def test_another_number_of_classes_says_how_to_build_the_network(resnet50: Graph) -> None:
     diagnostic = only(resnet50, shapes(with_classes("resnet50", 21)))
     assert diagnostic.code.id == "E0713"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resdsl.ir.operator import Operator
+from resdsl.ir.values import format_value
 from resdsl.ops import operators
 from resdsl.ops.signature import Argument, signature
 
@@ -61,12 +62,8 @@ def _entry(name: str, operator: type[Operator]) -> Entry:
 
 
 def _argument(argument: Argument) -> ArgumentEntry:
-    default = None if argument.required else _written(argument.default)
+    default = None if argument.required else format_value(argument.default)
     return ArgumentEntry(argument.name, argument.kind, argument.doc, default)
-
-
-def _written(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _summary(doc: str) -> str:

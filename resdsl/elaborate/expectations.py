@@ -1,4 +1,4 @@
-"""What a file claims about its network: shapes after ``->``, and ``expect`` lines."""
+"""Assertions of a file about its network: shapes after ``->``, and ``expect`` lines."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from decimal import Decimal, localcontext
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.state import Flow, Place, State
-from resdsl.elaborate.values import UNKNOWN, kind_of, written
-from resdsl.ir.dims import Dim, Expression
+from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.ir.dims import Dim, SymbolicDim
 from resdsl.ir.graph import Graph
+from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
 TOTALS = ("parameters", "macs", "depth")
@@ -27,34 +29,34 @@ SUFFIXES = {"K": 3, "M": 6, "G": 9}
 
 
 def annotation(
-    state: State, shape: tree.Shape, subject: tree.Tree, flow: Flow, place: Place, *, verb: str = "gives"
+    builder: GraphBuilder, shape: tree.Shape, subject: tree.Tree, flow: Flow, context: Context, *, verb: str = "gives"
 ) -> None:
-    """``-> [N, 512, 28, 28]``: verify what a reader may rely on. ``verb`` tells what ``subject`` has to do with it."""
-    if not state.claims:
+    """``-> [N, 512, 28, 28]``: verify the shape that is written. ``verb`` relates ``subject`` to it in the message."""
+    if not builder.claims:
         return
-    wanted = [_size(state, dim, flow, place) for dim in shape.dims]
+    wanted = [_size(builder, dim, flow, context) for dim in shape.dims]
     if flow is None:
         return
-    found = state.nodes[flow].type
-    if len(wanted) != found.rank:
-        differences = f"there are {found.rank} dimensions, not {len(wanted)}"
+    actual = builder.nodes[flow].type
+    if len(wanted) != actual.rank:
+        differences = f"there are {actual.rank} dimensions, not {len(wanted)}"
     else:
-        pairs = zip(wanted, found.shape, strict=True)
+        pairs = zip(wanted, actual.shape, strict=True)
         wrong = [
-            f"{_axis(axis, found.rank)} {other}, not {one}"
+            f"{_axis(axis, actual.rank)} {other}, not {one}"
             for axis, (one, other) in enumerate(pairs)
             if one is not None and one != other
         ]
         if not wrong:
             return
         differences = "; ".join(wrong)
-    state.report(
+    builder.report(
         catalogue.ANNOTATION,
         "the shape is not what is written here",
         Label(shape.span, differences),
-        place,
-        secondary=(Label(subject.span, f"this {verb} {found}"),),
-        helps=(f"if the network is right, write `{found}`",),
+        context,
+        secondary=(Label(subject.span, f"this {verb} {actual}"),),
+        helps=(f"if the network is right, write `{actual}`",),
     )
 
 
@@ -65,89 +67,89 @@ def _axis(axis: int, rank: int) -> str:
     return names[axis] if axis < len(names) else f"axis {axis} is"
 
 
-def _size(state: State, dim: tree.Expression, flow: Flow, place: Place) -> Dim | None:
-    """A size of an annotation; ``None`` where it is not checked or its mistake has been told."""
+def _size(builder: GraphBuilder, dim: tree.Expression, flow: Flow, context: Context) -> Dim | None:
+    """A size of an annotation; ``None`` where it is not checked or its error has been reported."""
     if isinstance(dim, tree.Wildcard):
         return None
-    value = evaluate(state, dim, place, flow)
+    value = evaluate(builder, dim, context, flow)
     if value is UNKNOWN:
         return None
-    if isinstance(value, int | Expression) and not isinstance(value, bool):
+    if isinstance(value, int | SymbolicDim) and not isinstance(value, bool):
         return value
-    message = f"a size is a whole number or an expression in the input's symbols, and this is {kind_of(value)}"
-    state.report(catalogue.ARGUMENT_TYPE, message, dim.span, place)
+    message = f"a size is an integer or an expression in the input's symbols, and this is {kind_of(value)}"
+    builder.report(catalogue.ARGUMENT_TYPE, message, dim.span, context)
     return None
 
 
-def expect(state: State, line: tree.Expect, flow: Flow, place: Place) -> None:
+def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Context) -> None:
     """Verify a claim about this place at once; keep one about the whole network for the end."""
     subject = line.subject.name
     if line.relation not in RELATIONS:
-        # The parser has told it, and keeps it in the tree.
+        # The parser has reported it, and keeps it in the tree.
         return
     if subject == "shape":
         if not isinstance(line.value, tree.ListLiteral) or line.relation != "==":
             message = "a shape is expected as `expect shape == [N, 64, 56, 56]`"
-            state.report(catalogue.EXPECTATION_UNKNOWN, message, line.span, place)
+            builder.report(catalogue.EXPECTATION_UNKNOWN, message, line.span, context)
             return
         shape = tree.Shape(line.value.items, span=line.value.span)
-        annotation(state, shape, line.subject, flow, place, verb="is")
+        annotation(builder, shape, line.subject, flow, context, verb="is")
         return
     if subject not in TOTALS:
         known = [*TOTALS, "shape"]
         guess = closest(subject, known)
-        state.report(
+        builder.report(
             catalogue.EXPECTATION_UNKNOWN,
             f"nothing is known of `{subject}`",
             line.subject.span,
-            place,
+            context,
             helps=() if guess else (f"{', '.join(known)} can be expected",),
             fix=renamed(line.subject.span, guess),
         )
         return
-    if state.altered and isinstance(line.value, tree.Number):
+    if builder.altered and isinstance(line.value, tree.Number):
         # A plain number is of the network as it is written; an expression in the parameters holds for all of them.
         return
-    value = evaluate(state, line.value, place, flow)
+    value = evaluate(builder, line.value, context, flow)
     if value is UNKNOWN:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         message = f"`{subject}` is a number, and this is {kind_of(value)}"
-        state.report(catalogue.ARGUMENT_TYPE, message, line.value.span, place)
+        builder.report(catalogue.ARGUMENT_TYPE, message, line.value.span, context)
         return
-    state.expectations.append((line, value))
+    builder.expectations.append((line, value))
 
 
-def verify_totals(state: State, graph: Graph) -> None:
+def verify_totals(builder: GraphBuilder, graph: Graph) -> None:
     """The claims about the whole network, once it stands."""
-    found: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
-    for line, value in state.expectations:
-        _verify(state, line, value, found[line.subject.name])
+    totals: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
+    for line, value in builder.expectations:
+        _verify(builder, line, value, totals[line.subject.name])
 
 
-def _verify(state: State, line: tree.Expect, value: object, found: Dim) -> None:
+def _verify(builder: GraphBuilder, line: tree.Expect, value: object, total: Dim) -> None:
     subject = line.subject.name
-    if isinstance(found, Expression):
-        state.report(
+    if isinstance(total, SymbolicDim):
+        builder.report(
             catalogue.EXPECTATION_UNKNOWN,
-            f"`{subject}` depends on the size of the input: {found}",
+            f"`{subject}` depends on the size of the input: {total}",
             line.span,
             helps=("give the input a fixed size, or leave the expectation out",),
         )
         return
     claimed = Decimal(str(value))
-    actual = Decimal(found)
+    actual = Decimal(total)
     text = line.value.text if isinstance(line.value, tree.Number) else ""
     rounded = _at_precision(actual, text)
     if RELATIONS[line.relation](rounded, claimed):
         return
-    exact = f"{found:,}".replace(",", "_")
+    exact = f"{total:,}".replace(",", "_")
     short = f"{_shortened(rounded, text)}" if rounded != actual else ""
-    told = f"{short} ({exact})" if short else exact
-    state.report(
+    actual_text = f"{short} ({exact})" if short else exact
+    builder.report(
         catalogue.EXPECTATION,
-        f"`{subject}` is {told}, and `{line.relation} {text or written(value)}` is expected",
-        Label(line.value.span, f"it is {told}"),
+        f"`{subject}` is {actual_text}, and `{line.relation} {text or format_value(value)}` is expected",
+        Label(line.value.span, f"it is {actual_text}"),
         helps=(f"if the network is right, write `expect {subject} {line.relation} {short or exact}`",),
     )
 

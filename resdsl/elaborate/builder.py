@@ -1,0 +1,162 @@
+"""The graph under construction, and the diagnostics of one elaboration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import NoReturn
+
+from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Span, catalogue
+from resdsl.elaborate.allowances import Allowances
+from resdsl.elaborate.context import Context, Flow
+from resdsl.elaborate.limits import Limits, raise_limit
+from resdsl.ir.application import Application, distinct
+from resdsl.ir.dims import lower_bound, nesting
+from resdsl.ir.graph import Node, Output, Parameter
+from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.preprocess import Preprocess
+from resdsl.ir.types import TensorType
+from resdsl.syntax import tree
+
+_MOST_DIVISIONS = 60
+"""In a symbolic size, one inside the other. Halving merges, so that no network comes near."""
+
+
+class LimitReached(Exception):
+    """A limit is reached; the diagnostic has been reported."""
+
+
+@dataclass(slots=True)
+class GraphBuilder:
+    """The graph under construction and the diagnostics so far."""
+
+    diagnostics: Diagnostics
+    limits: Limits
+    allowances: Allowances
+    claims: bool
+    """Whether shape annotations and expectations are verified (not when the input was replaced)."""
+    altered: bool
+    """Whether arguments were given for the model's parameters, so that it is not the network the file speaks of."""
+    run_body: Callable[[GraphBuilder, tree.Body, Flow, Context], Flow]
+    nodes: list[Node] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    names: dict[str, Span] = field(default_factory=dict)
+    expectations: list[tuple[tree.Expect, object]] = field(default_factory=list)
+    preprocess: Preprocess | None = None
+    labels: tuple[str, ...] | None = None
+    lines: dict[type[tree.Tree], Span] = field(default_factory=dict)
+    """Where the lines stand that a model has once."""
+    steps: int = 0
+    reports: int = 0
+    """Diagnostics reported, repeated ones included."""
+    poisoned: bool = False
+    """Whether some value became unknown, so that totals cannot be verified."""
+    applied: dict[Hashable, Application] = field(default_factory=dict)
+    """What has been inferred already, by operator and types."""
+    types: dict[TensorType, TensorType] = field(default_factory=dict)
+    """The one object for each type."""
+    argument_sources: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """As in ``Graph``."""
+
+    def report(
+        self,
+        code: Code,
+        message: str,
+        at: Span | Label | None,
+        context: Context | None = None,
+        *,
+        secondary: Sequence[Label] = (),
+        notes: Sequence[str] = (),
+        helps: Sequence[str] = (),
+        fix: Fix | None = None,
+    ) -> None:
+        primary = Label(at) if isinstance(at, Span) else at
+        if self.allowances.silence(code, primary.span if primary else None):
+            return
+        self.reports += 1
+        chain = context.frame.chain() if context else ()
+        self.diagnostics.report(
+            Diagnostic(code, message, primary, tuple(secondary), chain, tuple(notes), tuple(helps), fix)
+        )
+
+    def step(self, at: Span, context: Context) -> None:
+        """Count one statement, and stop where the specification has become too large."""
+        self.steps += 1
+        if self.steps > self.limits.steps:
+            self.too_large(f"more than {self.limits.steps:,} statements are carried out", at, context, "steps")
+        if context.depth > self.limits.depth:
+            self.too_large(f"calls and braces are nested more than {self.limits.depth} deep", at, context, "depth")
+
+    def too_large(self, message: str, at: Span, context: Context, limit: str) -> NoReturn:
+        """Report that a limit is reached, and stop."""
+        self.report(catalogue.LIMIT, message, at, context, helps=(raise_limit(limit),))
+        raise LimitReached
+
+    def add(
+        self, operator: Operator, inputs: tuple[int, ...], path: str, call: tree.Tree, context: Context
+    ) -> Node | Refusal:
+        """Append a node. A refusal of the operator is returned, so that the caller reports it where it happened."""
+        types = tuple([self.nodes[index].type for index in inputs])
+        key = (distinct(operator), types)
+        applied = self.applied.get(key)
+        if applied is None:
+            try:
+                result = operator.infer(*types)
+            except Refusal as refusal:
+                return refusal
+            self._bound(result, call.span, context)
+            applied = Application(operator, types, self.types.setdefault(result, result))
+            for spec in applied.parameters:
+                self._bound(TensorType(spec.dtype, spec.shape), call.span, context)
+            self.applied[key] = applied
+        if len(self.nodes) > self.limits.nodes:
+            self.too_large(f"the network has more than {self.limits.nodes:,} operators", call.span, context, "nodes")
+        # The operator of the first of its kind, so that equal ones are one object.
+        node = Node(len(self.nodes), applied.operator, inputs, applied.result, path, call.span)
+        is_new = self.claim_name(path, call.span, context)
+        for spec in applied.parameters:
+            name = f"{path}.{spec.name}"
+            if is_new:
+                self.claim_name(name, call.span, context)
+            self.parameters[name] = Parameter(
+                name, spec.shape, spec.dtype, spec.trainable, spec.initializer, node.index
+            )
+        self.nodes.append(node)
+        context.scope.children.append(node.index)
+        context.frame.flowing = True
+        return node
+
+    def _bound(self, type_: TensorType, at: Span, context: Context) -> None:
+        """Refuse what no machine could hold and no ONNX file could express."""
+        elements = prod(max(1, lower_bound(dim, {}) or 1) for dim in type_.shape)
+        if elements > self.limits.elements:
+            message = f"a tensor {type_} has more than {self.limits.elements:,} elements"
+            self.too_large(message, at, context, "elements")
+        if max(map(nesting, type_.shape), default=0) > _MOST_DIVISIONS:
+            message = f"this size is divided more than {_MOST_DIVISIONS} times, and cannot be written more simply"
+            self.report(catalogue.LIMIT, message, at, context, helps=("give the input a fixed size",))
+            raise LimitReached
+
+    def claim_name(self, path: str, span: Span, context: Context) -> bool:
+        """Register the name of a scope, node or tensor; returns whether it is new. A name used twice is an error."""
+        first = self.names.get(path)
+        if first is None:
+            self.names[path] = span
+            return True
+        label = path.rpartition(".")[2]
+        same = first == span
+        self.report(
+            catalogue.DUPLICATE_LABEL,
+            f"`{path}` is built twice" if same else f"the label `{label}` is used twice, both would be `{path}`",
+            Label(span, "in each pass of a loop or repetition" if same else "again here"),
+            context,
+            secondary=() if same else (Label(first, "first here"),),
+            helps=(
+                f"put the loop variable into the label: `{label}{{i}}: ...`"
+                if same
+                else "give one of them another label: it is the name of its weights",
+            ),
+        )
+        return False

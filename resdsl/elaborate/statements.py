@@ -1,0 +1,178 @@
+"""Statements, one after another: each takes the current value and gives the next."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from resdsl.diagnostics import Span, catalogue
+from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.elaborate import calls, declarations, expectations, joins, residual
+from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.context import Context, Flow, Naming, StageArguments, Variable, source_of
+from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.unroll import unroll
+from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.ir.graph import Scope, ScopeKind
+from resdsl.ir.values import format_value
+from resdsl.syntax import tree
+
+
+def run_body(builder: GraphBuilder, body: tree.Body, flow: Flow, context: Context) -> Flow:
+    """Carry out the statements of a body; gives the value that flows out."""
+    variables = dict(context.variables)
+    context = context.inside(variables=variables)
+    for statement in body.statements:
+        builder.step(statement.span, context)
+        match statement:
+            case tree.Step():
+                flow = _step(builder, statement, flow, context)
+            case tree.Const():
+                value = evaluate(builder, statement.value, context, flow)
+                variables[statement.name.name] = Variable(value, (), source_of(statement.value, variables))
+            case tree.Broken():
+                flow = None
+                builder.poisoned = True
+            case _:
+                declarations.DECLARATIONS[type(statement)](builder, statement, flow, context)
+    return flow
+
+
+def _step(builder: GraphBuilder, step: tree.Step, flow: Flow, context: Context) -> Flow:
+    label = None if step.label is None else label_text(builder, step.label, flow, context)
+    result = _apply(builder, step.flow, flow, context, label)
+    if step.shape is not None:
+        expectations.annotation(builder, step.shape, step.flow, result, context)
+    return result
+
+
+def _apply(builder: GraphBuilder, step: tree.Flow, flow: Flow, context: Context, label: str | None) -> Flow:
+    if isinstance(step, tree.Call):
+        return calls.call(builder, step, flow, context, label)
+    if isinstance(step, tree.Stage):
+        return _stage(builder, step, flow, context)
+    if label is not None:
+        # A label before anything else makes a scope of it; what is in it is numbered unless it has labels itself.
+        context = _labelled(builder, label, step.span, flow, context)
+    result = _unlabelled(builder, step, flow, context)
+    if label is not None and result is not None:
+        context.scope.output = result
+    return result
+
+
+def _unlabelled(
+    builder: GraphBuilder,
+    step: tree.Group | tree.Repeat | tree.Residual | tree.Join | tree.From | tree.For | tree.If,
+    flow: Flow,
+    context: Context,
+) -> Flow:
+    match step:
+        case tree.Group():
+            return run_body(builder, step.body, flow, context)
+        case tree.Repeat():
+            return calls.repeat(builder, step, flow, context)
+        case tree.Residual():
+            return residual.residual(builder, step, flow, context)
+        case tree.Join():
+            return joins.join(builder, step, flow, context)
+        case tree.From():
+            return _from(builder, step, context)
+        case tree.For() | tree.If():
+            for body, inside in unroll(builder, step, flow, context):
+                flow = run_body(builder, body, flow, inside)
+            return flow
+        case _:
+            assert_never(step)
+
+
+def label_text(builder: GraphBuilder, label: tree.LabelTree, flow: Flow, context: Context) -> str:
+    """A label with its loop values put in."""
+    pieces: list[str] = []
+    for part in label.parts:
+        if isinstance(part, str):
+            pieces.append(part)
+            continue
+        value = evaluate(builder, part, context, flow)
+        if value is UNKNOWN:
+            pieces.append("_")
+        elif isinstance(value, int | str) and not isinstance(value, bool):
+            pieces.append(str(value))
+        else:
+            message = f"a label is made of names and integers, and this is {kind_of(value)}"
+            builder.report(catalogue.ARGUMENT_TYPE, message, part.span, context)
+            pieces.append("_")
+    return "".join(pieces)
+
+
+def _labelled(builder: GraphBuilder, label: str, span: Span, flow: Flow, context: Context) -> Context:
+    path = context.naming.label(label)
+    builder.claim_name(path, span, context)
+    scope = Scope(ScopeKind.GROUP, label, path, "", {}, span, [], flow or 0)
+    context.scope.children.append(scope)
+    return context.inside(naming=Naming(f"{path}.", True), scope=scope)
+
+
+def _stage(builder: GraphBuilder, stage: tree.Stage, flow: Flow, context: Context) -> Flow:
+    label = label_text(builder, stage.label, flow, context)
+    inner = _labelled(builder, label, stage.span, flow, context)
+    inner.scope.kind = ScopeKind.STAGE
+    waiting = _stage_arguments(builder, stage, flow, context)
+    inner.scope.arguments = {
+        argument.name.name: format_value(variable.value)
+        for argument, variable in waiting.arguments
+        if argument.name is not None
+    }
+    failed = builder.poisoned
+    result = run_body(builder, stage.body, flow, inner.inside(stage=waiting))
+    if waiting.arguments and not waiting.taken and builder.poisoned == failed:
+        builder.report(
+            catalogue.STAGE_ARGUMENTS,
+            f"the stage `{label}` has arguments, and no block in it to take them",
+            waiting.arguments[0][0].span,
+            context,
+            helps=("they go to the first block that is called in the stage; ops take their own",),
+        )
+        builder.poisoned = True
+    if result is not None:
+        inner.scope.output = result
+    return result
+
+
+def _stage_arguments(builder: GraphBuilder, stage: tree.Stage, flow: Flow, context: Context) -> StageArguments:
+    evaluated: list[tuple[tree.Argument, Variable]] = []
+    for argument in stage.arguments:
+        if argument.name is None:
+            builder.report(
+                catalogue.STAGE_ARGUMENTS,
+                "the arguments of a stage are given by name",
+                argument.span,
+                context,
+                helps=(f"write `stride = {argument.value.span.text}`, if that is meant",),
+            )
+            continue
+        value = evaluate(builder, argument.value, context, flow, words=_words(argument.value))
+        evaluated.append((argument, Variable(value, (), source_of(argument.value, context.variables))))
+    return StageArguments(tuple(evaluated))
+
+
+def _words(expression: tree.Expression) -> tuple[str, ...]:
+    """A stage passes words on to a block that it does not know yet; the block checks them."""
+    return (expression.name,) if isinstance(expression, tree.Name) else ()
+
+
+def _from(builder: GraphBuilder, step: tree.From, context: Context) -> Flow:
+    tap = context.frame.taps.get(step.tap.name)
+    if tap is None:
+        guess = closest(step.tap.name, list(context.frame.taps))
+        if guess:
+            helps: tuple[str, ...] = ()
+        elif context.frame.taps:
+            helps = (f"set here: {', '.join(f'`{name}`' for name in context.frame.taps)}",)
+        else:
+            helps = (f"set it where the value is: `tap {step.tap.name}`, above, in the same block or model",)
+        message = f"there is no tap `{step.tap.name}` in this {context.frame.definition.tree.kind}"
+        fix = renamed(step.tap.span, guess)
+        builder.report(catalogue.UNKNOWN_TAP, message, step.tap.span, context, helps=helps, fix=fix)
+        builder.poisoned = True
+        run_body(builder, step.body, None, context)
+        return None
+    return run_body(builder, step.body, tap.value, context)
