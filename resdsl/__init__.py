@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from resdsl.tools.quantize.quantize import Quantization, quantize
     from resdsl.tools.specs.specs import Shipped, specs
     from resdsl.tools.view.view import view
-    from resdsl.weights.source import read_weights
+    from resdsl.weights.read import read_weights
 
 __version__ = "0.1.0"
 
@@ -62,7 +62,7 @@ _HOMES = {
     "predict": "resdsl.tools.predict.predict",
     "predict_to": "resdsl.tools.predict.predict",
     "quantize": "resdsl.tools.quantize.quantize",
-    "read_weights": "resdsl.weights.source",
+    "read_weights": "resdsl.weights.read",
     "specs": "resdsl.tools.specs.specs",
     "view": "resdsl.tools.view.view",
 }

@@ -20,13 +20,13 @@ from resdsl.ir.graph import Graph, Initializer, Parameter
 from resdsl.ir.operator import OPSET
 from resdsl.ir.types import DType
 from resdsl.onnx import Emitted, emit, emit_to_stream
+from resdsl.weights.bundled_config import BundledConfig, changes_to, read_bundled_config
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError
-from resdsl.weights.companion import Companion, companion, news
 from resdsl.weights.initial import Scheme, zero_init_residual
 from resdsl.weights.match import MatchReport, match
-from resdsl.weights.source import read_weights
-from resdsl.weights.values import LazyTensor, prepare, stream
-from resdsl.weights.variant import METADATA_KEY, check_variant, variant_of
+from resdsl.weights.read import read_weights
+from resdsl.weights.resnet_variant import METADATA_KEY, check_variant, variant_of
+from resdsl.weights.values import ParameterTensor, prepare, stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ class Compiled:
     random: int
     tensors: int
     match: MatchReport | None = field(repr=False)
-    adopted: Companion = field(repr=False)
+    adopted: BundledConfig = field(repr=False)
     diagnostics: Diagnostics = field(repr=False)
 
 
@@ -121,7 +121,7 @@ def compile_specification(
     graph = specification.graph
     with _reporting_in(found), ExitStack() as files:
         report: MatchReport | None = None
-        source, adopted = "", Companion()
+        source, adopted = "", BundledConfig()
         if options.weights is not None:
             graph, report, source, adopted = _with_weights(graph, options, found, files)
         if options.zero_init_residual:
@@ -168,7 +168,7 @@ def _reporting_in(found: Diagnostics) -> Iterator[None]:
 
 def _with_weights(
     graph: Graph, options: Options, found: Diagnostics, files: ExitStack
-) -> tuple[Graph, MatchReport, str, Companion]:
+) -> tuple[Graph, MatchReport, str, BundledConfig]:
     """The graph with a checkpoint's tensors, which stays open as long as ``files``; where that was fetched from.
 
     With them, what the checkpoint's repository says of images and classes, where that is not as the graph has it.
@@ -181,7 +181,9 @@ def _with_weights(
     if found.errors:
         raise CompileError(found)
     check_variant(graph, checkpoint, found)
-    adopted = Companion() if options.keep_preprocess else news(companion(checkpoint.path, graph), graph)
+    adopted = (
+        BundledConfig() if options.keep_preprocess else changes_to(read_bundled_config(checkpoint.path, graph), graph)
+    )
     graph = replace(graph, preprocess=adopted.preprocess or graph.preprocess, labels=adopted.labels or graph.labels)
     return graph, report, checkpoint.origin, adopted
 
@@ -197,7 +199,7 @@ def _written(
     prepare(parameters)
     opset = opset_for(options.precision, options.opset)
     if isinstance(output, str | os.PathLike):
-        values = ((one, _Told(LazyTensor(one, options.seed, options.scheme), progress)) for one in parameters)
+        values = ((one, _Told(ParameterTensor(one, options.seed, options.scheme), progress)) for one in parameters)
         if not options.for_runtime:
             return emit(
                 graph, Path(output), values, metadata=metadata, external_data=options.external_data, opset=opset
@@ -257,7 +259,7 @@ class _Progress:
 class _Told:
     """A tensor whose bytes count as written when the next are asked for."""
 
-    tensor: LazyTensor
+    tensor: ParameterTensor
     progress: _Progress
 
     def raw(self) -> Iterator[memoryview]:

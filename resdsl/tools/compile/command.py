@@ -29,7 +29,7 @@ from resdsl.specification.specification import Specification, load
 from resdsl.tools.compile.tree_text import tree_text
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
-from resdsl.weights.source import read_weights
+from resdsl.weights.read import read_weights
 
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 """As people write them on a command line, and as the language does."""

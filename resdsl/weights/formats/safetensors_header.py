@@ -1,8 +1,7 @@
-"""The header of a ``.safetensors`` file, checked: nothing in it points outside the file or to another tensor's bytes.
+"""Read and check the header of a ``.safetensors`` file: no tensor lies outside the file or overlaps another one.
 
-The file is the length of the header in 8 bytes, the header in JSON, and the bytes of the tensors without a gap
-(https://huggingface.co/docs/safetensors, "Format"). The library that defines it imports NumPy to open a file, which
-takes longer than all else that reading a header does.
+The file is the length of the header in 8 bytes, the header in JSON, and the bytes of the tensors without gaps
+(https://huggingface.co/docs/safetensors, "Format"). ``docs/decisions.md`` says why the safetensors library is not used.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _DTYPES = {
     "U16": ("uint16", 16),
     "U8": ("uint8", 8),
     "BOOL": ("bool", 8),
-    # These cannot be weights here; their tensors are listed and not read.
+    # Tensors of these types are listed and cannot be read.
     "C64": ("C64", 64),
     "F8_E5M2": ("F8_E5M2", 8),
     "F8_E4M3": ("F8_E4M3", 8),
@@ -43,12 +42,12 @@ _DTYPES = {
     "F6_E3M2": ("F6_E3M2", 6),
     "F4": ("F4", 4),
 }
-"""Types of elements: what we call them, and their bits."""
+"""Element types: our name and the number of bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tensor in the file: what it is, and its bytes as places in the file."""
+    """A tensor in the file, and the range of its bytes."""
 
     info: TensorInfo
     start: int
@@ -57,29 +56,29 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of itself, the tensors in the order of their bytes."""
+    """The content of a header, tensors in the order of their bytes."""
 
     metadata: Mapping[str, str]
     entries: Mapping[str, Entry]
 
 
 def read_header(text: bytes, *, size: int, name: str) -> Header:
-    """The header that is written as ``text`` in a file of ``size`` bytes called ``name``.
+    """The header ``text`` of a file of ``size`` bytes called ``name``.
 
-    Raises ``CheckpointError`` where it is none, contradicts itself or the size of the file.
+    Raises ``CheckpointError`` if it is not a header, inconsistent, or does not fit the size of the file.
     """
     try:
         content = json.loads(text.decode(), object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise CheckpointError.damaged(name, f"its header is not JSON: {error!s:.120}") from error
     if not isinstance(content, dict):
-        raise CheckpointError.damaged(name, "its header is no table of tensors")
+        raise CheckpointError.damaged(name, "its header is not a JSON object")
     metadata = content.pop("__metadata__", None) or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise CheckpointError.damaged(name, "its metadata are not names and texts")
+        raise CheckpointError.damaged(name, "its metadata are not strings")
 
-    found = {key: _entry(key, entry, 8 + len(text), name) for key, entry in content.items()}
-    entries = dict(sorted(found.items(), key=lambda item: (item[1].start, item[1].end)))
+    unsorted = {key: _entry(key, entry, 8 + len(text), name) for key, entry in content.items()}
+    entries = dict(sorted(unsorted.items(), key=lambda item: (item[1].start, item[1].end)))
     position = 8 + len(text)
     for key, entry in entries.items():
         if entry.start != position:
@@ -91,20 +90,20 @@ def read_header(text: bytes, *, size: int, name: str) -> Header:
 
 
 def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("duplicate name")
+    return content
 
 
-def _entry(key: str, entry: object, beginning: int, name: str) -> Entry:
+def _entry(key: str, entry: object, data_start: int, name: str) -> Entry:
     if not isinstance(entry, dict):
-        raise CheckpointError.damaged(name, f"what it says of `{key:.80}` is no table")
+        raise CheckpointError.damaged(name, f"the entry of `{key:.80}` is not a JSON object")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise CheckpointError.damaged(name, f"`{key:.80}` has elements of the unknown type {dtype!r:.40}")
+        raise CheckpointError.damaged(name, f"`{key:.80}` has the unknown element type {dtype!r:.40}")
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise CheckpointError.damaged(name, f"the shape or the place of `{key:.80}` is not in whole numbers")
+        raise CheckpointError.damaged(name, f"the shape or offsets of `{key:.80}` are not integers")
     ours, bits = _DTYPES[dtype]
     if len(shape) > MAX_RANK:
         raise CheckpointError.damaged(name, f"`{key:.80}` has {len(shape):,} axes")
@@ -115,7 +114,7 @@ def _entry(key: str, entry: object, beginning: int, name: str) -> Entry:
             name, f"`{key:.80}` has {end - start:,} bytes, and its shape {shape} of {dtype} takes {needed:,.16g}"
         )
     check_shape(tuple(shape), name=name, key=key)
-    return Entry(TensorInfo(tuple(shape), ours), beginning + start, beginning + end)
+    return Entry(TensorInfo(tuple(shape), ours), data_start + start, data_start + end)
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:

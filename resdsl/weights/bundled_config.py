@@ -1,7 +1,7 @@
-"""What a checkpoint's repository says beside the weights: timm's ``config.json``.
+"""Preprocessing and labels bundled with a checkpoint: timm's ``config.json`` in the same folder.
 
-It tells how images become inputs (``pretrained_cfg``: ``input_size``, ``crop_pct``, ``crop_mode``, ``interpolation``,
-``mean``, ``std``) and what the classes are called (``label_names``). The sizes follow timm's own evaluation transform:
+It defines how images become inputs (``pretrained_cfg``: ``input_size``, ``crop_pct``, ``crop_mode``, ``interpolation``,
+``mean``, ``std``) and the names of the classes (``label_names``). The sizes follow timm's own evaluation transform:
 the short side becomes ``floor(size / crop_pct)`` pixels, of which the centre is cut out.
 """
 
@@ -27,15 +27,15 @@ _FITS = {"center": "short", "squash": "exact"}
 
 
 @dataclass(frozen=True, slots=True)
-class Companion:
-    """Each is ``None`` where the file does not say it, or says it in a way that cannot be followed exactly."""
+class BundledConfig:
+    """Each is ``None`` if the file does not define it, or defines it in a way that cannot be reproduced exactly."""
 
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
 
 
-def companion(weights: Path, graph: Graph) -> Companion | None:
-    """What the ``config.json`` beside a file of weights says for this network; ``None`` without one of timm's."""
+def read_bundled_config(weights: Path, graph: Graph) -> BundledConfig | None:
+    """The ``config.json`` next to a file of weights, for this network; ``None`` if there is none of timm's."""
     path = weights.parent / FILE
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
@@ -48,17 +48,17 @@ def companion(weights: Path, graph: Graph) -> Companion | None:
     described = config.get("pretrained_cfg", config)
     if not isinstance(described, dict):
         return None
-    return Companion(_preprocess(described, graph), _labels(config, described))
+    return BundledConfig(_preprocess(described, graph), _labels(config, described))
 
 
-def news(found: Companion | None, graph: Graph) -> Companion:
-    """What of it the graph does not say already. Labels count where they are as many as the network has classes."""
-    if found is None:
-        return Companion()
+def changes_to(config: BundledConfig | None, graph: Graph) -> BundledConfig:
+    """The parts that differ from the graph's. Labels apply only if the network has as many classes."""
+    if config is None:
+        return BundledConfig()
     classes = graph.nodes[graph.outputs[0].node].type.shape[-1]
-    labels = found.labels if found.labels is not None and len(found.labels) == classes else None
-    return Companion(
-        found.preprocess if found.preprocess != graph.preprocess else None, labels if labels != graph.labels else None
+    labels = config.labels if config.labels is not None and len(config.labels) == classes else None
+    return BundledConfig(
+        config.preprocess if config.preprocess != graph.preprocess else None, labels if labels != graph.labels else None
     )
 
 
@@ -80,7 +80,7 @@ def _preprocess(described: Mapping[str, object], graph: Graph) -> Preprocess | N
 
 
 def _input_size(described: Mapping[str, object], graph: Graph) -> int | None:
-    """The side of the network's input; the checkpoint's where the network takes any. Both are square."""
+    """The side of the network's square input; the checkpoint's if the network takes any size."""
     sides = graph.input.type.shape[2:]
     if all(isinstance(side, int) for side in sides):
         fixed = set(cast("tuple[int, ...]", sides))
@@ -98,15 +98,15 @@ def _numbers(values: object) -> tuple[float, ...] | None:
         return None
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
         return None
-    found = tuple(float(value) for value in values)
-    return found if all(map(math.isfinite, found)) else None
+    numbers = tuple(float(value) for value in values)
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _labels(config: Mapping[str, object], described: Mapping[str, object]) -> tuple[str, ...] | None:
     names = config.get("label_names", described.get("label_names"))
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
         return tuple(names)
-    # timm's own checkpoints leave the names out; the tag ends in what they were trained on last.
+    # timm's own checkpoints omit the names; the tag ends with the data set of the last training.
     if config.get("num_classes") == 1000 and str(described.get("tag", "")).endswith("in1k"):
         return read_labels("imagenet1k")
     return None
