@@ -7,7 +7,6 @@ the short side becomes ``floor(size / crop_pct)`` pixels, of which the centre is
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +16,14 @@ from typing import cast
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
 from resdsl.labels import read_labels
+from resdsl.untrusted import bounded_float, bounded_int, parse_json
 
 FILE = "config.json"
 LARGEST = 10_000_000
 """Bytes of a ``config.json``: one with 20,000 class names has half a megabyte."""
+
+_LARGEST_STATISTIC = 1e9
+"""Of a mean or a standard deviation of pixels."""
 
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 _FITS = {"center": "short", "squash": "exact"}
@@ -40,8 +43,8 @@ def read_bundled_config(weights: Path, graph: Graph) -> BundledConfig | None:
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             return None
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        config = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return None
     if not isinstance(config, dict) or "architecture" not in config:
         return None
@@ -65,15 +68,20 @@ def changes_to(config: BundledConfig | None, graph: Graph) -> BundledConfig:
 def _preprocess(described: Mapping[str, object], graph: Graph) -> Preprocess | None:
     mean, std = _numbers(described.get("mean")), _numbers(described.get("std"))
     size = _input_size(described, graph)
-    crop = described.get("crop_pct", 0.875)
+    crop = _number(described.get("crop_pct", 0.875), least=0.1, most=1)
     fit = _FITS.get(str(described.get("crop_mode") or "center"))
     interpolation = described.get("interpolation", "bilinear")
     channels = graph.input.type.shape[1:2]
-    if mean is None or std is None or size is None or fit is None or interpolation not in _INTERPOLATIONS:
+    if (
+        mean is None
+        or std is None
+        or size is None
+        or crop is None
+        or fit is None
+        or interpolation not in _INTERPOLATIONS
+    ):
         return None
     if len(mean) != len(std) or (len(mean),) != channels or min(std) <= 0:
-        return None
-    if isinstance(crop, bool) or not isinstance(crop, int | float) or not 0.1 <= crop <= 1:
         return None
     resized = math.floor(size / crop)
     return Preprocess((Resize(resized, str(interpolation), fit), Crop(size), Normalize(mean, std)))
@@ -89,17 +97,19 @@ def _input_size(described: Mapping[str, object], graph: Graph) -> int | None:
     if not isinstance(declared, list) or len(declared) != 3:
         return None
     _, height, width = declared
-    is_size = isinstance(height, int) and not isinstance(height, bool) and 1 <= height <= 100_000
-    return height if is_size and height == width else None
+    side = bounded_int(height, least=1, most=100_000)
+    return side if side == width else None
 
 
 def _numbers(values: object) -> tuple[float, ...] | None:
     if not isinstance(values, list) or not 1 <= len(values) <= 64:
         return None
-    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
-        return None
-    numbers = tuple(float(value) for value in values)
-    return numbers if all(map(math.isfinite, numbers)) else None
+    numbers = [_number(value, least=-_LARGEST_STATISTIC, most=_LARGEST_STATISTIC) for value in values]
+    return tuple(number for number in numbers if number is not None) if None not in numbers else None
+
+
+def _number(value: object, *, least: float, most: float) -> float | None:
+    return None if isinstance(value, str) else bounded_float(value, least=least, most=most)
 
 
 def _labels(config: Mapping[str, object], described: Mapping[str, object]) -> tuple[str, ...] | None:

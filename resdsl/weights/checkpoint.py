@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.ir.graph import CheckpointReader
+from resdsl.untrusted import bounded_ints, printable_shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,9 +60,9 @@ class TensorInfo:
 class Checkpoint(CheckpointReader):
     """An open file of tensors. Close it, or use it in a ``with`` block.
 
-    ``name`` is its name in messages, ``path`` the file. ``tensors`` are in the file's order. ``wrapper`` is the key that
-    holds them, if they are not at the top level (``state_dict`` in a training checkpoint). ``origin`` is the address
-    that the file was fetched from, with the commit or digest that pins it; empty for local files.
+    ``name`` is its name in messages. ``tensors`` are in the file's order. ``wrapper`` is the key that holds them, if
+    they are not at the top level (``state_dict`` in a training checkpoint). ``origin`` is the address that the file was
+    fetched from, with the commit or digest that pins it; empty for local files.
     """
 
     path: Path
@@ -126,13 +127,13 @@ def divided(array: np.ndarray, count: int) -> Iterator[np.ndarray]:
 
 def check_shape(shape: tuple[int, ...], *, name: str, key: str) -> int:
     """The number of elements; raises ``CheckpointError`` if the shape is impossible or above the limit."""
-    if len(shape) > MAX_RANK or any(size < 0 for size in shape):
-        raise CheckpointError.damaged(name, f"`{key}` has the impossible shape {list(shape[:MAX_RANK])}")
+    if len(shape) > MAX_RANK or bounded_ints(shape) is None:
+        raise CheckpointError.damaged(name, f"`{key:.80}` has the impossible shape {printable_shape(shape)}")
     # NumPy refuses an empty array too if the product of its other sizes exceeds memory.
     if prod(size for size in shape if size) > MAX_ELEMENTS:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_TOO_LARGE,
-            f"`{key}` in `{name}` claims the shape {list(shape)}; {MAX_ELEMENTS:,} elements is the limit",
+            f"`{key:.80}` in `{name}` has the shape {printable_shape(shape)}; {MAX_ELEMENTS:,} elements is the limit",
             helps=("the file is damaged or malicious: download it again from a source you trust",),
         )
     return prod(shape)

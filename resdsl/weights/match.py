@@ -20,13 +20,13 @@ WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 _COUNTERS = ("num_batches_tracked", "n_averaged")
 _TRAINING = ("optimizer.", "optim.", "lr_scheduler.", "scheduler.", "scaler.")
 
-# torchvision renames the tensors of its published DenseNets like this: they predate `norm1` for `norm.1`.
+# torchvision renames its published DenseNets like this: they were saved before `norm.1` was `norm1`.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 
 
 @dataclass(frozen=True, slots=True)
 class MatchReport:
-    """How a checkpoint's tensors were used. Names are the network's; in ``unexpected`` and ``ignored``, the checkpoint's.
+    """How a checkpoint's tensors were used. Names are the network's, ``unexpected`` and ``ignored`` the checkpoint's.
 
     ``reshaped`` have other axes of size 1 in the checkpoint. ``renamed`` counts renamed tensors, without those that
     only lost ``prefixes``. ``values`` is the number of loaded elements.

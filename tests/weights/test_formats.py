@@ -129,7 +129,7 @@ def test_integers_are_read_as_they_are_and_eight_bit_floats_are_refused(tmp_path
 )
 def test_a_header_of_safetensors_that_lies_is_refused(tmp_path: Path, header: object) -> None:
     path = safetensors_file(tmp_path / "w.safetensors", header, b"\x00" * 4)
-    assert refused(path)[0] == "E0704"
+    assert refused(path)[0] in ("E0704", "E0708")
 
 
 def test_a_header_may_have_any_length(tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ def test_operations_that_torch_never_writes_are_refused(archive: Archive, operat
         b"L" + b"9" * 10_000 + b"L\n.",
         b"V" + b"\\ud800" + b"\n.",
         b"\x80\x09.",
+        b"\x80\x02}r\xff\xff\xff\x7f.",  # a memo of 2^31 places, to an implementation with an array
     ],
 )
 def test_a_senseless_pickle_is_a_damaged_file(archive: Archive, senseless: bytes) -> None:
@@ -255,7 +256,7 @@ def test_a_tensor_that_reaches_out_of_its_storage_is_refused(archive: Archive, c
 
 
 def test_a_stride_that_moves_nothing_may_be_anything(archive: Archive) -> None:
-    with open_checkpoint(archive(tensor((1, 2), (2**100, 1)), STORAGE)) as checkpoint:
+    with open_checkpoint(archive(tensor((1, 2), (2**62, 1)), STORAGE)) as checkpoint:
         assert checkpoint.read("weight").tolist() == [[1, 2]]
 
 
@@ -279,7 +280,6 @@ def doubling(opcodes: bytes, times: int = 60) -> bytes:
         b"\x80\x02}q\x00X\x0a\x00\x00\x00state_dicth\x00s.",
         b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",  # a list in a list in a list
         b"\x80\x02" + b"(" * 500_000 + b"t" * 500_000 + b".",
-        b"\x80\x02}r\xff\xff\xff\x7f.",  # a memo of 2^31 places, to an implementation with an array
         b"\x80\x02N" + b"\x85" * 500_000 + b".",
     ],
 )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import bounded_int, bounded_text
 from resdsl.weights.checkpoint import CheckpointError
 
 MAX_BYTES = 64 << 20
@@ -24,6 +25,10 @@ MAX_BYTES = 64 << 20
 
 MAX_OPCODES = 2_000_000
 """Of one pickle: about 70,000 tensors. An object takes at least one opcode, so this bounds memory as well as time."""
+
+
+MAX_KEY = 10_000
+"""Characters of a key of a dict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,8 @@ class Window:
 def read_pickle(window: Window, name: str, allow: Allow, rebuild: Rebuild, persistent: Persistent) -> object:
     """The value of one pickle; the window is then positioned after it.
 
-    Made of ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, lists, tuples, dicts with such scalars as keys,
-    ``Global``, ``Opaque`` and the results of ``rebuild`` and ``persistent``. Raises ``CheckpointError`` for anything else.
+    Made of ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, lists, tuples, dicts with ``str`` as keys,
+    ``Global``, ``Opaque`` and the results of ``rebuild`` and ``persistent``. Anything else raises ``CheckpointError``.
     """
     machine = _Machine(name, allow, rebuild, persistent)
     start = window.tell()
@@ -116,8 +121,6 @@ def _opcodes(window: Window) -> Iterator[tuple[str, Any, int]]:
     for opcode, argument, position in pickletools.genops(window):  # type: ignore[arg-type]  # has the methods of a file
         yield opcode.name, argument, position or 0
 
-
-_SCALARS = (str, int, float, bytes, type(None))
 
 _PUSHED = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
@@ -178,6 +181,9 @@ class _Machine:
         return items
 
     def put(self, index: int) -> None:
+        # Writers count from 0. Any integer would let a file choose ones that collide in the dict: quadratic time.
+        if bounded_int(index, most=MAX_OPCODES) is None:
+            raise IndexError("a memo index larger than the number of objects")
         self._memo[index] = self._stack[-1]
 
     def memoize(self, _: None) -> None:
@@ -293,8 +299,11 @@ class _Machine:
         if not isinstance(target, dict) or len(items) % 2:
             raise ValueError("items for a value that is not a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # Names of tensors are strings, and hashing nested values may take exponential time.
-            if isinstance(key, _SCALARS):
+            # Names of tensors are strings, whose hashes are salted. Hashing nested values may take exponential time,
+            # and integers and floats can be chosen to collide: quadratic time.
+            if isinstance(key, str):
+                if bounded_text(key, most=MAX_KEY) is None:
+                    raise ValueError("a key that is not valid text")
                 target[key] = value
 
 

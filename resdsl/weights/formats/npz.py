@@ -15,11 +15,15 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import printable, printable_shape
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape
 from resdsl.weights.dtypes import as_weights, stored_dtype
 
 MAX_TENSORS = 100_000
 """Arrays in one archive; opening it reads the header of each."""
+
+_PIECE = 1 << 18
+"""Elements that are decompressed at once."""
 
 _BROKEN = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError, EOFError, struct.error)
 # A header is a Python literal; Python's tokenizer, parser and evaluator raise these for invalid ones.
@@ -83,7 +87,8 @@ class NpzCheckpoint(Checkpoint):
         if not dtype.hasobject and header.length + prod(shape) * dtype.itemsize != member.file_size:
             raise CheckpointError.damaged(
                 self.name,
-                f"the array `{key:.80}` has the shape {list(shape)} of {dtype} in {member.file_size:,} bytes",
+                f"the array `{key:.80}` has the shape {printable_shape(shape)} of {printable(str(dtype))} in"
+                f" {member.file_size:,} bytes",
             )
         self._headers[key] = header
         # Reading handles the byte order. `V2` and the like are names of types that NumPy does not know.
@@ -91,9 +96,12 @@ class NpzCheckpoint(Checkpoint):
 
     def read(self, key: str) -> np.ndarray:
         info, header = self.tensors[key], self._headers[key]
-        # In one piece. An empty array has none, but its checksum is verified too.
-        whole = list(self._stored(key, max(1, info.count)))
-        flat = whole[0] if whole else np.empty(0, header.dtype)
+        # Not in one piece: zipfile holds what it returns twice.
+        flat = np.empty(info.count, header.dtype)
+        done = 0
+        for piece in self._stored(key, _PIECE):
+            flat[done : done + piece.size] = piece
+            done += piece.size
         return as_weights(flat.reshape(info.shape, order="F" if header.fortran else "C"), info.dtype)
 
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:

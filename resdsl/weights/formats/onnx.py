@@ -15,6 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import bounded_int, printable_shape
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, neighbour
 from resdsl.weights.dtypes import as_weights, stored_dtype
 
@@ -67,7 +68,8 @@ class OnnxCheckpoint(Checkpoint):
             flat = _typed(proto, dtype)
         if flat.size != info.count:
             raise CheckpointError.damaged(
-                self.name, f"`{key}` has {flat.size:,} elements, and its shape {list(info.shape)} takes {info.count:,}"
+                self.name,
+                f"`{key}` has {flat.size:,} elements, and its shape {printable_shape(info.shape)} takes {info.count:,}",
             )
         return as_weights(flat.reshape(info.shape), info.dtype)
 
@@ -107,13 +109,14 @@ class OnnxCheckpoint(Checkpoint):
         entries = {self._text(entry.key): self._text(entry.value) for entry in proto.external_data}
         # No links: the bytes of any file that one points to would become weights.
         path = neighbour(self.path.parent, entries.get("location", ""), name=self.name, links=False)
-        try:
-            offset = int(entries.get("offset", "0"))
-            length = int(entries.get("length", str(count * dtype.itemsize)))
-        except ValueError:
-            raise CheckpointError.damaged(self.name, f"`{proto.name}` has an offset that is not a number") from None
+        offset = bounded_int(entries.get("offset", "0"))
+        length = bounded_int(entries.get("length", str(count * dtype.itemsize)))
+        if offset is None or length is None:
+            raise CheckpointError.damaged(
+                self.name, f"`{proto.name:.80}` has an offset or a length that is not an integer of 64 bits"
+            )
         size = path.stat().st_size
-        if length != count * dtype.itemsize or offset < 0 or offset + length > size:
+        if length != count * dtype.itemsize or offset + length > size:
             raise CheckpointError.damaged(
                 self.name,
                 f"`{proto.name}` should be {count * dtype.itemsize:,} bytes from byte {offset:,} of"

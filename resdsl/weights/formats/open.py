@@ -118,6 +118,13 @@ def _map(path: Path) -> mmap.mmap:
                 f"`{path}` is a folder, not a file of weights",
                 helps=(f"pass a {_FORMATS} file in it",),
             )
+        if path.exists() and not path.is_file():
+            # Opening a pipe would wait for a writer.
+            raise CheckpointError.of(
+                catalogue.UNREADABLE_FILE,
+                f"`{path}` cannot be read: it is a pipe or a device",
+                helps=("save the weights to a file and pass its path",),
+            )
         if path.is_file() and not path.stat().st_size:
             raise CheckpointError.of(
                 catalogue.EMPTY_FILE, f"`{path}` is empty", helps=("download or write it again: it was interrupted",)

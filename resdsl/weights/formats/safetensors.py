@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import parse_json
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, is_plain, neighbour
 from resdsl.weights.formats.safetensors_header import LONGEST, Header, read_header
 from resdsl.weights.tensor_file import ByteRange, TensorFile
@@ -111,8 +111,8 @@ def _read_index(path: Path) -> Mapping[str, str]:
             helps=("pass the `.safetensors.index.json` file itself",),
         )
     try:
-        index = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        index = parse_json(path.read_bytes())
+    except ValueError as error:
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{path.name}` is neither a file of weights nor JSON: {error!s:.120}",

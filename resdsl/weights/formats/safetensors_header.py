@@ -6,13 +6,11 @@ The file is the length of the header in 8 bytes, the header in JSON, and the byt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
-from typing import TypeGuard
 
-from resdsl.weights.checkpoint import MAX_RANK, CheckpointError, TensorInfo, check_shape
+from resdsl.untrusted import bounded_ints, parse_json, printable, printable_shape
+from resdsl.weights.checkpoint import CheckpointError, TensorInfo, check_shape
 
 LONGEST = 100_000_000
 """Bytes of a header; the format's own limit."""
@@ -68,8 +66,8 @@ def read_header(text: bytes, *, size: int, name: str) -> Header:
     Raises ``CheckpointError`` if it is not a header, inconsistent, or does not fit the size of the file.
     """
     try:
-        content = json.loads(text.decode(), object_pairs_hook=_without_repetition)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text, unique_keys=True)
+    except ValueError as error:
         raise CheckpointError.damaged(name, f"its header is not JSON: {error!s:.120}") from error
     if not isinstance(content, dict):
         raise CheckpointError.damaged(name, "its header is not a JSON object")
@@ -89,33 +87,22 @@ def read_header(text: bytes, *, size: int, name: str) -> Header:
     return Header(metadata, entries)
 
 
-def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError("duplicate name")
-    return content
-
-
 def _entry(key: str, entry: object, data_start: int, name: str) -> Entry:
     if not isinstance(entry, dict):
         raise CheckpointError.damaged(name, f"the entry of `{key:.80}` is not a JSON object")
-    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    dtype = entry.get("dtype")
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise CheckpointError.damaged(name, f"`{key:.80}` has the unknown element type {dtype!r:.40}")
-    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise CheckpointError.damaged(name, f"`{key:.80}` has the unknown element type {printable(dtype, most=40)}")
+    shape, offsets = bounded_ints(entry.get("shape")), bounded_ints(entry.get("data_offsets"))
+    if shape is None or offsets is None or len(offsets) != 2:
         raise CheckpointError.damaged(name, f"the shape or offsets of `{key:.80}` are not integers")
     ours, bits = _DTYPES[dtype]
-    if len(shape) > MAX_RANK:
-        raise CheckpointError.damaged(name, f"`{key:.80}` has {len(shape):,} axes")
     start, end = offsets
-    needed = prod(shape) * bits / 8
-    if end - start != needed:
+    needed = check_shape(shape, name=name, key=key) * bits
+    if 8 * (end - start) != needed:
         raise CheckpointError.damaged(
-            name, f"`{key:.80}` has {end - start:,} bytes, and its shape {shape} of {dtype} takes {needed:,.16g}"
+            name,
+            f"`{key:.80}` has {end - start:,} bytes, and its shape {printable_shape(shape)} of {dtype} needs"
+            f" {needed / 8:,.16g}",
         )
-    check_shape(tuple(shape), name=name, key=key)
-    return Entry(TensorInfo(tuple(shape), ours), data_start + start, data_start + end)
-
-
-def _are_sizes(value: object) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+    return Entry(TensorInfo(shape, ours), data_start + start, data_start + end)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import printable
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, is_plain
 from resdsl.weights.dtypes import as_weights, stored_dtype
 from resdsl.weights.formats.torch_objects import ITEM_SIZES, StoredTensor
@@ -113,7 +114,7 @@ class TorchCheckpoint(Checkpoint):
         if count and (location is None or needed > location.length):
             raise CheckpointError.damaged(
                 self.name,
-                f"`{key}` needs {needed:,} bytes of storage `{storage.key:.40}`, and"
+                f"`{key}` needs {needed:,} bytes of storage `{printable(storage.key, most=40)}`, and"
                 f" {f'{location.length:,} are present' if location else 'the file lacks it'}",
             )
         return info
@@ -149,7 +150,9 @@ def _find_tensors(content: object, name: str) -> tuple[str, dict[str, StoredTens
         keys = ", ".join(f"`{key!s:.40}`" for key in list(content)[:8])
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
-            f"`{name}` holds no dictionary of named tensors, only {keys}" if keys else f"`{name}` holds nothing",
+            f"`{name}` holds no dictionary of named tensors, only {keys}"
+            if keys
+            else f"`{name}` holds no named tensors",
             helps=("save the state dict: `torch.save(model.state_dict(), ...)`",),
         )
     return result

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import MOST_INT, bounded_int, bounded_ints, bounded_text, printable
 from resdsl.weights.checkpoint import CheckpointError
-from resdsl.weights.formats.inert_pickle import OPAQUE, Global, Window, read_pickle
+from resdsl.weights.formats.inert_pickle import MAX_KEY, OPAQUE, Global, Window, read_pickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def read_object(window: Window, name: str, storages: dict[str, str]) -> object:
 def _allow(requested: Global, name: str) -> None:
     if requested.name in _INERT.get(requested.module, ()):
         return
-    shown = f"{requested!s:.120}"
+    shown = printable(f"{requested}", most=120)
     if requested.module.split(".")[0] in _DANGEROUS:
         raise CheckpointError.of(
             catalogue.REFUSED_GLOBAL,
@@ -166,7 +167,7 @@ def _ordered(arguments: tuple[object, ...]) -> dict[str, object]:
     ordered: dict[str, object] = {}
     for item in items:
         key, value = item
-        if isinstance(key, str):
+        if bounded_text(key, most=MAX_KEY) is not None:
             ordered[key] = value
     return ordered
 
@@ -175,7 +176,8 @@ def _tensor(function: str, arguments: tuple[object, ...]) -> StoredTensor:
     if len(arguments) < _TENSORS[function]:
         raise ValueError("too few arguments for a tensor")
     storage, offset, shape, strides = arguments[:4]
-    if not isinstance(storage, Storage) or not isinstance(offset, int):
+    offset = bounded_int(offset)
+    if not isinstance(storage, Storage) or offset is None:
         raise ValueError("a tensor without a storage")
     dtype = storage.dtype
     if function == "_rebuild_tensor_v3":
@@ -188,12 +190,10 @@ def _tensor(function: str, arguments: tuple[object, ...]) -> StoredTensor:
 
 
 def _sizes(value: object) -> tuple[int, ...]:
-    if not isinstance(value, tuple | list):
-        raise ValueError("a shape that is not a sequence")
-    for size in value:
-        if not isinstance(size, int):
-            raise ValueError("a size that is not an integer")
-    return tuple(value)
+    sizes = bounded_ints(value, least=-MOST_INT)
+    if sizes is None:
+        raise ValueError("a shape that is not a sequence of 64-bit integers")
+    return sizes
 
 
 def _storage(identifier: object) -> Storage:
@@ -205,6 +205,7 @@ def _storage(identifier: object) -> Storage:
     base: object = 0
     if len(identifier) == 6 and identifier[5] is not None:
         _view, base, count = identifier[5]
-    if not isinstance(count, int) or not isinstance(base, int) or count < 0 or base < 0:
+    count, base = bounded_int(count), bounded_int(base)
+    if count is None or base is None:
         raise ValueError("a storage without a size")
     return Storage(key, STORAGES[kind.name], base, count)
