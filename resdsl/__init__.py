@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
     from resdsl.tools.specs.specs import specs as specs
     from resdsl.tools.view.view import view as view
+    from resdsl.weights.read import read_weights as read_weights
     from resdsl.weights.save import save_weights as save_weights
-    from resdsl.weights.source import read_weights as read_weights
 
 # Where each public name is found; a test holds it to the imports above, which type checkers read.
 _PUBLIC = {
@@ -82,7 +82,7 @@ _PUBLIC = {
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
     "resdsl.tools.view.view": ("view",),
     "resdsl.weights.save": ("save_weights",),
-    "resdsl.weights.source": ("read_weights",),
+    "resdsl.weights.read": ("read_weights",),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -22,14 +22,14 @@ from resdsl.ir.initializers import Initializer
 from resdsl.onnx import Emitted, emit, emit_to_stream
 from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
+from resdsl.weights.bundled_config import BundledConfig, changes_to, read_bundled_config
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError
-from resdsl.weights.companion import Companion, companion, news
 from resdsl.weights.initial import zero_init_residual
 from resdsl.weights.match import MatchReport, match
-from resdsl.weights.source import read_weights
-from resdsl.weights.values import LazyTensor, stream
+from resdsl.weights.read import read_weights
+from resdsl.weights.resnet_variant import METADATA_KEY, check_variant, variant_of
+from resdsl.weights.values import ParameterTensor, stream
 from resdsl.weights.values import prepare as prepare_values
-from resdsl.weights.variant import METADATA_KEY, check_variant, variant_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ class Compiled:
     random: int
     tensors: int
     match: MatchReport | None = field(repr=False)
-    adopted: Companion = field(repr=False)
+    adopted: BundledConfig = field(repr=False)
     diagnostics: Diagnostics = field(repr=False)
 
 
@@ -119,7 +119,7 @@ class Prepared:
     metadata: Mapping[str, str]
     random: int
     match: MatchReport | None
-    adopted: Companion
+    adopted: BundledConfig
 
 
 def prepare(
@@ -129,7 +129,7 @@ def prepare(
     diagnostics = specification.diagnostics
     graph = specification.graph
     report: MatchReport | None = None
-    source, adopted = "", Companion()
+    source, adopted = "", BundledConfig()
     if options.weights is not None:
         graph, report, source, adopted = _with_weights(graph, options, diagnostics, files)
     if options.zero_init_residual:
@@ -165,7 +165,7 @@ def _reporting_in(diagnostics: Diagnostics) -> Iterator[None]:
 
 def _with_weights(
     graph: Graph, options: CompileOptions, diagnostics: Diagnostics, files: ExitStack
-) -> tuple[Graph, MatchReport, str, Companion]:
+) -> tuple[Graph, MatchReport, str, BundledConfig]:
     """The graph with a checkpoint's tensors, which stays open as long as ``files``; where that was fetched from.
 
     With them, what the checkpoint's repository says of images and classes, where that is not as the graph has it.
@@ -178,7 +178,9 @@ def _with_weights(
     if diagnostics.errors:
         raise CompileError(diagnostics)
     check_variant(graph, checkpoint, diagnostics)
-    adopted = Companion() if options.keep_preprocess else news(companion(checkpoint.path, graph), graph)
+    adopted = (
+        BundledConfig() if options.keep_preprocess else changes_to(read_bundled_config(checkpoint.path, graph), graph)
+    )
     graph = replace(graph, preprocess=adopted.preprocess or graph.preprocess, labels=adopted.labels or graph.labels)
     return graph, report, checkpoint.origin, adopted
 
@@ -194,7 +196,9 @@ def _written(
     prepare_values(parameters)
     opset = options.written_opset
     if isinstance(output, str | os.PathLike):
-        values = ((one, _CountedTensor(LazyTensor(one, options.seed, options.init), progress)) for one in parameters)
+        values = (
+            (one, _CountedTensor(ParameterTensor(one, options.seed, options.init), progress)) for one in parameters
+        )
         if not options.for_runtime:
             return emit(
                 graph, Path(output), values, metadata=metadata, external_data=options.external_data, opset=opset
@@ -254,7 +258,7 @@ class _Progress:
 class _CountedTensor:
     """A tensor whose bytes count as written when the next are asked for."""
 
-    tensor: LazyTensor
+    tensor: ParameterTensor
     progress: _Progress
 
     def raw(self) -> Iterator[memoryview]:

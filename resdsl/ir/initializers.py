@@ -1,4 +1,4 @@
-"""Initial values of parameters, as data. An operator states them; ``resdsl.weights.drawing`` generates them."""
+"""Initial values of parameters, as data. An operator states them; ``resdsl.weights.sampling`` generates them."""
 
 from __future__ import annotations
 

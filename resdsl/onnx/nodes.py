@@ -161,7 +161,7 @@ def _input(ref: Ref, last: int, path: str) -> int | str:
 
 
 def _constant(index: int, array: np.ndarray) -> tuple[bytes, str, bytes]:
-    from resdsl.weights.elements import raw_bytes  # most operators have none
+    from resdsl.weights.dtypes import raw_bytes  # most operators have none
 
     element_type = ELEMENT_TYPES[_NUMPY_TYPES[array.dtype.name]]
     dims = [protobuf.integer(_DIMS, size) for size in array.shape]

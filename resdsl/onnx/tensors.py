@@ -134,7 +134,7 @@ def raw_pieces(parameter: Parameter, tensor: Tensor) -> Iterator[memoryview]:
 
 
 def _raw(parameter: Parameter, array: np.ndarray) -> memoryview:
-    from resdsl.weights.elements import numpy_dtype, raw_bytes  # what is lazy may do without NumPy
+    from resdsl.weights.dtypes import numpy_dtype, raw_bytes  # what is lazy may do without NumPy
 
     if array.shape != parameter.shape or array.dtype.newbyteorder("=") != numpy_dtype(parameter.dtype):
         raise _unlike(parameter, f"{array.dtype}{list(array.shape)}")

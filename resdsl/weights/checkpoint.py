@@ -1,4 +1,4 @@
-"""An open file of named tensors, whatever its format."""
+"""An open file of named tensors, in any format."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from typing import TYPE_CHECKING, Self
 
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.ir.graph import CheckpointReader
+from resdsl.untrusted import bounded_ints, printable_shape
 
 if TYPE_CHECKING:
     import numpy as np
 
 Progress = Callable[[int, int], None]
-"""Told how many bytes have come, of how many."""
+"""Called with the bytes received so far and their total."""
 
 MAX_ELEMENTS = 1 << 33
-"""Elements of one tensor: far more than any layer has, far less than an allocation that takes the machine down."""
+"""Elements of one tensor: far more than any layer has, few enough not to exhaust the machine."""
 
 MAX_RANK = 32
-"""Axes of one tensor; a longer shape is no weight, and its product alone could be costly."""
+"""Axes of one tensor; a longer shape is not a weight, and its product alone could be expensive."""
 
 
 class CheckpointError(CompileError):
-    """A file of weights cannot be read, or must not be; ``diagnostic`` says why and what to do."""
+    """A file of weights cannot be read or is refused; ``diagnostic`` has the reason and the fix."""
 
     @classmethod
     def damaged(cls, name: str, fact: str) -> CheckpointError:
-        """The file called ``name`` contradicts itself or ends early."""
+        """The file ``name`` is inconsistent or truncated."""
         return cls.of(
             catalogue.CHECKPOINT_DAMAGED,
             f"`{name}` is damaged or cut off: {fact}",
-            helps=("fetch or save the file again and compare its size with the original's",),
+            helps=("download or save the file again and compare its size with the original's",),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """What a file says of a tensor. ``dtype`` is NumPy's name for the elements in the file, or ``bfloat16``."""
+    """Shape and type of a stored tensor. ``dtype`` is NumPy's name for the type in the file, or ``bfloat16``."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -52,16 +53,16 @@ class TensorInfo:
 
     @property
     def is_float(self) -> bool:
-        """Whether ``read`` gives float32, as weights are."""
+        """Whether ``read`` returns float32."""
         return self.dtype in FLOATS
 
 
 class Checkpoint(CheckpointReader):
     """An open file of tensors. Close it, or use it in a ``with`` block.
 
-    ``name`` is what messages call it, ``path`` the file. ``tensors`` are in the file's order. ``wrapper`` is where in
-    the file they were found, where that is not the top (``state_dict`` of a training checkpoint). ``origin`` is the
-    address that the file was fetched from, with what makes it fixed (a commit, a digest); empty for others.
+    ``name`` is its name in messages. ``tensors`` are in the file's order. ``wrapper`` is the key that holds them, if
+    they are not at the top level (``state_dict`` in a training checkpoint). ``origin`` is the address that the file was
+    fetched from, with the commit or digest that pins it; empty for local files.
     """
 
     path: Path
@@ -75,29 +76,29 @@ class Checkpoint(CheckpointReader):
         self.name = path.name
 
     def read(self, key: str) -> np.ndarray:
-        """One tensor, read from the file: float32 where it has floats of any size, otherwise as it is stored.
+        """One tensor, read from the file: floats of any size as float32, other types as stored.
 
-        Safe to call from several threads. Raises ``CheckpointError`` where the file is damaged there or the elements
-        are of a type that cannot be weights, ``KeyError`` for a key that is not in ``tensors``.
+        Thread-safe. Raises ``CheckpointError`` if the file is damaged or the element type cannot be that of weights,
+        ``KeyError`` for a key that is not in ``tensors``.
         """
         raise NotImplementedError
 
     def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
-        """The bytes of ``read(key)``, ``size`` at a time, where they stand in the file as ONNX has them.
+        """The bytes of ``read(key)``, ``size`` at a time, if the file stores them in ONNX's layout; else ``None``.
 
-        ``None`` where they don't. Each window holds until the next is asked for. Raises as ``read`` does.
+        A window is valid until the next one is requested. Raises as ``read`` does.
         """
         return None
 
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
         """The elements of ``read(key)`` in C order: flat arrays of ``count``, the last one shorter.
 
-        Each holds until the next is asked for, and is only to be read.
+        Each is read-only and valid until the next one is requested.
         """
         yield from divided(self.read(key), count)
 
     def close(self) -> None:
-        """Let go of the file. Reading after it is a mistake."""
+        """Close the file. Nothing can be read after it."""
 
     def __enter__(self) -> Self:
         return self
@@ -109,7 +110,7 @@ class Checkpoint(CheckpointReader):
 
 
 FLOATS = {"float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2"}
-"""The element types that weights come in, and as what NumPy, which has no bfloat16, takes their bytes."""
+"""Element types of weights, and the NumPy type that reads their bytes (NumPy has no bfloat16)."""
 
 
 def is_plain(info: TensorInfo, *, big_endian: bool = False) -> bool:
@@ -125,26 +126,26 @@ def divided(array: np.ndarray, count: int) -> Iterator[np.ndarray]:
 
 
 def check_shape(shape: tuple[int, ...], *, name: str, key: str) -> int:
-    """The number of elements; raises ``CheckpointError`` where the shape is none or beyond the limit."""
-    if len(shape) > MAX_RANK or any(size < 0 for size in shape):
-        raise CheckpointError.damaged(name, f"`{key}` has the impossible shape {list(shape[:MAX_RANK])}")
-    # NumPy refuses an empty array too where its other sizes multiply to more than memory could hold.
+    """The number of elements; raises ``CheckpointError`` if the shape is impossible or above the limit."""
+    if len(shape) > MAX_RANK or bounded_ints(shape) is None:
+        raise CheckpointError.damaged(name, f"`{key:.80}` has the impossible shape {printable_shape(shape)}")
+    # NumPy refuses an empty array too if the product of its other sizes exceeds memory.
     if prod(size for size in shape if size) > MAX_ELEMENTS:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_TOO_LARGE,
-            f"`{key}` in `{name}` claims the shape {list(shape)}; {MAX_ELEMENTS:,} elements is the limit",
-            helps=("a file that claims so much is damaged or made to do harm: fetch it again from a source you trust",),
+            f"`{key:.80}` in `{name}` has the shape {printable_shape(shape)}; {MAX_ELEMENTS:,} elements is the limit",
+            helps=("the file is damaged or malicious: download it again from a source you trust",),
         )
     return prod(shape)
 
 
 def neighbour(folder: Path, reference: str, *, name: str, links: bool) -> Path:
-    """The file in ``folder`` that the file called ``name`` refers to; never one outside.
+    """The file in ``folder`` that the file ``name`` refers to; never one outside.
 
-    With ``links`` a symbolic link may lead out of the folder (the caches of model hubs are made of such).
+    With ``links`` a symbolic link may point outside the folder (the caches of model hubs consist of such links).
     """
     relative = Path(reference)
-    # A backslash separates folders on Windows, and in no honest file name.
+    # A backslash separates folders on Windows and is in no usual file name.
     inside = not relative.is_absolute() and ".." not in relative.parts and not set("\\\0:") & set(reference)
     path = folder / relative
     if inside and not links:
@@ -153,12 +154,12 @@ def neighbour(folder: Path, reference: str, *, name: str, links: bool) -> Path:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_OUTSIDE,
             f"`{name}` refers to weights in `{reference}`, which is outside its folder",
-            helps=("put all files of the model into one folder; a file that points elsewhere is not followed",),
+            helps=("put all files of the model into one folder; references to other folders are not followed",),
         )
     if not path.is_file():
         raise CheckpointError.of(
             catalogue.FILE_NOT_FOUND,
-            f"`{name}` refers to weights in `{reference}`, which is not beside it",
-            helps=(f"fetch `{reference}` too and put it into `{folder}`",),
+            f"`{name}` refers to weights in `{reference}`, which is not in the same folder",
+            helps=(f"download `{reference}` too and put it into `{folder}`",),
         )
     return path

@@ -1,4 +1,4 @@
-"""Which initial values tensors have that no checkpoint gives."""
+"""Initialisation schemes, and which tensors start at zero."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Scheme(StrEnum):
     The operator states ``fan_in`` and ``fan_out``: for a convolution with weights ``[out, in, height, width]`` they are
     ``in * height * width`` and ``out * height * width``. ``U(b)`` is uniform over ``[-b, b)``.
 
-    - ``he_normal``: ``N(0, 2 / fan_in)`` (He et al. 2015, arXiv:1502.01852, eq. 10); what the ResNet paper uses
+    - ``he_normal``: ``N(0, 2 / fan_in)`` (He et al. 2015, arXiv:1502.01852, eq. 10); used by the ResNet paper
     - ``he_normal_fan_out``: ``N(0, 2 / fan_out)`` (same, eq. 14); torchvision's for ResNets
     - ``he_uniform``: ``U(sqrt(6 / fan_in))``, which has the variance of ``he_normal``
     - ``xavier_uniform``: ``U(sqrt(6 / (fan_in + fan_out)))`` (Glorot & Bengio 2010, eq. 16)
     - ``lecun_normal``: ``N(0, 1 / fan_in)`` (LeCun et al. 1998, "Efficient BackProp", eq. 16)
-    - ``zeros``: 0, for files whose values do not matter: they compress to almost nothing
+    - ``zeros``: 0, for files whose values are irrelevant: they compress to almost nothing
     """
 
     HE_NORMAL = "he_normal"
@@ -38,8 +38,8 @@ def zero_init_residual(graph: Graph) -> Graph:
     """The graph with the last norm's weight of every residual's main path starting at zero.
 
     Each block is then the identity at first (Goyal et al. 2017, arXiv:1706.02677, section 5.1). The norm is found
-    through a ``scale`` and through a gate (squeeze and excitation); a main path that ends otherwise is left alone, and
-    so are weights from a checkpoint.
+    through a ``scale`` and through a gate (squeeze and excitation); other main paths and
+    weights from a checkpoint are unchanged.
     """
     parameters = dict(graph.parameters)
     for residual in residuals(graph):
@@ -53,8 +53,8 @@ def zero_init_residual(graph: Graph) -> Graph:
 
 
 def residuals(graph: Graph) -> list[Scope]:
-    """The residuals that end with a sum, in order. The first input of the node that flows out is the main path."""
-    found: list[Scope] = []
+    """The residuals that end with a sum, in order. The first input of their output node is the main path."""
+    joins: list[Scope] = []
     scopes = [graph.root]
     while scopes:
         scope = scopes.pop()
@@ -62,8 +62,8 @@ def residuals(graph: Graph) -> list[Scope]:
         # A residual with `shortcut none` ends with its main path, not with a sum.
         ends_with_sum = isinstance(graph.nodes[scope.output].operator, Add)
         if scope.kind is ScopeKind.JOIN and scope.callee == "residual" and ends_with_sum:
-            found.append(scope)
-    return sorted(found, key=lambda scope: scope.output)
+            joins.append(scope)
+    return sorted(joins, key=lambda scope: scope.output)
 
 
 def _last_norm(graph: Graph, index: int) -> Node | None:

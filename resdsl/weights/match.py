@@ -1,4 +1,4 @@
-"""Which tensor of a checkpoint is which of a network: by name, after undoing what wrappers did to the names."""
+"""Match the tensors of a checkpoint to the parameters of a network by name, without the prefixes of wrappers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir.graph import Graph, Stored
 from resdsl.weights.checkpoint import Checkpoint
-from resdsl.weights.mismatch import Mismatch, Pairing, explain
+from resdsl.weights.mismatch import Pairing, ShapeMismatch, explain
 from resdsl.weights.renaming import rename
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
-"""What DataParallel, `torch.compile`, Lightning and detectors put before every name."""
+"""Prefixes that DataParallel, `torch.compile`, Lightning and detectors add to every name."""
 
 _COUNTERS = ("num_batches_tracked", "n_averaged")
 _TRAINING = ("optimizer.", "optim.", "lr_scheduler.", "scheduler.", "scaler.")
 
-# torchvision renames its published DenseNets in this way as it loads them: they were saved before `norm.1` was `norm1`.
+# torchvision renames its published DenseNets like this: they were saved before `norm.1` was `norm1`.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 
 
 @dataclass(frozen=True, slots=True)
 class MatchReport:
-    """What became of a checkpoint's tensors. Names are the network's, ``unexpected`` and ``ignored`` the checkpoint's.
+    """How a checkpoint's tensors were used. Names are the network's, ``unexpected`` and ``ignored`` the checkpoint's.
 
-    ``reshaped`` had other axes of size 1. ``renamed`` counts names that were changed otherwise than by ``prefixes``.
-    ``values`` are the elements loaded.
+    ``reshaped`` have other axes of size 1 in the checkpoint. ``renamed`` counts renamed tensors, without those that
+    only lost ``prefixes``. ``values`` is the number of loaded elements.
     """
 
     checkpoint: str
@@ -46,15 +46,15 @@ class MatchReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every tensor of the network came from the checkpoint, and none was left over."""
+        """Whether every parameter was loaded and every tensor of the checkpoint used."""
         return not (self.missing or self.unexpected or self.mismatched)
 
     def __str__(self) -> str:
-        """One line: what was loaded, then all that was not plain."""
+        """One line: what was loaded, then every exception."""
         parts = [f"{_count(len(self.loaded), 'tensor')} ({self.values:,} values) from `{self.checkpoint}`"]
         if self.wrapper:
-            parts.append(f"found under `{self.wrapper}`")
-        parts += [f"`{prefix}` taken off the names" for prefix in self.prefixes]
+            parts.append(f"under the key `{self.wrapper}`")
+        parts += [f"prefix `{prefix}` removed" for prefix in self.prefixes]
         if self.renamed:
             parts.append(f"{self.renamed} renamed")
         if self.reshaped:
@@ -65,7 +65,7 @@ class MatchReport:
         for names, what in (
             (self.missing, "missing"),
             (self.mismatched, "of another shape"),
-            (self.unexpected, "left over"),
+            (self.unexpected, "unused"),
         ):
             if names:
                 parts.append(f"{len(names)} {what}")
@@ -80,11 +80,11 @@ def match(
     partial: bool = False,
     renames: Mapping[str, str] | None = None,
 ) -> tuple[Graph, MatchReport]:
-    """The graph with the checkpoint's tensors as sources of its parameters, and an account of it.
+    """The graph with the checkpoint's tensors as sources of its parameters, and a report.
 
-    ``renames`` are whole parts of names in the checkpoint and what the network calls them: ``{"backbone.body": "",
-    "norm1": "bn1"}``; an empty key puts its value before every name. Each cause of a misfit is one diagnostic: an
-    error, or with ``partial`` a warning, and what does not fit keeps its initial value. Nothing is read yet.
+    ``renames`` map whole parts of names in the checkpoint to the network's: ``{"backbone.body": "", "norm1": "bn1"}``;
+    an empty key prepends its value to every name. Each cause of a mismatch is one diagnostic: an error, or with
+    ``partial`` a warning, and unmatched parameters keep their initial values. No tensor is read yet.
     """
     kept = {key: key for key in checkpoint.tensors if not _is_training_state(key)}
     ignored = tuple(key for key in checkpoint.tensors if key not in kept)
@@ -115,7 +115,7 @@ def match(
 
 
 Names = dict[str, str]
-"""Tensors of a checkpoint: the name that is compared with the network's, and the key in the file."""
+"""Tensors of a checkpoint: the name to compare with the network's, and the key in the file."""
 
 
 def _is_training_state(key: str) -> bool:
@@ -126,7 +126,7 @@ def _rename(
     names: Names, renames: Mapping[str, str], checkpoint: Checkpoint, diagnostics: Diagnostics
 ) -> tuple[Names, int]:
     changed = 0
-    # Dots at the ends are no part of the parts.
+    # Leading and trailing dots are not part of a name.
     for old, new in ((old.strip("."), new.strip(".")) for old, new in renames.items()):
         result: Names = {}
         for name, key in names.items():
@@ -137,8 +137,8 @@ def _rename(
                 Diagnostic(
                     catalogue.BAD_RENAME,
                     f"renaming `{old}` to `{new}` gives {len(names) - len(result)} tensors of `{checkpoint.name}` names"
-                    " that others have",
-                    helps=("write more of the name, so that it is the only one: `layer1.0.norm=layer1.0.bn`",),
+                    " that other tensors have",
+                    helps=("write more of the name, so that it is unique: `layer1.0.norm=layer1.0.bn`",),
                 )
             )
         elif not different:
@@ -151,7 +151,7 @@ def _rename(
                     helps=(
                         f"did you mean `{guess}`?"
                         if guess
-                        else f"whole parts between dots are renamed; its first tensor is `{next(iter(names), '')}`",
+                        else f"only whole parts between dots are renamed; one tensor is `{next(iter(names), '')}`",
                     ),
                 )
             )
@@ -162,9 +162,9 @@ def _rename(
 
 
 def _strip(names: Names, known: Collection[str]) -> tuple[Names, tuple[str, ...]]:
-    """Take those wrappers' prefixes off, up to three around each other, that make the most names fit."""
+    """Remove up to three nested wrapper prefixes: those that make the most names match."""
     best: Names = names
-    taken: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     fitting = sum(name in known for name in names)
     outermost = [prefix for prefix in WRAPPER_PREFIXES if any(name.startswith(prefix) for name in names)]
     for depth in range(3):
@@ -174,10 +174,10 @@ def _strip(names: Names, known: Collection[str]) -> tuple[Names, tuple[str, ...]
                 continue
             shorter = {name.removeprefix(prefix): key for name, key in names.items()}
             count = sum(name in known for name in shorter)
-            # A name that is there with and without the prefix is two tensors.
+            # A name that occurs with and without the prefix belongs to two tensors.
             if len(shorter) == len(names) and count > fitting:
-                best, taken, fitting = shorter, prefixes, count
-    return best, taken
+                best, removed, fitting = shorter, prefixes, count
+    return best, removed
 
 
 def _rename_densenet(names: Names, known: Collection[str]) -> tuple[Names, int]:
@@ -199,7 +199,7 @@ def _pair(
     loaded: dict[str, str] = {}
     missing: list[str] = []
     reshaped: list[str] = []
-    mismatched: list[Mismatch] = []
+    mismatched: list[ShapeMismatch] = []
     not_floats: list[str] = []
     for name, parameter in graph.parameters.items():
         key = names.get(name)
@@ -215,14 +215,14 @@ def _pair(
             loaded[name] = key
             reshaped.append(name)
         else:
-            mismatched.append(Mismatch(name, info.shape, parameter.shape))
+            mismatched.append(ShapeMismatch(name, info.shape, parameter.shape))
     if not_floats:
         more = f" and {len(not_floats) - 3} more" if len(not_floats) > 3 else ""
         diagnostics.report(
             Diagnostic(
                 catalogue.CHECKPOINT_DTYPE,
-                f"weights in `{checkpoint.name}` are not floating point: {', '.join(not_floats[:3])}{more}",
-                helps=("use the checkpoint from before it was quantised",),
+                f"weights in `{checkpoint.name}` are not floating-point: {', '.join(not_floats[:3])}{more}",
+                helps=("use the checkpoint from before quantization",),
             )
         )
     unexpected = tuple(name for name in names if name not in graph.parameters)
@@ -230,9 +230,9 @@ def _pair(
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A 1x1 convolution's ``[out, in, 1, 1]`` and a linear layer's ``[out, in]`` hold the same numbers in order.
+    """A 1x1 convolution's ``[out, in, 1, 1]`` and a linear layer's ``[out, in]`` hold the same values in order.
 
-    Ones at other places are not taken away: ``[1, 1, 64, 64]`` is a convolution in TensorFlow's order of axes.
+    Only trailing ones are removed: ``[1, 1, 64, 64]`` is a convolution in TensorFlow's order of axes.
     """
     while shape and shape[-1] == 1:
         shape = shape[:-1]

@@ -1,7 +1,6 @@
-"""Why a checkpoint and a network do not fit: one diagnostic for each cause, not one for each tensor.
+"""Why a checkpoint does not match a network: one diagnostic for each cause, not one for each tensor.
 
-Each explanation takes the tensors that it accounts for out of those that are left; what no explanation takes is listed
-by pattern at the end.
+Each explanation removes the tensors that it covers from the unexplained ones; the rest is listed by pattern at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _PARTIAL = {
     catalogue.CLASS_COUNT: catalogue.CLASS_COUNT_PARTIAL,
     catalogue.TENSOR_NAMES: catalogue.TENSOR_NAMES_PARTIAL,
 }
-"""What an error becomes where loading only a part is wanted."""
+"""The warning for each error when loading partially."""
 
 _RESNETS = {
     (2, 2, 2, 2): "ResNet-18",
@@ -39,8 +38,8 @@ _RESNETS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A tensor that both have, by different shapes."""
+class ShapeMismatch:
+    """A tensor that both have, with different shapes."""
 
     name: str
     stored: tuple[int, ...]
@@ -52,17 +51,17 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What was found by name. ``loaded`` are names and keys in the file; ``names`` all names in the checkpoint."""
+    """Tensors paired by name. ``loaded`` maps names to keys in the file; ``names`` has every name in the checkpoint."""
 
     loaded: Mapping[str, str]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
-    mismatched: tuple[Mismatch, ...]
+    mismatched: tuple[ShapeMismatch, ...]
     names: Mapping[str, str]
 
 
-class _Left:
-    """What is not accounted for yet."""
+class _Unexplained:
+    """Tensors that no explanation covers yet."""
 
     def __init__(self, graph: Graph, checkpoint: Checkpoint, pairing: Pairing) -> None:
         self.graph = graph
@@ -86,8 +85,8 @@ class _Left:
 
 def explain(graph: Graph, checkpoint: Checkpoint, pairing: Pairing, *, partial: bool) -> Iterator[Diagnostic]:
     """The causes of a misfit, the most telling first; with ``partial`` as warnings."""
-    left = _Left(graph, checkpoint, pairing)
-    explanations: Sequence[Callable[[_Left], Iterable[Diagnostic]]] = (
+    left = _Unexplained(graph, checkpoint, pairing)
+    explanations: Sequence[Callable[[_Unexplained], Iterable[Diagnostic]]] = (
         _folded,
         _other_names,
         _nothing_fits,
@@ -110,14 +109,14 @@ def _lenient(diagnostic: Diagnostic) -> Diagnostic:
         diagnostic.message,
         primary=diagnostic.primary,
         notes=diagnostic.notes,
-        # Whoever loads a part knows that the network is another.
+        # With `--partial` it is known that the networks differ.
         helps=tuple(text for text in diagnostic.helps if text not in (_LOAD_PART, _BUILD_IT, _USE_WHOLE)),
     )
 
 
-_BUILD_IT = "build the network that the checkpoint is of"
+_BUILD_IT = "build the network that the checkpoint is for"
 _USE_WHOLE = "use a checkpoint of the whole network"
-_LOAD_PART = "or load what fits, and keep initial values for the rest, with `--partial`"
+_LOAD_PART = "or load what matches, and keep initial values for the rest, with `--partial`"
 
 
 def _misfit(
@@ -126,23 +125,23 @@ def _misfit(
     return Diagnostic(code, message, primary=primary, notes=notes, helps=(*helps, _LOAD_PART))
 
 
-def _other_names(left: _Left) -> Iterator[Diagnostic]:
-    """The same tensors by other names: a prefix too many, another word for a layer."""
+def _other_names(left: _Unexplained) -> Iterator[Diagnostic]:
+    """The same tensors under other names: an extra prefix, another word for a layer."""
     stored = {name: left.shape(name) for name in left.unexpected}
     wanted = {name: left.graph.parameters[name].shape for name in left.missing}
-    found = suggest_renamings(stored, wanted)
-    pairs = sum(len(renaming.pairs) for renaming in found)
-    # A few norms of equal size are in any two networks: renaming must bring most of one side home.
-    if not found or 2 * pairs < min(len(stored), len(wanted)):
+    renamings = suggest_renamings(stored, wanted)
+    pairs = sum(len(renaming.pairs) for renaming in renamings)
+    # Any two networks share a few norms of equal size: renaming must match at least half of one side.
+    if not renamings or 2 * pairs < min(len(stored), len(wanted)):
         return
-    options = " ".join(f"--rename {renaming.old}={renaming.new}" for renaming in found)
+    options = " ".join(f"--rename {renaming.old}={renaming.new}" for renaming in renamings)
     yield _misfit(
         catalogue.TENSOR_NAMES,
-        f"{_tensors(pairs)} of `{left.checkpoint.name}` {_have(pairs)} other names than the network's",
+        f"{_tensors(pairs)} of `{left.checkpoint.name}` {_have(pairs)} other names than in the network",
         f"rename them: `{options}`",
-        notes=tuple(_shown(renaming) for renaming in found),
+        notes=tuple(_shown(renaming) for renaming in renamings),
     )
-    for renaming in found:
+    for renaming in renamings:
         left.drop(renaming.pairs)
         left.drop(renaming.pairs.values())
 
@@ -152,26 +151,26 @@ def _shown(renaming: Renaming) -> str:
     return f"`{theirs}` in the checkpoint is `{ours}` in the network"
 
 
-def _nothing_fits(left: _Left) -> Iterator[Diagnostic]:
+def _nothing_fits(left: _Unexplained) -> Iterator[Diagnostic]:
     untouched = len(left.missing) == len(left.pairing.missing)
     if left.pairing.loaded or left.mismatched or not untouched or not left.missing:
         return
     yield Diagnostic(
         catalogue.TENSOR_NAMES,
-        f"not one tensor of `{left.checkpoint.name}` has a name of the network's",
+        f"no tensor of `{left.checkpoint.name}` has a name that is in the network",
         notes=(
             f"in the checkpoint: {_listed(left.unexpected)}" if left.unexpected else "the checkpoint has no weights",
             f"in the network: {_listed(left.missing)}",
         ),
-        helps=("is it a checkpoint of this network? Names of layers are told apart with `--rename THEIRS=OURS`",),
+        helps=("is it a checkpoint of this network? Rename layers with `--rename THEIRS=OURS`",),
     )
     left.drop([*left.missing, *left.unexpected])
 
 
-def _classes(left: _Left) -> Iterator[Diagnostic]:
-    """The last layer has another number of outputs."""
+def _classes(left: _Unexplained) -> Iterator[Diagnostic]:
+    """The last layer has a different number of outputs."""
     last = _last_layers(left.graph)
-    heads: dict[int, list[Mismatch]] = defaultdict(list)
+    heads: dict[int, list[ShapeMismatch]] = defaultdict(list)
     for mismatch in left.mismatched.values():
         node = left.graph.parameters[mismatch.name].node
         if node in last and mismatch.stored[1:] == mismatch.wanted[1:] and mismatch.stored:
@@ -195,7 +194,7 @@ def _classes(left: _Left) -> Iterator[Diagnostic]:
 
 
 def _last_layers(graph: Graph) -> set[int]:
-    """Layers after which no other layer comes."""
+    """Layers that no other layer follows."""
     before_a_layer: set[int] = set()
     for node in reversed(graph.nodes):
         if node.operator.counts_as_layer or node.index in before_a_layer:
@@ -203,8 +202,8 @@ def _last_layers(graph: Graph) -> set[int]:
     return {node.index for node in graph.nodes if node.operator.counts_as_layer} - before_a_layer
 
 
-def _folded(left: _Left) -> Iterator[Diagnostic]:
-    """The checkpoint was made after batch norms went into the convolutions before them."""
+def _folded(left: _Unexplained) -> Iterator[Diagnostic]:
+    """The checkpoint was saved after batch norms were folded into the preceding convolutions."""
     norms = [name for name in left.missing if _is_norm(left.graph, name)]
     every = sum(_is_norm(left.graph, name) for name in left.graph.parameters)
     biases = [name for name in left.unexpected if name.endswith(".bias") and _weight_of(name) in left.pairing.loaded]
@@ -228,11 +227,11 @@ def _weight_of(bias: str) -> str:
     return bias.removesuffix(".bias") + ".weight"
 
 
-def _depth(left: _Left) -> Iterator[Diagnostic]:
-    """Another number of blocks in a stage."""
+def _depth(left: _Unexplained) -> Iterator[Diagnostic]:
+    """A different number of blocks in a stage."""
     ours, theirs = _blocks(left.graph.parameters), _blocks(left.pairing.names)
     facts: list[str] = []
-    taken: list[str] = []
+    explained: list[str] = []
     for stage in [stage for stage in ours if stage in theirs]:
         names = [
             name
@@ -242,41 +241,41 @@ def _depth(left: _Left) -> Iterator[Diagnostic]:
         if not names or not ours[stage].keys() & theirs[stage].keys():
             continue
         facts.append(
-            f"`{stage}` counts {len(theirs[stage])} blocks in the checkpoint and {len(ours[stage])} in the network"
+            f"`{stage}` has {len(theirs[stage])} blocks in the checkpoint and {len(ours[stage])} in the network"
         )
-        taken += names
+        explained += names
     if not facts:
         return
     stages = tuple(len(theirs.get(f"layer{number}.*", ())) for number in (1, 2, 3, 4))
-    known = f": these are the stages of {_RESNETS[stages]}" if stages in _RESNETS else ""
-    deeper = taken[0] in left.unexpected
+    known = f": its stages are those of {_RESNETS[stages]}" if stages in _RESNETS else ""
+    deeper = explained[0] in left.unexpected
     yield _misfit(
         catalogue.TENSORS_UNEXPECTED if deeper else catalogue.TENSORS_MISSING,
-        f"`{left.checkpoint.name}` is of a {'deeper' if deeper else 'shallower'} network{known}",
+        f"`{left.checkpoint.name}` is for a {'deeper' if deeper else 'shallower'} network{known}",
         _BUILD_IT,
-        notes=(*facts, f"{_tensors(len(taken))}: {_listed(name for name in left.order if name in set(taken))}"),
+        notes=(*facts, f"{_tensors(len(explained))}: {_listed(name for name in left.order if name in set(explained))}"),
     )
-    left.drop(taken)
+    left.drop(explained)
 
 
 def _blocks(names: Iterable[str]) -> dict[str, dict[int, list[str]]]:
-    """The tensors of what is numbered in a stage, by its number: of ``layer1.*``, of ``denseblock1.denselayer*``.
+    """The tensors of the numbered blocks of a stage, by number: of ``layer1.*``, of ``denseblock1.denselayer*``.
 
-    A block has layers, and they have tensors: what is less deep is a layer itself (``downsample.0``).
+    A block has layers and these have tensors; a number at the last level is that of a layer (``downsample.0``).
     """
-    found: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    blocks: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in names:
         parts = name.split(".")
         for position in range(1, len(parts) - 2):
             numbered = re.fullmatch(r"(\D*)(\d{1,5})", parts[position], re.ASCII)
             if numbered:
                 stage = ".".join((*parts[:position], f"{numbered[1]}*"))
-                found[stage][int(numbered[2])].append(name)
-    return found
+                blocks[stage][int(numbered[2])].append(name)
+    return blocks
 
 
-def _biases(left: _Left) -> Iterator[Diagnostic]:
-    """Layers whose weight is on both sides and whose bias is on one."""
+def _biases(left: _Unexplained) -> Iterator[Diagnostic]:
+    """Layers whose weight both sides have and whose bias only one has."""
     matched = {*left.pairing.loaded, *(mismatch.name for mismatch in left.pairing.mismatched)}
     ours = [name for name in left.missing if name.endswith(".bias") and _weight_of(name) in matched]
     ours = [name for name in ours if not _is_norm(left.graph, name)]
@@ -298,10 +297,10 @@ def _biases(left: _Left) -> Iterator[Diagnostic]:
     left.drop([*ours, *theirs])
 
 
-def _layouts(left: _Left) -> Iterator[Diagnostic]:
-    """The same numbers in another order of axes."""
-    convolutions: list[Mismatch] = []
-    linear: list[Mismatch] = []
+def _layouts(left: _Unexplained) -> Iterator[Diagnostic]:
+    """The same values with the axes in another order."""
+    convolutions: list[ShapeMismatch] = []
+    linear: list[ShapeMismatch] = []
     for mismatch in left.mismatched.values():
         stored, wanted = mismatch.stored, mismatch.wanted
         if len(wanted) == 4 and stored == (*wanted[2:], wanted[1], wanted[0]):
@@ -323,8 +322,8 @@ def _layouts(left: _Left) -> Iterator[Diagnostic]:
         left.drop(mismatch.name for mismatch in mismatches)
 
 
-def _other_shapes(left: _Left) -> Iterator[Diagnostic]:
-    groups: dict[str, list[Mismatch]] = defaultdict(list)
+def _other_shapes(left: _Unexplained) -> Iterator[Diagnostic]:
+    groups: dict[str, list[ShapeMismatch]] = defaultdict(list)
     for mismatch in left.mismatched.values():
         groups[_difference(mismatch)].append(mismatch)
     for what, mismatches in groups.items():
@@ -337,19 +336,19 @@ def _other_shapes(left: _Left) -> Iterator[Diagnostic]:
     left.mismatched.clear()
 
 
-def _difference(mismatch: Mismatch) -> str:
+def _difference(mismatch: ShapeMismatch) -> str:
     stored, wanted = mismatch.stored, mismatch.wanted
     if len(stored) != len(wanted):
-        return "another number of axes than the network's"
+        return "a different number of axes than in the network"
     if stored[:2] == wanted[:2]:
-        return "kernels of another size than the network's"
+        return "kernels of a different size than in the network"
     if len(stored) == 4 and stored[0] == wanted[0] and stored[2:] == wanted[2:]:
-        return "other input channels or groups than the network's"
-    return "other channels than the network's"
+        return "different input channels or groups than in the network"
+    return "different channels than in the network"
 
 
-def _absent_parts(left: _Left) -> Iterator[Diagnostic]:
-    """Whole top-level parts that one side lacks."""
+def _absent_parts(left: _Unexplained) -> Iterator[Diagnostic]:
+    """Top-level parts that one side lacks."""
     ours, theirs = _tops(left.graph.parameters), _tops(left.pairing.names)
     absent = [top for top in ours if top not in theirs]
     names = [name for name in left.missing if _top(name) in absent]
@@ -359,7 +358,7 @@ def _absent_parts(left: _Left) -> Iterator[Diagnostic]:
         where = f": the checkpoint ends at `{present[-1]}`" if tail and present else ""
         yield _misfit(
             catalogue.TENSORS_MISSING,
-            f"`{left.checkpoint.name}` has nothing for {_parts(names)}{where}",
+            f"`{left.checkpoint.name}` has no tensors for {_parts(names)}{where}",
             _USE_WHOLE,
             notes=(_listed(names),),
         )
@@ -386,13 +385,13 @@ def _tops(names: Iterable[str]) -> dict[str, None]:
 def _parts(names: Sequence[str]) -> str:
     """``layer4.* (42 tensors) and fc.* (2 tensors)``, each name between backticks."""
     counts = Counter(_top(name) for name in names)
-    said = [f"`{top}.*` ({_tensors(count)})" for top, count in list(counts.items())[:_PATTERNS]]
+    parts = [f"`{top}.*` ({_tensors(count)})" for top, count in list(counts.items())[:_PATTERNS]]
     if len(counts) > _PATTERNS:
-        said.append(f"{len(counts) - _PATTERNS} more")
-    return " and ".join(filter(None, (", ".join(said[:-1]), said[-1])))
+        parts.append(f"{len(counts) - _PATTERNS} more")
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
-def _rest(left: _Left) -> Iterator[Diagnostic]:
+def _rest(left: _Unexplained) -> Iterator[Diagnostic]:
     name = left.checkpoint.name
     for names, code, fact in (
         (left.missing, catalogue.TENSORS_MISSING, f"the network has and `{name}` lacks"),
@@ -412,7 +411,7 @@ def _rest(left: _Left) -> Iterator[Diagnostic]:
 
 
 def _pattern(name: str) -> str:
-    """The part of a block that a tensor is in, for all blocks: ``*.se.*`` of ``layer1.0.se.fc1.weight``."""
+    """The part of a block that a tensor belongs to, in any block: ``*.se.*`` for ``layer1.0.se.fc1.weight``."""
     parts = name.split(".")
     for position, part in enumerate(parts[:-2]):
         if part.isdigit():
@@ -420,7 +419,7 @@ def _pattern(name: str) -> str:
     return ".".join((*(re.sub(r"\d+", "*", part) for part in parts[:-2]), *parts[-2:-1], "*"))
 
 
-def _examples(mismatches: Sequence[Mismatch]) -> tuple[str, ...]:
+def _examples(mismatches: Sequence[ShapeMismatch]) -> tuple[str, ...]:
     more = len(mismatches) - _SHOWN
     return (*(str(one) for one in mismatches[:_SHOWN]), *((f"and {more} more",) if more > 0 else ()))
 

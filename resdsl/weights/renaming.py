@@ -1,4 +1,4 @@
-"""Guessing what a checkpoint calls the tensors of a network."""
+"""Rename tensors, and suggest renamings that make a checkpoint fit a network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SUGGESTIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """Whole parts of names in a checkpoint, what the network calls them, and the tensors that it brings together."""
+    """Parts of names in a checkpoint, their names in the network, and the tensors that this pairs."""
 
     old: str
     new: str
@@ -23,46 +23,46 @@ class Renaming:
 
 
 def rename(name: str, old: str, new: str) -> str:
-    """``name`` with the whole parts ``old`` replaced by ``new``; an empty ``old`` puts ``new`` before it."""
+    """``name`` with the whole parts ``old`` replaced by ``new``; an empty ``old`` prepends ``new``."""
     if not old:
         return f"{new}.{name}" if new else name
-    # Not str.replace: `bn1` is no part of `xbn1.weight`. Nor a regular expression: each of thousands would be compiled.
+    # Not str.replace: `bn1` is not a part of `xbn1.weight`. Not a regular expression: thousands would be compiled.
     pieces: list[str] = []
-    start, found = 0, name.find(old)
-    while found >= 0:
-        end = found + len(old)
-        if name[found - 1 : found] in ("", ".") and name[end : end + 1] in ("", "."):
-            pieces += [name[start:found], new]
+    start, position = 0, name.find(old)
+    while position >= 0:
+        end = position + len(old)
+        if name[position - 1 : position] in ("", ".") and name[end : end + 1] in ("", "."):
+            pieces += [name[start:position], new]
             start = end
-            found = name.find(old, end)
+            position = name.find(old, end)
         else:
-            found = name.find(old, found + 1)
+            position = name.find(old, position + 1)
     replaced = "".join([*pieces, name[start:]])
     return ".".join(part for part in replaced.split(".") if part)
 
 
 def suggest_renamings(stored: Shapes, wanted: Shapes) -> list[Renaming]:
-    """Renamings that bring tensors of a checkpoint to names that a network wants, of the same shapes.
+    """Renamings that give tensors of a checkpoint the names of tensors of the same shapes in a network.
 
-    Each name votes for what stands in it between the parts that it has in common with the nearest wanted name of its
-    shape. A renaming counts for what it really brings together, and must do so for two tensors or for all.
+    Each name votes for the difference between it and the most similar wanted name of its shape. A renaming must pair
+    at least two tensors, or all of them.
     """
     if len(stored) > _MOST_NAMES or len(wanted) > _MOST_NAMES:
         return []
     votes = _votes(stored, wanted)
-    found: list[Renaming] = []
+    renamings: list[Renaming] = []
     left, lacking = dict(stored), dict(wanted)
     for (old, new), _ in votes.most_common(32):
         renamed = {name: rename(name, old, new) for name in left}
         pairs = {name: to for name, to in renamed.items() if name != to and lacking.get(to) == left[name]}
         if len(pairs) < min(2, len(lacking)) or len(set(pairs.values())) < len(pairs):
             continue
-        found.append(Renaming(old, new, pairs))
+        renamings.append(Renaming(old, new, pairs))
         for name, to in pairs.items():
             del left[name], lacking[to]
-        if len(found) == _SUGGESTIONS or not lacking:
+        if len(renamings) == _SUGGESTIONS or not lacking:
             break
-    return found
+    return renamings
 
 
 def _votes(stored: Shapes, wanted: Shapes) -> Counter[tuple[str, str]]:
@@ -76,14 +76,14 @@ def _votes(stored: Shapes, wanted: Shapes) -> Counter[tuple[str, str]]:
         nearest = max((_common(parts, rival) for rival in rivals), default=0)
         for rival in rivals:
             old, new = _difference(parts, rival)
-            # Layers that moved in a list are other layers, not other names.
+            # A layer with another index in a list is another layer, not a renamed one.
             if _common(parts, rival) == nearest and not (old.isdigit() or new.isdigit()):
                 votes[old, new] += 1
     return votes
 
 
 def _common(parts: list[str], rival: list[str]) -> int:
-    """Parts that two names have in common at their ends and at their beginnings."""
+    """The number of parts that two names share at their beginnings and ends."""
     before, after = _ends(parts, rival)
     return before + after
 
@@ -101,7 +101,7 @@ def _ends(parts: list[str], rival: list[str]) -> tuple[int, int]:
 
 def _difference(parts: list[str], rival: list[str]) -> tuple[str, str]:
     before, after = _ends(parts, rival)
-    # What is only put in needs a neighbour to be put next to.
+    # A pure insertion needs a neighbouring part to anchor it.
     if before and before == len(parts) - after:
         before -= 1
     return ".".join(parts[before : len(parts) - after]), ".".join(rival[before : len(rival) - after])

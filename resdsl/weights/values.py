@@ -1,4 +1,4 @@
-"""From a parameter to its array: the one place where tensors are made, a piece at a time."""
+"""From a parameter to its array, a piece at a time. Every tensor of a compiled model is computed here."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 PIECE = 1 << 16
-"""Elements that are made at once: 256 KiB of float32, so that a piece, and what it is computed from, is still in the
-processor's cache as it is used."""
+"""Elements computed at once: 256 KiB of float32, so that a piece and its operands stay in the processor's cache."""
 
-LOOKAHEAD_BYTES = 64 << 20
-"""How much ``stream`` makes ahead of its reader, in bytes of tensors."""
+PREFETCH_BYTES = 64 << 20
+"""How many bytes of tensors ``stream`` computes before its reader asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
-class LazyTensor:
-    """A tensor that is made while it is read. ``seed`` and ``scheme`` decide what is drawn at random.
+class ParameterTensor:
+    """The tensor of a parameter, computed while it is read. ``seed`` and ``scheme`` select the random values.
 
-    Reading it raises ``CheckpointError`` where a checkpoint turns out to be damaged.
+    Reading it raises ``CheckpointError`` if a checkpoint is damaged.
     """
 
     parameter: Parameter
@@ -40,30 +39,30 @@ class LazyTensor:
     scheme: Scheme = Scheme.HE_NORMAL
 
     def raw(self) -> Iterator[memoryview]:
-        """Its bytes as ONNX has them, some at a time. Each is used before the next is asked for."""
+        """Its bytes in ONNX's layout, in pieces. A piece is valid until the next one is requested."""
         windows = _windows(self.parameter)
         if windows is not None:
             return windows
-        from resdsl.weights.elements import raw_bytes  # copying float32 from a file takes no NumPy
+        from resdsl.weights.dtypes import raw_bytes  # copying float32 from a file needs no NumPy
 
         return map(raw_bytes, self.pieces())
 
     def pieces(self, count: int = PIECE) -> Iterator[np.ndarray]:
         """Its elements in C order, of the parameter's type: flat arrays of ``count``, the last one shorter.
 
-        Each is used before the next is asked for.
+        A piece is valid until the next one is requested.
         """
-        from resdsl.weights.elements import numpy_dtype
+        from resdsl.weights.dtypes import numpy_dtype
 
         dtype = numpy_dtype(self.parameter.dtype)
-        return (piece.astype(dtype, copy=False) for piece in self._as_made(count))
+        return (piece.astype(dtype, copy=False) for piece in self._source_pieces(count))
 
-    def _as_made(self, count: int) -> Iterator[np.ndarray]:
-        """The elements in the type that their source has."""
+    def _source_pieces(self, count: int) -> Iterator[np.ndarray]:
+        """The elements in the type of their source."""
         parameter = self.parameter
         match parameter.source:
             case Constant() | VarianceScaling() as initializer:
-                from resdsl.weights.drawing import drawn, filler
+                from resdsl.weights.sampling import drawn, filler
 
                 fill = filler(parameter.name, initializer, self.seed, self.scheme)
                 return drawn(fill, parameter.count, count)
@@ -76,14 +75,17 @@ class LazyTensor:
                     return self._by_rows(function, operands, count)
                 value = function(*(value_of(operand, self.seed, self.scheme) for operand in operands))
                 if value.shape != parameter.shape:
-                    raise ValueError(f"{function.name} makes {parameter.name} {value.shape}, not {parameter.shape}")
+                    raise ValueError(
+                        f"{function.name} returns shape {value.shape} for {parameter.name}, not {parameter.shape}"
+                    )
                 return divided(value, count)
 
     def _by_rows(self, function: DerivedFunction, operands: Sequence[Parameter], count: int) -> Iterator[np.ndarray]:
-        """Some rows of the operands after another: no operand is ever there as a whole."""
+        """Compute some rows at a time, so that no operand is in memory as a whole."""
         rows = max(1, count // max(1, prod(self.parameter.shape[1:])))
         sources = [
-            LazyTensor(operand, self.seed, self.scheme).pieces(rows * prod(operand.shape[1:])) for operand in operands
+            ParameterTensor(operand, self.seed, self.scheme).pieces(rows * prod(operand.shape[1:]))
+            for operand in operands
         ]
         for pieces in zip(*sources, strict=True):
             both = zip(pieces, operands, strict=True)
@@ -91,7 +93,7 @@ class LazyTensor:
 
 
 def _windows(parameter: Parameter) -> Iterator[memoryview] | None:
-    """The bytes of a tensor that stand in a file as ONNX has them; ``None`` for any other."""
+    """The bytes of a tensor that a file stores in ONNX's layout; ``None`` for any other tensor."""
     match parameter.source:
         case Stored(Checkpoint() as checkpoint, key) if parameter.dtype is DType.F32:
             return checkpoint.windows(key, 4 * PIECE)
@@ -99,34 +101,33 @@ def _windows(parameter: Parameter) -> Iterator[memoryview] | None:
 
 
 def prepare(parameters: Iterable[Parameter]) -> None:
-    """Import all that making these tensors takes, before several threads make them.
+    """Import every module that computing these tensors needs, before threads compute them.
 
-    Ctrl-C in the middle of an import can leave the lock of Python's importing taken, and threads that import too would
-    wait for it for ever.
+    Ctrl-C during an import can leave Python's import lock held, and threads that import would then wait for ever.
     """
-    dtypes = {parameter.dtype for parameter in parameters if _windows(parameter) is None}
-    if not dtypes:
+    computed = {parameter.dtype for parameter in parameters if _windows(parameter) is None}
+    if not computed:
         return
-    from resdsl.weights import drawing, elements  # noqa: F401  copying takes none of this
+    from resdsl.weights import dtypes, sampling  # noqa: F401  copying needs neither
 
-    for dtype in dtypes:
-        elements.numpy_dtype(dtype)
+    for dtype in computed:
+        dtypes.numpy_dtype(dtype)
 
 
 def value_of(parameter: Parameter, seed: int = 0, scheme: Scheme = Scheme.HE_NORMAL) -> np.ndarray:
     """The tensor of a parameter, of its shape and element type, in C order.
 
-    ``seed`` and ``scheme`` decide what is drawn at random, also below a ``Derived``. A stored tensor of as many
+    ``seed`` and ``scheme`` select the random values, also those below a ``Derived``. A stored tensor of as many
     elements in another shape is reshaped (``[1000, 2048]`` and ``[1000, 2048, 1, 1]`` are the same weights). Raises
-    ``CheckpointError`` where a checkpoint turns out to be damaged.
+    ``CheckpointError`` if a checkpoint is damaged.
     """
     import numpy as np
 
-    from resdsl.weights.elements import numpy_dtype
+    from resdsl.weights.dtypes import numpy_dtype
 
     value = np.empty(parameter.shape, numpy_dtype(parameter.dtype))
     flat, done = value.reshape(-1), 0
-    for piece in LazyTensor(parameter, seed, scheme).pieces():
+    for piece in ParameterTensor(parameter, seed, scheme).pieces():
         flat[done : done + piece.size] = piece
         done += piece.size
     return value
@@ -138,14 +139,14 @@ def stream(
     scheme: Scheme = Scheme.HE_NORMAL,
     *,
     threads: int | None = None,
-    lookahead: int = LOOKAHEAD_BYTES,
+    prefetch: int = PREFETCH_BYTES,
 ) -> Iterator[tuple[Parameter, np.ndarray]]:
-    """Each parameter with its tensor, in order, made by ``threads`` threads ahead of the reader.
+    """Each parameter with its tensor, in order, prefetched by ``threads`` threads.
 
-    At most ``lookahead`` bytes of tensors are held ahead, or one tensor where that is larger. The threads end with
-    the iteration, also where the reader stops early. Values do not depend on the number of threads.
+    At most ``prefetch`` bytes of tensors are held, or one tensor if that is larger. The threads end with the
+    iteration, also if the reader stops early. Values do not depend on the number of threads.
     """
-    from concurrent.futures import ThreadPoolExecutor  # logging comes with it, and files need none of it
+    from concurrent.futures import ThreadPoolExecutor  # imports logging, which writing a file does not need
 
     workers = threads or min(8, os.cpu_count() or 1)
     waiting: deque[tuple[Parameter, Future[np.ndarray]]] = deque()
@@ -153,7 +154,7 @@ def stream(
     with ThreadPoolExecutor(workers, thread_name_prefix="weights") as pool:
         try:
             for parameter in parameters:
-                while waiting and held + parameter.bytes > lookahead:
+                while waiting and held + parameter.bytes > prefetch:
                     held -= waiting[0][0].bytes
                     yield _first(waiting)
                 waiting.append((parameter, pool.submit(value_of, parameter, seed, scheme)))

@@ -129,7 +129,7 @@ def test_integers_are_read_as_they_are_and_eight_bit_floats_are_refused(tmp_path
 )
 def test_a_header_of_safetensors_that_lies_is_refused(tmp_path: Path, header: object) -> None:
     path = safetensors_file(tmp_path / "w.safetensors", header, b"\x00" * 4)
-    assert refused(path)[0] == "E0704"
+    assert refused(path)[0] in ("E0704", "E0708")
 
 
 def test_a_header_may_have_any_length(tmp_path: Path) -> None:
@@ -339,10 +339,10 @@ def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
         (b"\n <!DOCTYPE html><html>", "E0702", "a web page"),
         (b"\0" * 257 + b"ustar\x0000" + b"\0" * 300, "E0703", "a tar archive"),
         (b"\x93NUMPY\x01\x00", "E0703", "a single array"),
-        (b"MZ\x90\x00", "E0702", "no file of weights"),
+        (b"MZ\x90\x00", "E0702", "not a file of weights"),
         (b"\x08", "E0704", "damaged"),
         (b"\x08\x07", "E0702", "neither an ONNX model"),
-        (b"\x00", "E0702", "no file of weights"),
+        (b"\x00", "E0702", "not a file of weights"),
         (b"{", "E0702", "neither a file of weights nor JSON"),
         (b"{" + b"[" * 100_000, "E0702", "neither a file of weights nor JSON"),
     ],

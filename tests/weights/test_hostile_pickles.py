@@ -86,7 +86,7 @@ def test_nothing_that_a_pickle_asks_for_is_run(tmp_path: Path, archive: Archive,
     _, thing = touch(target)[which]
     error = refusal(archive(pickle.dumps({"weight": thing}, protocol)))
     assert error.diagnostic.code.id == "E0705"
-    assert "nothing in the file was run" in error.diagnostic.notes
+    assert "no code in the file was executed" in error.diagnostic.notes
     assert not target.exists()
 
 
@@ -189,6 +189,7 @@ def test_operations_that_torch_never_writes_are_refused(archive: Archive, operat
         b"L" + b"9" * 10_000 + b"L\n.",
         b"V" + b"\\ud800" + b"\n.",
         b"\x80\x09.",
+        b"\x80\x02}r\xff\xff\xff\x7f.",  # a memo of 2^31 places, to an implementation with an array
     ],
 )
 def test_a_senseless_pickle_is_a_damaged_file(archive: Archive, senseless: bytes) -> None:
@@ -255,12 +256,12 @@ def test_a_tensor_that_reaches_out_of_its_storage_is_refused(archive: Archive, c
 
 
 def test_a_stride_that_moves_nothing_may_be_anything(archive: Archive) -> None:
-    with open_checkpoint(archive(tensor((1, 2), (2**100, 1)), STORAGE)) as checkpoint:
+    with open_checkpoint(archive(tensor((1, 2), (2**62, 1)), STORAGE)) as checkpoint:
         assert checkpoint.read("weight").tolist() == [[1, 2]]
 
 
 def test_a_storage_that_is_not_in_the_file_is_told(archive: Archive) -> None:
-    assert "storage `0`, and that is not in the file" in str(refusal(archive(tensor((2,), (1,)))))
+    assert "storage `0`, and the file lacks it" in str(refusal(archive(tensor((2,), (1,)))))
 
 
 def doubling(opcodes: bytes, times: int = 60) -> bytes:
@@ -279,7 +280,6 @@ def doubling(opcodes: bytes, times: int = 60) -> bytes:
         b"\x80\x02}q\x00X\x0a\x00\x00\x00state_dicth\x00s.",
         b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",  # a list in a list in a list
         b"\x80\x02" + b"(" * 500_000 + b"t" * 500_000 + b".",
-        b"\x80\x02}r\xff\xff\xff\x7f.",  # a memo of 2^31 places, to an implementation with an array
         b"\x80\x02N" + b"\x85" * 500_000 + b".",
     ],
 )
@@ -343,7 +343,7 @@ def test_a_legacy_file_that_lists_an_unknown_storage_is_refused(tmp_path: Path) 
     path = tmp_path / "weights.pth"
     parts = (0x1950A86A20F9469CFC6C, 1001, {}, {}, ["7"])
     path.write_bytes(b"".join(pickle.dumps(part, 2) for part in parts))
-    assert "a storage that no tensor is in" in str(refusal(path))
+    assert "a storage that no tensor uses" in str(refusal(path))
 
 
 @pytest.mark.parametrize("count", [-1, 2**62, 2**63 - 1, 5])
@@ -363,4 +363,4 @@ def test_another_protocol_or_another_pickle_is_no_checkpoint(tmp_path: Path) -> 
     path.write_bytes(pickle.dumps({"weight": [1.0, 2.0]}))
     error = refusal(path)
     assert error.diagnostic.code.id == "E0702"
-    assert "a pickle that PyTorch did not write" in str(error)
+    assert "a pickle that was not written by PyTorch" in str(error)

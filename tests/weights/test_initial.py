@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from resdsl.ir.initializers import ONES, ZEROS, Constant, VarianceScaling
-from resdsl.weights.drawing import filler, initial_value
 from resdsl.weights.initial import Scheme, zero_init_residual
+from resdsl.weights.sampling import filler, initial_value
 
 from ..building import build, shipped
 
@@ -80,7 +80,7 @@ def test_a_tensor_depends_on_the_seed_and_on_its_own_name() -> None:
 
 def test_another_process_draws_the_same_bytes() -> None:
     code = (
-        "import sys; from resdsl.weights.drawing import initial_value;"
+        "import sys; from resdsl.weights.sampling import initial_value;"
         "from resdsl.ir.initializers import VarianceScaling;"
         "sys.stdout.write(initial_value('conv1.weight', (4, 3, 7, 7), VarianceScaling(147, 196), 5).tobytes().hex())"
     )

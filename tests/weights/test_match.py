@@ -101,8 +101,8 @@ def test_parameters_come_from_the_file_with_its_keys() -> None:
     assert report.wrapper == "state_dict"
     assert report.ignored == ("module.bn1.num_batches_tracked",)
     assert str(report) == (
-        "2 tensors (25 values) from `training.pth`; found under `state_dict`; `module.` taken off the names;"
-        " 1 training counter ignored; 5 left over"
+        "2 tensors (25 values) from `training.pth`; under the key `state_dict`; prefix `module.` removed;"
+        " 1 training counter ignored; 5 unused"
     )
 
 
@@ -113,7 +113,7 @@ def test_what_wrappers_put_before_names_is_taken_off_and_told(resnet50: Graph, p
     diagnostics, report = found(resnet50, renamed(resnet50, lambda name: prefix + name))
     assert diagnostics == []
     assert "".join(report.prefixes) == prefix
-    assert f"`{report.prefixes[0]}` taken off" in str(report)
+    assert f"`{report.prefixes[0]}` removed" in str(report)
 
 
 def test_a_prefix_that_the_network_has_too_is_kept() -> None:
@@ -191,13 +191,13 @@ def test_a_rename_of_nothing_and_one_onto_others_are_mistakes(resnet50: Graph) -
     assert nothing.helps == ("did you mean `layer1`?",)
     onto = only(resnet50, shapes(resnet50), renames={"bn1": "bn2"})
     assert onto.code.id == "E0715"
-    assert "that others have" in onto.message
+    assert "that other tensors have" in onto.message
 
 
 def test_a_prefix_of_an_unknown_wrapper_is_suggested_as_a_rename(resnet50: Graph) -> None:
     diagnostic = only(resnet50, renamed(resnet50, lambda name: f"encoder.body.{name}"))
     assert diagnostic.code.id == "E0714"
-    assert diagnostic.message == f"{len(resnet50.parameters)} tensors of `w.pth` have other names than the network's"
+    assert diagnostic.message == f"{len(resnet50.parameters)} tensors of `w.pth` have other names than in the network"
     assert diagnostic.helps[0] == "rename them: `--rename encoder.body=`"
 
 
@@ -222,7 +222,7 @@ def test_a_prefix_that_only_the_network_has_is_suggested() -> None:
 def test_another_network_is_not_explained_by_renames(resnet50: Graph) -> None:
     diagnostic = only(resnet50, shapes(shipped("densenet121")))
     assert diagnostic.code.id == "E0714"
-    assert diagnostic.message == "not one tensor of `w.pth` has a name of the network's"
+    assert diagnostic.message == "no tensor of `w.pth` has a name that is in the network"
     assert len(diagnostic.notes) == 2
 
 
@@ -262,13 +262,13 @@ def test_a_checkpoint_that_ends_early_says_where(resnet50: Graph) -> None:
     assert diagnostic.code.id == "E0710"
     # Three bottlenecks of 15 tensors and a projection of 5.
     assert diagnostic.message == (
-        "`w.pth` has nothing for `layer4.*` (50 tensors) and `fc.*` (2 tensors): the checkpoint ends at `layer3`"
+        "`w.pth` has no tensors for `layer4.*` (50 tensors) and `fc.*` (2 tensors): the checkpoint ends at `layer3`"
     )
 
 
 def test_a_stage_that_is_missing_in_the_middle_is_named(resnet50: Graph) -> None:
     diagnostic = only(resnet50, renamed(resnet50, has("layer2")))
-    assert diagnostic.message == "`w.pth` has nothing for `layer2.*` (65 tensors)"
+    assert diagnostic.message == "`w.pth` has no tensors for `layer2.*` (65 tensors)"
 
 
 @pytest.mark.parametrize(
@@ -284,15 +284,15 @@ def test_the_weights_of_another_depth_are_told_by_their_blocks(
 ) -> None:
     diagnostic = only(shipped(network_name), shapes(shipped(checkpoint_name)))
     assert diagnostic.code.id == code
-    assert f"`w.pth` is of a {word} network: these are the stages of {known}" in diagnostic.message
+    assert f"`w.pth` is for a {word} network: its stages are those of {known}" in diagnostic.message
 
 
 def test_the_depth_of_densenets_is_told_too() -> None:
     first, *_ = found(shipped("densenet121"), shapes(shipped("densenet169")))[0]
     # Huang et al. 2017, table 1.
     assert first.notes[:2] == (
-        "`features.denseblock3.denselayer*` counts 32 blocks in the checkpoint and 24 in the network",
-        "`features.denseblock4.denselayer*` counts 32 blocks in the checkpoint and 16 in the network",
+        "`features.denseblock3.denselayer*` has 32 blocks in the checkpoint and 24 in the network",
+        "`features.denseblock4.denselayer*` has 32 blocks in the checkpoint and 16 in the network",
     )
 
 
@@ -335,7 +335,7 @@ def test_other_widths_and_kernels_are_told_by_kind(resnet50: Graph) -> None:
         in wide[0].notes
     )
     kernel = only(resnet50, shapes(resnet50) | {"conv1.weight": (64, 3, 3, 3)})
-    assert kernel.message == "1 tensor of `w.pth` has kernels of another size than the network's"
+    assert kernel.message == "1 tensor of `w.pth` has kernels of a different size than in the network"
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_partial_load_warns_where_a_whole_one_stops(resnet50: Graph) -> None:
         assert [error.message for error in errors] == [warning.message for warning in warnings]
         for error in errors:
             # Where nothing fits at all, there is no part to load.
-            assert ("`--partial`" in error.helps[-1]) == ("not one tensor" not in error.message)
+            assert ("`--partial`" in error.helps[-1]) == ("no tensor of" not in error.message)
         assert not any("`--partial`" in text for warning in warnings for text in warning.helps)
 
 

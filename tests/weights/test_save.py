@@ -13,7 +13,7 @@ import safetensors.numpy
 from onnx import numpy_helper
 
 from resdsl.weights.checkpoint import CheckpointError
-from resdsl.weights.save import Head, save_safetensors, save_weights
+from resdsl.weights.save import TensorHeader, save_safetensors, save_weights
 
 WEIGHTS = {
     "layer1.0.conv1.weight": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -54,7 +54,7 @@ def test_floats_of_other_sizes_are_saved_as_float32(tmp_path: Path) -> None:
 def test_the_tensors_of_a_file_begin_at_a_multiple_of_eight_bytes(tmp_path: Path) -> None:
     for length in range(1, 9):
         path = tmp_path / "w.safetensors"
-        save_safetensors(path, [Head("x" * length, (1,))], [np.ones(1, np.float32)], {})
+        save_safetensors(path, [TensorHeader("x" * length, (1,))], [np.ones(1, np.float32)], {})
         assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
         assert safetensors.numpy.load_file(path)["x" * length] == 1
 
@@ -62,13 +62,15 @@ def test_the_tensors_of_a_file_begin_at_a_multiple_of_eight_bytes(tmp_path: Path
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_tensors_are_written_in_c_order_as_they_come(tmp_path: Path, dtype: str) -> None:
     array = np.asfortranarray(np.arange(6, dtype=dtype).reshape(2, 3))
-    save_safetensors(tmp_path / "w.safetensors", [Head("a", (2, 3), dtype)], iter([array]), {"b": "1", "a": "ü"})
+    save_safetensors(
+        tmp_path / "w.safetensors", [TensorHeader("a", (2, 3), dtype)], iter([array]), {"b": "1", "a": "ü"}
+    )
     np.testing.assert_array_equal(safetensors.numpy.load_file(tmp_path / "w.safetensors")["a"], array, strict=True)
 
 
 def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
     for name, metadata in (("a", {"x": "1", "y": "2"}), ("b", {"y": "2", "x": "1"})):
-        save_safetensors(tmp_path / name, [Head("w", (1,))], [np.ones(1, np.float32)], metadata)
+        save_safetensors(tmp_path / name, [TensorHeader("w", (1,))], [np.ones(1, np.float32)], metadata)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -81,13 +83,13 @@ def test_what_goes_wrong_on_the_way_leaves_the_old_file(tmp_path: Path) -> None:
         raise CheckpointError.damaged("w", "a test")
 
     with pytest.raises(CheckpointError):
-        save_safetensors(path, [Head("a", (1,)), Head("b", (1,))], values(), {})
+        save_safetensors(path, [TensorHeader("a", (1,)), TensorHeader("b", (1,))], values(), {})
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("w.safetensors", b"old")]
 
 
 def test_a_tensor_of_another_shape_than_announced_is_a_mistake_of_ours(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a should be float32"):
-        save_safetensors(tmp_path / "w", [Head("a", (2,))], [np.ones(1, np.float32)], {})
+        save_safetensors(tmp_path / "w", [TensorHeader("a", (2,))], [np.ones(1, np.float32)], {})
     assert not list(tmp_path.iterdir())
 
 

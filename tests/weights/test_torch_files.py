@@ -96,7 +96,7 @@ def test_complex_numbers_are_refused_where_they_are_read() -> None:
         ("torchscript.pt", "E0703", "`torchscript.pt` is a TorchScript program"),
         ("list.pth", "E0702", "`list.pth` holds a list, not a dictionary of named tensors"),
         ("whole_module.pth", "E0705", "`whole_module.pth` holds an object of `torch.nn.modules.linear.Linear`"),
-        ("evil.pth", "E0705", "`evil.pth` asks for `__builtin__.print`"),
+        ("evil.pth", "E0705", "`evil.pth` refers to `__builtin__.print`"),
     ],
 )
 def test_what_is_no_file_of_weights_is_told_by_name_with_a_way_out(

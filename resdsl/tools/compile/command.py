@@ -31,7 +31,7 @@ from resdsl.specification.specification import Specification
 from resdsl.tools.compile.tree_text import tree_text
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
-from resdsl.weights.source import read_weights
+from resdsl.weights.read import read_weights
 
 PRECISIONS = {"fp32": DType.F32, "fp16": DType.F16, "bf16": DType.BF16}
 """As people write them on a command line, and as the language does."""

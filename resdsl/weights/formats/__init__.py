@@ -1,1 +1,1 @@
-"""Readers of files of weights, one format a file. ``open`` tells which one a file is for."""
+"""Readers of files of weights, one module for each format. ``open`` detects the format."""

@@ -1,11 +1,11 @@
-"""A pickle read as data: nothing is imported, nothing is called.
+"""Read a pickle as data: nothing is imported, nothing is called.
 
-Unpickling runs what the file asks for. Python's unpicklers can be held back with ``find_class``, and still call what
-they are given, set attributes (``BUILD``), hash what the file nested (tuples of tuples take exponential time) and grow
-their memo to any index that the file names (``LONG_BINPUT`` 2^31 takes gigabytes in C). This reader does none of that:
-it walks over the opcodes (``pickletools.genops`` parses them and does no more) and builds plain values. A *global* is a
-name in a list of those allowed; what is made from one is decided by ``Rebuild``, that is, by us. Time and memory are
-bounded by the length of the pickle and the number of its opcodes.
+Unpickling executes what the file requests. Python's unpicklers can be restricted with ``find_class``, but still call
+what they are given, set attributes (``BUILD``), hash nested values (tuples of tuples take exponential time) and grow
+their memo to any index in the file (``LONG_BINPUT`` 2^31 allocates gigabytes in C). This reader does none of that: it
+iterates over the opcodes (``pickletools.genops`` only parses them) and builds plain values. A *global* is a name that
+must be in a list; ``Rebuild`` decides what replaces a call of it. Time and memory are bounded by the length of the
+pickle and the number of its opcodes.
 """
 
 from __future__ import annotations
@@ -17,18 +17,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import bounded_int, bounded_text
 from resdsl.weights.checkpoint import CheckpointError
 
 MAX_BYTES = 64 << 20
-"""Of one pickle. The tensors are not in it: that of ResNet-152 with the state of its optimizer takes 0.5 MB."""
+"""Of one pickle. Tensors are stored outside: that of ResNet-152 with its optimizer state has 0.5 MB."""
 
 MAX_OPCODES = 2_000_000
-"""Of one pickle: some 70,000 tensors. An object takes at least one opcode, so this bounds memory as well as time."""
+"""Of one pickle: about 70,000 tensors. An object takes at least one opcode, so this bounds memory as well as time."""
+
+
+MAX_KEY = 10_000
+"""Characters of a key of a dict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A class or function that the file names. Never looked up."""
+    """A class or function named in the file. Never looked up."""
 
     module: str
     name: str
@@ -38,7 +43,7 @@ class Global:
 
 
 class Opaque:
-    """Something that holds no weights (a date, the arguments of a training script). What was in it is forgotten."""
+    """An object without weights (a date, the arguments of a training script). Its content is discarded."""
 
     __slots__ = ()
 
@@ -46,13 +51,13 @@ class Opaque:
 OPAQUE = Opaque()
 
 Allow = Callable[[Global], None]
-"""Raises ``CheckpointError`` for a global that a file of weights has no use for."""
+"""Raises ``CheckpointError`` for a global that a file of weights does not need."""
 
 Rebuild = Callable[[Global, tuple[object, ...]], object]
-"""Our stand-in for what the file would make by calling a global. Raises ``ValueError`` for senseless arguments."""
+"""The replacement for the result of calling a global. Raises ``ValueError`` for invalid arguments."""
 
 Persistent = Callable[[object], object]
-"""Our stand-in for what the file refers to by an identifier. Raises ``ValueError`` for a senseless one."""
+"""The replacement for an object with a persistent identifier. Raises ``ValueError`` for an invalid one."""
 
 
 class Window:
@@ -71,28 +76,28 @@ class Window:
         return self._take(self._position + count)
 
     def readline(self) -> bytes:
-        # Lines hold numbers and names; a longer one is an attempt to make us copy.
-        longest = self._data[self._position : self._position + 65_536]
-        end = longest.find(b"\n")
-        return self._take(self._position + (end + 1 if end >= 0 else len(longest)))
+        # Lines hold numbers and names; longer ones are malicious.
+        line = self._data[self._position : self._position + 65_536]
+        end = line.find(b"\n")
+        return self._take(self._position + (end + 1 if end >= 0 else len(line)))
 
     def _take(self, end: int) -> bytes:
         if end > self._limit and len(self._data) > self._limit:
             raise CheckpointError.of(
                 catalogue.CHECKPOINT_TOO_LARGE,
-                f"the index of `{self._name}` takes more than {MAX_BYTES >> 20} MB",
-                helps=("save the tensors alone: `torch.save(model.state_dict(), ...)`",),
+                f"the pickle in `{self._name}` has more than {MAX_BYTES >> 20} MB",
+                helps=("save only the tensors: `torch.save(model.state_dict(), ...)`",),
             )
-        taken = self._data[self._position : end]
-        self._position += len(taken)
-        return taken
+        data = self._data[self._position : end]
+        self._position += len(data)
+        return data
 
 
 def read_pickle(window: Window, name: str, allow: Allow, rebuild: Rebuild, persistent: Persistent) -> object:
-    """The value of one pickle; the window then stands after it.
+    """The value of one pickle; the window is then positioned after it.
 
-    Made of ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, lists, tuples, dicts with such scalars as keys,
-    ``Global``, ``Opaque`` and what ``rebuild`` and ``persistent`` give. Raises ``CheckpointError`` for anything else.
+    Made of ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, lists, tuples, dicts with ``str`` as keys,
+    ``Global``, ``Opaque`` and the results of ``rebuild`` and ``persistent``. Anything else raises ``CheckpointError``.
     """
     machine = _Machine(name, allow, rebuild, persistent)
     start = window.tell()
@@ -101,23 +106,21 @@ def read_pickle(window: Window, name: str, allow: Allow, rebuild: Rebuild, persi
             if count > MAX_OPCODES:
                 raise CheckpointError.of(
                     catalogue.CHECKPOINT_TOO_LARGE,
-                    f"`{name}` has more than {MAX_OPCODES:,} objects in it",
-                    helps=("save the tensors alone: `torch.save(model.state_dict(), ...)`",),
+                    f"`{name}` has more than {MAX_OPCODES:,} pickled objects",
+                    helps=("save only the tensors: `torch.save(model.state_dict(), ...)`",),
                 )
             start = position
             machine.step(opcode, argument)
         return machine.result()
-    # A warning of Python's about text in the pickle is an error where the user made warnings errors.
+    # Python warns about some texts in pickles, and a user may turn warnings into errors.
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, DeprecationWarning) as error:
-        raise CheckpointError.damaged(name, f"its index makes no sense at byte {start:,}") from error
+        raise CheckpointError.damaged(name, f"its pickle is invalid at byte {start:,}") from error
 
 
 def _opcodes(window: Window) -> Iterator[tuple[str, Any, int]]:
-    for opcode, argument, position in pickletools.genops(window):  # type: ignore[arg-type]  # reads as a file does
+    for opcode, argument, position in pickletools.genops(window):  # type: ignore[arg-type]  # has the methods of a file
         yield opcode.name, argument, position or 0
 
-
-_SCALARS = (str, int, float, bytes, type(None))
 
 _PUSHED = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
@@ -133,7 +136,7 @@ _IGNORED = {"PROTO", "FRAME", "STOP"}
 class _Machine:
     """The stack machine of the pickle format; ``pickletools`` documents each opcode.
 
-    A mark sets the stack aside and begins a new one, so that nothing below a mark can be reached.
+    A mark saves the stack and starts a new one, so that nothing below a mark is reachable.
     """
 
     def __init__(self, name: str, allow: Allow, rebuild: Rebuild, persistent: Persistent) -> None:
@@ -157,20 +160,20 @@ class _Machine:
         elif opcode in _ACTIONS:
             _ACTIONS[opcode](self, argument)
         elif opcode not in _IGNORED:
-            # INST and OBJ call, EXT1 and so on look up a registry; torch writes none of them.
+            # INST and OBJ call, EXT1 to EXT4 use a registry; torch writes none of them.
             raise CheckpointError.of(
                 catalogue.REFUSED_GLOBAL,
                 f"`{self._name}` uses the pickle operation {opcode}, which files of weights do not need",
-                helps=("fetch the weights from a source that you trust, best as `.safetensors`",),
-                notes=("nothing in the file was run",),
+                helps=("download the weights from a source that you trust, preferably as `.safetensors`",),
+                notes=("no code in the file was executed",),
             )
 
     def _pop(self, count: int) -> list[Any]:
         if len(self._stack) < count:
-            raise IndexError("nothing left on the stack")
-        taken = self._stack[-count:]
+            raise IndexError("the stack is empty")
+        values = self._stack[-count:]
         del self._stack[-count:]
-        return taken
+        return values
 
     def _pop_to_mark(self) -> list[Any]:
         items = self._stack
@@ -178,6 +181,9 @@ class _Machine:
         return items
 
     def put(self, index: int) -> None:
+        # Writers count from 0. Any integer would let a file choose ones that collide in the dict: quadratic time.
+        if bounded_int(index, most=MAX_OPCODES) is None:
+            raise IndexError("a memo index larger than the number of objects")
         self._memo[index] = self._stack[-1]
 
     def memoize(self, _: None) -> None:
@@ -191,7 +197,7 @@ class _Machine:
         self._stack = []
 
     def pop(self, _: None) -> None:
-        # With nothing on a mark, this takes the mark.
+        # Directly after a mark, POP removes the mark.
         if self._stack:
             self._stack.pop()
         else:
@@ -265,7 +271,7 @@ class _Machine:
         self._stack.append(self._rebuild(function, arguments))
 
     def build(self, _: None) -> None:
-        # The state of an object: of an OrderedDict `_metadata`, of all others nothing that is kept.
+        # The state of an object, such as the `_metadata` of an OrderedDict, is discarded.
         self._pop(1)
 
     def refer(self, _: None) -> None:
@@ -274,27 +280,30 @@ class _Machine:
 
     def _push_global(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise ValueError("the name of a global is no text")
-        found = Global(module, name)
-        self._allow(found)
-        self._stack.append(found)
+            raise ValueError("the name of a global is not a string")
+        requested = Global(module, name)
+        self._allow(requested)
+        self._stack.append(requested)
 
     def _extend(self, items: Sequence[object]) -> None:
         target = self._stack[-1]
         if isinstance(target, list):
             target.extend(items)
         elif target is not OPAQUE:
-            raise ValueError("items for something that is no list")
+            raise ValueError("items for a value that is not a list")
 
     def _set_items(self, items: Sequence[object]) -> None:
         target = self._stack[-1]
         if target is OPAQUE:
             return
         if not isinstance(target, dict) or len(items) % 2:
-            raise ValueError("items for something that is no dictionary")
+            raise ValueError("items for a value that is not a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # No name of a tensor is anything else, and hashing what a file nested may take forever.
-            if isinstance(key, _SCALARS):
+            # Names of tensors are strings, whose hashes are salted. Hashing nested values may take exponential time,
+            # and integers and floats can be chosen to collide: quadratic time.
+            if isinstance(key, str):
+                if bounded_text(key, most=MAX_KEY) is None:
+                    raise ValueError("a key that is not valid text")
                 target[key] = value
 
 
@@ -331,4 +340,4 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "BUILD": _Machine.build,
     "BINPERSID": _Machine.refer,
 }
-"""Opcodes that do something. None of them imports, calls, sets an attribute or hashes a nested value."""
+"""Opcodes with an effect. None of them imports, calls, sets an attribute or hashes a nested value."""

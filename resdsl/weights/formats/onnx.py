@@ -1,4 +1,4 @@
-"""The weights in an ONNX model: its initialisers, inside the file or in files beside it.
+"""The weights in an ONNX model: its initialisers, in the model or in external files.
 
 Only floats with a name that an exporter did not make up are weights here. Ours have the names of a state dict; what
 carries a ``:`` (``stem:pads``, ``onnx::Conv_497``) is a constant or has lost its name.
@@ -15,8 +15,9 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import bounded_int, printable_shape
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, TensorInfo, check_shape, neighbour
-from resdsl.weights.elements import as_weights, stored_dtype
+from resdsl.weights.dtypes import as_weights, stored_dtype
 
 _DTYPES: dict[int, str] = {
     onnx.TensorProto.DOUBLE: "float64",
@@ -27,7 +28,7 @@ _DTYPES: dict[int, str] = {
 
 
 class OnnxCheckpoint(Checkpoint):
-    """A parsed model; its weights are turned into arrays, or read from the files beside it, one at a time."""
+    """A parsed model; its weights are converted, or read from external files, one at a time."""
 
     def __init__(self, path: Path, mapped: mmap.mmap) -> None:
         super().__init__(path)
@@ -39,8 +40,8 @@ class OnnxCheckpoint(Checkpoint):
         if not model.ir_version or not model.HasField("graph"):
             raise CheckpointError.of(
                 catalogue.NOT_A_CHECKPOINT,
-                f"`{self.name}` is neither an ONNX model nor another file of weights that is known",
-                helps=("name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
+                f"`{self.name}` is neither an ONNX model nor another supported file of weights",
+                helps=("pass a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
             )
         self.metadata = {self._text(entry.key): self._text(entry.value) for entry in model.metadata_props}
         self._protos = {proto.name: proto for proto in model.graph.initializer if self._is_weight(proto)}
@@ -67,7 +68,8 @@ class OnnxCheckpoint(Checkpoint):
             flat = _typed(proto, dtype)
         if flat.size != info.count:
             raise CheckpointError.damaged(
-                self.name, f"`{key}` has {flat.size:,} elements, and its shape {list(info.shape)} takes {info.count:,}"
+                self.name,
+                f"`{key}` has {flat.size:,} elements, and its shape {printable_shape(info.shape)} takes {info.count:,}",
             )
         return as_weights(flat.reshape(info.shape), info.dtype)
 
@@ -82,7 +84,7 @@ class OnnxCheckpoint(Checkpoint):
             here = min(count, info.count - done)
             stored = np.fromfile(path, dtype, here, offset=offset + done * dtype.itemsize)
             if stored.size < here:
-                raise CheckpointError.damaged(self.name, f"`{path.name}` was cut off while `{key}` was read")
+                raise CheckpointError.damaged(self.name, f"`{path.name}` became shorter while `{key}` was read")
             yield as_weights(stored, info.dtype)
 
     def close(self) -> None:
@@ -92,7 +94,7 @@ class OnnxCheckpoint(Checkpoint):
         return ":" not in self._text(proto.name) and proto.data_type in _DTYPES
 
     def _text(self, value: str | bytes) -> str:
-        # What the library gives for a string that is not UTF-8.
+        # The library returns bytes for a string that is not UTF-8.
         if isinstance(value, bytes):
             raise CheckpointError.damaged(self.name, f"a name in it is not UTF-8: {value[:40]!r}")
         return value
@@ -103,17 +105,18 @@ class OnnxCheckpoint(Checkpoint):
         return TensorInfo(shape, _DTYPES[proto.data_type])
 
     def _external(self, proto: onnx.TensorProto, dtype: np.dtype, count: int) -> tuple[Path, int]:
-        """The file beside the model that has the elements, and the byte where they begin."""
+        """The external file that has the elements, and the offset of the first."""
         entries = {self._text(entry.key): self._text(entry.value) for entry in proto.external_data}
-        # No links: the bytes of whatever they led to would end up in the weights.
+        # No links: the bytes of any file that one points to would become weights.
         path = neighbour(self.path.parent, entries.get("location", ""), name=self.name, links=False)
-        try:
-            offset = int(entries.get("offset", "0"))
-            length = int(entries.get("length", str(count * dtype.itemsize)))
-        except ValueError:
-            raise CheckpointError.damaged(self.name, f"`{proto.name}` has an offset that is no number") from None
+        offset = bounded_int(entries.get("offset", "0"))
+        length = bounded_int(entries.get("length", str(count * dtype.itemsize)))
+        if offset is None or length is None:
+            raise CheckpointError.damaged(
+                self.name, f"`{proto.name:.80}` has an offset or a length that is not an integer of 64 bits"
+            )
         size = path.stat().st_size
-        if length != count * dtype.itemsize or offset < 0 or offset + length > size:
+        if length != count * dtype.itemsize or offset + length > size:
             raise CheckpointError.damaged(
                 self.name,
                 f"`{proto.name}` should be {count * dtype.itemsize:,} bytes from byte {offset:,} of"
@@ -123,7 +126,7 @@ class OnnxCheckpoint(Checkpoint):
 
 
 def _typed(proto: onnx.TensorProto, dtype: np.dtype) -> np.ndarray:
-    """Elements that are not raw bytes but numbers in the message; 16-bit floats are there as the bits of integers."""
+    """Elements stored as numbers instead of raw bytes; 16-bit floats are stored as integers with their bits."""
     match proto.data_type:
         case onnx.TensorProto.FLOAT:
             return np.array(proto.float_data, dtype)

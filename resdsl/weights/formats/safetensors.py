@@ -1,26 +1,26 @@
-"""safetensors: a JSON header of names, types and offsets, then the bytes. One file, or shards listed by an index."""
+"""safetensors: a JSON header of names, types and offsets, then the bytes. One file, or an index of shards."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import parse_json
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError, is_plain, neighbour
 from resdsl.weights.formats.safetensors_header import LONGEST, Header, read_header
-from resdsl.weights.reading import Stretch, TensorFile
+from resdsl.weights.tensor_file import ByteRange, TensorFile
 
 if TYPE_CHECKING:
     import numpy as np
 
 INDEX_LIMIT = 64 << 20
-"""Bytes of the index of a sharded checkpoint; those of the largest published models take some 0.5 MB."""
+"""Bytes of the index of a sharded checkpoint; the largest published models have 0.5 MB."""
 
 
 class SafetensorsCheckpoint(Checkpoint):
-    """One ``.safetensors`` file. Only the tensors that are asked for are read."""
+    """One ``.safetensors`` file. Tensors are read on demand."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -42,33 +42,33 @@ class SafetensorsCheckpoint(Checkpoint):
             return read_header(mapped[8 : 8 + length], size=size, name=self.name)
 
     def read(self, key: str) -> np.ndarray:
-        from resdsl.weights import elements  # what only copies float32 does without arrays
+        from resdsl.weights import dtypes  # copying float32 needs no NumPy
 
         info = self.tensors[key]
-        stored = self._stretch(key).whole(elements.stored_dtype(info, name=self.name, key=key))
-        return elements.as_weights(stored.reshape(info.shape), info.dtype)
+        stored = self._byte_range(key).whole(dtypes.stored_dtype(info, name=self.name, key=key))
+        return dtypes.as_weights(stored.reshape(info.shape), info.dtype)
 
     def windows(self, key: str, size: int) -> Iterator[memoryview] | None:
-        return self._stretch(key).windows(size) if is_plain(self.tensors[key]) else None
+        return self._byte_range(key).windows(size) if is_plain(self.tensors[key]) else None
 
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
-        from resdsl.weights import elements
+        from resdsl.weights import dtypes
 
         info = self.tensors[key]
-        dtype = elements.stored_dtype(info, name=self.name, key=key)
-        for stored in self._stretch(key).arrays(dtype, count):
-            yield elements.as_weights(stored, info.dtype)
+        dtype = dtypes.stored_dtype(info, name=self.name, key=key)
+        for stored in self._byte_range(key).arrays(dtype, count):
+            yield dtypes.as_weights(stored, info.dtype)
 
-    def _stretch(self, key: str) -> Stretch:
+    def _byte_range(self, key: str) -> ByteRange:
         entry = self._entries[key]
-        return Stretch(self._file, entry.start, entry.end - entry.start)
+        return ByteRange(self._file, entry.start, entry.end - entry.start)
 
     def close(self) -> None:
         self._file.close()
 
 
 class ShardedCheckpoint(Checkpoint):
-    """An index (``model.safetensors.index.json``) and the files that it names, as one."""
+    """An index (``model.safetensors.index.json``) and the files that it lists, as one checkpoint."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -76,11 +76,11 @@ class ShardedCheckpoint(Checkpoint):
         self._shards: dict[str, SafetensorsCheckpoint] = {}
         try:
             for file in sorted(set(names.values())):
-                # A link may lead out of the folder: only a whole safetensors file is ever read through it.
+                # A link may point outside the folder: only a valid safetensors file is read through it.
                 self._shards[file] = SafetensorsCheckpoint(neighbour(path.parent, file, name=self.name, links=True))
             for key, file in names.items():
                 if key not in self._shards[file].tensors:
-                    raise CheckpointError.damaged(self.name, f"it says that `{key:.80}` is in `{file}`, which lacks it")
+                    raise CheckpointError.damaged(self.name, f"its index has `{key:.80}` in `{file}`, which lacks it")
         except BaseException:
             self.close()
             raise
@@ -108,21 +108,21 @@ def _read_index(path: Path) -> Mapping[str, str]:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_TOO_LARGE,
             f"`{path.name}` looks like the index of a sharded checkpoint and is larger than {INDEX_LIMIT >> 20} MB",
-            helps=("name the `.safetensors.index.json` file itself",),
+            helps=("pass the `.safetensors.index.json` file itself",),
         )
     try:
-        index = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        index = parse_json(path.read_bytes())
+    except ValueError as error:
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
             f"`{path.name}` is neither a file of weights nor JSON: {error!s:.120}",
-            helps=("name a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
+            helps=("pass a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
         ) from error
     names = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(names, dict) or not names or not all(isinstance(file, str) for file in names.values()):
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
-            f"`{path.name}` is JSON without a `weight_map` of tensors to files",
-            helps=("name the `.safetensors.index.json` file, or a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
+            f"`{path.name}` is JSON without a `weight_map` from tensors to files",
+            helps=("pass the `.safetensors.index.json` file, or a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
         )
     return names

@@ -1,19 +1,16 @@
-"""The header of a ``.safetensors`` file, checked: nothing in it points outside the file or to another tensor's bytes.
+"""Read and check the header of a ``.safetensors`` file: no tensor lies outside the file or overlaps another one.
 
-The file is the length of the header in 8 bytes, the header in JSON, and the bytes of the tensors without a gap
-(https://huggingface.co/docs/safetensors, "Format"). The library that defines it imports NumPy to open a file, which
-takes longer than all else that reading a header does.
+The file is the length of the header in 8 bytes, the header in JSON, and the bytes of the tensors without gaps
+(https://huggingface.co/docs/safetensors, "Format"). ``docs/decisions.md`` says why the safetensors library is not used.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
-from typing import TypeGuard
 
-from resdsl.weights.checkpoint import MAX_RANK, CheckpointError, TensorInfo, check_shape
+from resdsl.untrusted import bounded_ints, parse_json, printable, printable_shape
+from resdsl.weights.checkpoint import CheckpointError, TensorInfo, check_shape
 
 LONGEST = 100_000_000
 """Bytes of a header; the format's own limit."""
@@ -32,7 +29,7 @@ _DTYPES = {
     "U16": ("uint16", 16),
     "U8": ("uint8", 8),
     "BOOL": ("bool", 8),
-    # These cannot be weights here; their tensors are listed and not read.
+    # Tensors of these types are listed and cannot be read.
     "C64": ("C64", 64),
     "F8_E5M2": ("F8_E5M2", 8),
     "F8_E4M3": ("F8_E4M3", 8),
@@ -43,12 +40,12 @@ _DTYPES = {
     "F6_E3M2": ("F6_E3M2", 6),
     "F4": ("F4", 4),
 }
-"""Types of elements: what we call them, and their bits."""
+"""Element types: our name and the number of bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tensor in the file: what it is, and its bytes as places in the file."""
+    """A tensor in the file, and the range of its bytes."""
 
     info: TensorInfo
     start: int
@@ -57,29 +54,29 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of itself, the tensors in the order of their bytes."""
+    """The content of a header, tensors in the order of their bytes."""
 
     metadata: Mapping[str, str]
     entries: Mapping[str, Entry]
 
 
 def read_header(text: bytes, *, size: int, name: str) -> Header:
-    """The header that is written as ``text`` in a file of ``size`` bytes called ``name``.
+    """The header ``text`` of a file of ``size`` bytes called ``name``.
 
-    Raises ``CheckpointError`` where it is none, contradicts itself or the size of the file.
+    Raises ``CheckpointError`` if it is not a header, inconsistent, or does not fit the size of the file.
     """
     try:
-        content = json.loads(text.decode(), object_pairs_hook=_without_repetition)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text, unique_keys=True)
+    except ValueError as error:
         raise CheckpointError.damaged(name, f"its header is not JSON: {error!s:.120}") from error
     if not isinstance(content, dict):
-        raise CheckpointError.damaged(name, "its header is no table of tensors")
+        raise CheckpointError.damaged(name, "its header is not a JSON object")
     metadata = content.pop("__metadata__", None) or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise CheckpointError.damaged(name, "its metadata are not names and texts")
+        raise CheckpointError.damaged(name, "its metadata are not strings")
 
-    found = {key: _entry(key, entry, 8 + len(text), name) for key, entry in content.items()}
-    entries = dict(sorted(found.items(), key=lambda item: (item[1].start, item[1].end)))
+    unsorted = {key: _entry(key, entry, 8 + len(text), name) for key, entry in content.items()}
+    entries = dict(sorted(unsorted.items(), key=lambda item: (item[1].start, item[1].end)))
     position = 8 + len(text)
     for key, entry in entries.items():
         if entry.start != position:
@@ -90,33 +87,22 @@ def read_header(text: bytes, *, size: int, name: str) -> Header:
     return Header(metadata, entries)
 
 
-def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found
-
-
-def _entry(key: str, entry: object, beginning: int, name: str) -> Entry:
+def _entry(key: str, entry: object, data_start: int, name: str) -> Entry:
     if not isinstance(entry, dict):
-        raise CheckpointError.damaged(name, f"what it says of `{key:.80}` is no table")
-    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+        raise CheckpointError.damaged(name, f"the entry of `{key:.80}` is not a JSON object")
+    dtype = entry.get("dtype")
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise CheckpointError.damaged(name, f"`{key:.80}` has elements of the unknown type {dtype!r:.40}")
-    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise CheckpointError.damaged(name, f"the shape or the place of `{key:.80}` is not in whole numbers")
+        raise CheckpointError.damaged(name, f"`{key:.80}` has the unknown element type {printable(dtype, most=40)}")
+    shape, offsets = bounded_ints(entry.get("shape")), bounded_ints(entry.get("data_offsets"))
+    if shape is None or offsets is None or len(offsets) != 2:
+        raise CheckpointError.damaged(name, f"the shape or offsets of `{key:.80}` are not integers")
     ours, bits = _DTYPES[dtype]
-    if len(shape) > MAX_RANK:
-        raise CheckpointError.damaged(name, f"`{key:.80}` has {len(shape):,} axes")
     start, end = offsets
-    needed = prod(shape) * bits / 8
-    if end - start != needed:
+    needed = check_shape(shape, name=name, key=key) * bits
+    if 8 * (end - start) != needed:
         raise CheckpointError.damaged(
-            name, f"`{key:.80}` has {end - start:,} bytes, and its shape {shape} of {dtype} takes {needed:,.16g}"
+            name,
+            f"`{key:.80}` has {end - start:,} bytes, and its shape {printable_shape(shape)} of {dtype} needs"
+            f" {needed / 8:,.16g}",
         )
-    check_shape(tuple(shape), name=name, key=key)
-    return Entry(TensorInfo(tuple(shape), ours), beginning + start, beginning + end)
-
-
-def _are_sizes(value: object) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+    return Entry(TensorInfo(shape, ours), data_start + start, data_start + end)

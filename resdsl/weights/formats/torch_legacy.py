@@ -1,7 +1,7 @@
-"""PyTorch's container before 1.6, still written on request and still what many published weights are in.
+"""PyTorch's container before 1.6, which many published weights use.
 
-Five pickles one after another: a magic number, the protocol, the writer's machine, the object, and the keys of its
-storages. Then for each key the number of elements (8 bytes) and the elements, little endian whatever the machine.
+Five consecutive pickles: a magic number, the protocol, the writing machine, the object, and the keys of its storages.
+Then for each key the number of elements (8 bytes) and the elements, always little endian.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from resdsl.diagnostics import catalogue
 from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.formats.inert_pickle import Window
-from resdsl.weights.formats.torch_checkpoint import Place, TorchCheckpoint
+from resdsl.weights.formats.torch_checkpoint import StorageLocation, TorchCheckpoint
 from resdsl.weights.formats.torch_objects import ITEM_SIZES, read_object
-from resdsl.weights.reading import TensorFile
+from resdsl.weights.tensor_file import TensorFile
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -25,33 +25,33 @@ def open_torch_legacy(path: Path) -> TorchCheckpoint:
     file = TensorFile(path)
     try:
         with file.map() as mapped:
-            content, places = _open(path, mapped)
-        return TorchCheckpoint(path, file, content, places, big_endian=False)
+            content, locations = _open(path, mapped)
+        return TorchCheckpoint(path, file, content, locations, big_endian=False)
     except BaseException:
         file.close()
         raise
 
 
-def _open(path: Path, mapped: mmap.mmap) -> tuple[object, dict[str, Place]]:
+def _open(path: Path, mapped: mmap.mmap) -> tuple[object, dict[str, StorageLocation]]:
     pickles = _Pickles(path.name, mapped)
     if pickles.next() != MAGIC:
         raise CheckpointError.of(
             catalogue.NOT_A_CHECKPOINT,
-            f"`{path.name}` is a pickle that PyTorch did not write",
+            f"`{path.name}` is a pickle that was not written by PyTorch",
             helps=("save the weights as `.safetensors`, `.npz` or with `torch.save(model.state_dict(), ...)`",),
         )
     if pickles.next() != PROTOCOL:
-        raise CheckpointError.damaged(path.name, f"its protocol is not {PROTOCOL}, the only one there is")
-    pickles.next()  # the machine that wrote it
+        raise CheckpointError.damaged(path.name, f"its protocol is not {PROTOCOL}, the only known one")
+    pickles.next()  # the writing machine
     content = pickles.next()
     keys = pickles.next()
     if not isinstance(keys, list):
-        raise CheckpointError.damaged(path.name, "its list of storages is none")
-    return content, _places(path.name, mapped, pickles.position, keys, pickles.storages)
+        raise CheckpointError.damaged(path.name, "its list of storages is not a list")
+    return content, _locations(path.name, mapped, pickles.position, keys, pickles.storages)
 
 
 class _Pickles:
-    """The pickles at the beginning of the file, one after another, each with limits of its own."""
+    """The consecutive pickles at the start of the file, each with its own limits."""
 
     def __init__(self, name: str, mapped: mmap.mmap) -> None:
         self._name = name
@@ -66,14 +66,14 @@ class _Pickles:
         return value
 
 
-def _places(
+def _locations(
     name: str, mapped: mmap.mmap, position: int, keys: list[object], storages: dict[str, str]
-) -> dict[str, Place]:
-    places: dict[str, Place] = {}
+) -> dict[str, StorageLocation]:
+    locations: dict[str, StorageLocation] = {}
     for key in keys:
         dtype = storages.get(key) if isinstance(key, str) else None
         if dtype is None:
-            raise CheckpointError.damaged(name, "it lists a storage that no tensor is in")
+            raise CheckpointError.damaged(name, "it lists a storage that no tensor uses")
         header = mapped[position : position + 8]
         length = int.from_bytes(header, "little", signed=True) * ITEM_SIZES[dtype]
         position += 8
@@ -81,6 +81,6 @@ def _places(
             raise CheckpointError.damaged(
                 name, f"storage `{key!s:.40}` at byte {position:,} claims {length:,} bytes of {len(mapped):,}"
             )
-        places[str(key)] = Place(position, length)
+        locations[str(key)] = StorageLocation(position, length)
         position += length
-    return places
+    return locations

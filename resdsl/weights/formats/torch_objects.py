@@ -1,19 +1,20 @@
-"""What a PyTorch checkpoint may mention, and our inert stand-ins for it."""
+"""The globals that a PyTorch checkpoint may contain, and the inert values that replace them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from resdsl.diagnostics import catalogue
+from resdsl.untrusted import MOST_INT, bounded_int, bounded_ints, bounded_text, printable
 from resdsl.weights.checkpoint import CheckpointError
-from resdsl.weights.formats.inert_pickle import OPAQUE, Global, Window, read_pickle
+from resdsl.weights.formats.inert_pickle import MAX_KEY, OPAQUE, Global, Window, read_pickle
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A run of elements in the file. ``dtype`` is ``untyped`` for bytes whose type each tensor says itself.
+    """A range of elements in the file. ``dtype`` is ``untyped`` for bytes whose type each tensor states.
 
-    ``base`` is where in it a view of it begins (very old files have such), ``count`` how many elements that has.
+    ``base`` is the offset of a view of it (in very old files), ``count`` the number of elements of the view.
     """
 
     key: str
@@ -24,7 +25,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor as the file describes it; not yet checked. ``offset`` and ``strides`` count elements."""
+    """A tensor as described by the file, unchecked. ``offset`` and ``strides`` count elements."""
 
     storage: Storage
     dtype: str
@@ -73,16 +74,16 @@ ITEM_SIZES = {
 _DTYPE_ALIASES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
 
 _TENSORS = {"_rebuild_tensor": 4, "_rebuild_tensor_v2": 4, "_rebuild_tensor_v3": 7}
-"""torch's functions that make tensors, and how many of their arguments say where the elements are."""
+"""torch's functions that rebuild tensors, and how many of their arguments locate the elements."""
 
 _WRAPPED = {"_rebuild_parameter", "_rebuild_parameter_with_state"}
-"""torch's functions that make a parameter; the tensor is their first argument."""
+"""torch's functions that rebuild a parameter; the tensor is their first argument."""
 
 _INERT = {
     "argparse": {"Namespace"},
     "builtins": {"set", "frozenset", "list", "dict", "tuple", "int", "float", "bool", "str", "bytes", "slice", "range"},
     "collections": {"OrderedDict", "defaultdict", "Counter", "deque"},
-    "_codecs": {"encode"},  # how old protocols write bytes
+    "_codecs": {"encode"},  # old protocols write bytes with it
     "datetime": {"datetime", "date", "timedelta"},
     "numpy": {"dtype", "ndarray"},
     "numpy.core.multiarray": {"_reconstruct", "scalar"},
@@ -106,9 +107,9 @@ _DANGEROUS = {
 
 
 def read_object(window: Window, name: str, storages: dict[str, str]) -> object:
-    """The next pickle of a PyTorch checkpoint, made of plain values and ``StoredTensor``.
+    """The next pickle of a PyTorch checkpoint, as plain values and ``StoredTensor``.
 
-    The keys of the storages that it mentions are added to ``storages``, with the types of their elements.
+    The keys of its storages are added to ``storages``, with their element types.
     """
 
     def refer(identifier: object) -> Storage:
@@ -116,25 +117,25 @@ def read_object(window: Window, name: str, storages: dict[str, str]) -> object:
         storages[storage.key] = storage.dtype
         return storage
 
-    return read_pickle(window, name, lambda found: _allow(found, name), _rebuild, refer)
+    return read_pickle(window, name, lambda requested: _allow(requested, name), _rebuild, refer)
 
 
-def _allow(found: Global, name: str) -> None:
-    if found.name in _INERT.get(found.module, ()):
+def _allow(requested: Global, name: str) -> None:
+    if requested.name in _INERT.get(requested.module, ()):
         return
-    shown = f"{found!s:.120}"
-    if found.module.split(".")[0] in _DANGEROUS:
+    shown = printable(f"{requested}", most=120)
+    if requested.module.split(".")[0] in _DANGEROUS:
         raise CheckpointError.of(
             catalogue.REFUSED_GLOBAL,
-            f"`{name}` asks for `{shown}`, which no file of weights needs: loading it elsewhere could run code",
-            helps=("do not load this file with `torch.load` either; fetch the weights from a source that you trust",),
-            notes=("nothing in the file was run",),
+            f"`{name}` refers to `{shown}`, which no file of weights needs; other loaders could execute code",
+            helps=("do not load this file with `torch.load`; download the weights from a source that you trust",),
+            notes=("no code in the file was executed",),
         )
     raise CheckpointError.of(
         catalogue.REFUSED_GLOBAL,
-        f"`{name}` holds an object of `{shown}`, which only that code could rebuild",
-        helps=("save the tensors alone, where that code is at hand: `torch.save(model.state_dict(), ...)`",),
-        notes=("nothing in the file was run",),
+        f"`{name}` holds an object of `{shown}`, which only its own code can rebuild",
+        helps=("save only the tensors, where that code is installed: `torch.save(model.state_dict(), ...)`",),
+        notes=("no code in the file was executed",),
     )
 
 
@@ -147,7 +148,7 @@ def _rebuild(function: Global, arguments: tuple[object, ...]) -> object:
         case "torch._utils", name if name in _WRAPPED:
             tensor = arguments[0]
             if not isinstance(tensor, StoredTensor):
-                raise ValueError("a parameter that is no tensor")
+                raise ValueError("a parameter without a tensor")
             return tensor
         case "torch._utils", name:
             return _tensor(name, arguments)
@@ -162,49 +163,49 @@ def _ordered(arguments: tuple[object, ...]) -> dict[str, object]:
     # Python 2 writes the items as a list of pairs.
     (items,) = arguments
     if not isinstance(items, list):
-        raise ValueError("items that are no list")
-    found: dict[str, object] = {}
+        raise ValueError("items that are not a list")
+    ordered: dict[str, object] = {}
     for item in items:
         key, value = item
-        if isinstance(key, str):
-            found[key] = value
-    return found
+        if bounded_text(key, most=MAX_KEY) is not None:
+            ordered[key] = value
+    return ordered
 
 
 def _tensor(function: str, arguments: tuple[object, ...]) -> StoredTensor:
     if len(arguments) < _TENSORS[function]:
         raise ValueError("too few arguments for a tensor")
     storage, offset, shape, strides = arguments[:4]
-    if not isinstance(storage, Storage) or not isinstance(offset, int):
+    offset = bounded_int(offset)
+    if not isinstance(storage, Storage) or offset is None:
         raise ValueError("a tensor without a storage")
     dtype = storage.dtype
     if function == "_rebuild_tensor_v3":
         # The storage is untyped; the seventh argument is the type.
-        said = arguments[6]
-        if not isinstance(said, Global):
+        dtype_global = arguments[6]
+        if not isinstance(dtype_global, Global):
             raise ValueError("a tensor without a type")
-        dtype = _DTYPE_ALIASES.get(said.name, said.name)
+        dtype = _DTYPE_ALIASES.get(dtype_global.name, dtype_global.name)
     return StoredTensor(storage, dtype, offset, _sizes(shape), _sizes(strides))
 
 
 def _sizes(value: object) -> tuple[int, ...]:
-    if not isinstance(value, tuple | list):
-        raise ValueError("a shape that is none")
-    for size in value:
-        if not isinstance(size, int):
-            raise ValueError("a size that is no whole number")
-    return tuple(value)
+    sizes = bounded_ints(value, least=-MOST_INT)
+    if sizes is None:
+        raise ValueError("a shape that is not a sequence of 64-bit integers")
+    return sizes
 
 
 def _storage(identifier: object) -> Storage:
     if not isinstance(identifier, tuple) or len(identifier) not in (5, 6) or identifier[0] != "storage":
-        raise ValueError("a reference to something that is no storage")
+        raise ValueError("a reference that is not to a storage")
     _, kind, key, _device, count = identifier[:5]
     if not isinstance(kind, Global) or kind.name not in STORAGES or not isinstance(key, str):
         raise ValueError("a storage without a type or a name")
     base: object = 0
     if len(identifier) == 6 and identifier[5] is not None:
         _view, base, count = identifier[5]
-    if not isinstance(count, int) or not isinstance(base, int) or count < 0 or base < 0:
-        raise ValueError("a storage of no size")
+    count, base = bounded_int(count), bounded_int(base)
+    if count is None or base is None:
+        raise ValueError("a storage without a size")
     return Storage(key, STORAGES[kind.name], base, count)

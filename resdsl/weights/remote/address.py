@@ -1,4 +1,4 @@
-"""What stands where a file of weights is asked for: a path, or an address to fetch it from."""
+"""Addresses of weights: a repository of the model hub or a URL; anything else is a path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.weights.checkpoint import CheckpointError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Hosts that may be spoken to without encryption: nobody stands between."""
+"""Hosts that may be reached without encryption: the connection does not leave this machine."""
 
 _HUB = re.compile(
     r"(?:hf|hf-hub):(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>[^@]+))?", re.ASCII
@@ -36,9 +36,9 @@ class HubAddress:
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """``https://...[#sha256=HEX]``. ``digest`` is how the file's SHA-256 begins, where the address says so.
+    """``https://...[#sha256=HEX]``. ``digest`` is the start of the file's SHA-256, if the address has one.
 
-    A name such as ``resnet50-0676ba61.pth`` says it too, as PyTorch's own published weights are called.
+    It may also be in the name, as in ``resnet50-0676ba61.pth`` and PyTorch's other published weights.
     """
 
     url: str
@@ -50,7 +50,7 @@ class WebAddress:
 
 
 def parse_address(text: str) -> HubAddress | WebAddress | None:
-    """The address that ``text`` is, or ``None`` for a path. Raises ``CheckpointError`` for one that cannot be used."""
+    """The address in ``text``, or ``None`` for a path. Raises ``CheckpointError`` for an invalid address."""
     scheme = _SCHEME.match(text)
     if scheme is None:
         return None
@@ -60,19 +60,21 @@ def parse_address(text: str) -> HubAddress | WebAddress | None:
         case "https" | "http":
             return _web(text)
         case other if "://" in text:
-            raise _wrong(text, f"`{other}` addresses are not fetched", "name a file, `https://...` or `hf:OWNER/NAME`")
+            raise _invalid(
+                text, f"`{other}` addresses are not supported", "pass a file, `https://...` or `hf:OWNER/NAME`"
+            )
     return None
 
 
 def _hub(text: str) -> HubAddress:
-    found = _HUB.fullmatch(text)
-    if found is None or ".." in PurePosixPath(found["file"] or "").parts:
-        raise _wrong(
+    match = _HUB.fullmatch(text)
+    if match is None or ".." in PurePosixPath(match["file"] or "").parts:
+        raise _invalid(
             text,
             "it does not name a repository of the hub",
-            "write `hf:OWNER/NAME`, such as `hf:timm/resnet50.a1_in1k`; `@REVISION` and `/FILE` may follow",
+            "write `hf:OWNER/NAME`, such as `hf:timm/resnet50.a1_in1k`, optionally with `@REVISION` and `/FILE`",
         )
-    return HubAddress(found["repository"], found["revision"], found["file"])
+    return HubAddress(match["repository"], match["revision"], match["file"])
 
 
 def _web(text: str) -> WebAddress:
@@ -80,25 +82,25 @@ def _web(text: str) -> WebAddress:
         parts = urlsplit(text)
         host = parts.hostname
     except ValueError as error:
-        raise _wrong(text, str(error).lower(), "copy the address once more") from None
+        raise _invalid(text, str(error).lower(), "copy the address again") from None
     name = PurePosixPath(unquote(parts.path)).name
     if not host or not name or set("\\\0:") & set(name):
-        raise _wrong(text, "it does not name a file", "copy the address of the file itself, ending in its name")
+        raise _invalid(text, "it does not name a file", "use the address of the file itself, which ends with its name")
     if parts.scheme.lower() == "http" and host not in LOOPBACK:
-        raise _wrong(
+        raise _invalid(
             text,
-            "what comes over `http` can be changed on the way",
-            f"write `https{text[4:]}`",
+            "data sent over `http` can be altered in transit",
+            f"use `https{text[4:]}`",
         )
     named = _DIGEST_IN_NAME.search(name)
     digest = named["digest"] if named else None
     if parts.fragment:
         stated = _DIGEST.fullmatch(parts.fragment.lower())
         if stated is None:
-            raise _wrong(text, f"`#{parts.fragment}` is no SHA-256", "write `#sha256=` and 64 hexadecimal digits")
+            raise _invalid(text, f"`#{parts.fragment}` is not a SHA-256", "write `#sha256=` and 64 hexadecimal digits")
         digest = stated["digest"]
     return WebAddress(parts._replace(fragment="").geturl(), name, digest)
 
 
-def _wrong(text: str, fact: str, way_out: str) -> CheckpointError:
-    return CheckpointError.of(catalogue.WEIGHTS_ADDRESS, f"`{text}` is no address of weights: {fact}", helps=(way_out,))
+def _invalid(text: str, fact: str, fix: str) -> CheckpointError:
+    return CheckpointError.of(catalogue.WEIGHTS_ADDRESS, f"`{text}` is not an address of weights: {fact}", helps=(fix,))

@@ -1,7 +1,7 @@
 """Files of repositories on the model hub, through the hub's own client.
 
-The client keeps the cache (``HF_HOME``), resumes what was broken off, signs in with the user's token and honours
-``HF_HUB_OFFLINE`` and ``HF_ENDPOINT``. What it does not do is to compare a file with its digest; that happens here.
+The client manages the cache (``HF_HOME``), resumes downloads, signs in with the user's token and honours
+``HF_HUB_OFFLINE`` and ``HF_ENDPOINT``. It does not verify digests; that is done here.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from huggingface_hub.errors import (
 
 from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import HubAddress
-from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256, without_number
+from resdsl.weights.remote.fetched import FetchedFile, digest_differs, download_failed, sha256_of, without_errno
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-"""What repositories call their weights, the best first."""
+"""File names of weights in repositories, in order of preference."""
 
 CONFIG = "config.json"
 MAX_SHARDS = 1_000
@@ -36,10 +36,10 @@ MAX_SHARDS = 1_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def fetch_from_hub(address: HubAddress, progress: Progress | None) -> Fetched:
-    """The weights of a repository, with its ``config.json`` beside them where it has one.
+def fetch_from_hub(address: HubAddress, progress: Progress | None) -> FetchedFile:
+    """The weights of a repository, with its ``config.json`` in the same folder if it has one.
 
-    The cache calls the folder of a snapshot by its commit, which is what a revision stood for.
+    The cache names the folder of a snapshot after the commit that the revision resolved to.
     """
     names = (address.file,) if address.file else WEIGHTS
     for name in names:
@@ -49,21 +49,21 @@ def fetch_from_hub(address: HubAddress, progress: Progress | None) -> Fetched:
     assert path is not None
     for shard in _shards(path):
         _download(address, str(Path(name).parent / shard), progress)
-    fixed = HubAddress(address.repository, path.parents[len(Path(name).parts) - 1].name, name)
-    _companion(fixed)
-    return Fetched(path, str(fixed))
+    pinned = HubAddress(address.repository, path.parents[len(Path(name).parts) - 1].name, name)
+    _fetch_config(pinned)
+    return FetchedFile(path, str(pinned))
 
 
-def _companion(address: HubAddress) -> None:
-    """Put the ``config.json`` of the same commit into the cache, once, where there is one."""
+def _fetch_config(address: HubAddress) -> None:
+    """Download the ``config.json`` of the same commit into the cache, if there is one and it is not cached."""
     if try_to_load_from_cache(address.repository, CONFIG, revision=address.revision) is None:
-        # The weights are there; a hub that has stopped answering does not take them away.
+        # Optional: the weights are usable without it.
         with contextlib.suppress(CheckpointError):
             _download(address, CONFIG, None, optional=True)
 
 
 def _download(address: HubAddress, name: str, progress: Progress | None, *, optional: bool = False) -> Path | None:
-    """One file; ``None`` where the repository lacks one that is ``optional``."""
+    """One file; ``None`` if it is ``optional`` and the repository lacks it."""
     before = try_to_load_from_cache(address.repository, name, revision=address.revision)
     if before is None and not constants.HF_HUB_OFFLINE:
         _require_an_answer(address, name)
@@ -73,55 +73,55 @@ def _download(address: HubAddress, name: str, progress: Progress | None, *, opti
         if optional and constants.HF_HUB_OFFLINE:
             return None
         if constants.HF_HUB_OFFLINE:
-            raise failed(
+            raise download_failed(
                 address,
-                "it is not in the cache, and HF_HUB_OFFLINE keeps the hub from being asked",
-                "fetch it once with HF_HUB_OFFLINE unset",
+                "it is not in the cache, and HF_HUB_OFFLINE is set",
+                "download it once with HF_HUB_OFFLINE unset",
             ) from None
-        raise _silent(address, error) from None
+        raise _unreachable(address, error) from None
     except EntryNotFoundError:
         if optional:
             return None
         fact = f"the repository has no `{name}`" if address.file else f"the repository has none of {_listed(WEIGHTS)}"
-        raise failed(address, fact, "look at its files on the hub and name one: `hf:OWNER/NAME/FILE`") from None
+        raise download_failed(address, fact, "choose one of its files on the hub: `hf:OWNER/NAME/FILE`") from None
     except RevisionNotFoundError:
-        raise failed(
+        raise download_failed(
             address, f"the repository has no revision `{address.revision}`", "name a branch, tag or commit"
         ) from None
     except GatedRepoError:
-        raise failed(
+        raise download_failed(
             address,
-            "its owner gives access on request only",
-            "ask for access on the repository's page, then sign in with `hf auth login` or set HF_TOKEN",
+            "access to the repository must be requested",
+            "request access on the repository's page, then sign in with `hf auth login` or set HF_TOKEN",
         ) from None
     except RepositoryNotFoundError:
-        raise failed(
+        raise download_failed(
             address,
-            "the hub has no such repository, or shows it to its owner only",
+            "the hub has no such repository, or it is private",
             "check the name; for a private repository, sign in with `hf auth login` or set HF_TOKEN",
         ) from None
     except HFValidationError as error:
-        raise failed(address, str(error).lower(), "write `hf:OWNER/NAME`") from None
+        raise download_failed(address, str(error).lower(), "write `hf:OWNER/NAME`") from None
     except (HfHubHTTPError, OSError) as error:
-        raise failed(address, _reason(error), "try again; what has come so far is kept") from None
+        raise download_failed(address, _reason(error), "try again; the download resumes") from None
     if not isinstance(before, str):
         _verify(address, path)
     return path
 
 
 def _require_an_answer(address: HubAddress, name: str) -> None:
-    """Ask once. The client asks for half a minute, on standard error, before it says that nobody answers."""
+    """Send one request. The client itself would retry for half a minute, with messages on stderr."""
     try:
         get_hf_file_metadata(hf_hub_url(address.repository, name, revision=address.revision))
     except (HfHubHTTPError, HFValidationError):
-        return  # an answer; fetching tells which
+        return  # the hub answered; the download reports the error
     except Exception as error:
-        # What the client's own HTTP library raises; which one that is differs from version to version.
-        raise _silent(address, error) from None
+        # From the client's HTTP library, which differs between its versions.
+        raise _unreachable(address, error) from None
 
 
-def _silent(address: HubAddress, error: BaseException) -> CheckpointError:
-    return failed(
+def _unreachable(address: HubAddress, error: BaseException) -> CheckpointError:
+    return download_failed(
         address,
         f"the hub does not answer ({_reason(error)}), and it is not in the cache",
         "check the connection (and HF_ENDPOINT and HTTPS_PROXY, where they are set)",
@@ -129,21 +129,21 @@ def _silent(address: HubAddress, error: BaseException) -> CheckpointError:
 
 
 def _verify(address: HubAddress, path: Path) -> None:
-    """Compare a file that just came with its digest, which is what the cache calls a large file's content."""
+    """Compare a downloaded file with its digest, which is the name of a large file's content in the cache."""
     blob = path.resolve()
-    if _DIGEST.fullmatch(blob.name) and (found := sha256(blob)) != blob.name:
+    if _DIGEST.fullmatch(blob.name) and (actual := sha256_of(blob)) != blob.name:
         path.unlink(missing_ok=True)
         blob.unlink(missing_ok=True)
-        raise altered(address, blob.name, found)
+        raise digest_differs(address, blob.name, actual)
 
 
 def _shards(path: Path) -> list[str]:
-    """The files that an index of shards names; the reader of the index says what is wrong with one."""
+    """The files listed by an index of shards. An invalid index lists none; its reader reports the error."""
     if not path.name.endswith(".index.json"):
         return []
     try:
-        found = json.loads(path.read_bytes())["weight_map"].values()
-        names = sorted({name for name in found if isinstance(name, str) and re.fullmatch(r"[\w.-]+", name)})
+        listed = json.loads(path.read_bytes())["weight_map"].values()
+        names = sorted({name for name in listed if isinstance(name, str) and re.fullmatch(r"[\w.-]+", name)})
     except (ValueError, KeyError, AttributeError, TypeError):
         return []
     return names[:MAX_SHARDS]
@@ -153,7 +153,7 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return without_number(text).rstrip(".").lower()
+    return without_errno(text).rstrip(".").lower()
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -161,7 +161,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _bar(progress: Progress | None) -> Any:
-    """A class in place of the client's bars, of whose methods the client calls these: it draws nothing, and tells."""
+    """A replacement for the client's progress bar class, which reports to ``progress`` and draws nothing."""
 
     class Bar:
         def __init__(self, *, total: int | None = None, initial: int = 0, **_: object) -> None:
@@ -174,7 +174,7 @@ def _bar(progress: Progress | None) -> Any:
                 progress(min(self.n, self.total), self.total)
 
         def close(self) -> None:
-            """Nothing was drawn."""
+            """Nothing to close."""
 
         def __enter__(self) -> Bar:
             return self

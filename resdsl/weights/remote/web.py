@@ -26,7 +26,7 @@ from resdsl.files import whole_file
 from resdsl.version import __version__
 from resdsl.weights.checkpoint import CheckpointError, Progress
 from resdsl.weights.remote.address import LOOPBACK, WebAddress
-from resdsl.weights.remote.fetch import Fetched, altered, failed, sha256, without_number
+from resdsl.weights.remote.fetched import FetchedFile, digest_differs, download_failed, sha256_of, without_errno
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a server counts as silent."""
@@ -64,7 +64,7 @@ def is_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
 
 
-def fetch_from_web(address: WebAddress, progress: Progress | None) -> Fetched:
+def fetch_from_web(address: WebAddress, progress: Progress | None) -> FetchedFile:
     """The file, from the cache where that has what the address promises or what the server still has.
 
     Two processes that want the same file take turns. What has come of a file stays when a download breaks off.
@@ -75,12 +75,12 @@ def fetch_from_web(address: WebAddress, progress: Progress | None) -> Fetched:
         with FileLock(folder / "lock"):
             known = _Download(address, folder, progress).run()
     except OSError as error:
-        raise failed(
+        raise download_failed(
             address,
             f"the cache `{folder}` cannot be used: {(error.strerror or str(error)).lower()}",
             "name another folder in RESDSL_CACHE",
         ) from None
-    return Fetched(folder / address.name, f"{address.url}#sha256={known.sha256}")
+    return FetchedFile(folder / address.name, f"{address.url}#sha256={known.sha256}")
 
 
 class _Download:
@@ -98,7 +98,7 @@ class _Download:
         if known is not None and (self._address.digest or is_offline()):
             return known
         if is_offline():
-            raise failed(
+            raise download_failed(
                 self._address,
                 "it is not in the cache, and HF_HUB_OFFLINE keeps its server from being asked",
                 "fetch it once with HF_HUB_OFFLINE unset",
@@ -161,7 +161,7 @@ class _Download:
             self._etag = response.headers.get("ETag")
             total = start + int(response.headers.get("Content-Length") or 0)
             if total > LARGEST:
-                raise failed(self._address, f"it has {total:,} bytes; {LARGEST:,} is the limit")
+                raise download_failed(self._address, f"it has {total:,} bytes; {LARGEST:,} is the limit")
             if self._etag and not self._etag.startswith("W/"):
                 self._part_etag.write_text(self._etag, encoding="utf-8")
             else:
@@ -176,17 +176,17 @@ class _Download:
             file.write(chunk)
             done += len(chunk)
             if done > LARGEST:
-                raise failed(self._address, f"it has more than {LARGEST:,} bytes, the limit")
+                raise download_failed(self._address, f"it has more than {LARGEST:,} bytes, the limit")
             if self._progress is not None and total:
                 self._progress(done, total)
 
     def _accept(self) -> _Known:
         """Check what came, and give it its name."""
-        known = _Known(self._size(), sha256(self._part), self._etag)
+        known = _Known(self._size(), sha256_of(self._part), self._etag)
         self._part_etag.unlink(missing_ok=True)
         if not known.sha256.startswith(self._address.digest or ""):
             self._part.unlink()
-            raise altered(self._address, self._address.digest or "", known.sha256)
+            raise digest_differs(self._address, self._address.digest or "", known.sha256)
         self._part.replace(self._target)
         with whole_file(self._facts) as stream:
             stream.write(json.dumps(asdict(known)).encode())
@@ -207,23 +207,23 @@ class _Download:
 
     def _refused(self, error: urllib.error.HTTPError) -> CheckpointError:
         if error.code in (401, 403):
-            return failed(
+            return download_failed(
                 self._address,
                 f"its server does not give it to everybody ({error.code} {error.reason})",
                 "download it where you are signed in, and name the file",
             )
         if error.code in (404, 410):
-            return failed(
+            return download_failed(
                 self._address, f"its server has no such file ({error.code} {error.reason})", "check the address"
             )
-        return failed(self._address, f"its server says {error.code} {error.reason}", "try again later")
+        return download_failed(self._address, f"its server says {error.code} {error.reason}", "try again later")
 
     def _broken_off(self, reason: object) -> CheckpointError:
         came = self._size()
         kept = f"; the {came:,} bytes that came are kept" if came else ""
-        return failed(
+        return download_failed(
             self._address,
-            f"{without_number(str(reason)).lower() or type(reason).__name__}{kept}",
+            f"{without_errno(str(reason)).lower() or type(reason).__name__}{kept}",
             "check the connection (and HTTPS_PROXY, where it is set) and try again",
         )
 

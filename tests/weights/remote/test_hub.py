@@ -56,7 +56,7 @@ def test_the_cache_is_asked_before_the_hub_where_it_is_offline(hub, weights, mon
     with read_weights("hf-hub:timm/tiny") as checkpoint:
         assert set(checkpoint.tensors) == set(load(weights))
     assert not hub.asked
-    assert "HF_HUB_OFFLINE keeps the hub from being asked" in told("hf:timm/other")
+    assert "and HF_HUB_OFFLINE is set" in told("hf:timm/other")
 
 
 @pytest.mark.usefixtures("hub")
@@ -98,7 +98,7 @@ def test_a_broken_download_goes_on_where_it_broke(hub, weights):
 def test_a_file_that_is_not_what_the_hub_promises(hub, weights, tmp_path):
     hub.promise = "ab" * 32
     message = told("hf:timm/tiny")
-    assert message.startswith("E0841: what came from `hf:timm/tiny` is not what was published")
+    assert message.startswith("E0841: the file fetched from `hf:timm/tiny` is not the published one")
     assert "ab" * 32 in message
     assert not [
         path for path in (tmp_path / "hub").rglob("*") if path.is_file() and path.stat().st_size == len(weights)
@@ -108,8 +108,8 @@ def test_a_file_that_is_not_what_the_hub_promises(hub, weights, tmp_path):
 @pytest.mark.parametrize(
     ("address", "error", "fact"),
     [
-        ("hf:timm/other", "RepoNotFound", "the hub has no such repository, or shows it to its owner only"),
-        ("hf:timm/other", "GatedRepo", "its owner gives access on request only"),
+        ("hf:timm/other", "RepoNotFound", "the hub has no such repository, or it is private"),
+        ("hf:timm/other", "GatedRepo", "access to the repository must be requested"),
         ("hf:timm/tiny@nope", "", "the repository has no revision `nope`"),
         ("hf:timm/tiny/x.safetensors", "", "the repository has no `x.safetensors`"),
     ],

@@ -9,9 +9,9 @@ from safetensors.numpy import load
 
 from resdsl.diagnostics import CompileError
 from resdsl.weights.checkpoint import CheckpointError
+from resdsl.weights.read import read_weights
 from resdsl.weights.remote import web
 from resdsl.weights.remote.address import HubAddress, WebAddress, parse_address
-from resdsl.weights.source import read_weights
 
 
 @pytest.fixture(autouse=True)
@@ -213,11 +213,11 @@ def test_addresses(text, address):
     [
         ("hf:resnet50", "it does not name a repository of the hub"),
         ("hf:o/n/../../secret", "it does not name a repository of the hub"),
-        ("http://example.org/w.pth", "what comes over `http` can be changed on the way"),
+        ("http://example.org/w.pth", "data sent over `http` can be altered in transit"),
         ("https://example.org/", "it does not name a file"),
-        ("https://example.org/w.pth#md5=1", "`#md5=1` is no SHA-256"),
-        ("s3://bucket/w.pth", "`s3` addresses are not fetched"),
-        ("file:///etc/passwd", "`file` addresses are not fetched"),
+        ("https://example.org/w.pth#md5=1", "`#md5=1` is not a SHA-256"),
+        ("s3://bucket/w.pth", "`s3` addresses are not supported"),
+        ("file:///etc/passwd", "`file` addresses are not supported"),
         ("https://[::1/w.pth", "invalid ipv6 url"),
     ],
 )
@@ -225,7 +225,7 @@ def test_addresses_that_cannot_be_used(text, fact):
     with pytest.raises(CheckpointError) as error:
         parse_address(text)
     assert error.value.diagnostic.code.id == "E0717"
-    assert error.value.diagnostic.message == f"`{text}` is no address of weights: {fact}"
+    assert error.value.diagnostic.message == f"`{text}` is not an address of weights: {fact}"
     assert error.value.diagnostic.helps
 
 

@@ -1,4 +1,4 @@
-"""From the bytes of tensors to arrays and back: types of elements, as files, NumPy and ONNX have them."""
+"""Element types of tensors in files, in NumPy and in ONNX, and the conversions between their bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OTHERS = {
 
 
 def stored_dtype(info: TensorInfo, *, name: str, key: str, big_endian: bool = False) -> np.dtype:
-    """NumPy's type for the bytes of a tensor in a file; raises ``CheckpointError`` where it has none."""
+    """NumPy's type for the bytes of a tensor in a file; raises ``CheckpointError`` if there is none."""
     code = FLOATS.get(info.dtype) or _OTHERS.get(info.dtype)
     if code is None:
         raise CheckpointError.of(
@@ -38,13 +38,13 @@ def stored_dtype(info: TensorInfo, *, name: str, key: str, big_endian: bool = Fa
 
 
 def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
-    """What was read from a file in C order, as float32 where ``dtype`` is a kind of float; not copied if it is so."""
+    """An array as stored, in C order, and as float32 if ``dtype`` is a float type. Copied only if needed."""
     if dtype == "bfloat16":
         # bfloat16 is the upper half of float32.
         return (stored.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
     if dtype not in FLOATS:
         return stored.astype(stored.dtype.newbyteorder("="), order="C", copy=False)
-    # A float64 beyond float32's range becomes infinite and a signalling NaN a quiet one, as everywhere.
+    # A float64 beyond float32's range becomes infinite and a signalling NaN a quiet one.
     with np.errstate(over="ignore", invalid="ignore"):
         return stored.astype(np.float32, order="C", copy=False)
 
@@ -53,7 +53,7 @@ def as_weights(stored: np.ndarray, dtype: str) -> np.ndarray:
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:
     """NumPy's type for the elements of a parameter."""
     if dtype is DType.BF16:
-        import ml_dtypes  # (comes with onnx; NumPy has no such type)
+        import ml_dtypes  # (a dependency of onnx; NumPy has no such type)
 
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
         return bfloat16
@@ -61,8 +61,8 @@ def numpy_dtype(dtype: DType) -> np.dtype[Any]:
 
 
 def raw_bytes(array: np.ndarray) -> memoryview:
-    """The bytes of an array as ONNX stores them: C order, little endian. No copy where they are so already."""
+    """The bytes of an array as ONNX stores them: C order, little endian. Copied only if needed."""
     if sys.byteorder == "big" or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("<"))
-    # As bytes, because bfloat16 is no type that a memoryview knows.
+    # As bytes, because memoryview does not know bfloat16.
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

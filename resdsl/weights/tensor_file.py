@@ -1,7 +1,6 @@
-"""Files of weights: mapped, for the parts that say where tensors are, and read in pieces, for the tensors.
+"""Files of weights: memory-mapped to read their headers, and read in pieces for the tensors.
 
-Pages of a map that were looked at count as memory of the process until the system takes them back; a piece is read into
-the same place as the one before it.
+Mapped pages that were read count as memory of the process until the system reclaims them; pieces share one buffer.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TensorFile:
-    """A file that is open to be read at any place, by several threads."""
+    """A file open for reading at any position, by several threads."""
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
@@ -29,22 +28,22 @@ class TensorFile:
         self._seeking = threading.Lock()
 
     def map(self) -> mmap.mmap:
-        """All bytes, none of them read yet. The file must not be empty."""
+        """The whole file, memory-mapped. It must not be empty."""
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def read_into(self, buffer: memoryview, start: int) -> None:
-        """Fill ``buffer`` with the bytes from ``start`` on. Raises ``CheckpointError`` where there are none."""
+        """Fill ``buffer`` with the bytes from ``start`` on. Raises ``CheckpointError`` at the end of the file."""
         done = 0
         while done < len(buffer):
             length = self._read_at(buffer[done:], start + done)
             if not length:
-                raise CheckpointError.damaged(self._name, "it became shorter while it was read")
+                raise CheckpointError.damaged(self._name, "it became shorter while being read")
             done += length
 
     def _read_at(self, buffer: memoryview, start: int) -> int:
         if hasattr(os, "preadv"):
             return os.preadv(self._file.fileno(), [buffer], start)
-        # Windows has one position for all.
+        # Windows has one file position for all threads.
         with self._seeking:
             self._file.seek(start)
             return self._file.readinto(buffer)
@@ -54,15 +53,15 @@ class TensorFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """The bytes of a tensor in a file: ``length`` of them from ``start`` on, its elements one after another."""
+class ByteRange:
+    """The ``length`` bytes of a tensor from ``start`` on, its elements without gaps."""
 
     file: TensorFile
     start: int
     length: int
 
     def windows(self, size: int) -> Iterator[memoryview]:
-        """The bytes, ``size`` at a time, each time in the same place."""
+        """The bytes, ``size`` at a time, in one reused buffer."""
         buffer = memoryview(bytearray(min(size, self.length)))
         for done in range(0, self.length, size):
             window = buffer[: self.length - done]
@@ -70,8 +69,8 @@ class Stretch:
             yield window
 
     def arrays(self, dtype: np.dtype, count: int) -> Iterator[np.ndarray]:
-        """The elements, ``count`` at a time, each time in the same place."""
-        import numpy as np  # windows do without it
+        """The elements, ``count`` at a time, in one reused buffer."""
+        import numpy as np  # windows need no NumPy
 
         for window in self.windows(count * dtype.itemsize):
             yield np.frombuffer(window, dtype)

@@ -9,7 +9,7 @@ import pytest
 
 from resdsl.diagnostics import Diagnostics
 from resdsl.weights.checkpoint import Checkpoint
-from resdsl.weights.variant import Variant, check_variant, hint_of, variant_of
+from resdsl.weights.resnet_variant import Variant, check_variant, hint_of, variant_of
 
 from ..building import shipped
 

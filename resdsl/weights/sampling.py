@@ -1,7 +1,7 @@
-"""Generate initial values.
+"""Random initial values of tensors.
 
-A tensor depends on the seed and its own name alone, so adding a layer changes no other tensor, and threads change
-nothing. NumPy guarantees the bits of PCG64, and keeps those of its normal distribution until a release notes a change.
+A tensor depends only on the seed and its own name, so neither adding a layer nor threads change other tensors. NumPy
+guarantees a stable bit stream for PCG64; its normal distribution may change in a release that announces it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from resdsl.ir.initializers import Constant, Initializer, VarianceScaling
 from resdsl.weights.initial import Scheme
 
 Filler = Callable[[np.ndarray], None]
-"""Fills the array that it is given with the next values of a tensor, in C order."""
+"""Fills an array with the next values of a tensor, in C order."""
 
 
 def filler(name: str, initializer: Initializer, seed: int, scheme: Scheme = Scheme.HE_NORMAL) -> Filler:
@@ -53,14 +53,14 @@ def _scaled(name: str, fan_in: int, fan_out: int, seed: int, scheme: Scheme) -> 
 def initial_value(
     name: str, shape: tuple[int, ...], initializer: Initializer, seed: int, scheme: Scheme = Scheme.HE_NORMAL
 ) -> np.ndarray:
-    """The whole tensor that ``filler`` gives the values of."""
+    """The whole tensor whose values ``filler`` draws."""
     values = np.empty(shape, np.float32)
     filler(name, initializer, seed, scheme)(values)
     return values
 
 
 def drawn(fill: Filler, total: int, count: int) -> Iterator[np.ndarray]:
-    """The ``total`` values of a tensor, ``count`` at a time, each time in the same place."""
+    """The ``total`` values of a tensor, ``count`` at a time, in one reused buffer."""
     buffer = np.empty(min(total, count), np.float32)
     for done in range(0, total, count):
         piece = buffer[: total - done]
@@ -69,9 +69,9 @@ def drawn(fill: Filler, total: int, count: int) -> Iterator[np.ndarray]:
 
 
 def _generator(name: str, seed: int) -> Generator:
-    # Not hash(): Python salts that anew in every process.
+    # Not hash(): Python salts it in every process.
     digest = blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()
-    # Four words are the same seed as the number that they make up, and save NumPy taking that apart.
+    # Four words give the same seed as the integer they form, without NumPy splitting it.
     return Generator(PCG64(np.frombuffer(digest, "<u4")))
 
 
@@ -79,7 +79,7 @@ def _normal(name: str, seed: int, deviation: float) -> Filler:
     generator, factor = _generator(name, seed), np.float32(deviation)
 
     def fill(values: np.ndarray) -> None:
-        # Straight into its place: no float64 on the way. NumPy lets go of the interpreter's lock meanwhile.
+        # Written in place, without a float64 copy. NumPy releases the GIL meanwhile.
         generator.standard_normal(dtype=np.float32, out=values)
         values *= factor
 

@@ -1,4 +1,4 @@
-"""Opening weights from where they are: a file of this machine, the web or the model hub."""
+"""Open weights from a file, a URL or a repository of the model hub."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from resdsl.weights.formats.open import open_checkpoint
 
 
 def read_weights(source: str | os.PathLike[str], *, progress: Progress | None = None) -> Checkpoint:
-    """The named tensors of a ``.safetensors``, ``.pth``, ``.pt``, ``.npz`` or ``.onnx`` file, none of them read yet.
+    """The named tensors of a ``.safetensors``, ``.pth``, ``.pt``, ``.npz`` or ``.onnx`` file, read lazily.
 
     ``source`` may also be the address of such a file, ``https://...[#sha256=HEX]``, or of a repository on the model
     hub, ``hf:OWNER/NAME[@REVISION][/FILE]``, which is downloaded into a cache once; ``progress`` is called with the
     bytes downloaded so far and their total. Close the result, or use it in a ``with`` block; ``resdsl.compile`` takes
-    it as ``weights``. Nothing in the file is run, and torch is not needed.
+    it as ``weights``. No code in the file is executed, and torch is not needed.
 
-    Raises ``CompileError`` if the file is missing, damaged, of another format, or cannot be downloaded.
+    Raises ``CompileError`` if the file is missing, damaged, in another format, or cannot be downloaded.
     """
     text = os.fspath(source)
     if ":" not in text:
         return open_checkpoint(Path(text))
-    from resdsl.weights.remote.address import parse_address  # a file needs nothing of the web
+    from resdsl.weights.remote.address import parse_address  # not needed for a file
     from resdsl.weights.remote.fetch import fetch
 
     address = parse_address(text)
@@ -30,6 +30,6 @@ def read_weights(source: str | os.PathLike[str], *, progress: Progress | None = 
         return open_checkpoint(Path(text))
     fetched = fetch(address, progress)
     checkpoint = open_checkpoint(fetched.path)
-    # Where it is from says more than how the file in the cache is called.
+    # The address says more than the name of the file in the cache.
     checkpoint.name, checkpoint.origin = str(address), fetched.origin
     return checkpoint

@@ -1,8 +1,8 @@
-"""The two ResNets whose tensors are the same and whose results are not.
+"""ResNet v1 and v1.5: two networks with the same tensors and different results.
 
 In a bottleneck that halves the resolution, the stride is in the first 1x1 convolution (He et al. 2015; Caffe, Keras,
-Gluon's ``v1``: *v1*) or in the 3x3 (torchvision, timm, NVIDIA: *v1.5*). Weights of one load into the other without a
-word, and it then classifies badly.
+Gluon's ``v1``: *v1*) or in the 3x3 (torchvision, timm, NVIDIA: *v1.5*). Weights of one load into the other without an
+error, and accuracy is then poor.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from resdsl.weights.initial import residuals
 
 
 class Variant(StrEnum):
-    """Where a bottleneck has its stride."""
+    """Which convolution of a bottleneck has the stride."""
 
     V1 = "v1"
     V1_5 = "v1.5"
 
     @property
-    def place(self) -> str:
+    def convolution(self) -> str:
         return "first 1x1 convolution (`conv1`)" if self is Variant.V1 else "3x3 convolution (`conv2`)"
 
     @property
@@ -36,20 +36,20 @@ class Variant(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a checkpoint says of itself, and where it says so."""
+    """The variant that a checkpoint names, and where it does."""
 
     variant: Variant
     because: str
 
 
 def variant_of(graph: Graph) -> Variant | None:
-    """The variant of a network of bottlenecks, told by its structure; ``None`` where it has both or neither."""
-    found = {_placement(_main_path(graph, scope)) for scope in residuals(graph)} - {None}
-    return found.pop() if len(found) == 1 else None
+    """The variant of a network of bottlenecks, from its structure; ``None`` if it has both or neither."""
+    variants = {_placement(_main_path(graph, scope)) for scope in residuals(graph)} - {None}
+    return variants.pop() if len(variants) == 1 else None
 
 
 def _main_path(graph: Graph, residual: Scope) -> list[Conv]:
-    """The convolutions of a residual's main path, in order, without those of gates."""
+    """The convolutions of a residual's main path, in order, without those in gates."""
     path: list[Conv] = []
     index = graph.nodes[residual.output].inputs[0]
     while index > residual.input:
@@ -76,7 +76,7 @@ _HINTS = (
     (Variant.V1_5, r"(?<![a-z0-9])v1[._]5(?!\d)"),
     # Gluon's v1b, v1c, v1d and v1s all have the stride in the 3x3.
     (Variant.V1_5, rf"{_NET}[_-]?v1[bcds](?![a-z0-9])"),
-    # Before torchvision's hashes: others hash their names too.
+    # Before torchvision's hashes: others append hashes too.
     (Variant.V1, r"(?<![a-z0-9])(?:caffe2?|msra|keras|matterport)(?![a-z0-9])"),
     # A name of torchvision's enumeration of weights, not a variant.
     (Variant.V1_5, r"imagenet1k_v[12](?!\d)"),
@@ -87,38 +87,38 @@ _HINTS = (
     (Variant.V1, rf"{_NET}[_-]?v1(?![a-z0-9]|[._]5)"),
     (Variant.V1_5, rf"{_NET}-[0-9a-f]{{8}}(?![a-z0-9])"),
 )
-"""How the sources of weights name them; the first that is found decides."""
+"""How publishers name their weights; the first match decides."""
 
 _KEYS = ("architecture", "arch", "source", "url", "model", "model_name", "name")
 
 METADATA_KEY = "resdsl.variant"
-"""Under this key our own models, and the weights taken out of them, say which variant they are."""
+"""The variant in the metadata of compiled models and of weights extracted from them."""
 
 
 def hint_of(checkpoint: Checkpoint) -> Hint | None:
-    """The variant that a checkpoint's metadata or file name speaks of, if any does."""
-    said = checkpoint.metadata.get(METADATA_KEY)
-    if said in list(Variant):
-        return Hint(Variant(said), f"`{said}` in its metadata (`{METADATA_KEY}`)")
+    """The variant named by a checkpoint's metadata or file name, if any."""
+    stated = checkpoint.metadata.get(METADATA_KEY)
+    if stated in list(Variant):
+        return Hint(Variant(stated), f"`{stated}` in its metadata (`{METADATA_KEY}`)")
     for key in _KEYS:
         text = checkpoint.metadata.get(key, "")
-        if found := _read(text):
-            return Hint(found[0], f"`{found[1]}` in its metadata (`{key}`)")
-    if found := _read(checkpoint.name):
-        return Hint(found[0], f"`{found[1]}` in its name")
+        if hint := _named_variant(text):
+            return Hint(hint[0], f"`{hint[1]}` in its metadata (`{key}`)")
+    if hint := _named_variant(checkpoint.name):
+        return Hint(hint[0], f"`{hint[1]}` in its name")
     return None
 
 
-def _read(text: str) -> tuple[Variant, str] | None:
+def _named_variant(text: str) -> tuple[Variant, str] | None:
     lower = text[:1000].lower()
     for variant, pattern in _HINTS:
-        if found := re.search(pattern, lower):
-            return variant, found.group()
+        if match := re.search(pattern, lower):
+            return variant, match.group()
     return None
 
 
 def check_variant(graph: Graph, checkpoint: Checkpoint, diagnostics: Diagnostics) -> None:
-    """Warn where the weights are of the other variant than the network."""
+    """Warn if the weights are of the other variant than the network."""
     ours, hint = variant_of(graph), hint_of(checkpoint)
     if ours is None or hint is None or hint.variant is ours:
         return
@@ -130,7 +130,8 @@ def check_variant(graph: Graph, checkpoint: Checkpoint, diagnostics: Diagnostics
             " and the results will be wrong",
             notes=(
                 f"the weights look like {theirs} because of {hint.because}",
-                f"{theirs} has the stride of a bottleneck in its {theirs.place}, {ours} in its {ours.place}",
+                f"the stride of a bottleneck is in the {theirs.convolution} in {theirs}, in the {ours.convolution} in"
+                f" {ours}",
             ),
             helps=(f"call the bottlenecks with `{theirs.argument}`, or use weights that were trained as {ours}",),
         )

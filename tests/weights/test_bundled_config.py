@@ -6,7 +6,7 @@ import pytest
 
 import resdsl
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
-from resdsl.weights.companion import companion, news
+from resdsl.weights.bundled_config import changes_to, read_bundled_config
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -50,37 +50,37 @@ def timm(**changes: object) -> dict[str, object]:
     [(224, 0.95, 235), (224, 0.875, 256), (288, 1.0, 288), (299, 0.8975, 333), (224, 0.9, 248)],
 )
 def test_sizes_are_those_of_timm(beside, size, crop_pct, resized):
-    found = companion(beside(timm(crop_pct=crop_pct)), network(size))
+    found = read_bundled_config(beside(timm(crop_pct=crop_pct)), network(size))
     assert found.preprocess == Preprocess((Resize(resized, "bicubic"), Crop(size), Normalize(tuple(MEAN), tuple(STD))))
 
 
 def test_a_network_of_any_size_takes_the_checkpoints(beside):
-    found = companion(beside(timm(input_size=[3, 256, 256], crop_pct=1.0)), network("H"))
+    found = read_bundled_config(beside(timm(input_size=[3, 256, 256], crop_pct=1.0)), network("H"))
     assert found.preprocess.steps[:2] == (Resize(256, "bicubic"), Crop(256))
 
 
 def test_squashed_images_are_resized_to_both_sides(beside):
-    found = companion(beside(timm(crop_mode="squash", crop_pct=1.0)), network())
+    found = read_bundled_config(beside(timm(crop_mode="squash", crop_pct=1.0)), network())
     assert found.preprocess.steps[0] == Resize(224, "bicubic", "exact")
 
 
 def test_labels_are_the_repositorys(beside):
     names = ["cat", "dog", "hen"]
     graph = network(classes=3)
-    assert news(companion(beside(timm() | {"label_names": names}), graph), graph).labels == tuple(names)
-    assert news(companion(beside(timm() | {"label_names": names[:2]}), graph), graph).labels is None
+    assert changes_to(read_bundled_config(beside(timm() | {"label_names": names}), graph), graph).labels == tuple(names)
+    assert changes_to(read_bundled_config(beside(timm() | {"label_names": names[:2]}), graph), graph).labels is None
 
 
 def test_labels_of_imagenet_are_known_by_the_tag(beside):
-    assert companion(beside(timm()), network()).labels[282] == "tiger cat"
-    assert companion(beside(timm(tag="a1_in22k")), network()).labels is None
+    assert read_bundled_config(beside(timm()), network()).labels[282] == "tiger cat"
+    assert read_bundled_config(beside(timm(tag="a1_in22k")), network()).labels is None
 
 
 def test_what_the_specification_says_already_is_no_news(beside):
     extra = f"""labels "imagenet1k"
       preprocess {{ resize(235, interpolation = bicubic); crop(224); normalize(mean = {MEAN}, std = {STD}) }}"""
     graph = network(extra=extra)
-    found = news(companion(beside(timm()), graph), graph)
+    found = changes_to(read_bundled_config(beside(timm()), graph), graph)
     assert (found.preprocess, found.labels) == (None, None)
 
 
@@ -99,14 +99,14 @@ def test_what_the_specification_says_already_is_no_news(beside):
     ],
 )
 def test_what_cannot_be_followed_is_left(beside, changes):
-    assert companion(beside(timm(**changes)), network()).preprocess is None
+    assert read_bundled_config(beside(timm(**changes)), network()).preprocess is None
 
 
 @pytest.mark.parametrize(
     "config", ["", "[]", "{", "[" * 100_000, '{"model_type": "bert"}', '{"architecture": "x", "pretrained_cfg": 3}']
 )
 def test_other_files_of_that_name_say_nothing(beside, config):
-    assert companion(beside(config), network()) is None
+    assert read_bundled_config(beside(config), network()) is None
 
 
 def test_a_compiled_model_takes_them_along(beside, tmp_path):
