@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import MOST, Terminal
 from resdsl.diagnostics import Diagnostic, Diagnostics
-from resdsl.diagnostics.machine import report_data
+from resdsl.diagnostics.json import report_data
 from resdsl.runtime.rows import Failure, Row
 from resdsl.runtime.sources import count_of
 

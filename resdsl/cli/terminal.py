@@ -76,6 +76,6 @@ class Terminal:
         """Mistakes, and with ``--json`` the results, which stand beside them in one object."""
         self.show(diagnostics)
         if self.as_json:
-            from resdsl.diagnostics.machine import report_data  # only for --json
+            from resdsl.diagnostics.json import report_data  # only for --json
 
             self.data({**results, **report_data(diagnostics)})

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source
-from resdsl.diagnostics.fixing import with_fixes
+from resdsl.diagnostics.apply_fixes import apply_fixes
 from resdsl.specification.specification import load
 from resdsl.specification.text import read_source
 
@@ -38,7 +38,7 @@ def fix(path: str | os.PathLike[str] | Source, check: Callable[[Source], Diagnos
     seen = {source.text}
     remaining = check(source)
     for _ in range(_ROUNDS):
-        text, made = with_fixes(source, remaining)
+        text, made = apply_fixes(source, remaining)
         if not made or text in seen:
             break
         seen.add(text)
