@@ -1,4 +1,4 @@
-"""Diagnostics as text for people, in the manner of rustc."""
+"""Diagnostics as text for people, in the style of rustc."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from resdsl.diagnostics.diagnostic import Call, Diagnostic, Diagnostics, Fix, Label, Severity
 from resdsl.diagnostics.excerpt import Extent, Mark, excerpt, frame, gutter_digits
+from resdsl.diagnostics.options import Spelling, in_python, with_spelling
 from resdsl.diagnostics.patch import patched
 from resdsl.diagnostics.source import Source, Span
 from resdsl.diagnostics.styled_line import Style, StyledLine
 
-# A longer chain of calls keeps its ends: where the mistake is, and what the reader wrote.
+# A longer chain of calls keeps its ends: where the error is, and what the reader wrote.
 _LONGEST_CHAIN = 6
 _KEPT_AT_EACH_END = 3
 _LONGEST_LINE = 1_000
@@ -22,12 +23,13 @@ def render(
     color: bool = False,
     width: int | None = None,
     most: int | None = None,
+    spelling: Spelling = in_python,
 ) -> str:
-    """All of ``diagnostics`` as a text that ends with a tally; empty if there are none.
+    """All of ``diagnostics`` as a text that ends with a count; empty if there are none.
 
     ``color`` adds ANSI styles. ``width`` is the terminal's, in cells: longer lines of source are cut around what is
-    underlined; ``None`` cuts nothing. Of more than ``most``, the first are drawn and the others counted. Whatever the
-    sources and messages hold, no control character but those styles and line ends is in the result.
+    underlined; ``None`` cuts nothing. Of more than ``most``, the first are drawn and the others counted. Options are
+    written in ``spelling``. The result has no control characters except those styles and line ends.
     """
     found = list(diagnostics)
     if not found:
@@ -35,7 +37,7 @@ def render(
     lines: list[str] = []
     for diagnostic in found[:most]:
         repeats = diagnostics.repeats(diagnostic) if isinstance(diagnostics, Diagnostics) else 0
-        lines += [row.to_text(color=color) for row in _drawn(diagnostic, repeats, width)]
+        lines += [row.to_text(color=color) for row in _drawn(with_spelling(diagnostic, spelling), repeats, width)]
         lines.append("")
     if most is not None and len(found) > most:
         lines += [f"... and {len(found) - most:,} more", ""]
@@ -119,7 +121,7 @@ def _mark(label: Label, is_primary: bool, style: Style) -> Mark:
 
 
 def _remarks(diagnostic: Diagnostic, repeats: int, digits: int, columns: int | None) -> Iterator[StyledLine]:
-    """What stands below the excerpts: how it came to be, further facts, the ways out."""
+    """What follows the excerpts: the chain of calls, notes, suggestions."""
     for line in _chain(diagnostic.chain):
         yield from _remark(digits, "", line)
     if repeats:
