@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from resdsl.cli.flags import as_flags
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import MOST, Terminal
 from resdsl.diagnostics import Diagnostic, Diagnostics
-from resdsl.diagnostics.machine import report_data
+from resdsl.diagnostics.json import report_data
 from resdsl.runtime.rows import Failure, Row
 from resdsl.runtime.sources import count_of
 
@@ -39,7 +40,7 @@ class Failures:
             print(f"{more}; their rows say why (`--format jsonl`, `csv`, `parquet`)", file=sys.stderr)
 
     def data(self) -> dict[str, object]:
-        return {"failed": self.count, **report_data(self._told)}
+        return {"failed": self.count, **report_data(self._told, as_flags)}
 
 
 Progress = Callable[[int], None]

@@ -53,9 +53,11 @@ class Terminal:
             shown = diagnostics.errors
         if self.as_json or not len(shown):
             return
-        from resdsl.diagnostics.render import render  # most runs have nothing to draw
+        from resdsl.cli.flags import as_flags  # most runs have nothing to draw
+        from resdsl.diagnostics.render import render
 
-        text = render(shown, color=colored(sys.stderr, self.color), width=width_of(sys.stderr) or WIDEST, most=MOST)
+        color, width = colored(sys.stderr, self.color), width_of(sys.stderr) or WIDEST
+        text = render(shown, color=color, width=width, most=MOST, spelling=as_flags)
         print(text, end="", file=sys.stderr)
 
     def say(self, text: str) -> None:
@@ -76,6 +78,7 @@ class Terminal:
         """Mistakes, and with ``--json`` the results, which stand beside them in one object."""
         self.show(diagnostics)
         if self.as_json:
-            from resdsl.diagnostics.machine import report_data  # only for --json
+            from resdsl.cli.flags import as_flags  # only for --json
+            from resdsl.diagnostics.json import report_data
 
-            self.data({**results, **report_data(diagnostics)})
+            self.data({**results, **report_data(diagnostics, as_flags)})

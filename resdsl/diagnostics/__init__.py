@@ -1,4 +1,4 @@
-"""Mistakes as data: spans, diagnostics, the catalogue of codes, and how they are drawn."""
+"""Errors and warnings as data: spans, diagnostics, the catalogue of codes, and renderers."""
 
 from resdsl.diagnostics.diagnostic import (
     Call,
@@ -11,6 +11,7 @@ from resdsl.diagnostics.diagnostic import (
     Severity,
 )
 from resdsl.diagnostics.errors import CompileError, ResdslError, RunError, UnavailableError
+from resdsl.diagnostics.options import Option, Placeholder, Text
 from resdsl.diagnostics.source import Position, Source, Span
 
 __all__ = [
@@ -22,11 +23,14 @@ __all__ = [
     "Edit",
     "Fix",
     "Label",
+    "Option",
+    "Placeholder",
     "Position",
     "ResdslError",
     "RunError",
     "Severity",
     "Source",
     "Span",
+    "Text",
     "UnavailableError",
 ]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from resdsl.diagnostics.canvas import Ink, Row
-from resdsl.diagnostics.cells import Glyph, glyphs, width
+from resdsl.diagnostics.glyphs import Glyph, glyphs, width
 from resdsl.diagnostics.source import Source, Span
+from resdsl.diagnostics.styled_line import Style, StyledLine
 
 # A place over more lines than this is drawn by its ends.
 _WHOLE_LINES = 6
@@ -25,7 +25,7 @@ class Mark:
     span: Span
     text: str
     sign: str
-    ink: Ink
+    style: Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Extent:
 
 
 @dataclass(slots=True)
-class Line:
+class SourceLine:
     """One line of a source and the window of its cells that is shown."""
 
     glyphs: list[Glyph]
@@ -64,7 +64,7 @@ class Line:
     high: int = field(default=0)
 
     @classmethod
-    def of(cls, source: Source, number: int) -> Line:
+    def of(cls, source: Source, number: int) -> SourceLine:
         found = glyphs(source.line(number))
         length = sum(glyph.width for glyph in found)
         return cls(found, length, 0, length + 1)
@@ -104,16 +104,16 @@ class Line:
         self.low = max(0, min(low, self.length - available))
         self.high = self.low + available
 
-    def draw(self, row: Row, column: int) -> None:
+    def draw(self, row: StyledLine, column: int) -> None:
         at = 0
         for glyph in self.glyphs:
             if at >= self.low and at + glyph.width <= self.high:
                 row.put(column + at - self.low, glyph.text)
             at += glyph.width
         if self.low > 0:
-            row.put(column, _CUT, Ink.FRAME)
+            row.put(column, _CUT, Style.FRAME)
         if self.high < self.length:
-            row.put(column + self.high - self.low - 1, _CUT, Ink.FRAME)
+            row.put(column + self.high - self.low - 1, _CUT, Style.FRAME)
 
     def clamp(self, start: int, end: int) -> tuple[int, int]:
         """A range of cells as columns of the window."""
@@ -129,7 +129,7 @@ class _Bracket:
     extent: Extent
     depth: int
 
-    def begins_in_margin(self, line: Line) -> bool:
+    def begins_in_margin(self, line: SourceLine) -> bool:
         return line.is_blank_before(self.extent.first)
 
 
@@ -138,7 +138,7 @@ def gutter_digits(spans: Iterable[Span]) -> int:
     return max((len(str(Extent.of(span).last_line)) for span in spans), default=1)
 
 
-def excerpt(source: Source, marks: Sequence[Mark], digits: int, columns: int | None) -> Iterator[Row]:
+def excerpt(source: Source, marks: Sequence[Mark], digits: int, columns: int | None) -> Iterator[StyledLine]:
     """The lines of ``source`` that hold ``marks``, each with what is to be said below it.
 
     The first mark is the one that a cut line shows if it can't show all. ``columns`` is the width of the terminal.
@@ -147,9 +147,9 @@ def excerpt(source: Source, marks: Sequence[Mark], digits: int, columns: int | N
     yield from drawing.rows()
 
 
-def frame(digits: int, sign: str = "|", number: str = "") -> Row:
+def frame(digits: int, sign: str = "|", number: str = "") -> StyledLine:
     """The start of a line: the gutter with a line's number, and the frame's edge."""
-    return Row().put(digits - len(number), number, Ink.FRAME).put(digits + 1, sign, Ink.FRAME)
+    return StyledLine().put(digits - len(number), number, Style.FRAME).put(digits + 1, sign, Style.FRAME)
 
 
 class _Drawing:
@@ -164,7 +164,7 @@ class _Drawing:
         self._code = self._margin + depth + (1 if depth else 0)
         self._available = max(columns - self._code, NARROWEST) if columns else None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[StyledLine]:
         numbers = _shown_lines(self._single, self._brackets)
         for number, following in pairwise([*numbers, 0]):
             yield from self._line(number)
@@ -172,13 +172,13 @@ class _Drawing:
             if hidden > 0:
                 yield self._gap(number, hidden)
 
-    def _gap(self, number: int, hidden: int) -> Row:
-        row = frame(self._digits) if hidden <= _NEAR_LINES else Row().put(0, "...", Ink.FRAME)
+    def _gap(self, number: int, hidden: int) -> StyledLine:
+        row = frame(self._digits) if hidden <= _NEAR_LINES else StyledLine().put(0, "...", Style.FRAME)
         self._draw_open(row, (bracket for bracket in self._brackets if _is_open_after(bracket, number)))
         return row
 
-    def _line(self, number: int) -> Iterator[Row]:
-        line = Line.of(self._source, number)
+    def _line(self, number: int) -> Iterator[StyledLine]:
+        line = SourceLine.of(self._source, number)
         here = [(mark, extent) for mark, extent in self._single if extent.first_line == number]
         single = [(mark, line.cells(extent.first, extent.last)) for mark, extent in here]
         starting = [bracket for bracket in self._brackets if bracket.extent.first_line == number]
@@ -197,7 +197,7 @@ class _Drawing:
         row = frame(self._digits, number=str(number))
         self._draw_open(row, open_now)
         for bracket in in_margin:
-            row.put(self._margin + bracket.depth, "/", bracket.mark.ink)
+            row.put(self._margin + bracket.depth, "/", bracket.mark.style)
         line.draw(row, self._code)
         yield row
 
@@ -214,25 +214,25 @@ class _Drawing:
             _, end = line.clamp(*line.cells(bracket.extent.last - 1, bracket.extent.last))
             row = self._turn(bracket, self._margin + bracket.depth + 1, end - 1, open_now)
             if bracket.mark.text:
-                row.put(self._code + end + 1, bracket.mark.text, bracket.mark.ink)
+                row.put(self._code + end + 1, bracket.mark.text, bracket.mark.style)
             yield row
             open_now.remove(bracket)
 
-    def _turn(self, bracket: _Bracket, first: int, cell: int, open_now: Sequence[_Bracket]) -> Row:
+    def _turn(self, bracket: _Bracket, first: int, cell: int, open_now: Sequence[_Bracket]) -> StyledLine:
         """The row where a bracket's line leaves the margin for the sign under ``cell``."""
-        row = self._framed(Row(), open_now)
+        row = self._framed(StyledLine(), open_now)
         for column in range(first, self._code + cell):
-            row.put_if_blank(column, "_", bracket.mark.ink)
-        return row.put(self._code + cell, bracket.mark.sign, bracket.mark.ink)
+            row.put_if_blank(column, "_", bracket.mark.style)
+        return row.put(self._code + cell, bracket.mark.sign, bracket.mark.style)
 
-    def _framed(self, row: Row, open_now: Iterable[_Bracket]) -> Row:
-        row.put(self._digits + 1, "|", Ink.FRAME)
+    def _framed(self, row: StyledLine, open_now: Iterable[_Bracket]) -> StyledLine:
+        row.put(self._digits + 1, "|", Style.FRAME)
         self._draw_open(row, open_now)
         return row
 
-    def _draw_open(self, row: Row, brackets: Iterable[_Bracket]) -> None:
+    def _draw_open(self, row: StyledLine, brackets: Iterable[_Bracket]) -> None:
         for bracket in brackets:
-            row.put(self._margin + bracket.depth, "|", bracket.mark.ink)
+            row.put(self._margin + bracket.depth, "|", bracket.mark.style)
 
 
 def _is_open_after(bracket: _Bracket, number: int) -> bool:
@@ -258,27 +258,27 @@ def _shown_lines(single: Sequence[tuple[Mark, Extent]], brackets: Sequence[_Brac
     return sorted(shown | {number + 1 for number in shown if number + 2 in shown})
 
 
-def _underlined(marks: Sequence[tuple[Mark, tuple[int, int]]], code: int) -> list[Row]:
+def _underlined(marks: Sequence[tuple[Mark, tuple[int, int]]], code: int) -> list[StyledLine]:
     """The rows below a line: the underlining with the last text beside it, then the other texts from right to left."""
     if not marks:
         return []
-    underline = Row()
+    underline = StyledLine()
     # The first mark is the most important: it is drawn last.
     for mark, (start, end) in reversed(marks):
-        underline.put(code + start, mark.sign * (end - start), mark.ink)
+        underline.put(code + start, mark.sign * (end - start), mark.style)
     rows = [underline]
 
     beside = max(marks, key=lambda entry: (entry[1][1], entry[1][0]))
     hung = [entry for entry in marks if entry is not beside and entry[0].text]
     if beside[0].text:
-        underline.put(code + beside[1][1] + 1, beside[0].text, beside[0].ink)
+        underline.put(code + beside[1][1] + 1, beside[0].text, beside[0].style)
     hung.sort(key=lambda entry: -entry[1][0])
     for number in range(len(hung) + 1 if hung else 0):
-        row = Row()
+        row = StyledLine()
         for mark, (start, _) in reversed(hung[max(number - 1, 0) :]):
-            row.put(code + start, "|", mark.ink)
+            row.put(code + start, "|", mark.style)
         if number > 0:
             mark, (start, _) = hung[number - 1]
-            row.put(code + start, mark.text, mark.ink)
+            row.put(code + start, mark.text, mark.style)
         rows.append(row)
     return rows

@@ -1,4 +1,4 @@
-"""The page of each code: why it is a mistake, an example of it, and the same mended."""
+"""The page of each code: why it is an error, an example of it, and the same example fixed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A fenced block of a page. ``kind`` is ``res wrong``, ``res`` (the mended one), or ``sh``, the wrong one first."""
+    """A fenced block of a page. ``kind`` is ``res wrong``, ``res`` (fixed), or ``sh``, the wrong one first."""
 
     kind: str
     text: str
@@ -34,7 +34,7 @@ def examples(page: str) -> tuple[Example, ...]:
 
 
 def markdown() -> str:
-    """A table of all codes, for the docs: each leads to its page."""
+    """A table of all codes for the docs, each linked to its page."""
     return "".join(f"{line}\n" for line in _table())
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from resdsl.diagnostics.canvas import Ink, Row
 from resdsl.diagnostics.diagnostic import Edit
-from resdsl.diagnostics.excerpt import NARROWEST, Extent, Line, frame
+from resdsl.diagnostics.excerpt import NARROWEST, Extent, SourceLine, frame
 from resdsl.diagnostics.source import Source
+from resdsl.diagnostics.styled_line import Style, StyledLine
 
 _MOST_LINES = 6
 
@@ -23,7 +23,7 @@ class _New:
     sign: str
 
 
-def patched(source: Source, edits: Sequence[Edit], digits: int, columns: int | None) -> Iterator[Row]:
+def patched(source: Source, edits: Sequence[Edit], digits: int, columns: int | None) -> Iterator[StyledLine]:
     """The changed lines as they will be, what is new underlined (``+`` added, ``~`` in place of something).
 
     Lines that go are drawn as they are, with ``-`` in the frame. Edits that overlap draw nothing.
@@ -50,28 +50,28 @@ def _by_lines(edits: Sequence[Edit]) -> list[tuple[tuple[int, int], list[Edit]]]
 
 def _patched_lines(
     source: Source, lines: tuple[int, int], edits: Sequence[Edit], digits: int, columns: int | None
-) -> Iterator[Row]:
+) -> Iterator[StyledLine]:
     first, last = lines
     begin = source.line_starts[first - 1]
     end = source.line_starts[last] if last < len(source.line_starts) else len(source.text)
     text, news = _apply(source.text, begin, end, edits)
     if not text.strip() and source.text[begin:end].strip():
         for number in range(first, min(last, first + _MOST_LINES - 1) + 1):
-            yield frame(digits, "-", str(number)).put(digits + 3, source.line(number), Ink.ERROR)
+            yield frame(digits, "-", str(number)).put(digits + 3, source.line(number), Style.ERROR)
         return
     after = Source(source.name, text)
     shown = [number for number in range(1, len(after.line_starts) + 1) if number == 1 or after.line(number)]
     for number in shown[:_MOST_LINES]:
         yield from _patched_line(after, number, first + number - 1, news, digits, columns)
     if len(shown) > _MOST_LINES:
-        yield Row().put(0, "...", Ink.FRAME)
+        yield StyledLine().put(0, "...", Style.FRAME)
 
 
 def _patched_line(
     after: Source, number: int, told: int, news: Sequence[_New], digits: int, columns: int | None
-) -> Iterator[Row]:
+) -> Iterator[StyledLine]:
     """One line of a patched text, numbered ``told``, and below it the signs of what is new."""
-    line = Line.of(after, number)
+    line = SourceLine.of(after, number)
     start = after.line_starts[number - 1]
     length = len(after.line(number))
     inside = [(new.sign, max(new.start - start, 0), min(new.end - start, length)) for new in news]
@@ -87,7 +87,7 @@ def _patched_line(
     row = frame(digits)
     for sign, cells in new_cells:
         first, last = line.clamp(*cells)
-        row.put(code + first, sign * (last - first), Ink.HELP)
+        row.put(code + first, sign * (last - first), Style.HELP)
     yield row
 
 

@@ -1,16 +1,17 @@
-"""Diagnostics as text for people, in the manner of rustc."""
+"""Diagnostics as text for people, in the style of rustc."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from resdsl.diagnostics.canvas import Ink, Row
 from resdsl.diagnostics.diagnostic import Call, Diagnostic, Diagnostics, Fix, Label, Severity
 from resdsl.diagnostics.excerpt import Extent, Mark, excerpt, frame, gutter_digits
+from resdsl.diagnostics.options import Spelling, in_python, with_spelling
 from resdsl.diagnostics.patch import patched
 from resdsl.diagnostics.source import Source, Span
+from resdsl.diagnostics.styled_line import Style, StyledLine
 
-# A longer chain of calls keeps its ends: where the mistake is, and what the reader wrote.
+# A longer chain of calls keeps its ends: where the error is, and what the reader wrote.
 _LONGEST_CHAIN = 6
 _KEPT_AT_EACH_END = 3
 _LONGEST_LINE = 1_000
@@ -22,12 +23,13 @@ def render(
     color: bool = False,
     width: int | None = None,
     most: int | None = None,
+    spelling: Spelling = in_python,
 ) -> str:
-    """All of ``diagnostics`` as a text that ends with a tally; empty if there are none.
+    """All of ``diagnostics`` as a text that ends with a count; empty if there are none.
 
     ``color`` adds ANSI styles. ``width`` is the terminal's, in cells: longer lines of source are cut around what is
-    underlined; ``None`` cuts nothing. Of more than ``most``, the first are drawn and the others counted. Whatever the
-    sources and messages hold, no control character but those styles and line ends is in the result.
+    underlined; ``None`` cuts nothing. Of more than ``most``, the first are drawn and the others counted. Options are
+    written in ``spelling``. The result has no control characters except those styles and line ends.
     """
     found = list(diagnostics)
     if not found:
@@ -35,7 +37,7 @@ def render(
     lines: list[str] = []
     for diagnostic in found[:most]:
         repeats = diagnostics.repeats(diagnostic) if isinstance(diagnostics, Diagnostics) else 0
-        lines += [row.to_text(color=color) for row in _drawn(diagnostic, repeats, width)]
+        lines += [row.to_text(color=color) for row in _drawn(with_spelling(diagnostic, spelling), repeats, width)]
         lines.append("")
     if most is not None and len(found) > most:
         lines += [f"... and {len(found) - most:,} more", ""]
@@ -59,21 +61,23 @@ def tally(found: Sequence[Diagnostic]) -> str:
     )
 
 
-def _tally(found: Sequence[Diagnostic]) -> Row:
+def _tally(found: Sequence[Diagnostic]) -> StyledLine:
     worst = Severity.ERROR if any(one.severity is Severity.ERROR for one in found) else Severity.WARNING
-    return Row().put(0, worst.value, _ink(worst)).end(f": {tally(found)}", Ink.STRONG)
+    return StyledLine().put(0, worst.value, _style(worst)).end(f": {tally(found)}", Style.STRONG)
 
 
-def _ink(severity: Severity) -> Ink:
-    return Ink.ERROR if severity is Severity.ERROR else Ink.WARNING
+def _style(severity: Severity) -> Style:
+    return Style.ERROR if severity is Severity.ERROR else Style.WARNING
 
 
-def _drawn(diagnostic: Diagnostic, repeats: int, columns: int | None) -> Iterator[Row]:
-    ink = _ink(diagnostic.severity)
+def _drawn(diagnostic: Diagnostic, repeats: int, columns: int | None) -> Iterator[StyledLine]:
+    style = _style(diagnostic.severity)
     first, *more = map(_cut, diagnostic.message.split("\n"))
-    yield Row().put(0, f"{diagnostic.severity.value}[{diagnostic.code.id}]", ink).end(f": {first}", Ink.STRONG)
+    yield (
+        StyledLine().put(0, f"{diagnostic.severity.value}[{diagnostic.code.id}]", style).end(f": {first}", Style.STRONG)
+    )
     for line in more:
-        yield Row().put(2, line, Ink.STRONG)
+        yield StyledLine().put(2, line, Style.STRONG)
 
     fix = diagnostic.fix
     spans = [label.span for label in _labels(diagnostic)] + [edit.span for edit in (fix.edits if fix else ())]
@@ -84,9 +88,9 @@ def _drawn(diagnostic: Diagnostic, repeats: int, columns: int | None) -> Iterato
         if number > 0:
             yield frame(digits)
         arrow = "-->" if number == 0 else ":::"
-        yield Row().put(digits, arrow, Ink.FRAME).end(f" {place(labels[0].span)}")
+        yield StyledLine().put(digits, arrow, Style.FRAME).end(f" {place(labels[0].span)}")
         yield frame(digits)
-        marks = [_mark(label, label is diagnostic.primary, ink) for label in labels]
+        marks = [_mark(label, label is diagnostic.primary, style) for label in labels]
         yield from excerpt(source, marks, digits, columns)
         drawn_any = True
     if drawn_any and remarks:
@@ -112,12 +116,12 @@ def _by_source(diagnostic: Diagnostic) -> list[tuple[Source, list[Label]]]:
     return list(found.values())
 
 
-def _mark(label: Label, is_primary: bool, ink: Ink) -> Mark:
-    return Mark(label.span, label.text, "^" if is_primary else "-", ink if is_primary else Ink.SECONDARY)
+def _mark(label: Label, is_primary: bool, style: Style) -> Mark:
+    return Mark(label.span, label.text, "^" if is_primary else "-", style if is_primary else Style.SECONDARY)
 
 
-def _remarks(diagnostic: Diagnostic, repeats: int, digits: int, columns: int | None) -> Iterator[Row]:
-    """What stands below the excerpts: how it came to be, further facts, the ways out."""
+def _remarks(diagnostic: Diagnostic, repeats: int, digits: int, columns: int | None) -> Iterator[StyledLine]:
+    """What follows the excerpts: the chain of calls, notes, suggestions."""
     for line in _chain(diagnostic.chain):
         yield from _remark(digits, "", line)
     if repeats:
@@ -144,17 +148,17 @@ def _chain(chain: Sequence[Call]) -> Iterator[str]:
     yield from lines[-_KEPT_AT_EACH_END:]
 
 
-def _remark(digits: int, kind: str, text: str) -> Iterator[Row]:
+def _remark(digits: int, kind: str, text: str) -> Iterator[StyledLine]:
     first, *more = map(_cut, text.split("\n"))
     row = frame(digits, "=")
-    row.put(digits + 3, f"{kind}: " if kind else "", Ink.HELP if kind == "help" else Ink.STRONG)
+    row.put(digits + 3, f"{kind}: " if kind else "", Style.HELP if kind == "help" else Style.STRONG)
     indent = row.width + (0 if kind else 1)
     yield row.put(indent, first)
     for line in more:
-        yield Row().put(indent, line)
+        yield StyledLine().put(indent, line)
 
 
-def _fix(diagnostic: Diagnostic, fix: Fix, digits: int, columns: int | None) -> Iterator[Row]:
+def _fix(diagnostic: Diagnostic, fix: Fix, digits: int, columns: int | None) -> Iterator[StyledLine]:
     """The lines as the fix makes them, with the file's name where it is not the one that was shown."""
     sources = {id(edit.span.source): edit.span.source for edit in fix.edits}
     for source in sources.values():
@@ -164,5 +168,5 @@ def _fix(diagnostic: Diagnostic, fix: Fix, digits: int, columns: int | None) -> 
             continue
         yield frame(digits)
         if diagnostic.primary is None or diagnostic.primary.span.source is not source:
-            yield Row().put(digits, ":::", Ink.FRAME).end(f" {place(edits[0].span)}")
+            yield StyledLine().put(digits, ":::", Style.FRAME).end(f" {place(edits[0].span)}")
         yield from rows

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from resdsl.diagnostics.diagnostic import Code, Diagnostic, Fix
+from resdsl.diagnostics.options import Spelling, in_python, with_spelling
 from resdsl.diagnostics.source import Source, Span
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -14,9 +15,9 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 Data = dict[str, Any]
 
 
-def to_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> Data:
-    """One run of resdsl ``version`` as a SARIF log, ready for ``json.dump``."""
-    found = list(diagnostics)
+def to_sarif(diagnostics: Iterable[Diagnostic], *, version: str, spelling: Spelling = in_python) -> Data:
+    """One run of resdsl ``version`` as a SARIF log, ready for ``json.dump``. Options are in ``spelling``."""
+    found = [with_spelling(diagnostic, spelling) for diagnostic in diagnostics]
     rules = {diagnostic.code.id: diagnostic.code for diagnostic in found}
     order = list(rules)
     return {
@@ -31,7 +32,7 @@ def to_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> Data:
                         "rules": [_rule(code) for code in rules.values()],
                     }
                 },
-                # SARIF counts UTF-16 units unless told otherwise.
+                # The default of SARIF is UTF-16 units.
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(diagnostic, order.index(diagnostic.code.id)) for diagnostic in found],
             }
@@ -49,7 +50,7 @@ def _rule(code: Code) -> Data:
 
 
 def _result(diagnostic: Diagnostic, rule: int) -> Data:
-    text = "\n".join([diagnostic.message, *diagnostic.notes, *(f"help: {way_out}" for way_out in diagnostic.helps)])
+    text = "\n".join([diagnostic.message, *diagnostic.notes, *(f"help: {text}" for text in diagnostic.helps)])
     result: Data = {
         "ruleId": diagnostic.code.id,
         "ruleIndex": rule,

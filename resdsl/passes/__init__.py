@@ -1,4 +1,4 @@
-"""Rewriting of graphs: one pass a file, and the pipeline that runs them."""
+"""Passes, one per file, that rewrite a graph, and the pipeline that runs them."""
 
 from resdsl.passes.pipeline import LEVELS, PASSES, optimize
 

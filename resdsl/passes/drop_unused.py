@@ -1,16 +1,22 @@
-"""Leave out what no output needs."""
+"""Remove layers that no output needs."""
 
 from __future__ import annotations
 
 from resdsl.ir.graph import Graph
-from resdsl.passes.rebuild import Changes, rebuild
+from resdsl.passes.rewrite import Rewrite
 
 
 def drop_unused(graph: Graph) -> Graph:
-    """Remove nodes from which no path leads to an output, with their weights. The input stays, read or not."""
+    """Remove nodes from which no path leads to an output, with their parameters.
+
+    Refused: the input, which stays even if nothing reads it.
+    """
     needed = {0, *(output.node for output in graph.outputs)}
     for node in reversed(graph.nodes):
         if node.index in needed:
             needed.update(node.inputs)
-    gone: dict[int, int | None] = {node.index: None for node in graph.nodes if node.index not in needed}
-    return rebuild(graph, Changes(gone, {}, {}))
+    rewrite = Rewrite(graph)
+    for node in graph.nodes:
+        if node.index not in needed:
+            rewrite.remove(node, None)
+    return rewrite.apply()

@@ -1,4 +1,4 @@
-"""Let the network itself make its input of raw images."""
+"""Put preprocessing into the network, so that it takes raw images."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from resdsl.ops.crop_pixels import CropPixels
 from resdsl.ops.input import Input
 from resdsl.ops.normalize_pixels import NormalizePixels
 from resdsl.ops.resize_pixels import INTERPOLATIONS, ResizePixels
-from resdsl.passes.rewriting import Rewriting
+from resdsl.passes.rewrite import Rewrite
 
 
 def embed_preprocess(graph: Graph) -> Graph:
     """Put the steps of ``preprocess`` into the graph, whose input becomes bytes ``u8[N, rows, columns, C]``.
 
-    The images of a batch are of one size, which is open; N and C are those of the network's own input. Resizing and
+    The images of a batch have one size, which is open; N and C are those of the network's own input. Resizing and
     cropping work on bytes, as Pillow does; normalising is ``(x * scale / 255 - mean) / std``. The result has no
-    ``preprocess`` any more. Open sizes of the network that the preprocessing decides become numbers.
+    ``preprocess``. Open sizes of the network that the preprocessing decides become numbers.
 
-    Raises ``Refusal`` for a graph without preprocessing, for an interpolation that ONNX does not have (Lanczos), and
-    for a size that the network does not take.
+    Refused (raises ``Refusal``): a graph without preprocessing, an interpolation that ONNX does not have (Lanczos), and
+    a size that the network does not take.
     """
     preprocess = graph.preprocess
     if preprocess is None:
@@ -36,28 +36,29 @@ def embed_preprocess(graph: Graph) -> Graph:
             f"`{graph.name}` does not say how an image becomes its input",
             helps=("write `preprocess { resize(..); crop(..); normalize(..) }` in its specification",),
         )
-    wanted = graph.input.type
-    rewriting = Rewriting(graph)
-    pixels = TensorType(DType.U8, (wanted.shape[0], *_open_size(preprocess, wanted), wanted.channels))
-    value = rewriting.keep(graph.input, Input(pixels), [])
+    expected = graph.input.type
+    pixels = TensorType(DType.U8, (expected.shape[0], *_open_size(preprocess, expected), expected.channels))
+    rewrite = Rewrite(graph)
+    rewrite.retype(graph.input, Input(pixels), [])
+    value = graph.input.index
     for name, operator in _operators(preprocess, pixels):
-        value = rewriting.put(operator, [value], f"preprocess.{name}", beside=graph.input)
-    _require(graph, rewriting.nodes[value].type)
-    rewriting.of[graph.input.index] = value
+        value = rewrite.insert(operator, [value], f"preprocess.{name}", after=graph.input)
+    _require_size(graph, rewrite.type_of(value))
+    rewrite.substitute(graph.input, value)
     for node in graph.nodes[1:]:
-        rewriting.keep(node)
-    return replace(rewriting.finish({}, graph.parameters.values()), preprocess=None)
+        rewrite.retype(node, node.operator, [value if read == graph.input.index else read for read in node.inputs])
+    return replace(rewrite.apply(), preprocess=None)
 
 
-def _open_size(preprocess: Preprocess, wanted: TensorType) -> tuple[Dim, Dim]:
-    """What the sides of a raw image are called: as the network's own where no step changes them."""
+def _open_size(preprocess: Preprocess, expected: TensorType) -> tuple[Dim, Dim]:
+    """Names for the sides of a raw image: the network's own where no step changes them."""
     if any(isinstance(step, Resize | Crop) for step in preprocess.steps):
         return symbol("rows"), symbol("columns")
-    return wanted.shape[2], wanted.shape[3]
+    return expected.shape[2], expected.shape[3]
 
 
 def _operators(preprocess: Preprocess, pixels: TensorType) -> Iterator[tuple[str, Operator]]:
-    """The operators of all steps, with their names. What no step normalises has white at 1."""
+    """The operators of all steps, with their names. Without a step that normalises, white is 1."""
     shortest = 1
     normalize = Normalize((0.0,), (1.0,))
     for number, step in enumerate(preprocess.steps):
@@ -74,7 +75,7 @@ def _operators(preprocess: Preprocess, pixels: TensorType) -> Iterator[tuple[str
                 normalize = step
             case _:
                 assert_never(step)
-    yield "normalize", _normalizing(normalize, pixels)
+    yield "normalize", _normalize_operator(normalize, pixels)
 
 
 def _name(preprocess: Preprocess, number: int) -> str:
@@ -84,7 +85,7 @@ def _name(preprocess: Preprocess, number: int) -> str:
     return f"{kinds[number]}_{count}" if count > 1 else kinds[number]
 
 
-def _normalizing(step: Normalize, pixels: TensorType) -> NormalizePixels:
+def _normalize_operator(step: Normalize, pixels: TensorType) -> NormalizePixels:
     channels = pixels.shape[3]
     assert isinstance(channels, int)
     mean, std = (values * channels if len(values) == 1 else values for values in (step.mean, step.std))
@@ -103,19 +104,19 @@ def _require_interpolation(step: Resize) -> None:
         )
 
 
-def _require(graph: Graph, made: TensorType) -> None:
-    """The network must take what the steps make."""
-    wanted = graph.input.type
+def _require_size(graph: Graph, prepared: TensorType) -> None:
+    """Refuse images of a size that the network does not take."""
+    expected = graph.input.type
     misfits = [
         (side, size)
-        for side, size in zip(wanted.shape[2:], made.shape[2:], strict=True)
+        for side, size in zip(expected.shape[2:], prepared.shape[2:], strict=True)
         if isinstance(side, int) and side != size
     ]
     if misfits:
-        sides = " x ".join(str(side) for side in made.shape[2:])
+        sides = " x ".join(str(side) for side in prepared.shape[2:])
         raise Refusal(
             catalogue.EMBED,
-            f"preprocessing makes images of {sides}, and `{graph.name}` takes {wanted}",
+            f"preprocessing makes images of {sides}, and `{graph.name}` takes {expected}",
             helps=(
                 f"let `preprocess` end with `crop({misfits[0][0]})`, or leave the input's size open: `f32[N, 3, H, W]`",
             ),

@@ -1,57 +1,54 @@
-"""Fold a multiplication by a number into the layer before it or behind it."""
+"""Fold a multiplication by a number into the layer before or behind it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from resdsl.ir.graph import Derived, DerivedFunction, Graph, Node, Parameter
-from resdsl.ir.operator import Operator
+from resdsl.ir.graph import Derived, DerivedFunction, Graph, Node
 from resdsl.ops.conv import Conv
 from resdsl.ops.linear import Linear
 from resdsl.ops.scale import Scale
 from resdsl.passes.readers import Readers
-from resdsl.passes.rebuild import Changes, rebuild
+from resdsl.passes.rewrite import Rewrite
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 def fold_scale(graph: Graph) -> Graph:
-    """Make of ``y = f * (W x + b)`` and of ``y = W (f * x) + b``, for a convolution or linear layer::
+    """Fold ``y = f * (W x + b)`` into the layer before the ``scale``, or ``y = W (f * x) + b`` into the one behind it::
 
         y = (f W) x + f b          y = (f W) x + b
 
-    The layer keeps its name, the ``scale`` goes. Padding is zero, before and after. What is exact on paper is rounded
-    in another place: each product ``f * w`` once, where each result was.
+    The layer keeps its name, the ``scale`` is removed. Zero padding stays zero. Rounding moves: each product ``f * w``
+    is rounded once, instead of each result.
 
-    Refused: a layer whose value something else reads too, or a ``scale`` of which that is so behind which the layer
-    stands; anything else before and behind it.
+    Refused: a value between the two that is an output or has another reader; any other operator next to the ``scale``;
+    a second ``scale`` next to one layer.
     """
     readers = Readers(graph)
-    gone: dict[int, int | None] = {}
-    operators: dict[int, Operator] = {}
-    weights: dict[int, tuple[Parameter, ...]] = {}
+    rewrite = Rewrite(graph)
     for node in graph.nodes:
         if not isinstance(node.operator, Scale):
             continue
         before, behind = graph.nodes[node.inputs[0]], readers.only(node)
-        if _takes(before) and readers.only(before) is node and before.index not in weights:
-            layer, whole = before, True
-        elif behind is not None and _takes(behind) and behind.index not in weights:
-            layer, whole = behind, False
+        times = Times(node.operator.factor)
+        if _can_fold(before) and readers.only(before) is node and before not in rewrite:
+            layer, scaled = before, graph.parameters_of(before)
+        elif behind is not None and _can_fold(behind) and behind not in rewrite:
+            layer, scaled = behind, graph.parameters_of(behind)[:1]
         else:
             continue
-        weight, *bias = graph.parameters_of(layer)
-        times = Times(node.operator.factor)
-        scaled = [replace(one, source=Derived(times, (one,))) for one in (weight, *(bias if whole else ()))]
-        gone[node.index] = node.inputs[0]
-        operators[layer.index] = layer.operator
-        weights[layer.index] = (*scaled, *(() if whole else bias))
-    return rebuild(graph, Changes(gone, operators, weights))
+        unscaled = graph.parameters_of(layer)[len(scaled) :]
+        rewrite.remove(node, node.inputs[0])
+        rewrite.replace(
+            layer, layer.operator, [*(replace(old, source=Derived(times, (old,))) for old in scaled), *unscaled]
+        )
+    return rewrite.apply()
 
 
-def _takes(node: Node) -> bool:
+def _can_fold(node: Node) -> bool:
     return isinstance(node.operator, Conv | Linear)
 
 

@@ -1,8 +1,7 @@
-"""Weights and arithmetic of fewer bits."""
+"""Compute in float16 or bfloat16."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,8 @@ from resdsl.ir.graph import Derived, DerivedFunction, Graph, Node, Parameter
 from resdsl.ir.types import DType
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.cast import Cast
-from resdsl.passes.fold_batch_norm import FoldedBias, FoldedWeight
-from resdsl.passes.rewriting import Rewriting
+from resdsl.passes.folding import BatchNormMap, OutputBias
+from resdsl.passes.rewrite import Rewrite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,64 +21,46 @@ if TYPE_CHECKING:
 def lower_precision(graph: Graph, dtype: DType) -> Graph:
     """Compute in ``dtype`` (``f16`` or ``bf16``): ``y = round(f(round(x), round(w)))`` in place of ``y = f(x, w)``.
 
-    The inputs and outputs stay 32-bit floats, with a ``cast`` after the inputs and before the outputs; operators that
-    state ``needs_f32`` (softmax, local response norms) are computed in 32 bits. Every weight is rounded once, to the
-    nearest, after what it is derived from was computed in double precision. So is a batch norm that stands alone: it
-    becomes one of mean 0 and variance 1 with
+    Inputs and outputs stay float32, with a ``cast`` behind an input and before an output; operators that state
+    ``needs_f32`` (softmax, local response norms) are computed in float32. Every weight is rounded once, to the nearest,
+    after what it is derived from was computed in double precision. A batch norm that could not be folded becomes one of
+    mean 0 and variance 1 with
 
         gamma' = gamma / sqrt(var + eps) * sqrt(1 + eps)        beta' = beta - mean * gamma / sqrt(var + eps)
 
-    because rounding a variance and a mean before they are used would cost the digits that their difference lives on.
+    because rounding the mean and the variance first would cancel the digits that their difference needs.
 
-    A weight beyond the largest number of ``f16``, 65,504, raises ``OutputError`` when it is made.
+    Refused: a weight beyond the largest ``f16`` number, 65,504; it raises ``OutputError`` when it is computed.
     """
     if dtype is DType.F32:
         return graph
-    lowering = _Lowering(graph, dtype)
-    for node in graph.nodes:
-        lowering.node(node)
-    return lowering.finish()
+    rewrite = Rewrite(graph)
+    casts: dict[tuple[int, DType], int] = {}
 
-
-class _Lowering:
-    def __init__(self, graph: Graph, dtype: DType) -> None:
-        self._graph = graph
-        self._dtype = dtype
-        self._rewriting = Rewriting(graph)
-        self._casts: dict[tuple[int, DType], int] = {}
-        self._parameters: list[Parameter] = []
-
-    def node(self, node: Node) -> None:
-        if not node.inputs:
-            self._rewriting.keep(node)
-            return
-        wanted = DType.F32 if node.operator.needs_f32 else self._dtype
-        reads = [self._as(self._rewriting.of[index], wanted, self._graph.nodes[index]) for index in node.inputs]
-        operator = node.operator
-        if isinstance(operator, BatchNorm):
-            operator = replace(operator, affine=True)
-        self._rewriting.keep(node, operator, reads)
-        self._parameters.extend(_rounded(parameter, wanted) for parameter in self._weights(node))
-
-    def finish(self) -> Graph:
-        outputs = {
-            output.node: self._as(self._rewriting.of[output.node], DType.F32, self._graph.nodes[output.node])
-            for output in self._graph.outputs
-        }
-        return self._rewriting.finish(outputs, self._parameters)
-
-    def _weights(self, node: Node) -> Iterator[Parameter]:
-        parameters = self._graph.parameters_of(node)
-        yield from _standard(node, node.operator, parameters) if isinstance(node.operator, BatchNorm) else parameters
-
-    def _as(self, value: int, dtype: DType, old: Node) -> int:
-        """The new value in another type, through one ``cast`` for all who want it so. Bytes stay bytes."""
-        if self._rewriting.nodes[value].type.dtype in (dtype, DType.U8):
+    def convert(value: int, target: DType) -> int:
+        """The value in another type, by one ``cast`` for all readers that need it. Bytes stay bytes."""
+        if rewrite.type_of(value).dtype in (target, DType.U8):
             return value
-        if (value, dtype) not in self._casts:
-            path = f"{old.path}.{dtype}"
-            self._casts[value, dtype] = self._rewriting.put(Cast(dtype), [value], path, beside=old)
-        return self._casts[value, dtype]
+        if (value, target) not in casts:
+            node = graph.nodes[value]
+            casts[value, target] = rewrite.insert(Cast(target), [value], f"{node.path}.{target}", after=node)
+        return casts[value, target]
+
+    for node in graph.nodes[1:]:
+        target = DType.F32 if node.operator.needs_f32 else dtype
+        operator, parameters = node.operator, graph.parameters_of(node)
+        if isinstance(operator, BatchNorm):
+            parameters = _standard_norm(node, operator, parameters)
+            operator = replace(operator, affine=True)
+        rewrite.retype(
+            node,
+            operator,
+            [convert(value, target) for value in node.inputs],
+            [_rounded(parameter, target) for parameter in parameters],
+        )
+    for output in graph.outputs:
+        rewrite.set_output(output.node, convert(output.node, DType.F32))
+    return rewrite.apply()
 
 
 def _rounded(parameter: Parameter, dtype: DType) -> Parameter:
@@ -88,24 +69,25 @@ def _rounded(parameter: Parameter, dtype: DType) -> Parameter:
     return replace(parameter, dtype=dtype, source=Derived(Rounded(dtype, parameter.name), (parameter,)))
 
 
-def _standard(node: Node, norm: BatchNorm, statistics: tuple[Parameter, ...]) -> Iterator[Parameter]:
+def _standard_norm(node: Node, norm: BatchNorm, statistics: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
     """The tensors of the same norm with mean 0 and variance 1."""
-    mean = statistics[-2]
-    shape, affine = mean.shape, norm.affine
-    made = {
-        "weight": Derived(StandardScale(norm.eps, affine), statistics),
-        "bias": Derived(FoldedBias(norm.eps, affine, False), statistics),
+    shape = statistics[-1].shape
+    channels = BatchNormMap(norm.eps, norm.affine)
+    sources = {
+        "weight": Derived(StandardScale(channels, norm.eps), statistics),
+        "bias": Derived(OutputBias("lower_precision.bias", channels, biased=False), statistics),
         "running_mean": Derived(Constant(0.0, shape), ()),
         "running_var": Derived(Constant(1.0, shape), ()),
     }
-    for name, source in made.items():
-        trainable = not name.startswith("running")
-        yield Parameter(f"{node.path}.{name}", shape, DType.F32, trainable, source, node.index)
+    return tuple(
+        Parameter(f"{node.path}.{name}", shape, DType.F32, not name.startswith("running"), source, node.index)
+        for name, source in sources.items()
+    )
 
 
 @dataclass(frozen=True)
 class Rounded(DerivedFunction):
-    """A tensor in ``dtype``. ``tensor`` is its name, for the message where it does not fit."""
+    """A tensor in ``dtype``. ``tensor`` is its name, for the message if it does not fit."""
 
     dtype: DType
     tensor: str
@@ -144,16 +126,18 @@ class Rounded(DerivedFunction):
 
 
 @dataclass(frozen=True)
-class StandardScale(FoldedWeight):
+class StandardScale(DerivedFunction):
     """``gamma / sqrt(var + eps) * sqrt(1 + eps)``; the operands are the norm's tensors in their order."""
 
+    channels: BatchNormMap
+    eps: float
     name = "lower_precision.scale"
 
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        ones = np.full(arrays[-1].shape, np.sqrt(1 + self.eps))
-        return super().__call__(ones, *arrays)
+        result: np.ndarray = (self.channels(*arrays).scale * np.sqrt(1 + self.eps)).astype(arrays[-1].dtype)
+        return result
 
 
 @dataclass(frozen=True)

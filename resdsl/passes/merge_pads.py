@@ -1,4 +1,4 @@
-"""Leave padding to the windows that read it."""
+"""Merge padding into the windows that read it."""
 
 from __future__ import annotations
 
@@ -13,50 +13,51 @@ from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.pad import Pad
 from resdsl.ops.windows import sides
 from resdsl.passes.readers import Readers
-from resdsl.passes.rebuild import Changes, rebuild
+from resdsl.passes.rewrite import Rewrite
 
 
 def merge_pads(graph: Graph) -> Graph:
-    """Take a ``pad`` into all that read it, which then pad by the sum of both:
+    """Merge a ``pad`` into all of its readers, which then pad by the sum of both:
 
-    - ``conv``: ``p' = p + q``, where the pad's value is 0, what a convolution pads with;
-    - ``avgpool``: likewise, and the zeros count (``count_pad``), as they did when they were pixels. Only where the
-      pool's own padding counts too or is none, and not with ``ceil``, which counts pixels of the padded image;
-    - ``maxpool``: where the pad's value is 0 and no pixel is negative (it comes of a ``relu``, ``relu6`` or
-      ``sigmoid``): a zero then wins as seldom as the ``-inf`` that a pool pads with. Every window must have a pixel;
+    - ``conv``: ``p' = p + q``, if the pad's value is 0, which is what a convolution pads with;
+    - ``avgpool``: likewise, and the zeros count (``count_pad``), as they did when they were pixels. Only if the pool's
+      own padding counts too or is none, and without ``ceil``, which counts pixels of the padded image;
+    - ``maxpool``: if the pad's value is 0 and no pixel is negative (it is the result of ``relu``, ``relu6`` or
+      ``sigmoid``): a zero then never beats a pixel, like the ``-inf`` that a pool pads with. Every window must have a
+      pixel;
     - ``pad``: ``p' = p + q`` of equal values.
 
-    A ``pad`` of nothing goes. Refused: a pad of channels, but for one into another; of another value; one that is an
-    output, or that any reader cannot take; padding wider than a pool's window.
+    A ``pad`` by nothing is removed. Refused: a pad of channels, except into another pad; any other value; a pad that is
+    an output, or that one of its readers cannot take; padding wider than a pool's window.
     """
-    # Each round takes the pads in whose readers no pad has been merged yet: chains need several.
-    while (changes := _round(graph)) is not None:
-        graph = rebuild(graph, changes)
+    # One round merges pads none of whose readers has been merged into yet: chains need several.
+    while (merged := _merge_once(graph)) is not graph:
+        graph = merged
     return graph
 
 
-def _round(graph: Graph) -> Changes | None:
+def _merge_once(graph: Graph) -> Graph:
     readers = Readers(graph)
-    gone: dict[int, int | None] = {}
-    operators: dict[int, Operator] = {}
+    rewrite = Rewrite(graph)
     for node in graph.nodes:
         pad = node.operator
-        if not isinstance(pad, Pad) or node.index in operators:
+        if not isinstance(pad, Pad) or node in rewrite:
             continue
         if not any((*pad.sides, pad.before, pad.after)):
-            gone[node.index] = node.inputs[0]
+            rewrite.remove(node, node.inputs[0])
             continue
         behind = readers.all(node)
-        merged = [_merged(graph, node, pad, reader) for reader in behind if reader.index not in operators]
-        taken = [operator for operator in merged if operator is not None]
-        if behind and len(taken) == len(behind):
-            gone[node.index] = node.inputs[0]
-            operators.update(zip((reader.index for reader in behind), taken, strict=True))
-    return Changes(gone, operators, {}) if gone else None
+        merged = [_merged(graph, node, pad, reader) if reader not in rewrite else None for reader in behind]
+        operators = [operator for operator in merged if operator is not None]
+        if behind and len(operators) == len(behind):
+            rewrite.remove(node, node.inputs[0])
+            for reader, operator in zip(behind, operators, strict=True):
+                rewrite.replace(reader, operator)
+    return rewrite.apply()
 
 
 def _merged(graph: Graph, node: Node, pad: Pad, reader: Node) -> Operator | None:
-    """The reader's operator that reads what the pad reads; ``None`` where there is none that does the same."""
+    """The reader's operator with the pad merged in, reading what the pad reads; ``None`` if none does the same."""
     source = graph.nodes[node.inputs[0]]
     operator = reader.operator
     merged: Operator | None
@@ -85,7 +86,7 @@ def _of_pad(first: Pad, second: Pad) -> Pad | None:
 
 
 def _is_border(pad: Pad) -> bool:
-    """Whether it puts zeros around images and nothing else."""
+    """Whether it puts zeros around images, and nothing else."""
     return pad.value == 0 and not pad.before and not pad.after
 
 

@@ -13,44 +13,45 @@ Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[str, ...] = (
     "drop-unused",
-    # Before what looks at neighbours: an identity may stand between them.
+    # Before the passes that look at neighbours: an identity may stand between them.
     "drop-identity",
     # Before the folding that needs to know whether a convolution pads.
     "merge-pads",
     "fold-batch-norm",
-    # Of the norms that are left: backwards costs a layer nothing, forwards it may be refused.
-    "fold-batch-norm-forward",
     "fold-normalize",
     "fold-scale",
 )
-"""Every pass by name, in the order in which they run. ``merge-pads`` is the function ``merge_pads`` in the file
+"""The passes that levels run, by name and in order. ``merge-pads`` is the function ``merge_pads`` in the file
 ``merge_pads.py``, which is imported when it runs: most networks are compiled as they are written."""
+
+PASSES_BY_OPTION: tuple[str, ...] = ("embed-preprocess", "lower-precision")
+"""The passes that an option of ``compile`` runs, before and after those of the level."""
 
 _EXACT = tuple(name for name in PASSES if name != "fold-scale")
 
 LEVELS: tuple[tuple[str, ...], ...] = ((), _EXACT, PASSES)
-"""What the levels 0, 1 and 2 run. 0 is the network as the specification says it. 2 moves numbers of the specification
-into the weights as well, which a reader of the file would look for in the graph."""
+"""What the levels 0, 1 and 2 run. 0 leaves the network as it is written. 2 also moves numbers of the specification into
+the weights, where a reader of the file would not look for them."""
 
 
 def pass_of(name: str) -> Pass:
-    """The pass that is called ``name``."""
-    word = name.replace("-", "_")
-    found: Pass = getattr(importlib.import_module(f"resdsl.passes.{word}"), word)
-    return found
+    """The pass called ``name``."""
+    function = name.replace("-", "_")
+    result: Pass = getattr(importlib.import_module(f"resdsl.passes.{function}"), function)
+    return result
 
 
 def optimize(graph: Graph, level: int = 1, *, after: Callable[[str, Graph], None] | None = None) -> Graph:
     """The graph after the passes of a level; it computes the same.
 
-    ``after`` is told the name of each pass that ran, and its result. Every result is verified: ``InvalidGraph`` is a
-    mistake of the pass's.
+    ``after`` is called with the name and the result of each pass. Every result is verified; ``InvalidGraph`` means
+    that the pass has a bug.
     """
     verified: Graph | None = None
     for name in LEVELS[level]:
         with collection_paused():
             graph = pass_of(name)(graph)
-            # A pass that finds nothing gives back what it was given.
+            # A pass with nothing to change returns the graph it was given.
             if graph is not verified:
                 verify(graph)
         verified = graph

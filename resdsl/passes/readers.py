@@ -1,4 +1,4 @@
-"""Who reads a value: what passes ask before they change one."""
+"""Which nodes read a value."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Readers:
         self._outputs = {output.node for output in graph.outputs}
 
     def only(self, node: Node) -> Node | None:
-        """The one reader of a value that is no output; ``None`` where there are none, several, or an output."""
+        """The single reader of a value that is not an output; ``None`` if there are none, several, or an output."""
         readers = self._readers.get(node.index, [])
         return readers[0] if len(readers) == 1 and node.index not in self._outputs else None
 
     def all(self, node: Node) -> tuple[Node, ...]:
-        """Every reader of a value that is no output; none where it is one."""
+        """Every reader of a value that is not an output; empty for an output."""
         return tuple(self._readers.get(node.index, ())) if node.index not in self._outputs else ()

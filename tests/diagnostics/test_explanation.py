@@ -1,4 +1,4 @@
-"""Every code has a page, and the page tells the truth: its wrong example makes that mistake, the mended one none."""
+"""Every code has a page, and its wrong example has that error, its fixed example none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from resdsl.diagnostics.diagnostic import Code
 from resdsl.diagnostics.explanation import PAGES, Example, examples, page_of
 
 EACH = pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
-# Weights, files and machines: commands make these mistakes, no text does.
+# Weights, files and machines: errors of commands, not of texts.
 BY_COMMANDS = ("E07", "E08", "W07")
 ABOUT_TEXT = [code for code in CODES.values() if not code.id.startswith(BY_COMMANDS)]
 ABOUT_FILES = [code for code in CODES.values() if code not in ABOUT_TEXT]
@@ -48,17 +48,17 @@ def test_page_has_the_title_of_its_code_and_says_why(code: Code) -> None:
 
 
 @pytest.mark.parametrize("code", ABOUT_TEXT, ids=lambda code: code.id)
-def test_wrong_example_makes_this_mistake_alone(code: Code, tmp_path: Path) -> None:
+def test_wrong_example_has_this_error_alone(code: Code, tmp_path: Path) -> None:
     wrong, _ = examples(page_of(code))
     assert wrong.kind == "res wrong"
     assert {found.code.id for found in found_in(wrong, tmp_path)} == {code.id}
 
 
 @pytest.mark.parametrize("code", ABOUT_TEXT, ids=lambda code: code.id)
-def test_mended_example_has_no_mistake(code: Code, tmp_path: Path) -> None:
-    _, mended = examples(page_of(code))
-    assert mended.kind == "res"
-    assert [f"{found.code.id} {found.message}" for found in found_in(mended, tmp_path)] == []
+def test_fixed_example_has_no_error(code: Code, tmp_path: Path) -> None:
+    _, fixed = examples(page_of(code))
+    assert fixed.kind == "res"
+    assert [f"{found.code.id} {found.message}" for found in found_in(fixed, tmp_path)] == []
 
 
 @pytest.mark.parametrize("code", ABOUT_FILES, ids=lambda code: code.id)

@@ -336,7 +336,7 @@ def test_drawing_starts_without_rich() -> None:
     import sys
 
     program = (
-        "import sys, resdsl.diagnostics.render, resdsl.diagnostics.sarif, resdsl.diagnostics.machine; "
+        "import sys, resdsl.diagnostics.render, resdsl.diagnostics.sarif, resdsl.diagnostics.json; "
         "print(sorted({'rich', 'numpy', 'lark', 'click', 'json'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from resdsl.diagnostics import Call, Code, Diagnostic, Edit, Fix, Label, Source, Span
 from resdsl.diagnostics.github import to_github
-from resdsl.diagnostics.machine import to_data
+from resdsl.diagnostics.json import to_data
 from resdsl.diagnostics.render import render
 from resdsl.diagnostics.sarif import to_sarif
 

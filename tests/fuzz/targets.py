@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.diagnostics.github import to_github
-from resdsl.diagnostics.machine import report_data
+from resdsl.diagnostics.json import report_data
 from resdsl.diagnostics.render import render
 from resdsl.diagnostics.sarif import to_sarif
 from resdsl.elaborate import Limits, elaborate, load_program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
@@ -14,7 +15,8 @@ from resdsl.ir.verify import InvalidGraph, verify
 from resdsl.passes import LEVELS, PASSES, optimize, pipeline
 from resdsl.passes.drop_identity import drop_identity
 from resdsl.passes.drop_unused import drop_unused
-from resdsl.passes.fold_batch_norm import FoldedWeight, fold_batch_norm
+from resdsl.passes.fold_batch_norm import fold_batch_norm
+from resdsl.passes.folding import BatchNormMap, OutputWeight
 
 from ..building import build, network, tensor
 from .computing import run, text
@@ -133,7 +135,7 @@ def test_folding_needs_memory_for_the_result_alone_and_leaves_what_it_reads() ->
     statistics = [np.full(256, value, np.float32) for value in (2, 0, 0, 1)]
     tracemalloc.start()
     try:
-        FoldedWeight(0.0, True)(weight, *statistics)
+        OutputWeight("w", BatchNormMap(0.0, affine=True))(weight, *statistics)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -216,3 +218,16 @@ def test_every_level_runs_known_passes_in_their_order() -> None:
     order = list(PASSES)
     for names in LEVELS:
         assert list(names) == sorted(names, key=order.index)
+
+
+HELPERS = {"__init__", "folding", "pipeline", "readers", "rewrite"}
+"""Modules of the package that hold no pass."""
+
+
+def test_every_pass_file_is_in_a_level_or_has_an_option() -> None:
+    files = {path.stem for path in Path(pipeline.__file__).parent.glob("*.py")}
+    listed = [name.replace("-", "_") for name in (*PASSES, *pipeline.PASSES_BY_OPTION)]
+    assert sorted(files - HELPERS) == sorted(listed)
+    assert set(PASSES) == {name for names in LEVELS for name in names}
+    for name in (*PASSES, *pipeline.PASSES_BY_OPTION):
+        assert "Refused" in (pipeline.pass_of(name).__doc__ or ""), f"{name} does not say what it refuses"

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from resdsl.cli.exits import INPUT
-from resdsl.cli.options import command_options, network_options, specification_files
+from resdsl.cli.flags import as_flags
+from resdsl.cli.options import (
+    command_options,
+    network_options,
+    specification_files,
+)
 from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Edit
 from resdsl.specification.load import STDIN, NetworkOptions, load
@@ -150,12 +155,14 @@ def _report(terminal: Terminal, form: str, found: Diagnostics, changed: list[Fix
 
         from resdsl.diagnostics.sarif import to_sarif  # one form of several
 
-        terminal.result(json.dumps(to_sarif(found, version=__version__), indent=2, ensure_ascii=False))
+        terminal.result(
+            json.dumps(to_sarif(found, version=__version__, spelling=as_flags), indent=2, ensure_ascii=False)
+        )
     elif form == "github":
         from resdsl.diagnostics.github import to_github
 
         if found:
-            terminal.result(to_github(found))
+            terminal.result(to_github(found, as_flags))
     else:
         terminal.report(found, **_changes(changed) if changed else {})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source
-from resdsl.diagnostics.fixing import with_fixes
+from resdsl.diagnostics.apply_fixes import apply_fixes
 from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
 
@@ -34,7 +34,7 @@ def fix(network: Network) -> Fixed:
     seen = {source.text}
     remaining = specification.check()
     for _ in range(_ROUNDS):
-        text, made = with_fixes(source, remaining)
+        text, made = apply_fixes(source, remaining)
         if not made or text in seen:
             break
         seen.add(text)

@@ -171,9 +171,10 @@ def _show_data(terminal: Terminal, review: Review, found: Diagnostics, output: s
 def _show_json(data: dict[str, object], found: Diagnostics, terminal: Terminal, output: str | None) -> None:
     import json  # not for people
 
-    from resdsl.diagnostics.machine import report_data
+    from resdsl.cli.flags import as_flags
+    from resdsl.diagnostics.json import report_data
 
-    _show(terminal, json.dumps({**data, **report_data(found)}, indent=2, ensure_ascii=False), output)
+    _show(terminal, json.dumps({**data, **report_data(found, as_flags)}, indent=2, ensure_ascii=False), output)
 
 
 def _write(path: str, text: str, terminal: Terminal) -> None:

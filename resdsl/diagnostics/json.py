@@ -31,6 +31,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from resdsl.diagnostics.diagnostic import Diagnostic, Diagnostics, Fix, Severity
+from resdsl.diagnostics.options import Spelling, in_python, with_spelling
 from resdsl.diagnostics.source import Span
 
 VERSION = 1
@@ -38,13 +39,13 @@ VERSION = 1
 Data = dict[str, Any]
 
 
-def report_data(diagnostics: Diagnostics | Iterable[Diagnostic]) -> Data:
-    """A whole report, in the schema above."""
+def report_data(diagnostics: Diagnostics | Iterable[Diagnostic], spelling: Spelling = in_python) -> Data:
+    """A whole report, in the schema above, options in ``spelling``."""
     found = list(diagnostics)
     repeats = diagnostics.repeats if isinstance(diagnostics, Diagnostics) else lambda _: 0
     return {
         "version": VERSION,
-        "diagnostics": [to_data(diagnostic, repeats(diagnostic)) for diagnostic in found],
+        "diagnostics": [to_data(with_spelling(one, spelling), repeats(one)) for one in found],
         "errors": sum(diagnostic.severity is Severity.ERROR for diagnostic in found),
         "warnings": sum(diagnostic.severity is Severity.WARNING for diagnostic in found),
     }

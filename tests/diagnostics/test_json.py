@@ -6,7 +6,7 @@ import json
 
 from resdsl.diagnostics import Call, Code, Diagnostic, Diagnostics, Edit, Fix, Label, Source
 from resdsl.diagnostics.github import to_github
-from resdsl.diagnostics.machine import report_data, to_data
+from resdsl.diagnostics.json import report_data, to_data
 from resdsl.diagnostics.sarif import to_sarif
 
 SPEC = Source("specs/a b.res", "model m {\n  漢: conv(64, strde = 2)\n}\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from resdsl.diagnostics.cells import glyphs, plain, width
+from resdsl.diagnostics.glyphs import glyphs, plain, width
 
 LETTERS = st.text(st.sampled_from("aZ9 é漢字かなカナ한글ＡｱЖעا\u0301\u0308\u20dd£€─"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from resdsl.passes.fold_batch_norm_forward import fold_batch_norm_forward
+from resdsl.passes.fold_batch_norm import fold_batch_norm
 
 from ..building import network, tensor
 from .computing import assert_computes_the_same, body, some
@@ -33,23 +33,23 @@ REFUSED = {
 @pytest.mark.parametrize("before", FOLDED)
 def test_a_norm_goes_into_the_layer_behind_it(before: str) -> None:
     graph = network(f"{before}\n  output y")
-    folded = fold_batch_norm_forward(graph)
+    folded = fold_batch_norm(graph)
     assert "n" not in [node.path for node in folded.nodes]
     assert not [name for name in folded.parameters if name.startswith("n.")]
     assert_computes_the_same(graph, folded, some(2, 3, 8, 8))
 
 
 def test_the_text_says_what_the_weights_are_made_of() -> None:
-    folded = fold_batch_norm_forward(network("n: bn;  c: conv(4, 1x1)\n  output y"))
+    folded = fold_batch_norm(network("n: bn;  c: conv(4, 1x1)\n  output y"))
     assert body(folded) == [
-        "%c = conv(4, 1x1, bias = true) %x -> [N, 4, 8, 8] {weight: fold_batch_norm_forward.weight(c, n), "
-        "bias: fold_batch_norm_forward.bias(c, n)}"
+        "%c = conv(4, 1x1, bias = true) %x -> [N, 4, 8, 8] {weight: fold_batch_norm.next.weight(c, n), "
+        "bias: fold_batch_norm.next.bias(c, n)}"
     ]
 
 
 def test_folded_weights_are_those_of_the_formula() -> None:
     graph = network("n: bn(eps = 0.5);  c: conv(2, 1x1, bias = true)\n  output y")
-    folded = fold_batch_norm_forward(graph).parameters
+    folded = fold_batch_norm(graph).parameters
     value = {name: tensor(parameter).astype(np.float64) for name, parameter in graph.parameters.items()}
     scale = value["n.weight"] / np.sqrt(value["n.running_var"] + 0.5)
     shift = value["n.bias"] - value["n.running_mean"] * scale
@@ -62,4 +62,4 @@ def test_folded_weights_are_those_of_the_formula() -> None:
 @pytest.mark.parametrize("why", REFUSED)
 def test_a_norm_stays_where(why: str) -> None:
     graph = network(f"{REFUSED[why]}\n  output y")
-    assert fold_batch_norm_forward(graph) is graph
+    assert fold_batch_norm(graph) is graph

@@ -9,7 +9,7 @@ from resdsl.diagnostics.diagnostic import Diagnostic, Edit
 from resdsl.diagnostics.source import Source
 
 
-def with_fixes(source: Source, found: Iterable[Diagnostic]) -> tuple[str, tuple[Diagnostic, ...]]:
+def apply_fixes(source: Source, found: Iterable[Diagnostic]) -> tuple[str, tuple[Diagnostic, ...]]:
     """The text with the fixes made that lie wholly in it, and the diagnostics whose fixes those were.
 
     Of fixes that touch one another the first in the text is made: what the others would do may no longer hold.
