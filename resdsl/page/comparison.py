@@ -10,7 +10,7 @@ Data = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ChangeCard:
     """One change in words: its sign (``+ - ~ > =``), what it is, what it costs, and the pieces by their paths.
 
     ``old`` and ``new`` are where the page leads to; ``loud`` marks what the names of the tensors do not show.
@@ -36,7 +36,7 @@ class Comparison:
     verdict: str
     loud: bool
     totals: tuple[tuple[str, str, str, str], ...]
-    changes: tuple[Told, ...]
+    changes: tuple[ChangeCard, ...]
     marks: tuple[Mapping[int, str], Mapping[int, str]]
     pairs: Mapping[int, int]
 

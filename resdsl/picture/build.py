@@ -382,7 +382,10 @@ class _Builder:
         # A new convolution makes a new box, though its activation was there before.
         if len(found) == 1 or (len(main) == 1 and main <= {"added", "removed"}):
             return main.pop()
-        return "follows" if found == {"same", "follows"} else "changed"
+        loud = found - {"same", "follows"}
+        if not loud:
+            return "follows"
+        return loud.pop() if len(loud) == 1 and loud <= {"moved", "renamed"} else "changed"
 
 
 def _rows(graph: Graph) -> Iterable[Row]:

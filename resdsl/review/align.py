@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from resdsl.ir.graph import Graph, Node
 from resdsl.ops.joining import Join
-from resdsl.review.sameness import Sameness
+from resdsl.review.equality import NodeEquality
 from resdsl.review.trees import Forest, Item
 
 Slot = tuple[Item | None, Item | None]
@@ -39,6 +40,23 @@ class Alignment:
     slots: dict[Item, list[Slot]]
     partners: dict[Item, Item]
     moved: frozenset[int]
+
+    @cached_property
+    def old_leaves(self) -> dict[int, Item]:
+        """The item of each old node."""
+        return {item.node: item for item in self.old.walk() if item.node is not None}
+
+    @cached_property
+    def new_leaves(self) -> dict[int, Item]:
+        """The item of each new node."""
+        return {item.node: item for item in self.new.walk() if item.node is not None}
+
+    def partner(self, item: Item) -> Item | None:
+        """The old layer or scope that is paired with a new one."""
+        if item.node is None:
+            return self.partners.get(item)
+        old = self.back.get(item.node)
+        return self.old_leaves[old] if old is not None else None
 
 
 def align(old: Graph, new: Graph) -> Alignment:
@@ -95,11 +113,11 @@ def _comes_first(graph: Graph, other: Graph) -> bool:
     sizes = (len(graph.nodes), graph.parameter_count), (len(other.nodes), other.parameter_count)
     if sizes[0] != sizes[1]:
         return sizes[0] < sizes[1]
-    same = Sameness(graph, other)
+    same = NodeEquality(graph, other)
     differ = (
         (a.path, repr(a.operator), a.inputs) <= (b.path, repr(b.operator), b.inputs)
         for a, b in zip(graph.nodes, other.nodes, strict=True)
-        if a.path != b.path or a.inputs != b.inputs or not same.of_operators(a.index, b.index)
+        if a.path != b.path or a.inputs != b.inputs or not same.operators(a.index, b.index)
     )
     return next(differ, True)
 
@@ -264,9 +282,9 @@ class _Aligner:
         old, new = self._graphs
         if len(old.nodes) != len(new.nodes):
             return False
-        same = Sameness(old, new)
+        same = NodeEquality(old, new)
         pairs = zip(old.nodes, new.nodes, strict=True)
-        if any(a.inputs != b.inputs or not same.of_operators(a.index, b.index) for a, b in pairs):
+        if any(a.inputs != b.inputs or not same.operators(a.index, b.index) for a, b in pairs):
             return False
         self._pairs = {index: index for index in range(len(old.nodes))}
         self._back = dict(self._pairs)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from resdsl.analysis.quantities import short
 from resdsl.ir.dims import Dim
 from resdsl.ir.types import TensorType
-from resdsl.review.changes import Delta, Place, Totals
+from resdsl.review.changes import Delta, Location, Totals
 
 
 def signed(count: int) -> str:
@@ -64,7 +64,7 @@ def cost(delta: Delta, old: Totals | None = None) -> str:
     return ", ".join(parts)
 
 
-def reach(places: Sequence[Place]) -> str:
+def reach(places: Sequence[Location]) -> str:
     """What the last of the places does to depth and receptive field: ``depth 92 -> 131 at layer3``."""
     both = [(place.path, place.before, place.after) for place in places if place.before and place.after]
     if not both:

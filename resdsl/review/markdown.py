@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from resdsl.review.compare import Review
-from resdsl.review.told import Told, rows, tell, verdict_line, weights_notes
+from resdsl.review.review import Review
+from resdsl.review.sentences import ChangeText, describe_change, totals_table, verdict_line, weights_notes
 
 LONGEST = 65_536
 """Characters that GitHub takes in a comment."""
@@ -18,7 +18,7 @@ _FENCE_MARKS = {"+": "+", "-": "-", "~": "!", ">": "!", "=": "!", " ": " "}
 def render_markdown(review: Review, *, longest: int = LONGEST) -> str:
     """The comment, with a newline at the end and fewer than ``longest`` characters: details beyond are left out."""
     head = "\n".join(_head(review))
-    blocks = [_block(tell(change, review.old.totals)) for change in review.changes]
+    blocks = [_block(describe_change(change, review.old.totals)) for change in review.changes]
     notes = "".join(f"- {_escape(note)}\n" for note in weights_notes(review)) if _has_notes(review) else ""
     # Room for the frame around the blocks, and for the line that says what was left out.
     room = longest - len(head) - len(notes) - 500
@@ -52,12 +52,12 @@ def _head(review: Review) -> Iterator[str]:
     yield ""
     yield "| | old | new | difference |"
     yield "|---|---:|---:|---:|"
-    for row in rows(review):
+    for row in totals_table(review):
         if row.changed or row.name not in ("receptive field", "outputs"):
             yield f"| {row.name} | {_escape(row.old)} | {_escape(row.new)} | {_escape(row.difference)} |"
 
 
-def _block(told: Told) -> str:
+def _block(told: ChangeText) -> str:
     """A change as lines of a ``diff``, which forges colour by the first character."""
     mark = _FENCE_MARKS[told.sign]
     lines = [f"{mark} {told.headline}"]

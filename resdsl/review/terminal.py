@@ -6,8 +6,16 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from resdsl.review.checkpoint import Fit
-from resdsl.review.compare import Review
-from resdsl.review.told import Row, Told, rows, tell, verdict_line, weights_line, weights_notes
+from resdsl.review.review import Review
+from resdsl.review.sentences import (
+    ChangeText,
+    TotalsRow,
+    describe_change,
+    totals_table,
+    verdict_line,
+    weights_line,
+    weights_notes,
+)
 
 _COLORS = {"+": "32", "-": "31", "~": "33", ">": "36", "=": "36"}
 _INDENT = "    "
@@ -18,9 +26,9 @@ def render_text(review: Review, *, color: bool = False, width: int | None = None
     paint = _Paint(color)
     lines: list[str] = [paint(_title(review), "1")]
     for change in review.changes:
-        lines += ["", *_change(tell(change, review.old.totals), paint, width)]
+        lines += ["", *_change(describe_change(change, review.old.totals), paint, width)]
     if review.is_architectural:
-        lines += ["", *_table(rows(review), paint)]
+        lines += ["", *_table(totals_table(review), paint)]
     if review.is_architectural or not review.checkpoint.is_compatible:
         lines += ["", *_weights(review, paint, width)]
     lines += ["", paint(verdict_line(review), "1")]
@@ -42,7 +50,7 @@ def _title(review: Review) -> str:
     return f"{new.name}: {old.source} -> {new.source}"
 
 
-def _change(told: Told, paint: _Paint, width: int | None) -> Iterator[str]:
+def _change(told: ChangeText, paint: _Paint, width: int | None) -> Iterator[str]:
     style = _COLORS[told.sign]
     first, *rest = _wrapped(told.headline, width, "  ")
     yield f"{paint(told.sign, style)} {paint(first, style)}"
@@ -72,7 +80,7 @@ def _wrapped(text: str, width: int | None, indent: str, first: str = "") -> list
     )
 
 
-def _table(table: Sequence[Row], paint: _Paint) -> Iterator[str]:
+def _table(table: Sequence[TotalsRow], paint: _Paint) -> Iterator[str]:
     """The totals in columns. What is long and the same stands once."""
     shown = [row for row in table if row.changed or row.name not in ("receptive field", "outputs")]
     wide = [row for row in shown if row.name == "outputs"]

@@ -204,7 +204,7 @@ class App {
   step(by) {
     const canvas = this.active;
     const marks = this.state.marks?.[canvas.number];
-    const isChange = item => item.isLeaf && ["added", "removed", "changed", "moved"].includes(marks.marks[item.first]);
+    const isChange = item => item.isLeaf && TOUCHED.includes(marks.marks[item.first]);
     const lit = [...this.state.lit].filter(item => item.network === canvas.network);
     const items = lit.length ? lit : marks ? canvas.network.items.filter(isChange) : [];
     if (!items.length) return;

@@ -1,11 +1,14 @@
 // Two networks and what changed between them.
 
+/** The marks of what differs by itself; `follows` is for layers that only have other shapes. */
+const TOUCHED = ["added", "removed", "changed", "moved", "renamed"];
+
 /** The marks of one network, so that those of any scope are counted at once. */
 class Marks {
   constructor(runs, leaves) {
     this.marks = new Array(leaves).fill("");
     for (const [first, number, mark] of runs) this.marks.fill(mark, first, first + number);
-    this.sums = { added: [0], removed: [0], changed: [0], moved: [0], follows: [0] };
+    this.sums = Object.fromEntries([...TOUCHED, "follows"].map(name => [name, [0]]));
     for (const [name, sums] of Object.entries(this.sums)) {
       this.marks.forEach((mark, leaf) => sums.push(sums[leaf] + (mark === name ? 1 : 0)));
     }
@@ -20,12 +23,13 @@ class Marks {
     if (item.isLeaf) return this.marks[item.first];
     for (const name of ["added", "removed", "moved"]) if (this.count(item, name) === item.leaves) return name;
     if (isOpen) return "";
-    if (["added", "removed", "changed", "moved"].some(name => this.count(item, name))) return "inside";
+    const inside = TOUCHED.filter(name => this.count(item, name));
+    if (inside.length) return inside.join() === "renamed" ? "renamed" : "inside";
     return this.count(item, "follows") ? "follows" : "";
   }
 
   isTouched(item) {
-    return ["added", "removed", "changed", "moved"].some(name => this.count(item, name));
+    return TOUCHED.some(name => this.count(item, name));
   }
 }
 
@@ -119,7 +123,7 @@ function changesPanel(comparison, app) {
   ];
 }
 
-const SIGN_NAMES = { "+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "moved" };
+const SIGN_NAMES = { "+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "renamed" };
 
 function changeCard(change, app) {
   const places = [0, 1].flatMap(side =>

@@ -9,8 +9,8 @@ from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
 from resdsl.elaborate import Limits
 from resdsl.review.budget import Budget
 from resdsl.review.checkpoint import Fit
-from resdsl.review.compare import Review, compare
-from resdsl.review.told import weights_line, weights_notes
+from resdsl.review.review import Review, compare
+from resdsl.review.sentences import weights_line, weights_notes
 from resdsl.specification.revision import Reviewed, reviewed
 
 

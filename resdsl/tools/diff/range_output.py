@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from resdsl.analysis.quantities import short
 from resdsl.diagnostics import Diagnostics
-from resdsl.review.compare import Review
+from resdsl.review.review import Review
 from resdsl.tools.diff.revision_range import Difference
 
 LONGEST = 65_000

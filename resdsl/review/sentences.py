@@ -15,8 +15,8 @@ from resdsl.review.changes import (
     Changed,
     Follows,
     Interface,
+    Location,
     Moved,
-    Place,
     Removed,
     Renamed,
     Repeated,
@@ -24,7 +24,7 @@ from resdsl.review.changes import (
     Totals,
 )
 from resdsl.review.checkpoint import Fit, Verdict
-from resdsl.review.compare import Review
+from resdsl.review.review import Review
 from resdsl.review.wording import common_end, folded_names, inside, paths
 
 Known = Added | Removed | Changed | Renamed | Moved | Repeated | Rewired | Interface
@@ -34,7 +34,7 @@ SILENT = "same tensors, different computation"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ChangeText:
     """One change: its sign, what it is, where it was made, what it means inside, what follows, and what it costs."""
 
     sign: str
@@ -47,7 +47,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TotalsRow:
     """One line of the table of totals."""
 
     name: str
@@ -60,7 +60,7 @@ class Row:
         return self.difference != "same"
 
 
-def tell(change: Change, old: Totals | None = None) -> Told:
+def describe_change(change: Change, old: Totals | None = None) -> ChangeText:
     """A change in words; costs also in percent of the totals of the ``old`` network, where they are given."""
     costs = (figures.cost(change.total, old), figures.reach(change.places))
     details: list[tuple[str, str]] = []
@@ -72,7 +72,7 @@ def tell(change: Change, old: Totals | None = None) -> Told:
             details.append((detail.sign, f"{text}{count}{f' ({cost})' if cost else ''}"))
         if not change.details and change.what != "input":
             details += _output(change)
-    return Told(
+    return ChangeText(
         change.sign,
         _headline(change),
         _where(change),
@@ -83,7 +83,7 @@ def tell(change: Change, old: Totals | None = None) -> Told:
     )
 
 
-def rows(review: Review) -> tuple[Row, ...]:
+def totals_table(review: Review) -> tuple[TotalsRow, ...]:
     """The table of totals."""
     old, new = review.old.totals, review.new.totals
     memory = quantities.size(old.activation_bytes), quantities.size(new.activation_bytes)
@@ -91,22 +91,22 @@ def rows(review: Review) -> tuple[Row, ...]:
     ends = figures.outputs(old.outputs), figures.outputs(new.outputs)
     depth = "same" if old.depth == new.depth else f"{new.depth - old.depth:+d}"
     return (
-        Row(
+        TotalsRow(
             "parameters",
             quantities.exact(old.parameters),
             quantities.exact(new.parameters),
             figures.difference(old.parameters, new.parameters),
         ),
-        Row("MACs", _count(old.macs), _count(new.macs), figures.difference(old.macs, new.macs)),
-        Row(
+        TotalsRow("MACs", _count(old.macs), _count(new.macs), figures.difference(old.macs, new.macs)),
+        TotalsRow(
             "activations",
             memory[0] if len(memory[0]) < 20 else "varies",
             memory[1] if len(memory[1]) < 20 else "varies",
             figures.size_difference(old.activation_bytes, new.activation_bytes),
         ),
-        Row("depth", str(old.depth), str(new.depth), depth),
-        Row("receptive field", *fields, "same" if fields[0] == fields[1] else "changed"),
-        Row("outputs", *ends, "same" if ends[0] == ends[1] else "changed"),
+        TotalsRow("depth", str(old.depth), str(new.depth), depth),
+        TotalsRow("receptive field", *fields, "same" if fields[0] == fields[1] else "changed"),
+        TotalsRow("outputs", *ends, "same" if ends[0] == ends[1] else "changed"),
     )
 
 
@@ -238,7 +238,7 @@ def _named(label: str, sentence: str) -> str:
     return sentence if not label or re.match(rf"{re.escape(label)}\b", sentence) else f"{label}: {sentence}"
 
 
-def _inside(places: Sequence[Place], scopes: Sequence[Place]) -> list[str]:
+def _inside(places: Sequence[Location], scopes: Sequence[Location]) -> list[str]:
     """The names of places inside of those that a change is told of."""
     around = {path for scope in scopes for path in (scope.new, scope.old) if path is not None}
     return [inside(place.path, around) for place in places]
