@@ -56,7 +56,6 @@ def _page(review: Review) -> dict[str, object]:
         "changes": [describe_change(change, review.old.totals) for change in review.changes],
         "weights": weights_line(review),
         "weights_class": "loud" if loud else "good" if verdict.fit is Fit.FULLY else "fair",
-        # Every second part is code.
-        "notes": [note.split("`") for note in weights_notes(review)],
+        "notes": list(weights_notes(review)),
         "lines": side_by_side(review) if review.is_architectural else (),
     }

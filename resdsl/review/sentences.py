@@ -26,8 +26,12 @@ from resdsl.review.changes import (
 from resdsl.review.checkpoint import Fit, Verdict
 from resdsl.review.review import Review
 from resdsl.review.wording import common_end, folded_names, inside, paths
+from resdsl.untrusted import printable
 
 Known = Added | Removed | Changed | Renamed | Moved | Repeated | Rewired | Interface
+
+Note = tuple[str, ...]
+"""A sentence in parts, of which every second one is code."""
 
 NOTHING = "no architectural change"
 SILENT = "same tensors, different computation"
@@ -152,8 +156,34 @@ def weights_line(review: Review) -> str:
     return f"{line}; AND {SILENT.upper()}" if verdict.silent or verdict.misplaced else line
 
 
-def weights_notes(review: Review) -> Iterator[str]:
+def weights_notes(review: Review) -> Iterator[Note]:
     """The facts behind that line, the dangerous ones first."""
+    for text in _facts(review):
+        yield (text,)
+    verdict = review.checkpoint
+    if verdict.renames:
+        share = figures.share(verdict.renamed_share)
+        yield (
+            f"with renames {share} of the values carry over: ",
+            "--write-renames FILE",
+            " writes them for ",
+            "resdsl compile --weights --rename @FILE",
+        )
+    if verdict.fit is Fit.PARTLY:
+        yield "", "resdsl compile --partial", " takes what fits"
+
+
+def note_text(note: Note) -> str:
+    """A note as one text, with code in backticks."""
+    return "`".join((*note, "")) if len(note) % 2 == 0 else "`".join(note)
+
+
+def one_line(text: str) -> str:
+    """Text from outside in one line, its control characters made visible."""
+    return printable(text, most=10 * len(text))
+
+
+def _facts(review: Review) -> Iterator[str]:
     verdict = review.checkpoint
     old, new = (review.old.name, review.new.name) if review.old.name != review.new.name else ("old", "new")
     if verdict.silent:
@@ -171,13 +201,6 @@ def weights_notes(review: Review) -> Iterator[str]:
             f" {figures.share(verdict.share)} of the values of {new}"
         )
     yield from _misfits(verdict, old)
-    if verdict.renames:
-        yield (
-            f"with renames {figures.share(verdict.renamed_share)} of the values carry over:"
-            " `--write-renames FILE` writes them for `resdsl compile --weights --rename @FILE`"
-        )
-    if verdict.fit is Fit.PARTLY:
-        yield "`resdsl compile --partial` takes what fits"
 
 
 def _misfits(verdict: Verdict, old: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from resdsl.elaborate import Limits
 from resdsl.review.budget import Budget
 from resdsl.review.checkpoint import Fit
 from resdsl.review.review import Review, compare
-from resdsl.review.sentences import weights_line, weights_notes
+from resdsl.review.sentences import note_text, weights_line, weights_notes
 from resdsl.specification.revision import Reviewed, reviewed
 
 
@@ -62,7 +62,7 @@ def verify(
     if compatible_weights and not review.checkpoint.is_compatible:
         renamed = review.checkpoint.fit is not Fit.FULLY and review.checkpoint.renames
         way_out = "write the renames with `--write-renames FILE`" if renamed else "train anew, or undo what changed"
-        notes = tuple(weights_notes(review))[:3]
+        notes = tuple(map(note_text, weights_notes(review)))[:3]
         message = f"`{review.old.name}` was to stay compatible: {weights_line(review)}"
         found.report(Diagnostic(catalogue.INCOMPATIBLE_WEIGHTS, message, notes=notes, helps=(way_out,)))
     return found
