@@ -68,19 +68,19 @@ def _pool(what: str) -> Callable[[Any], str]:
 
 def _window(operator: Conv | AvgPool | MaxPool) -> list[str]:
     """What is not usual about a window."""
-    found: list[str] = []
+    notes: list[str] = []
     if operator.stride != _ONE:
-        found.append(f"/{_one_number(operator.stride)}")
+        notes.append(f"/{_one_number(operator.stride)}")
     dilation = getattr(operator, "dilation", _ONE)
     if dilation != _ONE:
-        found.append(f"d = {_one_number(dilation)}")
+        notes.append(f"d = {_one_number(dilation)}")
     groups = getattr(operator, "groups", 1)
     if groups != 1:
-        found.append(f"g = {groups}")
+        notes.append(f"g = {groups}")
     # A pooling window as wide as its step is never padded; saying so tells nobody anything.
     if operator.pad == "valid" and operator.kernel not in (_ONE, operator.stride):
-        found.append("V")
-    return found
+        notes.append("V")
+    return notes
 
 
 def _pad(pad: Pad) -> str:

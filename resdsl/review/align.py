@@ -88,19 +88,19 @@ def _outputs(
     ``None`` where the numbers are ``complete`` and one is missing.
     """
     operators: dict[int, int] = {}
-    found: list[int] = []
+    number_of: list[int] = []
     for node, applied in zip(graph.nodes, graph.applications, strict=True):
         operator = operators.get(id(node.operator))
         if operator is None:
             operator = operators[id(node.operator)] = numbers.setdefault(node.operator, len(numbers))
-        inputs = [found[index] for index in node.inputs]
+        inputs = [number_of[index] for index in node.inputs]
         if len(inputs) > 1 and commutes(node):
             inputs.sort()
         key = (operator, *inputs, node.path if applied.parameters else "")
         if complete and key not in numbers:
             return None
-        found.append(numbers.setdefault(key, len(numbers)))
-    return {output.name: found[output.node] for output in graph.outputs}, frozenset(found)
+        number_of.append(numbers.setdefault(key, len(numbers)))
+    return {output.name: number_of[output.node] for output in graph.outputs}, frozenset(number_of)
 
 
 def commutes(node: Node) -> bool:
@@ -291,23 +291,23 @@ class _Aligner:
         return True
 
     def _find_moved(self) -> None:
-        lost, found = self._left_over()
-        self._match_subtrees(lost, found)
+        lost, gained = self._left_over()
+        self._match_subtrees(lost, gained)
         self._match_by_inputs()
-        self._match_in_scope(lost, found)
+        self._match_in_scope(lost, gained)
 
     def _left_over(self) -> tuple[list[Item], list[Item]]:
         lost: list[Item] = []
-        found: list[Item] = []
+        gained: list[Item] = []
         for slots in self._slots.values():
             lost.extend(before for before, after in slots if after is None and before is not None)
-            found.extend(after for before, after in slots if before is None and after is not None)
-        return lost, found
+            gained.extend(after for before, after in slots if before is None and after is not None)
+        return lost, gained
 
-    def _match_subtrees(self, lost: Sequence[Item], found: Sequence[Item]) -> None:
+    def _match_subtrees(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
         """Pieces with weights that stand elsewhere now: whole scopes, and layers or changed scopes of their label."""
         wanted: dict[Hashable, list[Item]] = defaultdict(list)
-        for top in found:
+        for top in gained:
             for item in top.walk():
                 if item.weighted:
                     wanted[_identity(item)].append(item)
@@ -353,10 +353,10 @@ class _Aligner:
                 self._pairs[node.index], self._back[other] = other, node.index
                 self._moved.add(other)
 
-    def _match_in_scope(self, lost: Sequence[Item], found: Sequence[Item]) -> None:
+    def _match_in_scope(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
         """Layers without weights that changed their place among their neighbours."""
         spots: dict[Hashable, list[int]] = defaultdict(list)
-        for item in found:
+        for item in gained:
             if item.node is not None and not item.weighted and item.node not in self._back:
                 spots[item.parent, item.structure].append(item.node)
         for item in lost:

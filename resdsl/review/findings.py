@@ -55,14 +55,14 @@ class Finder:
         self._still_there = list(accumulate(paired, _later))
 
     def findings(self) -> list[Finding]:
-        found = [
+        findings = [
             *self._repetitions(),
             *self._whole(self._alignment.old, "removed"),
             *self._whole(self._alignment.new, "added"),
             *self._moved(),
             *self._pairs(),
         ]
-        return sorted(found, key=self._position)
+        return sorted(findings, key=self._position)
 
     def _position(self, finding: Finding) -> tuple[int, int]:
         if finding.after is not None:
@@ -84,12 +84,12 @@ class Finder:
                         yield finding
 
     def _alone(self, slots: list[Slot], lacking: int) -> dict[str, list[Item]]:
-        found: dict[str, list[Item]] = defaultdict(list)
+        alone: dict[str, list[Item]] = defaultdict(list)
         for slot in slots:
             item = slot[1 - lacking]
             if slot[lacking] is None and item is not None and item.callee and not self._any_paired(item):
-                found[item.callee].append(item)
-        return found
+                alone[item.callee].append(item)
+        return alone
 
     def _any_paired(self, item: Item) -> bool:
         known = self._alignment.back if self._is_new(item) else self._alignment.pairs

@@ -163,13 +163,13 @@ class Grouper:
 
     def _change(self, cause: _Cause) -> Change:
         if not cause.calls:
-            return replace(self._told(cause.findings), consequences=self._follows(cause))
+            return replace(self._merge(cause.findings), consequences=self._follows(cause))
         kinds: dict[Hashable, list[Finding]] = defaultdict(list)
         scopes = {*cause.calls, *cause.calls.values()}
         for finding in cause.findings:
             fields = tuple(one.name for one in finding.fields)
             kinds[finding.kind, _within(finding, scopes), fields].append(finding)
-        details = tuple(self._told(findings) for findings in kinds.values())
+        details = tuple(self._merge(findings) for findings in kinds.values())
         names = dict.fromkeys(called(after) for after in cause.calls)
         return Changed(
             what=next(iter(names)) if len(names) == 1 else next(iter(cause.calls)).callee,
@@ -181,7 +181,7 @@ class Grouper:
             details=details,
         )
 
-    def _told(self, findings: Sequence[Finding]) -> Change:
+    def _merge(self, findings: Sequence[Finding]) -> Change:
         """Equal findings as one change."""
         first = findings[0]
         places = tuple(self._place(finding.before, finding.after) for finding in findings)

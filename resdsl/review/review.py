@@ -105,27 +105,27 @@ def _last_field(measured: Measured) -> tuple[int, int] | None:
 
 
 def _interface(old: Graph, new: Graph, alignment: Alignment | None) -> tuple[Change, ...]:
-    found: list[Change] = []
+    changes: list[Change] = []
 
-    def describe_change(what: str, before: str, after: str, *, architectural: bool) -> None:
-        found.append(Interface(what=what, places=(), old=before, new=after, architectural=architectural))
+    def note(what: str, before: str, after: str, *, architectural: bool) -> None:
+        changes.append(Interface(what=what, places=(), old=before, new=after, architectural=architectural))
 
     if old.input_name != new.input_name:
-        describe_change("name of the input", old.input_name, new.input_name, architectural=True)
+        note("name of the input", old.input_name, new.input_name, architectural=True)
     ends = {output.name: output.node for output in old.outputs}, {output.name: output.node for output in new.outputs}
     for name in dict.fromkeys([*ends[0], *ends[1]]):
         before, after = ends[0].get(name), ends[1].get(name)
         if before is None or after is None:
             place = new.nodes[after].path if after is not None else "none"
             gone = old.nodes[before].path if before is not None else "none"
-            describe_change(f"output {name}", gone, place, architectural=True)
+            note(f"output {name}", gone, place, architectural=True)
         elif alignment is not None and _is_elsewhere(alignment, before, after):
-            describe_change(f"output {name}", old.nodes[before].path, new.nodes[after].path, architectural=True)
+            note(f"output {name}", old.nodes[before].path, new.nodes[after].path, architectural=True)
     if old.preprocess != new.preprocess:
-        describe_change("preprocess", *_differing_steps(old.preprocess, new.preprocess), architectural=False)
+        note("preprocess", *_differing_steps(old.preprocess, new.preprocess), architectural=False)
     if old.labels != new.labels:
-        describe_change("labels", _labels(old.labels), _labels(new.labels), architectural=False)
-    return tuple(found)
+        note("labels", _labels(old.labels), _labels(new.labels), architectural=False)
+    return tuple(changes)
 
 
 def _is_elsewhere(alignment: Alignment, before: int, after: int) -> bool:

@@ -187,8 +187,8 @@ def _facts(review: Review) -> Iterator[str]:
     verdict = review.checkpoint
     old, new = (review.old.name, review.new.name) if review.old.name != review.new.name else ("old", "new")
     if verdict.silent:
-        told = "; ".join(_short(change) for change in verdict.silent)
-        yield f"{SILENT}: loading does not notice {told}"
+        unnoticed = "; ".join(_short(change) for change in verdict.silent)
+        yield f"{SILENT}: loading does not notice {unnoticed}"
     if verdict.misplaced:
         yield (
             f"{figures.count(len(verdict.misplaced), 'tensor')} would load into another layer than the one that they"
@@ -220,14 +220,14 @@ def _tensors(names: Sequence[str]) -> str:
 
 def _branches(layers: Sequence[str]) -> list[str]:
     """Layers by the numbered scope that they are in, where there is one: ``layer3.23`` for all of that block's."""
-    found: dict[str, None] = {}
+    branches: dict[str, None] = {}
     for layer in layers:
         parts = layer.split(".")
         # Few enough are named themselves; of many, where they are.
         whole = len(parts) if len(layers) <= 8 else 2
         end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdigit()), whole)
-        found[".".join(parts[:end])] = None
-    return list(found)
+        branches[".".join(parts[:end])] = None
+    return list(branches)
 
 
 def _pairs(origins: Mapping[str, str]) -> str:

@@ -57,9 +57,9 @@ class Pairs {
     if (same?.isFrame) return same;
     for (let leaf = item.first; leaf < item.end; leaf++) {
       if (!map.has(leaf)) continue;
-      let found = other.leaf(map.get(leaf)).frame;
-      while (found.frame && depthOf(found) > depthOf(item)) found = found.frame;
-      return found.parent ? found : null;
+      let frame = other.leaf(map.get(leaf)).frame;
+      while (frame.frame && depthOf(frame) > depthOf(item)) frame = frame.frame;
+      return frame.parent ? frame : null;
     }
     return null;
   }
@@ -69,7 +69,7 @@ const MOST_SHOWN = 60; // boxes of a network: so many changes are opened at the 
 
 /** What has changes in it, the outermost first, as long as the picture stays small; of equal blocks the first. */
 function scopesWithChanges(network, marks) {
-  const found = [];
+  const scopes = [];
   const pieces = new Set();
   const pending = [...network.root.children];
   let shown = pending.length;
@@ -79,11 +79,11 @@ function scopesWithChanges(network, marks) {
     if (item.isLeaf || isWhole || !marks.isTouched(item) || (item.piece.kind === "block" && pieces.has(item.piece)))
       continue;
     pieces.add(item.piece);
-    if (item.isFrame) found.push(item);
+    if (item.isFrame) scopes.push(item);
     shown += item.children.length;
     pending.push(...item.children);
   }
-  return found;
+  return scopes;
 }
 
 function changesPanel(comparison, app) {

@@ -226,7 +226,7 @@ class Details {
       ),
       h(
         "ul",
-        { class: "found" },
+        { class: "match-list" },
         shown.map(item => h("li", {}, this.link(item), h("span", { class: "quiet" }, ` ${callText(item)}`))),
       ),
       items.length > shown.length && h("p", { class: "note" }, `and ${exact(items.length - shown.length)} more`),

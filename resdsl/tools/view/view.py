@@ -39,13 +39,13 @@ def page_of(data: Data, *, version: str = "") -> str:
 
 
 def _colours(theme: Theme) -> dict[str, str]:
-    found = {name: getattr(theme, name) for name in ("background", "ink", "muted", "line", "hairline", "panel")}
+    colours = {name: getattr(theme, name) for name in ("background", "ink", "muted", "line", "hairline", "panel")}
     paints = {"plain": theme.plain}
     paints |= {f"stage-{level}": paint for level, paint in enumerate(theme.stages)}
     paints |= {f"mark-{name}": paint for name, paint in theme.marks.items()}
     for name, paint in paints.items():
-        found |= {f"{name}-fill": paint.fill, f"{name}-stroke": paint.stroke, f"{name}-text": paint.text}
-    return found
+        colours |= {f"{name}-fill": paint.fill, f"{name}-stroke": paint.stroke, f"{name}-text": paint.text}
+    return colours
 
 
 def _comparison(old: Specification, new: Specification) -> Comparison:
