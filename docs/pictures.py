@@ -1,4 +1,4 @@
-"""The pictures of the docs: ``docs/update.py`` draws them, and its ``--check`` tells those that are not current."""
+"""The pictures of the docs: ``docs/update.py`` draws them, and ``--check`` reports those that are out of date."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resdsl.tools.draw.draw import Picture, compared, cost_picture, draw
 FOLDER = Path(__file__).parent / "pictures"
 
 LARGEST = 300_000
-"""Bytes of a picture, at most: a page with several of them is still a page."""
+"""Maximum size of a picture in bytes."""
 
 # The two orders of a residual block: figure 1 (a) and (b) of He et al. 2016, arXiv:1603.05027.
 _ORIGINAL = """\

@@ -10,7 +10,7 @@ Data = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ChangeCard:
     """One change in words: its sign (``+ - ~ > =``), what it is, what it costs, and the pieces by their paths.
 
     ``old`` and ``new`` are where the page leads to; ``loud`` marks what the names of the tensors do not show.
@@ -36,7 +36,7 @@ class Comparison:
     verdict: str
     loud: bool
     totals: tuple[tuple[str, str, str, str], ...]
-    changes: tuple[Told, ...]
+    changes: tuple[ChangeCard, ...]
     marks: tuple[Mapping[int, str], Mapping[int, str]]
     pairs: Mapping[int, int]
 
@@ -65,22 +65,22 @@ def comparison_data(comparison: Comparison) -> Data:
 
 
 def _runs(marks: Mapping[int, str]) -> list[tuple[int, int, str]]:
-    found: list[tuple[int, int, str]] = []
+    runs: list[tuple[int, int, str]] = []
     for leaf, mark in sorted(marks.items()):
-        if found and found[-1][0] + found[-1][1] == leaf and found[-1][2] == mark:
-            first, number, _ = found[-1]
-            found[-1] = (first, number + 1, mark)
+        if runs and runs[-1][0] + runs[-1][1] == leaf and runs[-1][2] == mark:
+            first, number, _ = runs[-1]
+            runs[-1] = (first, number + 1, mark)
         else:
-            found.append((leaf, 1, mark))
-    return found
+            runs.append((leaf, 1, mark))
+    return runs
 
 
 def _steps(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    found: list[tuple[int, int, int]] = []
+    steps: list[tuple[int, int, int]] = []
     for old, new in pairs:
-        if found and (found[-1][0] + found[-1][2], found[-1][1] + found[-1][2]) == (old, new):
-            first, other, number = found[-1]
-            found[-1] = (first, other, number + 1)
+        if steps and (steps[-1][0] + steps[-1][2], steps[-1][1] + steps[-1][2]) == (old, new):
+            first, other, number = steps[-1]
+            steps[-1] = (first, other, number + 1)
         else:
-            found.append((old, new, 1))
-    return found
+            steps.append((old, new, 1))
+    return steps

@@ -219,7 +219,7 @@ class _Writer:
         return max(0, round(log2(whole / rows)))
 
     def _fields(self) -> tuple[list[list[int]], list[int]]:
-        found: dict[tuple[int, ...], int] = {}
+        fields_seen: dict[tuple[int, ...], int] = {}
         fields = receptive_fields(self._graph)
         field_of: list[int] = []
         for index in self._order:
@@ -228,8 +228,10 @@ class _Writer:
                 field_of.append(-1)
                 continue
             rows, columns = field.rows, field.columns
-            field_of.append(found.setdefault((rows.size, columns.size, rows.stride, columns.stride), len(found)))
-        return [list(field) for field in found], field_of
+            field_of.append(
+                fields_seen.setdefault((rows.size, columns.size, rows.stride, columns.stride), len(fields_seen))
+            )
+        return [list(field) for field in fields_seen], field_of
 
 
 def _numbers(cost: Cost, values: Mapping[str, int]) -> list[int]:
@@ -264,14 +266,14 @@ def _written(name: str, arguments: Sequence[str]) -> str:
 
 
 def _arguments(operator: Operator) -> list[list[object]]:
-    found: list[list[object]] = []
+    arguments: list[list[object]] = []
     for field in dataclasses.fields(operator):
         value = getattr(operator, field.name)
         # As in a call: what must be given, such as a kernel, is written out (3x3).
         is_required = field.default is dataclasses.MISSING
         text = str(value) if is_required and isinstance(value, Size) else format_value(value, shortest=True)
-        found.append([field.name, text, value != field.default])
-    return found
+        arguments.append([field.name, text, value != field.default])
+    return arguments
 
 
 def _frozen(rows: Sequence[Sequence[object]]) -> Hashable:

@@ -108,20 +108,20 @@ class _Builder:
     # --- pieces ---
 
     def _pieces(self, scope: Scope) -> list[_Piece]:
-        found: list[_Piece] = []
+        pieces: list[_Piece] = []
         for child in scope.children:
             if isinstance(child, int):
                 if child != self._graph.input.index:
-                    found.append(self._layer(self._graph.nodes[child]))
+                    pieces.append(self._layer(self._graph.nodes[child]))
             elif child.kind is ScopeKind.JOIN:
-                found.extend(self._join(child))
+                pieces.extend(self._join(child))
             elif self._detail.closes(child):
-                found.append(self._closed(child))
+                pieces.append(self._closed(child))
             elif child.kind in (ScopeKind.BLOCK, ScopeKind.MODEL):
-                found.extend(self._block(child))
+                pieces.extend(self._block(child))
             else:
-                found.extend(self._pieces(child))
-        return found
+                pieces.extend(self._pieces(child))
+        return pieces
 
     def _layer(self, node: Node) -> _Piece:
         source = node.inputs[0]
@@ -370,11 +370,14 @@ class _Builder:
         inside = list(nodes)
         layers = [node for node in inside if self._operator(node).counts_as_layer]
         main = {self._marks.get(node, "same") for node in layers or inside}
-        found = main | {self._marks.get(node, "same") for node in inside}
+        marks = main | {self._marks.get(node, "same") for node in inside}
         # A new convolution makes a new box, though its activation was there before.
-        if len(found) == 1 or (len(main) == 1 and main <= {"added", "removed"}):
+        if len(marks) == 1 or (len(main) == 1 and main <= {"added", "removed"}):
             return main.pop()
-        return "follows" if found == {"same", "follows"} else "changed"
+        loud = marks - {"same", "follows"}
+        if not loud:
+            return "follows"
+        return loud.pop() if len(loud) == 1 and loud <= {"moved", "renamed"} else "changed"
 
 
 def _rows(graph: Graph) -> Iterable[Row]:
@@ -414,16 +417,16 @@ def call(scope: Scope) -> str:
 
 def _split(pieces: Sequence[_Piece], ends: Sequence[int]) -> list[list[_Piece]]:
     """The pieces of a join by its branches, which stand one after another and end in ``ends``."""
-    found: list[list[_Piece]] = []
+    paths: list[list[_Piece]] = []
     cursor = 0
     for end in ends:
         stop = next((place for place in range(cursor, len(pieces)) if pieces[place].value == end), None)
-        found.append([] if stop is None else list(pieces[cursor : stop + 1]))
+        paths.append([] if stop is None else list(pieces[cursor : stop + 1]))
         cursor = cursor if stop is None else stop + 1
     if cursor < len(pieces):
-        rest = next((path for path in reversed(found) if path), found[-1])
+        rest = next((path for path in reversed(paths) if path), paths[-1])
         rest.extend(pieces[cursor:])
-    return found
+    return paths
 
 
 def _place(main: Series, source: int) -> int | None:

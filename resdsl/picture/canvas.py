@@ -90,7 +90,7 @@ class Canvas:
     ) -> Rect:
         """A rectangle from ``along`` on, with ``across`` in its middle."""
         first, last = self.at(along, across - breadth / 2), self.at(along + length, across + breadth / 2)
-        found = Rect(
+        rect = Rect(
             min(first[0], last[0]),
             min(first[1], last[1]),
             abs(last[0] - first[0]),
@@ -101,8 +101,8 @@ class Canvas:
             part,
             tip,
         )
-        (self._frames if part is Part.FRAME else self.shapes).append(found)
-        return found
+        (self._frames if part is Part.FRAME else self.shapes).append(rect)
+        return rect
 
     def circle(self, along: float, across: float, radius: float, fill: str, stroke: Stroke | None = None) -> None:
         x, y = self.at(along, across)
@@ -137,7 +137,7 @@ class Canvas:
 
 def rounded(points: Sequence[Point], radius: float) -> list[Point | tuple[Point, Point, Point]]:
     """A path along straight pieces at right angles, with round corners."""
-    found: list[Point | tuple[Point, Point, Point]] = [points[0]]
+    path: list[Point | tuple[Point, Point, Point]] = [points[0]]
     last = len(points) - 3
     for number, (before, corner, after) in enumerate(zip(points, points[1:], points[2:], strict=False)):
         # Two corners share the piece between them; at its end, a path stays straight for its head.
@@ -147,9 +147,9 @@ def rounded(points: Sequence[Point], radius: float) -> list[Point | tuple[Point,
         start, end = _towards(corner, before, room), _towards(corner, after, room)
         # A quarter of a circle, as near as a cubic curve comes to it.
         one, other = _towards(start, corner, room * 0.5523), _towards(end, corner, room * 0.5523)
-        found += [start, (one, other, end)]
-    found.append(points[-1])
-    return found
+        path += [start, (one, other, end)]
+    path.append(points[-1])
+    return path
 
 
 def _distance(one: Point, other: Point) -> float:

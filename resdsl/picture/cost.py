@@ -54,7 +54,7 @@ class _Column:
     total: str
     color: str
     value: Callable[[Layer], int]
-    told: Callable[[int], str]
+    label: Callable[[int], str]
 
 
 def is_fixed(graph: Graph) -> bool:
@@ -74,9 +74,9 @@ def layers(graph: Graph, detail: Detail | None) -> list[Layer]:
     """The rows. Their costs add up to those of the network."""
     levels = [detail] if detail is not None else [Detail.LAYER, Detail.BLOCK, Detail.STAGE]
     for level in levels[:-1]:
-        found = _Rows(graph, level).rows()
-        if len(found) <= _MOST_ROWS:
-            return found
+        rows = _Rows(graph, level).rows()
+        if len(rows) <= _MOST_ROWS:
+            return rows
     return _Rows(graph, levels[-1]).rows()
 
 
@@ -89,14 +89,14 @@ class _Rows:
         self._levels = Levels(graph)
 
     def rows(self) -> list[Layer]:
-        found: list[tuple[str, str, list[int]]] = []
+        rows: list[tuple[str, str, list[int]]] = []
         for text, path, nodes in self._pieces(self._graph.root):
-            if text is None and found:
+            if text is None and rows:
                 # What has no box of its own is paid for by the one before it.
-                found[-1][2].extend(nodes)
+                rows[-1][2].extend(nodes)
             else:
-                found.append((text or path, path, list(nodes)))
-        return [self._row(*each) for each in found]
+                rows.append((text or path, path, list(nodes)))
+        return [self._row(*each) for each in rows]
 
     def _row(self, text: str, path: str, nodes: Sequence[int]) -> Layer:
         last = nodes[-1]
@@ -118,7 +118,7 @@ class _Rows:
             item = pending.pop()
             if isinstance(item, Scope):
                 if self._detail.closes(item) and item is not root:
-                    yield self._told(item), item.path, tuple(item.nodes())
+                    yield self._scope_text(item), item.path, tuple(item.nodes())
                 else:
                     pending.extend(reversed(item.children))
             elif item != self._graph.input.index:
@@ -128,7 +128,7 @@ class _Rows:
                 )
                 yield None if hidden else layer_label(node.operator), node.path, (item,)
 
-    def _told(self, scope: Scope) -> str:
+    def _scope_text(self, scope: Scope) -> str:
         if scope.kind is ScopeKind.STAGE:
             return scope.path
         operators = [self._graph.nodes[node].operator for node in scope.nodes()]
@@ -200,10 +200,10 @@ class _Sheet:
                 self._canvas.shapes.append(band)
             for column, whole, end in zip(self._columns, wholes, ends, strict=True):
                 part = 100 * sum(map(column.value, rows)) / whole if whole else 0.0
-                told = f"{part:.0f}%" if part >= 0.5 or part == 0 else "<1%"
+                share = f"{part:.0f}%" if part >= 0.5 or part == 0 else "<1%"
                 # Beside the middle of its layers.
                 middle = y + len(rows) * _ROW / 2 + _FONT * ASCENT / 2
-                self._canvas.text(end - 2, middle, told, _FONT, theme.ink, "end")
+                self._canvas.text(end - 2, middle, share, _FONT, theme.ink, "end")
 
     def _chips(self, top: float, left: float) -> None:
         theme = self._theme
@@ -236,7 +236,7 @@ class _Sheet:
             bar = Rect(x, y + 4, length, _ROW - 8, column.color, None, 1.0, Part.BAR, f"{layer.path}: {value:,}")
             canvas.shapes.append(bar)
             base = y + _ROW / 2 + _NUMBER * ASCENT / 2
-            canvas.text(x + length + 4, base, column.told(value), _NUMBER, theme.muted)
+            canvas.text(x + length + 4, base, column.label(value), _NUMBER, theme.muted)
 
     def _fields(self, x: float, top: float) -> None:
         """The receptive field behind each row: a line that grows, beside the border of the image."""
@@ -259,11 +259,11 @@ class _Sheet:
         shown = ""
         for (y, at), layer in zip(points, self._layers, strict=True):
             canvas.circle(y, at, 2.2, color)
-            told = str(layer.field) if layer.field is not None else "all"
-            if told == shown:
+            field = str(layer.field) if layer.field is not None else "all"
+            if field == shown:
                 continue
-            shown = told
-            canvas.text(x + _FIELD, y + _NUMBER * ASCENT / 2, told, _NUMBER, theme.muted, "end")
+            shown = field
+            canvas.text(x + _FIELD, y + _NUMBER * ASCENT / 2, field, _NUMBER, theme.muted, "end")
 
 
 def _sections(layers: Sequence[Layer]) -> Iterator[tuple[int, list[Layer]]]:

@@ -55,5 +55,5 @@ def _edge(edge: Edge) -> str:
 
 def _quoted(*lines: str) -> str:
     """A string of the language; a backslash is doubled, lest it begin one of the language's escapes."""
-    told = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\0", "") for line in lines)
-    return '"' + "\\n".join(told) + '"'
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\0", "") for line in lines)
+    return '"' + "\\n".join(escaped) + '"'

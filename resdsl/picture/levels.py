@@ -27,8 +27,8 @@ class Levels:
     def __getitem__(self, node: int) -> int | None:
         staged = self._staged.get(node)
         # What is one pixel inside of a stage (a gate) has no resolution.
-        found = self._level(self._graph.nodes[node].type)
-        return found if staged is None or found is None else found + staged
+        level = self._level(self._graph.nodes[node].type)
+        return level if staged is None or level is None else level + staged
 
     def _stages(self, root: Scope) -> None:
         pending: list[Scope] = [root]

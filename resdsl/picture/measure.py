@@ -147,19 +147,19 @@ class Measure:
         if known is not None:
             assert isinstance(known[1], Extent)
             return known[1]
-        found = self._of(item, breadth)
+        extent = self._of(item, breadth)
         # The element is kept with its extent, lest another one get its identity.
-        self._known[id(item), breadth] = (item, found)
-        return found
+        self._known[id(item), breadth] = (item, extent)
+        return extent
 
     def series(self, series: Series, breadth: float) -> SeriesExtent:
         known = self._known.get((id(series), breadth))
         if known is not None:
             assert isinstance(known[1], SeriesExtent)
             return known[1]
-        found = self.spread(series, breadth, {})
-        self._known[id(series), breadth] = (series, found)
-        return found
+        extent = self.spread(series, breadth, {})
+        self._known[id(series), breadth] = (series, extent)
+        return extent
 
     def spread(self, series: Series, breadth: float, extra: dict[int, float]) -> SeriesExtent:
         """A series with ``extra`` room before some of its items, by their places."""
@@ -232,17 +232,17 @@ class Measure:
         inner = [self.branch(branch.body) for branch in item.branches]
         width = sum(one.left + one.right for one in inner) + COLUMN * (len(inner) - 1)
         across = -width / 2
-        found: list[float] = []
+        axes: list[float] = []
         for one in inner:
-            found.append(across + one.left)
+            axes.append(across + one.left)
             across += one.left + one.right + COLUMN
         inner_axes = [
             (bool(branch.body.items), at)
-            for branch, at in zip(item.branches, found, strict=True)
+            for branch, at in zip(item.branches, axes, strict=True)
             if branch.source is None
         ]
         straight = next((at for filled, at in inner_axes if not filled or abs(at) < _NEARLY), 0.0)
-        return [at - straight for at in found]
+        return [at - straight for at in axes]
 
     def _skip(self, item: Skip, breadth: float) -> Extent:
         main = self.series(item.main, breadth).extent

@@ -403,7 +403,7 @@ class Placer:
 
     def _laned(self) -> list[tuple[int, _Link]]:
         """Links by their lanes: a short one runs inside of a long one, and what does not meet shares a lane."""
-        found: list[tuple[int, _Link]] = []
+        links: list[tuple[int, _Link]] = []
         lanes: list[list[tuple[float, float]]] = []
         for link in sorted(self._links, key=lambda link: link.enters - self._source(link)[0]):
             first, last = sorted((self._source(link)[0] - 4, link.enters + 4))
@@ -415,8 +415,8 @@ class Placer:
             if lane == len(lanes):
                 lanes.append([])
             lanes[lane].append((first, last))
-            found.append((lane, link))
-        return found
+            links.append((lane, link))
+        return links
 
     def _source(self, link: _Link) -> tuple[float, float]:
         known = self._anchors.get(link.source)

@@ -86,29 +86,29 @@ def arrange(
 
 def _starts(series: Series) -> list[tuple[int, str]]:
     """The items of a series that make another size than the one before, and that size."""
-    found: list[tuple[int, str]] = []
+    starts: list[tuple[int, str]] = []
     last = ""
     for place, item in enumerate(series.items):
         sizes = _sizes(Series((item,)))
         if sizes and sizes[-1] != last:
-            found.append((place, sizes[-1]))
+            starts.append((place, sizes[-1]))
             last = sizes[-1]
-    return found
+    return starts
 
 
 def _sizes(series: Series) -> list[str]:
     """The sizes along the axis, in order."""
-    found: list[str] = []
+    sizes: list[str] = []
     for item in series.items:
         if isinstance(item, Box | Branches):
-            found += [item.size] if item.size else []
+            sizes += [item.size] if item.size else []
         elif isinstance(item, Skip):
-            found += _sizes(item.main) if item.sign != "x" else []
+            sizes += _sizes(item.main) if item.sign != "x" else []
         elif isinstance(item, Block):
-            found += _sizes(item.body)
+            sizes += _sizes(item.body)
         elif isinstance(item, Dense):
-            found += [size for layer in item.layers for size in _sizes(layer)]
-    return found
+            sizes += [size for layer in item.layers for size in _sizes(layer)]
+    return sizes
 
 
 def _align(nets: Sequence[_Net]) -> bool:
@@ -120,7 +120,7 @@ def _align(nets: Sequence[_Net]) -> bool:
     if any(2 * len(order) < len(union) for order in orders):
         return False
     for size in map(str, union):
-        places = [next((place for place, found in net.starts if found == size), None) for net in nets]
+        places = [next((place for place, start in net.starts if start == size), None) for net in nets]
         begin = max(net.begins(place) for net, place in zip(nets, places, strict=True) if place is not None)
         for net, place in zip(nets, places, strict=True):
             if place is not None:
@@ -178,12 +178,12 @@ class _Sheet:
             if not self._shared:
                 x += self._gutter(net)
             title = fitted(net.diagram.title, TITLE, LONGEST_TITLE)
-            told = [fitted(fact, SUBTITLE, LONGEST_TITLE) for fact in net.diagram.facts]
-            half = max(text_width(title, TITLE), *(text_width(fact, SUBTITLE) for fact in told)) / 2
+            facts = [fitted(fact, SUBTITLE, LONGEST_TITLE) for fact in net.diagram.facts]
+            half = max(text_width(title, TITLE), *(text_width(fact, SUBTITLE) for fact in facts)) / 2
             # A column is as wide as what is written above it.
             left = max(net.left, half)
             x += left
-            self._heading(x, title, told)
+            self._heading(x, title, facts)
             ticks = self._place(net, (x, top))
             if self._shared:
                 shared += ticks
@@ -204,14 +204,14 @@ class _Sheet:
 
     def _gutter(self, net: _Net) -> float:
         sizes = _sizes(net.diagram.body)
-        return max((text_width(_told(size), SMALL) for size in sizes), default=-TICK_GAP) + TICK_GAP
+        return max((text_width(_size_text(size), SMALL) for size in sizes), default=-TICK_GAP) + TICK_GAP
 
     def _ticks_down(self, ticks: Sequence[Tick], x: float, top: float) -> None:
         last = float("-inf")
         for tick in ticks:
             # Two sizes close to each other are written below each other.
             y = max(top + tick.along, last + SMALL * LEADING)
-            self._canvas.text(x, y + SMALL * ASCENT / 2, _told(tick.size), SMALL, self._theme.muted, "end")
+            self._canvas.text(x, y + SMALL * ASCENT / 2, _size_text(tick.size), SMALL, self._theme.muted, "end")
             last = y
 
     # --- to the right ---
@@ -238,8 +238,8 @@ class _Sheet:
         if not ticks:
             return
         base = y + SMALL * ASCENT
-        self._canvas.text(MARGIN, base, _told(""), SMALL, self._theme.muted)
-        last = MARGIN + text_width(_told(""), SMALL)
+        self._canvas.text(MARGIN, base, _size_text(""), SMALL, self._theme.muted)
+        last = MARGIN + text_width(_size_text(""), SMALL)
         for tick in ticks:
             half = text_width(tick.size, SMALL) / 2
             x = max(MARGIN + tick.along, last + half + 5)
@@ -306,11 +306,11 @@ class _Sheet:
 
 def _first_ticks(ticks: Sequence[Tick]) -> list[Tick]:
     """Where a size begins."""
-    found: list[Tick] = []
+    first: list[Tick] = []
     for tick in ticks:
-        if not found or found[-1].size != tick.size:
-            found.append(tick)
-    return found
+        if not first or first[-1].size != tick.size:
+            first.append(tick)
+    return first
 
 
 def _together(ticks: Sequence[Tick]) -> list[Tick]:
@@ -321,5 +321,5 @@ def _together(ticks: Sequence[Tick]) -> list[Tick]:
     return [Tick(along, size) for size, along in sorted(places.items(), key=lambda each: each[1])]
 
 
-def _told(size: str) -> str:
+def _size_text(size: str) -> str:
     return f"output size: {size}".rstrip()

@@ -22,8 +22,8 @@ class Theme:
     """The colours of a picture, ``#rrggbb``.
 
     ``stages`` are the paints of layers by their resolution: each halving of the input takes the next one. ``plain`` is
-    for pools, classifiers and what else carries no stage, ``marks`` for what a comparison found (``added``,
-    ``removed``, ``changed``, ``follows``, ``same``), ``bars`` for costs (``macs``, ``parameters``, ``activations``,
+    for pools, classifiers and what else carries no stage, ``marks`` for the result of a comparison (the
+    values of ``resdsl.review.marks.Mark``), ``bars`` for costs (``macs``, ``parameters``, ``activations``,
     ``field``).
     """
 
@@ -73,6 +73,8 @@ LIGHT = Theme(
         "added": Paint("#d3f3d8", "#1a7f37", "#0b3d1a"),
         "removed": Paint("#ffd9d6", "#cf222e", "#5c0a10"),
         "changed": Paint("#ffefc2", "#9a6700", "#3f2a00"),
+        "moved": Paint("#e2dcfa", "#6e5bc4", "#21164f"),
+        "renamed": Paint("#cdebe9", "#2b8a85", "#053431"),
         "follows": Paint("#e6effb", "#6b93c4", "#1f2328"),
         "same": Paint("#f6f8fa", "#afb8c1", "#656d76"),
     },
@@ -102,6 +104,8 @@ DARK = Theme(
         "added": Paint("#12361d", "#3fb950", "#d3f3d8"),
         "removed": Paint("#4d171a", "#f85149", "#ffd9d6"),
         "changed": Paint("#3f300c", "#d29922", "#ffefc2"),
+        "moved": Paint("#2e2657", "#8f7ee7", "#e2dcfa"),
+        "renamed": Paint("#0e3a38", "#4fb3ae", "#cdebe9"),
         "follows": Paint("#182a40", "#5b84b5", "#e6edf3"),
         "same": Paint("#161b22", "#3d444d", "#9198a1"),
     },
@@ -130,6 +134,8 @@ PRINT = Theme(
         "added": Paint("#d9f2dd", "#146c2e", "#000000"),
         "removed": Paint("#fbdad7", "#a40e26", "#000000"),
         "changed": Paint("#fdf0c8", "#7d5300", "#000000"),
+        "moved": Paint("#e8e3f7", "#5a47ad", "#000000"),
+        "renamed": Paint("#d6ecea", "#1d6b66", "#000000"),
         "follows": Paint("#eeeeee", "#777777", "#000000"),
         "same": Paint("#ffffff", "#aaaaaa", "#555555"),
     },

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from resdsl.ir.graph import Graph, Node
 from resdsl.ops.join import Join
-from resdsl.review.sameness import Sameness
+from resdsl.review.equality import NodeEquality
 from resdsl.review.trees import Forest, Item
 
 Slot = tuple[Item | None, Item | None]
@@ -39,6 +40,23 @@ class Alignment:
     slots: dict[Item, list[Slot]]
     partners: dict[Item, Item]
     moved: frozenset[int]
+
+    @cached_property
+    def old_leaves(self) -> dict[int, Item]:
+        """The item of each old node."""
+        return {item.node: item for item in self.old.walk() if item.node is not None}
+
+    @cached_property
+    def new_leaves(self) -> dict[int, Item]:
+        """The item of each new node."""
+        return {item.node: item for item in self.new.walk() if item.node is not None}
+
+    def partner(self, item: Item) -> Item | None:
+        """The old layer or scope that is paired with a new one."""
+        if item.node is None:
+            return self.partners.get(item)
+        old = self.back.get(item.node)
+        return self.old_leaves[old] if old is not None else None
 
 
 def align(old: Graph, new: Graph) -> Alignment:
@@ -70,19 +88,19 @@ def _outputs(
     ``None`` where the numbers are ``complete`` and one is missing.
     """
     operators: dict[int, int] = {}
-    found: list[int] = []
+    number_of: list[int] = []
     for node, applied in zip(graph.nodes, graph.applications, strict=True):
         operator = operators.get(id(node.operator))
         if operator is None:
             operator = operators[id(node.operator)] = numbers.setdefault(node.operator, len(numbers))
-        inputs = [found[index] for index in node.inputs]
+        inputs = [number_of[index] for index in node.inputs]
         if len(inputs) > 1 and commutes(node):
             inputs.sort()
         key = (operator, *inputs, node.path if applied.parameters else "")
         if complete and key not in numbers:
             return None
-        found.append(numbers.setdefault(key, len(numbers)))
-    return {output.name: found[output.node] for output in graph.outputs}, frozenset(found)
+        number_of.append(numbers.setdefault(key, len(numbers)))
+    return {output.name: number_of[output.node] for output in graph.outputs}, frozenset(number_of)
 
 
 def commutes(node: Node) -> bool:
@@ -95,11 +113,11 @@ def _comes_first(graph: Graph, other: Graph) -> bool:
     sizes = (len(graph.nodes), graph.parameter_count), (len(other.nodes), other.parameter_count)
     if sizes[0] != sizes[1]:
         return sizes[0] < sizes[1]
-    same = Sameness(graph, other)
+    same = NodeEquality(graph, other)
     differ = (
         (a.path, repr(a.operator), a.inputs) <= (b.path, repr(b.operator), b.inputs)
         for a, b in zip(graph.nodes, other.nodes, strict=True)
-        if a.path != b.path or a.inputs != b.inputs or not same.of_operators(a.index, b.index)
+        if a.path != b.path or a.inputs != b.inputs or not same.operators(a.index, b.index)
     )
     return next(differ, True)
 
@@ -264,32 +282,32 @@ class _Aligner:
         old, new = self._graphs
         if len(old.nodes) != len(new.nodes):
             return False
-        same = Sameness(old, new)
+        same = NodeEquality(old, new)
         pairs = zip(old.nodes, new.nodes, strict=True)
-        if any(a.inputs != b.inputs or not same.of_operators(a.index, b.index) for a, b in pairs):
+        if any(a.inputs != b.inputs or not same.operators(a.index, b.index) for a, b in pairs):
             return False
         self._pairs = {index: index for index in range(len(old.nodes))}
         self._back = dict(self._pairs)
         return True
 
     def _find_moved(self) -> None:
-        lost, found = self._left_over()
-        self._match_subtrees(lost, found)
+        lost, gained = self._left_over()
+        self._match_subtrees(lost, gained)
         self._match_by_inputs()
-        self._match_in_scope(lost, found)
+        self._match_in_scope(lost, gained)
 
     def _left_over(self) -> tuple[list[Item], list[Item]]:
         lost: list[Item] = []
-        found: list[Item] = []
+        gained: list[Item] = []
         for slots in self._slots.values():
             lost.extend(before for before, after in slots if after is None and before is not None)
-            found.extend(after for before, after in slots if before is None and after is not None)
-        return lost, found
+            gained.extend(after for before, after in slots if before is None and after is not None)
+        return lost, gained
 
-    def _match_subtrees(self, lost: Sequence[Item], found: Sequence[Item]) -> None:
+    def _match_subtrees(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
         """Pieces with weights that stand elsewhere now: whole scopes, and layers or changed scopes of their label."""
         wanted: dict[Hashable, list[Item]] = defaultdict(list)
-        for top in found:
+        for top in gained:
             for item in top.walk():
                 if item.weighted:
                     wanted[_identity(item)].append(item)
@@ -335,10 +353,10 @@ class _Aligner:
                 self._pairs[node.index], self._back[other] = other, node.index
                 self._moved.add(other)
 
-    def _match_in_scope(self, lost: Sequence[Item], found: Sequence[Item]) -> None:
+    def _match_in_scope(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
         """Layers without weights that changed their place among their neighbours."""
         spots: dict[Hashable, list[int]] = defaultdict(list)
-        for item in found:
+        for item in gained:
             if item.node is not None and not item.weighted and item.node not in self._back:
                 spots[item.parent, item.structure].append(item.node)
         for item in lost:

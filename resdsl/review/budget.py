@@ -40,9 +40,9 @@ class Budget:
 
 def parse_budget(text: str) -> Budget:
     """A budget as the command line takes it; raises ``ValueError`` for what is none."""
-    found = _WRITTEN.fullmatch(text.strip())
-    if found is None or (found["unit"] == "%" and not found["sign"]):
+    match = _WRITTEN.fullmatch(text.strip())
+    if match is None or (match["unit"] == "%" and not match["sign"]):
         raise ValueError(f"'{text}' is no budget: write 12G for a bound, +5% or +1M for how much may be added")
-    percent = found["unit"] == "%"
-    amount = float(found["number"].replace("_", "")) * (1 if percent else _UNITS[found["unit"]])
-    return Budget(text.strip(), -amount if found["sign"] == "-" else amount, bool(found["sign"]), percent)
+    percent = match["unit"] == "%"
+    amount = float(match["number"].replace("_", "")) * (1 if percent else _UNITS[match["unit"]])
+    return Budget(text.strip(), -amount if match["sign"] == "-" else amount, bool(match["sign"]), percent)

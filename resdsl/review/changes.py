@@ -30,7 +30,7 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ValueInfo:
     """A value as it leaves a place: its type, and how many layers led to it.
 
     ``receptive_field`` is how many pixels one element sees down and across; ``None``: all of them.
@@ -42,13 +42,13 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A layer or scope in the old network, in the new one, or in both: its path and what it gave and gives."""
 
     old: str | None
     new: str | None
-    before: Reading | None
-    after: Reading | None
+    before: ValueInfo | None
+    after: ValueInfo | None
 
     @property
     def path(self) -> str:
@@ -72,7 +72,7 @@ class Field:
 class Follows:
     """Layers that are written as before and give other shapes, or own tensors of other shapes, because of a change."""
 
-    places: tuple[Place, ...]
+    places: tuple[Location, ...]
     reshaped: tuple[str, ...]
     """Names of the tensors that have other shapes now, as the new network calls them."""
     delta: Delta
@@ -90,7 +90,7 @@ class Change:
     sign: ClassVar[str] = "~"
     kind: ClassVar[str] = "change"
     what: str
-    places: tuple[Place, ...]
+    places: tuple[Location, ...]
     delta: Delta = Delta()
     consequences: Follows | None = None
     is_silent: bool = False

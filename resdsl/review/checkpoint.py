@@ -127,7 +127,7 @@ def _without_ones(shape: Shape) -> Shape:
 
 def _tensor_pairs(old: Graph, new: Graph, alignment: Alignment) -> dict[str, str]:
     """The new name of each tensor of the old network that the new one has too, in a shape that loads."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     known: dict[tuple[Application, Application], list[str]] = {}
     for before, after in alignment.pairs.items():
         pair = old.applications[before], new.applications[after]
@@ -135,5 +135,5 @@ def _tensor_pairs(old: Graph, new: Graph, alignment: Alignment) -> dict[str, str
             shapes = {spec.name: spec.shape for spec in pair[1].parameters}
             known[pair] = [spec.name for spec in pair[0].parameters if loads(spec.shape, shapes.get(spec.name))]
         for name in known[pair]:
-            found[f"{old.nodes[before].path}.{name}"] = f"{new.nodes[after].path}.{name}"
-    return found
+            names[f"{old.nodes[before].path}.{name}"] = f"{new.nodes[after].path}.{name}"
+    return names

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from resdsl.analysis.quantities import short
 from resdsl.ir.dims import Dim
 from resdsl.ir.types import TensorType
-from resdsl.review.changes import Delta, Place, Totals
+from resdsl.review.changes import Delta, Location, Totals
 
 
 def signed(count: int) -> str:
@@ -30,9 +30,9 @@ def percent(old: Dim, new: Dim) -> str:
 
 def size_difference(old: Dim, new: Dim) -> str:
     """``+92.7 MB (+41.2%)``"""
-    told, bracket, part = difference(old, new).partition(" (")
-    unit = "B" if told[-1:].isupper() or told.endswith(" k") else " B"
-    return f"{told}{unit}{bracket}{part}" if told[:1] in ("+", "-") else told
+    count, bracket, part = difference(old, new).partition(" (")
+    unit = "B" if count[-1:].isupper() or count.endswith(" k") else " B"
+    return f"{count}{unit}{bracket}{part}" if count[:1] in ("+", "-") else count
 
 
 def difference(old: Dim, new: Dim) -> str:
@@ -42,8 +42,8 @@ def difference(old: Dim, new: Dim) -> str:
     change = new - old
     if not isinstance(change, int):
         return "varies"
-    told = percent(old, new)
-    return f"{signed(change)} ({told})" if told else signed(change)
+    percentage = percent(old, new)
+    return f"{signed(change)} ({percentage})" if percentage else signed(change)
 
 
 def cost(delta: Delta, old: Totals | None = None) -> str:
@@ -64,7 +64,7 @@ def cost(delta: Delta, old: Totals | None = None) -> str:
     return ", ".join(parts)
 
 
-def reach(places: Sequence[Place]) -> str:
+def reach(places: Sequence[Location]) -> str:
     """What the last of the places does to depth and receptive field: ``depth 92 -> 131 at layer3``."""
     both = [(place.path, place.before, place.after) for place in places if place.before and place.after]
     if not both:

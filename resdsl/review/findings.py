@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from resdsl.ir.graph import Graph, Node
-from resdsl.review.align import Alignment, Slot, commutes
+from resdsl.ir.graph import Graph
+from resdsl.review.align import Alignment, Slot
 from resdsl.review.changes import Field
-from resdsl.review.sameness import Sameness
+from resdsl.review.equality import NodeEquality
+from resdsl.review.marks import Mark, Marks
 from resdsl.review.trees import Item
 from resdsl.review.wording import called, described, operator_fields, operator_text
 
@@ -42,38 +43,26 @@ class Finding:
 class Finder:
     """All findings of an alignment, in the order of the new network, what is gone before what came."""
 
-    def __init__(self, old: Graph, new: Graph, alignment: Alignment) -> None:
+    def __init__(self, old: Graph, new: Graph, alignment: Alignment, marks: Marks) -> None:
         self._old = old
         self._new = new
         self._alignment = alignment
-        self._same = Sameness(old, new)
-        self._old_leaves = {item.node: item for item in alignment.old.walk() if item.node is not None}
-        self._new_leaves = {item.node: item for item in alignment.new.walk() if item.node is not None}
-        self._displaced = {index for index in alignment.moved if not self._keeps_inputs(new.nodes[index])}
-        self._displaced_from = {alignment.back[index] for index in self._displaced}
+        self._marks = marks
+        self._equal = NodeEquality(old, new)
         self._repeated: set[Item] = set()
         # For each old layer, the new one of the last layer up to it that is in both.
         paired = [alignment.pairs.get(index, 0) for index in range(len(old.nodes))]
         self._still_there = list(accumulate(paired, _later))
 
     def findings(self) -> list[Finding]:
-        found = [
+        findings = [
             *self._repetitions(),
             *self._whole(self._alignment.old, "removed"),
             *self._whole(self._alignment.new, "added"),
-            *self._displacements(),
+            *self._moved(),
             *self._pairs(),
         ]
-        return sorted(found, key=self._position)
-
-    @property
-    def displaced(self) -> set[int]:
-        """New nodes that stand elsewhere and take other values there."""
-        return self._displaced
-
-    def leaf_pairs(self) -> Iterator[tuple[Item, Item]]:
-        for old, new in self._alignment.pairs.items():
-            yield self._old_leaves[old], self._new_leaves[new]
+        return sorted(findings, key=self._position)
 
     def _position(self, finding: Finding) -> tuple[int, int]:
         if finding.after is not None:
@@ -95,12 +84,12 @@ class Finder:
                         yield finding
 
     def _alone(self, slots: list[Slot], lacking: int) -> dict[str, list[Item]]:
-        found: dict[str, list[Item]] = defaultdict(list)
+        alone: dict[str, list[Item]] = defaultdict(list)
         for slot in slots:
             item = slot[1 - lacking]
             if slot[lacking] is None and item is not None and item.callee and not self._any_paired(item):
-                found[item.callee].append(item)
-        return found
+                alone[item.callee].append(item)
+        return alone
 
     def _any_paired(self, item: Item) -> bool:
         known = self._alignment.back if self._is_new(item) else self._alignment.pairs
@@ -156,60 +145,24 @@ class Finder:
             else:
                 yield Finding(kind, None, child, what, new_nodes=nodes)
 
-    def _displacements(self) -> Iterator[Finding]:
-        pending = list(reversed(self._alignment.new.children)) if self._displaced else []
-        while pending:
-            item = pending.pop()
-            inside = [leaf in self._displaced for leaf in item.leaves]
-            partner = self._partner(item)
-            # The first layer of a piece is the one that takes something else.
-            if partner is not None and inside[:1] == [True] and self._is_moved(item):
-                what = described(item, self._new)
-                yield Finding("moved", partner, item, what, tuple(partner.leaves), tuple(item.leaves))
-            elif any(inside):
-                pending.extend(reversed(item.children))
+    # --- pieces that are in both ---
 
-    def _is_moved(self, item: Item) -> bool:
-        return all(leaf in self._alignment.moved for leaf in item.leaves)
-
-    def _partner(self, item: Item) -> Item | None:
-        if item.node is not None:
-            old = self._alignment.back.get(item.node)
-            return self._old_leaves[old] if old is not None else None
-        return self._alignment.partners.get(item)
-
-    # --- layers that are in both ---
+    def _moved(self) -> Iterator[Finding]:
+        for old, new in self._marks.moved_pieces:
+            yield Finding("moved", old, new, described(new, self._new), tuple(old.leaves), tuple(new.leaves))
 
     def _pairs(self) -> Iterator[Finding]:
         for old, new in self._alignment.pairs.items():
+            if self._marks.new[new] is not Mark.CHANGED:
+                continue
             before, after = self._old.nodes[old], self._new.nodes[new]
-            items = self._old_leaves[old], self._new_leaves[new]
-            if not self._same.of_operators(old, new):
+            items = self._alignment.old_leaves[old], self._alignment.new_leaves[new]
+            if not self._equal.operators(old, new):
                 fields = operator_fields(before.operator, after.operator)
                 what = operator_text(after.operator).partition("(")[0].partition(" ")[0]
                 yield Finding("changed", *items, what, (old,), (new,), fields)
-            elif new not in self._displaced and not self._keeps_inputs(after) and not self._is_explained(after):
-                what = described(items[1], self._new)
-                yield Finding("rewired", *items, what, (old,), (new,))
-
-    def _keeps_inputs(self, node: Node) -> bool:
-        """Whether a layer takes the values that it took, as far as they are in both networks."""
-        back = self._alignment.back
-        before = self._old.nodes[back[node.index]].inputs
-        if len(before) == len(node.inputs) == 1:
-            return back.get(node.inputs[0]) == before[0]
-        inputs = tuple([back.get(index) for index in node.inputs])
-        return inputs == before or (commutes(node) and Counter(inputs) == Counter(before))
-
-    def _is_explained(self, node: Node) -> bool:
-        """Whether it takes other values only because of what came, went or moved."""
-        back = self._alignment.back
-        before = Counter(self._old.nodes[back[node.index]].inputs)
-        after = Counter(back[index] for index in node.inputs if index in back)
-        came = any(index not in back or index in self._displaced for index in node.inputs)
-        went = any(index not in self._alignment.pairs or index in self._displaced_from for index in before - after)
-        others = any(index not in self._displaced_from for index in after - before)
-        return went or (came and not others)
+            else:
+                yield Finding("rewired", *items, described(items[1], self._new), (old,), (new,))
 
 
 def _later(last: int, following: int) -> int:

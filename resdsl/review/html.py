@@ -8,9 +8,9 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from resdsl.review.checkpoint import Fit
-from resdsl.review.compare import Review
+from resdsl.review.review import Review
+from resdsl.review.sentences import describe_change, totals_table, verdict_line, weights_line, weights_notes
 from resdsl.review.side_by_side import side_by_side
-from resdsl.review.told import rows, tell, verdict_line, weights_line, weights_notes
 
 _TEMPLATE = Path(__file__).with_name("review.html.jinja")
 
@@ -27,13 +27,14 @@ def render_html(*reviews: Review, remarks: Sequence[str] = ()) -> str:
         title=titles[0] if len(titles) == 1 else f"{len(titles)} networks changed",
         remarks=remarks,
         pages=[_page(review) for review in reviews],
-        classes={"+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "moved", " ": "same"},
+        classes={"+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "renamed", " ": "same"},
         signs={
             "added": "+",
             "removed": "−",
             "changed": "~",
             "inside": "~",
             "moved": "→",
+            "renamed": "=",
             "follows": "·",
             "same": "",
         },
@@ -51,11 +52,10 @@ def _page(review: Review) -> dict[str, object]:
         "title": _title(review),
         "review": review,
         "verdict": verdict_line(review),
-        "rows": rows(review),
-        "changes": [tell(change, review.old.totals) for change in review.changes],
+        "rows": totals_table(review),
+        "changes": [describe_change(change, review.old.totals) for change in review.changes],
         "weights": weights_line(review),
         "weights_class": "loud" if loud else "good" if verdict.fit is Fit.FULLY else "fair",
-        # Every second part is code.
-        "notes": [note.split("`") for note in weights_notes(review)],
+        "notes": list(weights_notes(review)),
         "lines": side_by_side(review) if review.is_architectural else (),
     }

@@ -5,21 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from resdsl.review.compare import Review
-from resdsl.review.told import Told, rows, tell, verdict_line, weights_notes
+from resdsl.review.review import Review
+from resdsl.review.sentences import (
+    ChangeText,
+    Note,
+    describe_change,
+    one_line,
+    totals_table,
+    verdict_line,
+    weights_notes,
+)
 
 LONGEST = 65_536
 """Characters that GitHub takes in a comment."""
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~&$]|:(?=//)|(?<=www)\.")
+_REFERENCE = re.compile(r"([@#!~%&$])(?=[\w\"])")
+"""Mentions of people, issues, merge requests, labels, milestones, epics and snippets."""
+
 _FENCE_MARKS = {"+": "+", "-": "-", "~": "!", ">": "!", "=": "!", " ": " "}
 
 
 def render_markdown(review: Review, *, longest: int = LONGEST) -> str:
     """The comment, with a newline at the end and fewer than ``longest`` characters: details beyond are left out."""
     head = "\n".join(_head(review))
-    blocks = [_block(tell(change, review.old.totals)) for change in review.changes]
-    notes = "".join(f"- {_escape(note)}\n" for note in weights_notes(review)) if _has_notes(review) else ""
+    blocks = [_block(describe_change(change, review.old.totals)) for change in review.changes]
+    notes = "".join(f"- {_note(note)}\n" for note in weights_notes(review)) if _has_notes(review) else ""
     # Room for the frame around the blocks, and for the line that says what was left out.
     room = longest - len(head) - len(notes) - 500
     kept: list[str] = []
@@ -46,35 +57,48 @@ def _has_notes(review: Review) -> bool:
 def _head(review: Review) -> Iterator[str]:
     loud = bool(review.checkpoint.silent or review.checkpoint.misplaced)
     names = f"{review.old.name} → {review.new.name}" if review.old.name != review.new.name else review.new.name
-    yield f"**{_escape(names)}**: {'⚠️ ' if loud else ''}{_escape(verdict_line(review))}"
+    yield f"**{escape(names)}**: {'⚠️ ' if loud else ''}{escape(verdict_line(review))}"
     if not review.is_architectural:
         return
     yield ""
     yield "| | old | new | difference |"
     yield "|---|---:|---:|---:|"
-    for row in rows(review):
+    for row in totals_table(review):
         if row.changed or row.name not in ("receptive field", "outputs"):
-            yield f"| {row.name} | {_escape(row.old)} | {_escape(row.new)} | {_escape(row.difference)} |"
+            yield f"| {row.name} | {escape(row.old)} | {escape(row.new)} | {escape(row.difference)} |"
 
 
-def _block(told: Told) -> str:
+def _block(change: ChangeText) -> str:
     """A change as lines of a ``diff``, which forges colour by the first character."""
-    mark = _FENCE_MARKS[told.sign]
-    lines = [f"{mark} {told.headline}"]
-    if told.where:
-        lines.append(f"      {told.where}")
-    lines += [f"      {sign} {text}" for sign, text in told.details]
-    lines += [f"      {text}" for text in (told.follows, told.cost) if text]
-    # A fence inside would end the block.
-    return "\n".join(lines).replace("```", "'''")
+    mark = _FENCE_MARKS[change.sign]
+    lines = [f"{mark} {change.headline}"]
+    if change.where:
+        lines.append(f"      {change.where}")
+    lines += [f"      {sign} {text}" for sign, text in change.details]
+    lines += [f"      {text}" for text in (change.follows, change.cost) if text]
+    # No name may begin a line, which could end the block.
+    return "\n".join(one_line(line) for line in lines)
 
 
-def _escape(text: str) -> str:
-    """Text that Markdown shows as it is; a mention of somebody is none."""
-    parts = text.replace("\n", " ").split("`")
-    if len(parts) % 2 == 0:
-        return _SPECIAL.sub(r"\\\1", text).replace("@", "@\u200b")
-    # What is code already stays as it is.
-    return "`".join(
-        part if place % 2 else _SPECIAL.sub(r"\\\1", part).replace("@", "@\u200b") for place, part in enumerate(parts)
-    )
+def _note(note: Note) -> str:
+    return "".join(code_span(part) if place % 2 else escape(part) for place, part in enumerate(note))
+
+
+def escape(text: str) -> str:
+    """Text from outside as Markdown that shows it as it is, in one line.
+
+    It becomes no heading, link, image, HTML, formula or quick action, and mentions nobody and no issue: forges look
+    for mentions after Markdown, so that only an invisible character behind the sign keeps them from it.
+    """
+    marked = _REFERENCE.sub("\\1\u200b", one_line(text))
+    return _SPECIAL.sub(r"\\\g<0>", marked)
+
+
+def code_span(text: str) -> str:
+    """Text from outside as code in a line, in which no Markdown is read."""
+    line = one_line(text)
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    # One blank at each end is taken away where both are there; a backtick at an end needs them.
+    pad = " " if line[:1] in ("`", " ", "") or line[-1:] in ("`", " ") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

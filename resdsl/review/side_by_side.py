@@ -8,7 +8,8 @@ from itertools import groupby
 
 from resdsl.ir.graph import Graph
 from resdsl.review.align import Alignment, Slot
-from resdsl.review.compare import Review
+from resdsl.review.marks import Mark
+from resdsl.review.review import Review
 from resdsl.review.trees import Item
 from resdsl.review.wording import described, paths
 
@@ -26,8 +27,7 @@ class Cell:
 class Line:
     """A line of the comparison, ``depth`` levels in.
 
-    ``mark``: ``same``, ``added``, ``removed``, ``changed`` (the line itself), ``inside`` (something in it, which
-    follows), ``follows`` (other shapes only), ``moved`` (it stands elsewhere on the other side).
+    ``mark`` is one of ``resdsl.review.marks.Mark``, or ``inside`` where the lines below show what changed in a scope.
     """
 
     depth: int
@@ -45,6 +45,7 @@ class _Walker:
     def __init__(self, review: Review) -> None:
         self._old, self._new = review.graphs
         self._alignment: Alignment = review.alignment
+        self._marks = review.marks
 
     def lines(self) -> Iterator[Line]:
         return self._scope(self._alignment.old, 0)
@@ -117,24 +118,27 @@ class _Walker:
 
     def _mark(self, slot: Slot) -> str:
         old, new = slot
-        alignment = self._alignment
-        if old is None and new is not None:
-            return "moved" if all(leaf in alignment.back for leaf in new.leaves) else "added"
-        if new is None and old is not None:
-            return "moved" if all(leaf in alignment.pairs for leaf in old.leaves) else "removed"
-        assert old is not None and new is not None
-        if old.node is not None and new.node is not None:
-            before, after = self._old.nodes[old.node], self._new.nodes[new.node]
-            if before.operator != after.operator or (old.weighted and old.path != new.path and old.label != new.label):
-                return "changed"
-            return "same" if before.type == after.type else "follows"
-        if old.structure != new.structure:
+        if old is None or new is None:
+            return self._mark_alone(slot)
+        if old.node is None and old.structure != new.structure:
             return "inside"
-        if old.label != new.label:
-            return "changed"
-        pairs = zip(old.leaves, new.leaves, strict=True)
-        same = all(self._old.nodes[one].type == self._new.nodes[other].type for one, other in pairs)
-        return "same" if same else "follows"
+        renamed = old.weighted and old.label != new.label
+        marks = {self._marks.new[leaf] for leaf in new.leaves}
+        # Names below a renamed scope differ too; only the line whose own label differs shows it.
+        for mark in (Mark.CHANGED, Mark.MOVED, *([Mark.RENAMED] if renamed else [])):
+            if mark in marks:
+                return mark
+        return "same" if self._marks.follows.isdisjoint(new.leaves) else "follows"
+
+    def _mark_alone(self, slot: Slot) -> str:
+        """The mark of what is on one side only: gone, new, or on another line of the other side."""
+        old, new = slot
+        item, marks = (old, self._marks.old) if old is not None else (new, self._marks.new)
+        assert item is not None
+        present = {marks[leaf] for leaf in item.leaves}
+        if not present.isdisjoint((Mark.ADDED, Mark.REMOVED)):
+            return "added" if old is None else "removed"
+        return "renamed" if Mark.RENAMED in present and Mark.MOVED not in present else "moved"
 
 
 def _structures(slot: Slot) -> tuple[int, ...]:

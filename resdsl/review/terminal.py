@@ -6,8 +6,18 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from resdsl.review.checkpoint import Fit
-from resdsl.review.compare import Review
-from resdsl.review.told import Row, Told, rows, tell, verdict_line, weights_line, weights_notes
+from resdsl.review.review import Review
+from resdsl.review.sentences import (
+    ChangeText,
+    TotalsRow,
+    describe_change,
+    note_text,
+    one_line,
+    totals_table,
+    verdict_line,
+    weights_line,
+    weights_notes,
+)
 
 _COLORS = {"+": "32", "-": "31", "~": "33", ">": "36", "=": "36"}
 _INDENT = "    "
@@ -16,14 +26,14 @@ _INDENT = "    "
 def render_text(review: Review, *, color: bool = False, width: int | None = None) -> str:
     """The review as lines, with a newline at the end. Long ones are wrapped to ``width``, if there is one."""
     paint = _Paint(color)
-    lines: list[str] = [paint(_title(review), "1")]
+    lines: list[str] = [paint(one_line(_title(review)), "1")]
     for change in review.changes:
-        lines += ["", *_change(tell(change, review.old.totals), paint, width)]
+        lines += ["", *_change(describe_change(change, review.old.totals), paint, width)]
     if review.is_architectural:
-        lines += ["", *_table(rows(review), paint)]
+        lines += ["", *_table(totals_table(review), paint)]
     if review.is_architectural or not review.checkpoint.is_compatible:
         lines += ["", *_weights(review, paint, width)]
-    lines += ["", paint(verdict_line(review), "1")]
+    lines += ["", paint(one_line(verdict_line(review)), "1")]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -42,24 +52,25 @@ def _title(review: Review) -> str:
     return f"{new.name}: {old.source} -> {new.source}"
 
 
-def _change(told: Told, paint: _Paint, width: int | None) -> Iterator[str]:
-    style = _COLORS[told.sign]
-    first, *rest = _wrapped(told.headline, width, "  ")
-    yield f"{paint(told.sign, style)} {paint(first, style)}"
+def _change(change: ChangeText, paint: _Paint, width: int | None) -> Iterator[str]:
+    style = _COLORS[change.sign]
+    first, *rest = _wrapped(change.headline, width, "  ")
+    yield f"{paint(change.sign, style)} {paint(first, style)}"
     yield from (paint(line, style) for line in rest)
-    if told.where:
-        yield from (paint(line, "2") for line in _wrapped(told.where, width, _INDENT, _INDENT))
-    for sign, text in told.details:
+    if change.where:
+        yield from (paint(line, "2") for line in _wrapped(change.where, width, _INDENT, _INDENT))
+    for sign, text in change.details:
         first, *rest = _wrapped(text, width, f"{_INDENT}  ")
         yield f"{_INDENT}{paint(sign, _COLORS.get(sign, ''))} {first}"
         yield from rest
-    if told.follows:
-        yield from (paint(line, "2") for line in _wrapped(told.follows, width, _INDENT, _INDENT))
-    if told.cost:
-        yield from _wrapped(told.cost, width, _INDENT, _INDENT)
+    if change.follows:
+        yield from (paint(line, "2") for line in _wrapped(change.follows, width, _INDENT, _INDENT))
+    if change.cost:
+        yield from _wrapped(change.cost, width, _INDENT, _INDENT)
 
 
 def _wrapped(text: str, width: int | None, indent: str, first: str = "") -> list[str]:
+    text = one_line(text)
     if width is None:
         return [first + text]
     return textwrap.wrap(
@@ -72,17 +83,17 @@ def _wrapped(text: str, width: int | None, indent: str, first: str = "") -> list
     )
 
 
-def _table(table: Sequence[Row], paint: _Paint) -> Iterator[str]:
+def _table(table: Sequence[TotalsRow], paint: _Paint) -> Iterator[str]:
     """The totals in columns. What is long and the same stands once."""
     shown = [row for row in table if row.changed or row.name not in ("receptive field", "outputs")]
     wide = [row for row in shown if row.name == "outputs"]
-    cells = [(row.name, row.old, row.new, row.difference) for row in shown if row not in wide]
+    cells = [(row.name, one_line(row.old), one_line(row.new), row.difference) for row in shown if row not in wide]
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
     for name, old, new, difference in cells:
-        told = difference if difference == "same" else paint(difference, "1")
-        yield f"{name.ljust(widths[0])}  {old.rjust(widths[1])} -> {new.rjust(widths[2])}  {told}".rstrip()
+        last = difference if difference == "same" else paint(difference, "1")
+        yield f"{name.ljust(widths[0])}  {old.rjust(widths[1])} -> {new.rjust(widths[2])}  {last}".rstrip()
     for row in wide:
-        yield f"{row.name.ljust(widths[0])}  {row.old} -> {row.new}"
+        yield f"{row.name.ljust(widths[0])}  {one_line(row.old)} -> {one_line(row.new)}"
 
 
 def _weights(review: Review, paint: _Paint, width: int | None) -> Iterator[str]:
@@ -91,4 +102,4 @@ def _weights(review: Review, paint: _Paint, width: int | None) -> Iterator[str]:
     style = "1;31" if loud else "32" if verdict.fit is Fit.FULLY else "33"
     yield paint(weights_line(review), style)
     for note in weights_notes(review):
-        yield from _wrapped(note, width, _INDENT, "  ")
+        yield from _wrapped(note_text(note), width, _INDENT, "  ")

@@ -62,15 +62,15 @@ def operator_fields(old: Operator, new: Operator) -> tuple[Field, ...]:
 
 def call_fields(old: Item, new: Item) -> tuple[Field, ...]:
     """How two calls differ: in the block that is called, and in the arguments that both have."""
-    found = [Field("", old.callee, new.callee)] if old.callee != new.callee else []
-    found += [
+    fields = [Field("", old.callee, new.callee)] if old.callee != new.callee else []
+    fields += [
         Field(name, old.arguments[name], value)
         for name, value in new.arguments.items()
         if name in old.arguments and old.arguments[name] != value
     ]
-    if not found and old.arguments.keys() != new.arguments.keys():
-        found = [Field("", _whole(old), _whole(new))]
-    return tuple(found)
+    if not fields and old.arguments.keys() != new.arguments.keys():
+        fields = [Field("", _whole(old), _whole(new))]
+    return tuple(fields)
 
 
 def inside(path: str, scopes: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from harness import Bench, Quantity, Ratio, Row
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.elaborate import elaborate, load_program
 from resdsl.ir.graph import Graph
-from resdsl.review.compare import compare
+from resdsl.review.review import compare
 from resdsl.review.terminal import render_text
 
 _SMALL, _LARGE = 500, 5_000

@@ -18,7 +18,7 @@ from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
 from resdsl.onnx.model import encode_graph
 from resdsl.passes import optimize
-from resdsl.review.compare import compare
+from resdsl.review.review import compare
 from resdsl.review.terminal import render_text
 from resdsl.syntax import parse
 from resdsl.syntax.tree import Module

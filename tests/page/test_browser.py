@@ -143,7 +143,7 @@ def test_a_line_leads_to_what_it_makes(browser: Browser, pages: Path) -> None:
     # Line 14 is stage layer3 with its six blocks, all seen in one box.
     assert browser.run("document.querySelector('.box.lit .title').textContent") == "layer3"
     assert browser.run("document.querySelector('.badge-text').textContent") == "7"
-    browser.click(".found button", place=6)
+    browser.click(".match-list button", place=6)
     assert details(browser).startswith("resnet50 › layer3 › 1 … 5 › 5")
 
 
@@ -186,7 +186,7 @@ def test_the_keyboard_is_enough(browser: Browser, pages: Path) -> None:
     assert browser.run(f"document.getElementById({json.dumps(active)}).getAttribute('aria-label')").startswith(
         "layer1.0.conv1, conv(64, 1x1), 64×56×56"
     )
-    assert "layer1.0.conv1" in browser.run("document.getElementById('said').textContent")
+    assert "layer1.0.conv1" in browser.run("document.getElementById('status').textContent")
     for key in ("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft"):
         browser.press(key)
     assert details(browser).startswith("resnet50 › layer1")

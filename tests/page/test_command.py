@@ -111,7 +111,7 @@ def test_the_way_to_the_page_is_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("-", "--serve"), "standard input is not a file"),
         (("resnet18", "--serve", "-o", "a.html"), "choose one"),
@@ -119,10 +119,10 @@ def test_the_way_to_the_page_is_data(tmp_path: Path) -> None:
         (("resnet18", "--serve", "99999"), "99999"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_is_refused(arguments: tuple[str, ...], message: str) -> None:
     result = run(*arguments, text=TINY)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_a_file_that_is_not_there_is_not_served() -> None:

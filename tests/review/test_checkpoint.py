@@ -12,9 +12,9 @@ from safetensors.numpy import save_file
 import resdsl
 from resdsl.ir.graph import Graph, Stored
 from resdsl.review.checkpoint import Fit, renames_text
-from resdsl.review.compare import compare
+from resdsl.review.review import compare
+from resdsl.review.sentences import verdict_line
 from resdsl.review.terminal import render_text
-from resdsl.review.told import verdict_line
 
 
 def checkpoint(graph: Graph, path: Path) -> Path:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 import resdsl
 from resdsl.ir.graph import Graph
 from resdsl.review.changes import Delta, Interface
-from resdsl.review.compare import Review, compare
 from resdsl.review.html import render_html
 from resdsl.review.markdown import render_markdown
+from resdsl.review.review import Review, compare
 from resdsl.review.terminal import render_text
 
 WEIGHTED = [

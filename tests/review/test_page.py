@@ -13,9 +13,9 @@ from networks import PAIRS
 from PIL import Image
 
 import resdsl
-from resdsl.review.compare import compare
 from resdsl.review.html import render_html
 from resdsl.review.markdown import LONGEST, render_markdown
+from resdsl.review.review import compare
 from resdsl.review.side_by_side import side_by_side
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

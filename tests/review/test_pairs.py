@@ -11,9 +11,9 @@ from networks import PAIRS
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph
 from resdsl.review.changes import Delta
-from resdsl.review.compare import Review, compare
 from resdsl.review.html import render_html
 from resdsl.review.markdown import LONGEST, render_markdown
+from resdsl.review.review import Review, compare
 from resdsl.review.terminal import render_text
 
 Golden = Callable[[str], None]
@@ -46,7 +46,17 @@ def test_markdown(name: str, golden: Golden) -> None:
 
 @names
 def test_html(name: str, golden: Golden) -> None:
-    golden(render_html(review(name)))
+    _, body = frame_and_body(name)
+    golden(body)
+
+
+def test_html_frame(golden: Golden) -> None:
+    """The head, with the style sheet: the same for every pair but for the title."""
+    frame, _ = frame_and_body("stem")
+    golden(frame)
+    assert {frame_and_body(name)[0].replace(f"<title>{title(name)}</title>", "") for name in PAIRS} == {
+        frame.replace(f"<title>{title('stem')}</title>", "")
+    }
 
 
 @names
@@ -83,6 +93,18 @@ def test_a_network_does_not_differ_from_itself(name: str) -> None:
         assert found.is_empty
         assert found.checkpoint.is_compatible
         assert "no architectural change" in render_text(found)
+
+
+def frame_and_body(name: str) -> tuple[str, str]:
+    """The page of a pair: what is around its body, and the body."""
+    before, start, rest = render_html(review(name)).partition("<body>\n")
+    body, end, after = rest.partition("</body>")
+    return before + start + end + after, body
+
+
+def title(name: str) -> str:
+    old, new = graphs(name)
+    return new.name if old.name == new.name else f"{old.name} → {new.name}"
 
 
 def counted(graph: Graph) -> list[int]:

@@ -15,7 +15,7 @@ from resdsl.ir.print import print_graph
 from resdsl.ir.verify import verify
 from resdsl.onnx.model import encode_graph
 from resdsl.passes import optimize
-from resdsl.review.compare import compare
+from resdsl.review.review import compare
 from resdsl.review.terminal import render_text
 
 DEEP = """

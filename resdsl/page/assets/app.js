@@ -15,7 +15,7 @@ class App {
     this.host = by("canvases");
     this.details = new Details(by("details"), this);
     this.source = new SourceView(by("source"), this);
-    this.search = new Search(by("search"), by("found"), this);
+    this.search = new Search(by("search"), by("matches"), this);
     this.preferences = new Preferences(by("theme"));
     this.help = helpDialog(by("help"));
     this.canvases = [];
@@ -102,12 +102,12 @@ class App {
 
   heading() {
     const networks = this.canvases.map(canvas => canvas.network);
-    const told = write => [...new Set(networks.map(write))].join(" → ");
-    document.getElementById("name").textContent = told(network => network.name);
+    const both = write => [...new Set(networks.map(write))].join(" → ");
+    document.getElementById("name").textContent = both(network => network.name);
     document.getElementById("figures").textContent = [
-      `${told(({ cost }) => short(cost[0]))} parameters`,
-      `${told(({ cost }) => short(cost[2]))} MACs`,
-      `depth ${told(({ depth }) => exact(depth))}`,
+      `${both(({ cost }) => short(cost[0]))} parameters`,
+      `${both(({ cost }) => short(cost[2]))} MACs`,
+      `depth ${both(({ depth }) => exact(depth))}`,
     ].join(" · ");
   }
 
@@ -204,7 +204,7 @@ class App {
   step(by) {
     const canvas = this.active;
     const marks = this.state.marks?.[canvas.number];
-    const isChange = item => item.isLeaf && ["added", "removed", "changed", "moved"].includes(marks.marks[item.first]);
+    const isChange = item => item.isLeaf && TOUCHED.includes(marks.marks[item.first]);
     const lit = [...this.state.lit].filter(item => item.network === canvas.network);
     const items = lit.length ? lit : marks ? canvas.network.items.filter(isChange) : [];
     if (!items.length) return;
@@ -278,7 +278,7 @@ class App {
   }
 
   say(text) {
-    document.getElementById("said").textContent = text;
+    document.getElementById("status").textContent = text;
   }
 
   /** On a narrow screen, one pane at a time. */

@@ -51,14 +51,14 @@ class Canvas {
   }
 
   collectWires() {
-    const found = [];
+    const wires = [];
     const pending = [this.root];
     while (pending.length) {
       const box = pending.pop();
-      for (const wire of box.wires) found.push(Object.assign(wire, { bounds: boundsOf(wire.points) }));
+      for (const wire of box.wires) wires.push(Object.assign(wire, { bounds: boundsOf(wire.points) }));
       pending.push(...box.boxes);
     }
-    return found;
+    return wires;
   }
 
   /** The box in which an item is seen. */
@@ -110,7 +110,7 @@ class Canvas {
   /** Boxes to draw, each before those in it. */
   visible(seen) {
     const { scale } = this.camera;
-    const found = [];
+    const boxes = [];
     const visit = box => {
       if (
         !overlaps({ left: box.x - 12, top: box.y - 12, right: box.x + box.width + 180, bottom: box.bottom + 12 }, seen)
@@ -118,13 +118,13 @@ class Canvas {
         return;
       if (box.form !== "join" && box !== this.root) {
         if (box.height * scale < LEAST) return;
-        found.push(box);
+        boxes.push(box);
         if (box.form === "open" && box.height * scale < LEAST_OPEN) return;
       }
       box.boxes.forEach(visit);
     };
     visit(this.root);
-    return found;
+    return boxes;
   }
 
   /** Make the document have the wanted elements and no others; what did not change stays. */

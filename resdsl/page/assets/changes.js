@@ -1,11 +1,14 @@
 // Two networks and what changed between them.
 
+/** The marks of what differs by itself; `follows` is for layers that only have other shapes. */
+const TOUCHED = ["added", "removed", "changed", "moved", "renamed"];
+
 /** The marks of one network, so that those of any scope are counted at once. */
 class Marks {
   constructor(runs, leaves) {
     this.marks = new Array(leaves).fill("");
     for (const [first, number, mark] of runs) this.marks.fill(mark, first, first + number);
-    this.sums = { added: [0], removed: [0], changed: [0], moved: [0], follows: [0] };
+    this.sums = Object.fromEntries([...TOUCHED, "follows"].map(name => [name, [0]]));
     for (const [name, sums] of Object.entries(this.sums)) {
       this.marks.forEach((mark, leaf) => sums.push(sums[leaf] + (mark === name ? 1 : 0)));
     }
@@ -20,12 +23,13 @@ class Marks {
     if (item.isLeaf) return this.marks[item.first];
     for (const name of ["added", "removed", "moved"]) if (this.count(item, name) === item.leaves) return name;
     if (isOpen) return "";
-    if (["added", "removed", "changed", "moved"].some(name => this.count(item, name))) return "inside";
+    const inside = TOUCHED.filter(name => this.count(item, name));
+    if (inside.length) return inside.join() === "renamed" ? "renamed" : "inside";
     return this.count(item, "follows") ? "follows" : "";
   }
 
   isTouched(item) {
-    return ["added", "removed", "changed", "moved"].some(name => this.count(item, name));
+    return TOUCHED.some(name => this.count(item, name));
   }
 }
 
@@ -53,9 +57,9 @@ class Pairs {
     if (same?.isFrame) return same;
     for (let leaf = item.first; leaf < item.end; leaf++) {
       if (!map.has(leaf)) continue;
-      let found = other.leaf(map.get(leaf)).frame;
-      while (found.frame && depthOf(found) > depthOf(item)) found = found.frame;
-      return found.parent ? found : null;
+      let frame = other.leaf(map.get(leaf)).frame;
+      while (frame.frame && depthOf(frame) > depthOf(item)) frame = frame.frame;
+      return frame.parent ? frame : null;
     }
     return null;
   }
@@ -65,7 +69,7 @@ const MOST_SHOWN = 60; // boxes of a network: so many changes are opened at the 
 
 /** What has changes in it, the outermost first, as long as the picture stays small; of equal blocks the first. */
 function scopesWithChanges(network, marks) {
-  const found = [];
+  const scopes = [];
   const pieces = new Set();
   const pending = [...network.root.children];
   let shown = pending.length;
@@ -75,11 +79,11 @@ function scopesWithChanges(network, marks) {
     if (item.isLeaf || isWhole || !marks.isTouched(item) || (item.piece.kind === "block" && pieces.has(item.piece)))
       continue;
     pieces.add(item.piece);
-    if (item.isFrame) found.push(item);
+    if (item.isFrame) scopes.push(item);
     shown += item.children.length;
     pending.push(...item.children);
   }
-  return found;
+  return scopes;
 }
 
 function changesPanel(comparison, app) {
@@ -119,7 +123,7 @@ function changesPanel(comparison, app) {
   ];
 }
 
-const SIGN_NAMES = { "+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "moved" };
+const SIGN_NAMES = { "+": "added", "-": "removed", "~": "changed", ">": "moved", "=": "renamed" };
 
 function changeCard(change, app) {
   const places = [0, 1].flatMap(side =>

@@ -104,20 +104,21 @@ class Details {
     if (!marks) return null;
     const mark = marks[item.network === this.app.canvases[0].network ? 0 : 1].of(item, false);
     const partner = this.app.partnerOf(item);
-    const said = {
+    const meanings = {
       added: "added",
       removed: "removed",
       changed: "changed",
       moved: "moved",
+      renamed: "renamed",
       inside: "changed inside",
-      follows: "only follows a change elsewhere",
+      follows: "follows a change elsewhere: other shapes only",
     };
     return (
       comparison &&
       h(
         "p",
         { class: `mark-line mark-${mark || "same"}` },
-        said[mark] ?? "as it was",
+        meanings[mark] ?? "unchanged",
         partner && [" · ", this.link(partner, `the other: ${callText(partner)} → ${fullShape(partner.type)}`)],
       )
     );
@@ -225,7 +226,7 @@ class Details {
       ),
       h(
         "ul",
-        { class: "found" },
+        { class: "match-list" },
         shown.map(item => h("li", {}, this.link(item), h("span", { class: "quiet" }, ` ${callText(item)}`))),
       ),
       items.length > shown.length && h("p", { class: "note" }, `and ${exact(items.length - shown.length)} more`),

@@ -59,17 +59,17 @@ class Folding {
 
 /** Scopes with a stage in them, and groups that are most of the network. */
 function holdersIn(root) {
-  const found = [];
+  const holders = [];
   const visit = item => {
     const holds = item.children
       .filter(child => !child.isLeaf)
       .map(visit)
       .some(Boolean);
-    if (item.isFrame && (holds || (item.piece.kind === "group" && 2 * item.leaves > root.leaves))) found.push(item);
+    if (item.isFrame && (holds || (item.piece.kind === "group" && 2 * item.leaves > root.leaves))) holders.push(item);
     return holds || item.piece.kind === "stage";
   };
   visit(root);
-  return found;
+  return holders;
 }
 
 /** What the network consists of, at a glance: stages, and what is beside them. */

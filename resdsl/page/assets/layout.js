@@ -207,9 +207,9 @@ function roomForMark(box) {
 function outputsAt(box) {
   const { item } = box;
   if (box.form === "open" || box.form === "join") return [];
-  const found = [];
-  for (const [leaf, names] of item.network.outputs) if (item.contains(leaf)) found.push(...names);
-  return found;
+  const outputs = [];
+  for (const [leaf, names] of item.network.outputs) if (item.contains(leaf)) outputs.push(...names);
+  return outputs;
 }
 
 function settle(box, x, y) {

@@ -56,13 +56,13 @@ class Item {
 
   /** All leaves outside of it that something in it takes. */
   get taken() {
-    const found = new Set(this.inputs);
+    const taken = new Set(this.inputs);
     const outside = this.network.takenBy(this.piece);
     for (let member = 0; member < this.count; member++) {
       const start = this.first + member * this.piece.leaves;
-      for (const offset of outside) if (start + offset < this.first) found.add(start + offset);
+      for (const offset of outside) if (start + offset < this.first) taken.add(start + offset);
     }
-    return found;
+    return taken;
   }
 
   /** The scope around it that has a name. */
@@ -179,19 +179,19 @@ class Network {
   /** What is outside of a piece and taken by something in it, counted back from its first leaf. */
   takenBy(piece) {
     if (this.outside.has(piece)) return this.outside.get(piece);
-    const found = new Set();
+    const offsets = new Set();
     if (piece.op) {
-      for (const back of piece.from) found.add(-back);
+      for (const back of piece.from) offsets.add(-back);
     } else {
       let first = 0;
       for (const [, number] of piece.children) {
         const child = this.pieces[number];
-        for (const offset of this.takenBy(child)) if (first + offset < 0) found.add(first + offset);
+        for (const offset of this.takenBy(child)) if (first + offset < 0) offsets.add(first + offset);
         first += child.leaves ?? 1;
       }
     }
-    this.outside.set(piece, found);
-    return found;
+    this.outside.set(piece, offsets);
+    return offsets;
   }
 
   /** All items but joins, in order. */

@@ -4,7 +4,7 @@ const MOST_FOUND = 60;
 
 class Search {
   constructor(input, list, app) {
-    Object.assign(this, { input, list, app, found: [], at: -1 });
+    Object.assign(this, { input, list, app, matches: [], at: -1 });
     input.addEventListener("input", () => this.look());
     input.addEventListener("focus", () => this.look());
     input.addEventListener("keydown", event => this.pressed(event));
@@ -20,16 +20,16 @@ class Search {
       return;
     }
     const all = this.app.canvases.flatMap(canvas => canvas.network.items.slice(1));
-    this.found = all.filter(item => item.kind !== "run" && terms.every(term => textOf(item).includes(term)));
+    this.matches = all.filter(item => item.kind !== "run" && terms.every(term => textOf(item).includes(term)));
     // Those whose own label begins so come first.
     const begins = item =>
       item.label.toLowerCase().startsWith(terms[0]) || item.path.toLowerCase() === terms[0] ? 0 : 1;
-    this.listed = this.found
+    this.listed = this.matches
       .map((item, place) => [begins(item), place, item])
       .sort((a, b) => a[0] - b[0] || a[1] - b[1])
       .slice(0, MOST_FOUND)
       .map(([, , item]) => item);
-    this.app.light(this.found);
+    this.app.light(this.matches);
     this.move(this.listed.length ? 0 : -1);
   }
 
@@ -40,7 +40,7 @@ class Search {
         "li",
         {
           role: "option",
-          id: `found-${place}`,
+          id: `match-${place}`,
           "aria-selected": String(place === at),
           onclick: () => this.take(item),
         },
@@ -48,12 +48,12 @@ class Search {
         h("span", { class: "quiet" }, callText(item)),
       ),
     );
-    const more = this.found.length - this.listed.length;
+    const more = this.matches.length - this.listed.length;
     this.list.replaceChildren(
       h(
         "li",
         { class: "tally", role: "presentation" },
-        this.found.length ? plural(this.found.length, "match", "matches") : "nothing of that kind",
+        this.matches.length ? plural(this.matches.length, "match", "matches") : "nothing of that kind",
       ),
       ...options,
       ...(more > 0
@@ -62,7 +62,7 @@ class Search {
     );
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
-    this.input.setAttribute("aria-activedescendant", at < 0 ? "" : `found-${at}`);
+    this.input.setAttribute("aria-activedescendant", at < 0 ? "" : `match-${at}`);
     options[at]?.scrollIntoView({ block: "nearest" });
   }
 

@@ -74,7 +74,7 @@ function callText(item) {
 
 /** The calls in a stage or group, equal ones counted. */
 function contentText(item) {
-  const found = [];
+  const calls = [];
   const collect = each => {
     for (const child of each.children) {
       if (child.kind === "join") {
@@ -82,13 +82,13 @@ function contentText(item) {
         continue;
       }
       const [name, count] = child.kind === "run" ? [child.piece.call, child.count] : [nameOf(child), 1];
-      if (found.at(-1)?.name === name) found.at(-1).count += count;
-      else found.push({ name, count });
-      if (found.length > 6) return;
+      if (calls.at(-1)?.name === name) calls.at(-1).count += count;
+      else calls.push({ name, count });
+      if (calls.length > 6) return;
     }
   };
   collect(item);
-  return found.map(({ name, count }) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
+  return calls.map(({ name, count }) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
 }
 
 function nameOf(item) {

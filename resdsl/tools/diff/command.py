@@ -15,7 +15,7 @@ from resdsl.elaborate.limits import Limits
 from resdsl.files import write_file
 from resdsl.review.budget import Budget, parse_budget
 from resdsl.review.checkpoint import renames_text
-from resdsl.review.compare import Review
+from resdsl.review.review import Review
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.diff.diff import diff, verify
 
@@ -111,7 +111,7 @@ def _range(
     *,
     exit_code: bool,
 ) -> int:
-    from resdsl.review.machine import SCHEMA, review_data
+    from resdsl.review.json import SCHEMA, review_data
     from resdsl.tools.diff import range_output as diff_range  # not needed for two networks
     from resdsl.tools.diff.revision_range import differences, range_of
 
@@ -163,7 +163,7 @@ def _show(terminal: Terminal, text: str, output: str | None) -> None:
 
 
 def _show_data(terminal: Terminal, review: Review, found: Diagnostics, output: str | None) -> None:
-    from resdsl.review.machine import review_data  # not for people
+    from resdsl.review.json import review_data  # not for people
 
     _show_json(review_data(review), found, terminal, output)
 

@@ -7,8 +7,8 @@ from typing import Unpack
 from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
 from resdsl.review.budget import Budget
 from resdsl.review.checkpoint import Fit
-from resdsl.review.compare import Review, compare
-from resdsl.review.told import weights_line, weights_notes
+from resdsl.review.review import Review, compare
+from resdsl.review.sentences import note_text, weights_line, weights_notes
 from resdsl.specification.load import Network, NetworkOptions, load
 
 
@@ -50,7 +50,7 @@ def verify(
     if compatible_weights and not review.checkpoint.is_compatible:
         renamed = review.checkpoint.fit is not Fit.FULLY and review.checkpoint.renames
         suggestion = "write the renames with `--write-renames FILE`" if renamed else "train again, or undo the change"
-        notes = tuple(weights_notes(review))[:3]
+        notes = tuple(map(note_text, weights_notes(review)))[:3]
         message = f"`{review.old.name}` was to stay compatible: {weights_line(review)}"
         diagnostics.report(Diagnostic(catalogue.INCOMPATIBLE_WEIGHTS, message, notes=notes, helps=(suggestion,)))
     return diagnostics

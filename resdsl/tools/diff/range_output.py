@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 from resdsl.analysis.quantities import short
 from resdsl.diagnostics import Diagnostics
-from resdsl.review.compare import Review
+from resdsl.review.markdown import code_span, escape
+from resdsl.review.review import Review
+from resdsl.review.sentences import one_line
 from resdsl.tools.diff.revision_range import Difference
 
 LONGEST = 65_000
@@ -17,18 +19,18 @@ def told(found: Sequence[Difference], revisions: str, render: Callable[[Review],
     """Every difference on a terminal."""
     if not found:
         return f"no architectural change in {revisions}\n"
-    parts = [render(each.review) if each.review is not None else f"{_line(each)}\n" for each in found]
-    return "\n".join(f"{each.path}\n{part}" for each, part in zip(found, parts, strict=True))
+    parts = [render(each.review) if each.review is not None else f"{one_line(_line(each))}\n" for each in found]
+    return "\n".join(f"{one_line(each.path)}\n{part}" for each, part in zip(found, parts, strict=True))
 
 
 def told_in_markdown(found: Sequence[Difference], revisions: str, render: Callable[[Review], str]) -> str:
     """Every difference as one comment; what there is no room for is counted."""
     if not found:
-        return f"No architectural change in `{revisions}`.\n"
-    text = f"Networks that differ in `{revisions}`: {len(found)}\n"
+        return f"No architectural change in {code_span(revisions)}.\n"
+    text = f"Networks that differ in {code_span(revisions)}: {len(found)}\n"
     for place, each in enumerate(found):
-        part = render(each.review) if each.review is not None else f"**{each.model}**: {_line(each)}\n"
-        part = f"\n#### `{each.path}`\n{part}"
+        part = render(each.review) if each.review is not None else f"**{escape(each.model)}**: {escape(_line(each))}\n"
+        part = f"\n#### {code_span(each.path)}\n{part}"
         if len(text) + len(part) > LONGEST:
             return f"{text}\n{len(found) - place} more do not fit here.\n"
         text += part

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.elaborate import Limits
-from resdsl.review.compare import Review
+from resdsl.review.review import Review
 from resdsl.specification.load import load
 from resdsl.specification.revision import Revision, run_git
 from resdsl.specification.specification import Specification

@@ -25,8 +25,10 @@ from resdsl.picture.scene import Scene
 from resdsl.picture.sheet import Legend, arrange
 from resdsl.picture.svg import render_svg
 from resdsl.picture.theme import THEMES, Theme
-from resdsl.review.compare import Review
-from resdsl.review.told import rows
+from resdsl.review.figures import count as counted
+from resdsl.review.marks import Mark
+from resdsl.review.review import Review
+from resdsl.review.sentences import totals_table
 from resdsl.specification.load import Network, NetworkOptions, load
 from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
@@ -53,6 +55,15 @@ MOST_PIXELS = 80_000_000
 
 DEEPEST = 60
 """Scopes inside of scopes: the layout calls itself for each."""
+
+_MEANINGS = {
+    Mark.REMOVED: "removed",
+    Mark.ADDED: "added",
+    Mark.CHANGED: "changed",
+    Mark.MOVED: "moved",
+    Mark.RENAMED: "renamed",
+    Mark.FOLLOWS: "follows: as written before, other shapes",
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -175,18 +186,16 @@ def compared(
     The two are as for ``resdsl.load``, the rest is as for ``draw``.
     """
     review = diff(old, new, **network)
-    marks = _marks(review)
-    sides = (review.old, review.new)
+    sides = zip(
+        ("old", "new"), (review.old, review.new), review.graphs, (review.marks.old, review.marks.new), strict=True
+    )
     diagrams = [
         replace(diagram, facts=(f"{when}: {_printable(side.source)}", *diagram.facts))
-        for when, side, diagram in zip(
-            ("old", "new"),
-            sides,
-            (_diagram(graph, Detail(detail), one) for graph, one in zip(review.graphs, marks, strict=True)),
-            strict=True,
+        for when, side, diagram in (
+            (when, side, _diagram(graph, Detail(detail), marks)) for when, side, graph, marks in sides
         )
     ]
-    legend = _legend(review, marks)
+    legend = _legend(review)
     return _arranged(diagrams, Detail(detail), repeats, Direction(direction), _theme(theme), legend)
 
 
@@ -279,48 +288,27 @@ def _repeated(diagrams: Sequence[Diagram], repeats: str) -> tuple[Diagram, ...]:
 # --- what a comparison found -----------------------------------------------------------------------------------------
 
 
-def _marks(review: Review) -> tuple[dict[int, str], dict[int, str]]:
-    """What became of each node of the old network, and what each of the new one is."""
-    old, new = review.graphs
-    pairs = review.alignment.pairs
-    before = {node.index: "removed" for node in old.nodes if node.index not in pairs}
-    after = {node.index: "added" for node in new.nodes if node.index not in review.alignment.back}
-    for one, other in pairs.items():
-        first, second = old.nodes[one], new.nodes[other]
-        if first.operator != second.operator or other in review.alignment.moved:
-            mark = "changed"
-        elif first.type != second.type or old.input_types(first) != new.input_types(second):
-            mark = "follows"
-        else:
-            mark = "same"
-        before[one] = after[other] = mark
-    return before, after
-
-
 def _printable(path: str) -> str:
     """A file's name, which need not be text, as text."""
     return path.encode(errors="replace").decode()
 
 
-def _legend(review: Review, marks: tuple[dict[int, str], dict[int, str]]) -> Legend:
-    def count(side: int, mark: str) -> int:
-        return sum(
-            found == mark and review.graphs[side].nodes[node].operator.counts_as_layer
-            for node, found in marks[side].items()
-        )
-
-    told = (
-        ("removed", "removed", count(0, "removed")),
-        ("added", "added", count(1, "added")),
-        ("changed", "changed", count(1, "changed")),
-        ("follows", "as written before, with other shapes", count(1, "follows")),
-    )
-    present = {mark for side in marks for mark in side.values()}
-    entries = tuple(
-        (mark, f"{words} ({number} {'layer' if number == 1 else 'layers'})" if number else words)
-        for mark, words, number in told
-        if mark in present
-    )
+def _legend(review: Review) -> Legend:
+    """The colours with what they mean and how many layers have them, and the totals of both networks."""
+    entries = tuple((str(mark), _entry(review, mark)) for mark in _MEANINGS if mark in review.marks.present)
     table = [("", "old", "new", "difference")]
-    table += [(row.name, row.old, row.new, row.difference) for row in rows(review) if row.name != "outputs"]
-    return Legend(entries or (("same", "nothing changed"),), tuple(table))
+    table += [(row.name, row.old, row.new, row.difference) for row in totals_table(review) if row.name != "outputs"]
+    return Legend(entries or ((str(Mark.SAME), _no_layer_differs(review)),), tuple(table))
+
+
+def _entry(review: Review, mark: Mark) -> str:
+    side = 0 if mark is Mark.REMOVED else 1
+    nodes, marks = review.graphs[side].nodes, (review.marks.old, review.marks.new)[side]
+    count = sum(one is mark and nodes[index].operator.counts_as_layer for index, one in marks.items())
+    return f"{_MEANINGS[mark]} ({counted(count, 'layer')})" if count else _MEANINGS[mark]
+
+
+def _no_layer_differs(review: Review) -> str:
+    if review.is_empty:
+        return "nothing changed"
+    return f"no layer changed; changed: {', '.join(change.what for change in review.changes)}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from resdsl.ir.graph import Graph
-from resdsl.ops.join import Join
-from resdsl.page.comparison import Comparison, Told
+from resdsl.page.comparison import ChangeCard, Comparison
 from resdsl.page.network import network_data
 from resdsl.page.page import Colours, Data, page_data, render_page
 from resdsl.picture.labels import layer_label
 from resdsl.picture.theme import DARK, LIGHT, Theme
-from resdsl.review.compare import Review, compare
-from resdsl.review.told import Told as ToldChange
-from resdsl.review.told import rows, tell, verdict_line
+from resdsl.review.marks import Mark
+from resdsl.review.review import Review, compare
+from resdsl.review.sentences import ChangeText, describe_change, totals_table, verdict_line
 from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
 
@@ -38,13 +39,13 @@ def page_of(data: Data, *, version: str = "") -> str:
 
 
 def _colours(theme: Theme) -> dict[str, str]:
-    found = {name: getattr(theme, name) for name in ("background", "ink", "muted", "line", "hairline", "panel")}
+    colours = {name: getattr(theme, name) for name in ("background", "ink", "muted", "line", "hairline", "panel")}
     paints = {"plain": theme.plain}
     paints |= {f"stage-{level}": paint for level, paint in enumerate(theme.stages)}
     paints |= {f"mark-{name}": paint for name, paint in theme.marks.items()}
     for name, paint in paints.items():
-        found |= {f"{name}-fill": paint.fill, f"{name}-stroke": paint.stroke, f"{name}-text": paint.text}
-    return found
+        colours |= {f"{name}-fill": paint.fill, f"{name}-stroke": paint.stroke, f"{name}-text": paint.text}
+    return colours
 
 
 def _comparison(old: Specification, new: Specification) -> Comparison:
@@ -52,10 +53,10 @@ def _comparison(old: Specification, new: Specification) -> Comparison:
     return Comparison(
         verdict=verdict_line(review),
         loud=bool(review.checkpoint.silent or review.checkpoint.misplaced),
-        totals=tuple((row.name, row.old, row.new, row.difference) for row in rows(review)),
+        totals=tuple((row.name, row.old, row.new, row.difference) for row in totals_table(review)),
         changes=tuple(
-            _told(
-                tell(change, review.old.totals),
+            _card(
+                describe_change(change, review.old.totals),
                 tuple(place.old for place in change.places if place.old is not None),
                 tuple(place.new for place in change.places if place.new is not None),
             )
@@ -66,10 +67,10 @@ def _comparison(old: Specification, new: Specification) -> Comparison:
     )
 
 
-def _told(told: ToldChange, old: tuple[str, ...], new: tuple[str, ...]) -> Told:
-    details = (f"{sign} {text}" for sign, text in told.details)
-    lines = tuple(line for line in (told.where, *details, told.follows, told.cost) if line)
-    return Told(told.sign, told.headline, lines, old, new, told.is_silent)
+def _card(change: ChangeText, old: tuple[str, ...], new: tuple[str, ...]) -> ChangeCard:
+    details = (f"{sign} {text}" for sign, text in change.details)
+    lines = tuple(line for line in (change.where, *details, change.follows, change.cost) if line)
+    return ChangeCard(change.sign, change.headline, lines, old, new, change.is_silent)
 
 
 def _places(pairs: dict[int, int], graphs: tuple[Graph, Graph]) -> dict[int, int]:
@@ -82,26 +83,12 @@ def _order(graph: Graph) -> dict[int, int]:
 
 
 def _marks(review: Review) -> tuple[dict[int, str], dict[int, str]]:
-    """What became of each layer, by its place in the order of the old and of the new network."""
-    old, new = review.graphs
-    before, after = _order(old), _order(new)
-    pairs, back, moved = review.alignment.pairs, review.alignment.back, review.alignment.moved
-    marks: tuple[dict[int, str], dict[int, str]] = ({}, {})
-    marks[0].update({before[node.index]: "removed" for node in old.nodes if node.index not in pairs})
-    marks[1].update({after[node.index]: "added" for node in new.nodes if node.index not in back})
-    weighted = {parameter.node for parameter in new.parameters.values()}
-    for one, other in pairs.items():
-        was, node = old.nodes[one], new.nodes[other]
-        renamed = other in weighted and was.path != node.path
-        # Whether a sum has two or three inputs is no other operator to the graph, and yet a change.
-        joins_more = isinstance(node.operator, Join) and len(was.inputs) != len(node.inputs)
-        if other in moved:
-            mark = "moved"
-        elif was.operator != node.operator or renamed or joins_more:
-            mark = "changed"
-        elif was.type != node.type:
-            mark = "follows"
-        else:
-            continue
-        marks[0][before[one]] = marks[1][after[other]] = mark
-    return marks
+    """What became of each leaf that differs, by its place in the order of the old and of the new network."""
+    sides = zip(review.graphs, (review.marks.old, review.marks.new), strict=True)
+    old, new = (_leaf_marks(graph, marks) for graph, marks in sides)
+    return old, new
+
+
+def _leaf_marks(graph: Graph, marks: Mapping[int, Mark]) -> dict[int, str]:
+    order = _order(graph)
+    return {order[index]: str(mark) for index, mark in marks.items() if mark is not Mark.SAME and index in order}

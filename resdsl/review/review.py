@@ -12,9 +12,10 @@ from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.values import format_value
 from resdsl.review.align import Alignment, align, same_network
-from resdsl.review.causes import Measured, Teller, pixels
 from resdsl.review.changes import Change, Delta, Interface, Side, Totals
 from resdsl.review.checkpoint import Verdict, judge
+from resdsl.review.grouping import Grouper, Measured, pixels
+from resdsl.review.marks import Marks, mark_nodes, unchanged
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Review:
     changes: tuple[Change, ...]
     checkpoint: Verdict
     graphs: tuple[Graph, Graph] = dataclasses.field(repr=False)
+    marks: Marks = dataclasses.field(repr=False)
+    """What became of each node: what text, pictures and pages show."""
+    _aligned: Alignment | None = dataclasses.field(default=None, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -46,7 +50,7 @@ class Review:
     @cached_property
     def alignment(self) -> Alignment:
         """Which layer of the one is which of the other."""
-        return align(*self.graphs)
+        return self._aligned or align(*self.graphs)
 
 
 def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")) -> Review:
@@ -61,12 +65,15 @@ def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
         changes = _interface(old, new, None)
         verdict = judge(old, new, None, changes)
         side = _side(before, sources[0])
-        return Review(side, replace(side, name=new.name, source=sources[1]), changes, verdict, (old, new))
+        other = replace(side, name=new.name, source=sources[1])
+        return Review(side, other, changes, verdict, (old, new), unchanged(old, new))
     after = Measured(new)
     alignment = align(old, new)
-    changes = Teller(before, after, alignment).changes() + _interface(old, new, alignment)
+    marks = mark_nodes(old, new, alignment)
+    changes = Grouper(before, after, alignment, marks).changes() + _interface(old, new, alignment)
     verdict = judge(old, new, alignment, changes)
-    return Review(_side(before, sources[0]), _side(after, sources[1]), changes, verdict, (old, new))
+    sides = _side(before, sources[0]), _side(after, sources[1])
+    return Review(*sides, changes, verdict, (old, new), marks, alignment)
 
 
 def _side(measured: Measured, source: str) -> Side:
@@ -97,27 +104,27 @@ def _last_field(measured: Measured) -> tuple[int, int] | None:
 
 
 def _interface(old: Graph, new: Graph, alignment: Alignment | None) -> tuple[Change, ...]:
-    found: list[Change] = []
+    changes: list[Change] = []
 
-    def tell(what: str, before: str, after: str, *, architectural: bool) -> None:
-        found.append(Interface(what=what, places=(), old=before, new=after, architectural=architectural))
+    def note(what: str, before: str, after: str, *, architectural: bool) -> None:
+        changes.append(Interface(what=what, places=(), old=before, new=after, architectural=architectural))
 
     if old.input_name != new.input_name:
-        tell("name of the input", old.input_name, new.input_name, architectural=True)
+        note("name of the input", old.input_name, new.input_name, architectural=True)
     ends = {output.name: output.node for output in old.outputs}, {output.name: output.node for output in new.outputs}
     for name in dict.fromkeys([*ends[0], *ends[1]]):
         before, after = ends[0].get(name), ends[1].get(name)
         if before is None or after is None:
             place = new.nodes[after].path if after is not None else "none"
             gone = old.nodes[before].path if before is not None else "none"
-            tell(f"output {name}", gone, place, architectural=True)
+            note(f"output {name}", gone, place, architectural=True)
         elif alignment is not None and _is_elsewhere(alignment, before, after):
-            tell(f"output {name}", old.nodes[before].path, new.nodes[after].path, architectural=True)
+            note(f"output {name}", old.nodes[before].path, new.nodes[after].path, architectural=True)
     if old.preprocess != new.preprocess:
-        tell("preprocess", *_differing_steps(old.preprocess, new.preprocess), architectural=False)
+        note("preprocess", *_differing_steps(old.preprocess, new.preprocess), architectural=False)
     if old.labels != new.labels:
-        tell("labels", _labels(old.labels), _labels(new.labels), architectural=False)
-    return tuple(found)
+        note("labels", _labels(old.labels), _labels(new.labels), architectural=False)
+    return tuple(changes)
 
 
 def _is_elsewhere(alignment: Alignment, before: int, after: int) -> bool:

@@ -11,17 +11,17 @@ from resdsl.review.changes import (
     Changed,
     Delta,
     Interface,
+    Location,
     Moved,
-    Place,
-    Reading,
     Renamed,
     Repeated,
     Rewired,
     Side,
+    ValueInfo,
 )
 from resdsl.review.checkpoint import Verdict
-from resdsl.review.compare import Review
-from resdsl.review.told import tell, verdict_line, weights_line
+from resdsl.review.review import Review
+from resdsl.review.sentences import describe_change, verdict_line, weights_line
 
 SCHEMA = 1
 """Counts up when a field changes its meaning or goes away; new fields may come without that."""
@@ -59,7 +59,7 @@ def _side(side: Side) -> dict[str, object]:
 def _change(change: Change) -> dict[str, object]:
     data: dict[str, object] = {
         "kind": change.kind,
-        "text": tell(change).headline,
+        "text": describe_change(change).headline,
         "what": change.what,
         "places": [_place(place) for place in change.places],
         "silent": change.is_silent,
@@ -84,7 +84,7 @@ def _change(change: Change) -> dict[str, object]:
     return data
 
 
-def _place(place: Place) -> dict[str, object]:
+def _place(place: Location) -> dict[str, object]:
     return {
         "old": place.old,
         "new": place.new,
@@ -93,7 +93,7 @@ def _place(place: Place) -> dict[str, object]:
     }
 
 
-def _reading(reading: Reading | None) -> dict[str, object] | None:
+def _reading(reading: ValueInfo | None) -> dict[str, object] | None:
     if reading is None:
         return None
     return {"shape": _shape(reading.type), "depth": reading.depth, "receptive_field": reading.receptive_field}
@@ -112,7 +112,7 @@ def _verdict(verdict: Verdict, line: str) -> dict[str, object]:
         "kept_values": verdict.kept_values,
         "renamed_values": verdict.renamed_values,
         "renames": dict(verdict.renames),
-        "silent": [tell(change).headline for change in verdict.silent],
+        "silent": [describe_change(change).headline for change in verdict.silent],
         "misplaced": dict(verdict.misplaced),
     }
 

@@ -19,16 +19,16 @@ from resdsl.review.changes import (
     Delta,
     Field,
     Follows,
+    Location,
     Moved,
-    Place,
-    Reading,
     Removed,
     Renamed,
     Repeated,
     Rewired,
+    ValueInfo,
 )
 from resdsl.review.findings import Finder, Finding
-from resdsl.review.sameness import Sameness
+from resdsl.review.marks import Marks
 from resdsl.review.trees import Item
 from resdsl.review.wording import call_fields, called
 
@@ -43,11 +43,11 @@ class Measured:
         self.depths = graph.depths()
         self.fields = receptive_fields(graph)
 
-    def reading(self, item: Item) -> Reading:
+    def reading(self, item: Item) -> ValueInfo:
         return self.at(item.output)
 
-    def at(self, node: int) -> Reading:
-        return Reading(self.graph.nodes[node].type, self.depths[node], pixels(self.fields[node]))
+    def at(self, node: int) -> ValueInfo:
+        return ValueInfo(self.graph.nodes[node].type, self.depths[node], pixels(self.fields[node]))
 
 
 def pixels(field: ReceptiveField | None) -> tuple[int, int] | None:
@@ -67,21 +67,20 @@ class _Cause:
     followers: list[tuple[int, int]] = field(default_factory=list)
 
 
-class Teller:
+class Grouper:
     """Makes changes of findings. The changes' totals add up to the difference of the two networks."""
 
-    def __init__(self, old: Measured, new: Measured, alignment: Alignment) -> None:
+    def __init__(self, old: Measured, new: Measured, alignment: Alignment, marks: Marks) -> None:
         self._old = old
         self._new = new
         self._alignment = alignment
-        self._same = Sameness(old.graph, new.graph)
-        self._finder = Finder(old.graph, new.graph, alignment)
+        self._marks = marks
         shared = {output.name for output in old.graph.outputs} & {output.name for output in new.graph.outputs}
         self._needed = _needed_for(old.graph, shared), _needed_for(new.graph, shared)
 
     def changes(self) -> tuple[Change, ...]:
         causes: dict[Hashable, _Cause] = {}
-        for finding in self._finder.findings():
+        for finding in Finder(self._old.graph, self._new.graph, self._alignment, self._marks).findings():
             call = self._call_of(finding)
             key, fields = self._key(finding, call)
             cause = causes.setdefault(key, _Cause(fields))
@@ -130,13 +129,8 @@ class Teller:
             for finding in cause.findings:
                 owner.update(dict.fromkeys(finding.new_nodes, cause))
                 gone.update(dict.fromkeys(finding.old_nodes, cause))
-        own = set(owner)
-        for node in self._new.graph.nodes:
-            old_index = self._alignment.back.get(node.index)
-            if node.index in own or old_index is None:
-                continue
-            if self._same.of_types(old_index, node.index):
-                continue
+        for index in sorted(self._marks.follows):
+            node, old_index = self._new.graph.nodes[index], self._alignment.back[index]
             old = self._old.graph.nodes[old_index]
             reached = [owner[index] for index in node.inputs if index in owner and self._differs(index)]
             reached += [gone[index] for index in old.inputs if index in gone]
@@ -152,12 +146,12 @@ class Teller:
     def _follows(self, cause: _Cause) -> Follows | None:
         if not cause.followers:
             return None
-        places: list[Place] = []
+        places: list[Location] = []
         reshaped: list[str] = []
         delta = Delta()
         for old, new in cause.followers:
             before, after = self._old.graph.nodes[old], self._new.graph.nodes[new]
-            places.append(Place(before.path, after.path, self._old.at(old), self._new.at(new)))
+            places.append(Location(before.path, after.path, self._old.at(old), self._new.at(new)))
             delta += self._difference((old,), (new,))
             shapes = _tensors(self._old.graph, [before]).values(), _tensors(self._new.graph, [after]).items()
             reshaped += [name for was, (name, shape) in zip(*shapes, strict=True) if was != shape]
@@ -167,13 +161,13 @@ class Teller:
 
     def _change(self, cause: _Cause) -> Change:
         if not cause.calls:
-            return replace(self._told(cause.findings), consequences=self._follows(cause))
+            return replace(self._merge(cause.findings), consequences=self._follows(cause))
         kinds: dict[Hashable, list[Finding]] = defaultdict(list)
         scopes = {*cause.calls, *cause.calls.values()}
         for finding in cause.findings:
             fields = tuple(one.name for one in finding.fields)
             kinds[finding.kind, _within(finding, scopes), fields].append(finding)
-        details = tuple(self._told(findings) for findings in kinds.values())
+        details = tuple(self._merge(findings) for findings in kinds.values())
         names = dict.fromkeys(called(after) for after in cause.calls)
         return Changed(
             what=next(iter(names)) if len(names) == 1 else next(iter(cause.calls)).callee,
@@ -185,7 +179,7 @@ class Teller:
             details=details,
         )
 
-    def _told(self, findings: Sequence[Finding]) -> Change:
+    def _merge(self, findings: Sequence[Finding]) -> Change:
         """Equal findings as one change."""
         first = findings[0]
         places = tuple(self._place(finding.before, finding.after) for finding in findings)
@@ -219,8 +213,8 @@ class Teller:
         )
         return matters and _tensors(self._old.graph, old) == _tensors(self._new.graph, new)
 
-    def _place(self, before: Item | None, after: Item | None) -> Place:
-        return Place(
+    def _place(self, before: Item | None, after: Item | None) -> Location:
+        return Location(
             before.path if before is not None else None,
             after.path if after is not None else None,
             self._old.reading(before) if before is not None else None,
@@ -241,21 +235,21 @@ class Teller:
     # --- names ---
 
     def _renamings(self) -> list[Change]:
-        displaced = self._finder.displaced
+        alignment = self._alignment
         groups: dict[Hashable, list[tuple[Item, Item]]] = defaultdict(list)
-        for before, after in self._finder.leaf_pairs():
-            weighted = before.weighted and after.weighted
-            if weighted and before.path != after.path and after.node not in displaced:
+        for old, new in alignment.pairs.items():
+            if new in self._marks.renamed:
+                before, after = alignment.old_leaves[old], alignment.new_leaves[new]
                 groups[_renaming(before.path, after.path)[0]].append((before, after))
         return [self._renamed(pairs) for pairs in groups.values()]
 
     def _renamed(self, pairs: Sequence[tuple[Item, Item]]) -> Renamed:
         tensors: dict[str, str] = {}
-        places: dict[tuple[str, str], Place] = {}
+        places: dict[tuple[str, str], Location] = {}
         for before, after in pairs:
             assert before.node is not None and after.node is not None
             heads = _heads(before.path, after.path)
-            places.setdefault(heads, Place(*heads, self._old.reading(before), self._new.reading(after)))
+            places.setdefault(heads, Location(*heads, self._old.reading(before), self._new.reading(after)))
             new = self._new.graph.nodes[after.node]
             for spec in self._new.graph.applications[new.index].parameters:
                 name = f"{before.path}.{spec.name}"

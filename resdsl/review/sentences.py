@@ -15,8 +15,8 @@ from resdsl.review.changes import (
     Changed,
     Follows,
     Interface,
+    Location,
     Moved,
-    Place,
     Removed,
     Renamed,
     Repeated,
@@ -24,17 +24,21 @@ from resdsl.review.changes import (
     Totals,
 )
 from resdsl.review.checkpoint import Fit, Verdict
-from resdsl.review.compare import Review
+from resdsl.review.review import Review
 from resdsl.review.wording import common_end, folded_names, inside, paths
+from resdsl.untrusted import printable
 
 Known = Added | Removed | Changed | Renamed | Moved | Repeated | Rewired | Interface
+
+Note = tuple[str, ...]
+"""A sentence in parts, of which every second one is code."""
 
 NOTHING = "no architectural change"
 SILENT = "same tensors, different computation"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ChangeText:
     """One change: its sign, what it is, where it was made, what it means inside, what follows, and what it costs."""
 
     sign: str
@@ -47,7 +51,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TotalsRow:
     """One line of the table of totals."""
 
     name: str
@@ -60,7 +64,7 @@ class Row:
         return self.difference != "same"
 
 
-def tell(change: Change, old: Totals | None = None) -> Told:
+def describe_change(change: Change, old: Totals | None = None) -> ChangeText:
     """A change in words; costs also in percent of the totals of the ``old`` network, where they are given."""
     costs = (figures.cost(change.total, old), figures.reach(change.places))
     details: list[tuple[str, str]] = []
@@ -72,7 +76,7 @@ def tell(change: Change, old: Totals | None = None) -> Told:
             details.append((detail.sign, f"{text}{count}{f' ({cost})' if cost else ''}"))
         if not change.details and change.what != "input":
             details += _output(change)
-    return Told(
+    return ChangeText(
         change.sign,
         _headline(change),
         _where(change),
@@ -83,7 +87,7 @@ def tell(change: Change, old: Totals | None = None) -> Told:
     )
 
 
-def rows(review: Review) -> tuple[Row, ...]:
+def totals_table(review: Review) -> tuple[TotalsRow, ...]:
     """The table of totals."""
     old, new = review.old.totals, review.new.totals
     memory = quantities.size(old.activation_bytes), quantities.size(new.activation_bytes)
@@ -91,22 +95,22 @@ def rows(review: Review) -> tuple[Row, ...]:
     ends = figures.outputs(old.outputs), figures.outputs(new.outputs)
     depth = "same" if old.depth == new.depth else f"{new.depth - old.depth:+d}"
     return (
-        Row(
+        TotalsRow(
             "parameters",
             quantities.exact(old.parameters),
             quantities.exact(new.parameters),
             figures.difference(old.parameters, new.parameters),
         ),
-        Row("MACs", _count(old.macs), _count(new.macs), figures.difference(old.macs, new.macs)),
-        Row(
+        TotalsRow("MACs", _count(old.macs), _count(new.macs), figures.difference(old.macs, new.macs)),
+        TotalsRow(
             "activations",
             memory[0] if len(memory[0]) < 20 else "varies",
             memory[1] if len(memory[1]) < 20 else "varies",
             figures.size_difference(old.activation_bytes, new.activation_bytes),
         ),
-        Row("depth", str(old.depth), str(new.depth), depth),
-        Row("receptive field", *fields, "same" if fields[0] == fields[1] else "changed"),
-        Row("outputs", *ends, "same" if ends[0] == ends[1] else "changed"),
+        TotalsRow("depth", str(old.depth), str(new.depth), depth),
+        TotalsRow("receptive field", *fields, "same" if fields[0] == fields[1] else "changed"),
+        TotalsRow("outputs", *ends, "same" if ends[0] == ends[1] else "changed"),
     )
 
 
@@ -152,13 +156,39 @@ def weights_line(review: Review) -> str:
     return f"{line}; AND {SILENT.upper()}" if verdict.silent or verdict.misplaced else line
 
 
-def weights_notes(review: Review) -> Iterator[str]:
+def weights_notes(review: Review) -> Iterator[Note]:
     """The facts behind that line, the dangerous ones first."""
+    for text in _facts(review):
+        yield (text,)
+    verdict = review.checkpoint
+    if verdict.renames:
+        share = figures.share(verdict.renamed_share)
+        yield (
+            f"with renames {share} of the values carry over: ",
+            "--write-renames FILE",
+            " writes them for ",
+            "resdsl compile --weights --rename @FILE",
+        )
+    if verdict.fit is Fit.PARTLY:
+        yield "", "resdsl compile --partial", " takes what fits"
+
+
+def note_text(note: Note) -> str:
+    """A note as one text, with code in backticks."""
+    return "`".join((*note, "")) if len(note) % 2 == 0 else "`".join(note)
+
+
+def one_line(text: str) -> str:
+    """Text from outside in one line, its control characters made visible."""
+    return printable(text, most=10 * len(text))
+
+
+def _facts(review: Review) -> Iterator[str]:
     verdict = review.checkpoint
     old, new = (review.old.name, review.new.name) if review.old.name != review.new.name else ("old", "new")
     if verdict.silent:
-        told = "; ".join(_short(change) for change in verdict.silent)
-        yield f"{SILENT}: loading does not notice {told}"
+        unnoticed = "; ".join(_short(change) for change in verdict.silent)
+        yield f"{SILENT}: loading does not notice {unnoticed}"
     if verdict.misplaced:
         yield (
             f"{figures.count(len(verdict.misplaced), 'tensor')} would load into another layer than the one that they"
@@ -171,13 +201,6 @@ def weights_notes(review: Review) -> Iterator[str]:
             f" {figures.share(verdict.share)} of the values of {new}"
         )
     yield from _misfits(verdict, old)
-    if verdict.renames:
-        yield (
-            f"with renames {figures.share(verdict.renamed_share)} of the values carry over:"
-            " `--write-renames FILE` writes them for `resdsl compile --weights --rename @FILE`"
-        )
-    if verdict.fit is Fit.PARTLY:
-        yield "`resdsl compile --partial` takes what fits"
 
 
 def _misfits(verdict: Verdict, old: str) -> Iterator[str]:
@@ -197,14 +220,14 @@ def _tensors(names: Sequence[str]) -> str:
 
 def _branches(layers: Sequence[str]) -> list[str]:
     """Layers by the numbered scope that they are in, where there is one: ``layer3.23`` for all of that block's."""
-    found: dict[str, None] = {}
+    branches: dict[str, None] = {}
     for layer in layers:
         parts = layer.split(".")
         # Few enough are named themselves; of many, where they are.
         whole = len(parts) if len(layers) <= 8 else 2
         end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdigit()), whole)
-        found[".".join(parts[:end])] = None
-    return list(found)
+        branches[".".join(parts[:end])] = None
+    return list(branches)
 
 
 def _pairs(origins: Mapping[str, str]) -> str:
@@ -238,7 +261,7 @@ def _named(label: str, sentence: str) -> str:
     return sentence if not label or re.match(rf"{re.escape(label)}\b", sentence) else f"{label}: {sentence}"
 
 
-def _inside(places: Sequence[Place], scopes: Sequence[Place]) -> list[str]:
+def _inside(places: Sequence[Location], scopes: Sequence[Location]) -> list[str]:
     """The names of places inside of those that a change is told of."""
     around = {path for scope in scopes for path in (scope.new, scope.old) if path is not None}
     return [inside(place.path, around) for place in places]

@@ -6,7 +6,7 @@ from resdsl.ir.application import Application
 from resdsl.ir.graph import Graph
 
 
-class Sameness:
+class NodeEquality:
     """Compares nodes of an old and a new network, by their indices."""
 
     def __init__(self, old: Graph, new: Graph) -> None:
@@ -14,11 +14,11 @@ class Sameness:
         self._new = new.applications
         self._known: dict[tuple[Application, Application], tuple[bool, bool]] = {}
 
-    def of_operators(self, old: int, new: int) -> bool:
+    def operators(self, old: int, new: int) -> bool:
         """Whether both apply the same operator with the same arguments."""
         return self._compared(old, new)[0]
 
-    def of_types(self, old: int, new: int) -> bool:
+    def types(self, old: int, new: int) -> bool:
         """Whether both take values of the same types and give one of the same type."""
         return self._compared(old, new)[1]
 
