@@ -44,8 +44,8 @@ def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
 
 def _formatted(source: Source, diagnostics: Diagnostics) -> str | None:
     reading = read(source)
-    if reading.findings:
-        reading.findings.hand_over(diagnostics)
+    if reading.log:
+        reading.log.report_to(diagnostics)
         return None
     lines = _entries(read_layout(reading.tokens, reading.comments).entries, 0)
     return "".join(f"{line}\n" for line in lines)

@@ -6,12 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from resdsl.diagnostics import Source
-from resdsl.syntax.tables import Tables
+from resdsl.syntax.grammar import Grammar
 from resdsl.syntax.token import Token
 from resdsl.syntax.tree import Comment
-
-RESERVED = frozenset({"if", "else", "and", "or", "not", "true", "false"})
-"""Keywords that cannot be names."""
 
 OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSING = frozenset(OPENING.values())
@@ -28,7 +25,7 @@ SLASH_COMMENT = "SLASH_COMMENT"
 LOST_CLOSER = "LOST_CLOSER"
 """A closing bracket that closes nothing. Often a consequence of another mistake, which is told instead."""
 
-WRONG_IN_ITSELF = frozenset({
+INVALID = frozenset({
     "BAD_STRING", "OPEN_STRING", "SINGLE_QUOTED", "BAD_NUMBER", "FOREIGN_NAME", "FOREIGN_OPERATOR", "STRAY",
     SLASH_COMMENT, LOST_CLOSER,
 })  # fmt: skip
@@ -46,12 +43,12 @@ _STAGE_NAME = re.compile(
 )
 
 
-def lex(text: str, tables: Tables) -> list[Token]:
+def lex(text: str, grammar: Grammar) -> list[Token]:
     """All tokens of a text but blanks. Never fails: text that is nothing makes tokens too."""
     tokens: list[Token] = []
-    keywords, new = tables.keywords, str.__new__
+    keywords, new = grammar.keywords, str.__new__
     line, before_line = 1, -1
-    for match in tables.pattern.finditer(text):
+    for match in grammar.pattern.finditer(text):
         kind = match.lastgroup
         if kind is None:
             break

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from resdsl.diagnostics import Source, Span
 from resdsl.syntax import tree
-from resdsl.syntax.findings import Findings
-from resdsl.syntax.mistakes import meaning
+from resdsl.syntax.error_log import ErrorLog
+from resdsl.syntax.errors import semantic
 from resdsl.syntax.numbers import number_value, size_value
 from resdsl.syntax.token import Token
 
@@ -34,7 +34,7 @@ class Nodes:
     """Makes the nodes of one text."""
 
     source: Source
-    findings: Findings
+    log: ErrorLog
     parse_hole: ParseHole
 
     def span(self, start: int, end: int) -> Span:
@@ -129,7 +129,7 @@ class Nodes:
                 case tree.Step(None, tree.Call() as call, None):
                     calls.append(call)
                 case _:
-                    self.findings.report(meaning.not_a_preprocessing_step(statement.span))
+                    self.log.report(semantic.not_a_preprocessing_step(statement.span))
         return tree.Preprocess(tuple(calls), span=span)
 
     def labels(self, span: Span, value: Token) -> tree.Labels:
@@ -240,10 +240,10 @@ class Nodes:
         # A comparison in parentheses is a value like any other; its span begins at the parenthesis.
         if (
             isinstance(left, tree.Binary)
-            and left.operator in meaning.COMPARISONS
+            and left.operator in semantic.COMPARISONS
             and left.span.start == left.left.span.start
         ):
-            self.findings.report(meaning.chained_comparison(left, self._token_span(operator), right))
+            self.log.report(semantic.chained_comparison(left, self._token_span(operator), right))
             return tree.Broken(span=span)
         return tree.Binary(str(operator), left, right, span=span)
 
@@ -270,14 +270,14 @@ class Nodes:
     def number(self, span: Span, text: Token) -> tree.Number | tree.Broken:
         value = number_value(text)
         if value is None:
-            self.findings.report(meaning.number_too_large(span))
+            self.log.report(semantic.number_too_large(span))
             return tree.Broken(span=span)
         return tree.Number(value, str(text), span=span)
 
     def size(self, span: Span, text: Token) -> tree.SizeLiteral | tree.Broken:
         value = size_value(text)
         if value is None:
-            self.findings.report(meaning.number_too_large(span))
+            self.log.report(semantic.number_too_large(span))
             return tree.Broken(span=span)
         return tree.SizeLiteral(*value, span=span)
 

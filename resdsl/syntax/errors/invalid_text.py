@@ -75,21 +75,21 @@ _SIZES = re.compile(r"[0-9]+(?:x[0-9]+){2,}")
 
 
 @dataclass(frozen=True, slots=True)
-class WrongText:
+class InvalidText:
     """What is said, and what the parser goes on with in its place.
 
-    ``rest_is_sound``: whether the rest of the line is to be trusted; ``is_certain``: whether it is a mistake of its own
+    ``rest_is_valid``: whether the rest of the line is to be trusted; ``is_certain``: whether it is a mistake of its own
     even right behind another one.
     """
 
     diagnostic: Diagnostic
     instead: tuple[Token, ...]
-    rest_is_sound: bool = True
+    rest_is_valid: bool = True
     is_certain: bool = True
 
 
-def wrong_text(token: Token, source: Source) -> WrongText:
-    """What is wrong with a token of a kind in `resdsl.syntax.lexing.WRONG_IN_ITSELF`."""
+def invalid_text(token: Token, source: Source) -> InvalidText:
+    """What is wrong with a token of a kind in `resdsl.syntax.lexing.INVALID`."""
     span = source.span(token.start, token.end)
     match token.kind:
         case "BAD_STRING":
@@ -99,7 +99,7 @@ def wrong_text(token: Token, source: Source) -> WrongText:
         case "SINGLE_QUOTED":
             return _single_quoted(token, span)
         case "BAD_NUMBER":
-            return WrongText(_bad_number(token, span), _bad_number_instead(token))
+            return InvalidText(_bad_number(token, span), _bad_number_instead(token))
         case "FOREIGN_NAME":
             return _foreign_name(token, span)
         case "FOREIGN_OPERATOR":
@@ -114,7 +114,7 @@ def wrong_text(token: Token, source: Source) -> WrongText:
             raise ValueError(f"{kind} is not wrong in itself")
 
 
-def _bad_escape(token: Token, span: Span) -> WrongText:
+def _bad_escape(token: Token, span: Span) -> InvalidText:
     escape = re.search(r'\\[^"\\]', token)
     start = span.start + (escape.start() if escape else 0)
     found = token[escape.start() : escape.end()] if escape else "\\"
@@ -124,20 +124,20 @@ def _bad_escape(token: Token, span: Span) -> WrongText:
         Label(Span(span.source, start, start + len(found))),
         helps=('a backslash is written `\\\\` and a quote `\\"`; parts of a path are divided by `/`',),
     )
-    return WrongText(diagnostic, (retyped(token, "STRING"),))
+    return InvalidText(diagnostic, (retyped(token, "STRING"),))
 
 
-def _open_string(token: Token, span: Span) -> WrongText:
+def _open_string(token: Token, span: Span) -> InvalidText:
     diagnostic = Diagnostic(
         catalogue.UNTERMINATED_STRING,
         "this string is never closed",
         Label(span),
         helps=('close it with `"` on the same line',),
     )
-    return WrongText(diagnostic, (retyped(token, "STRING", f'{token}"'),), rest_is_sound=False)
+    return InvalidText(diagnostic, (retyped(token, "STRING", f'{token}"'),), rest_is_valid=False)
 
 
-def _single_quoted(token: Token, span: Span) -> WrongText:
+def _single_quoted(token: Token, span: Span) -> InvalidText:
     text = token[1:-1].replace("\\", "\\\\").replace('"', '\\"')
     diagnostic = Diagnostic(
         catalogue.BAD_STRING,
@@ -146,7 +146,7 @@ def _single_quoted(token: Token, span: Span) -> WrongText:
         helps=(f'write `"{text}"`',),
         fix=Fix(f'write `"{text}"`', (Edit(span, f'"{text}"'),)),
     )
-    return WrongText(diagnostic, (retyped(token, "STRING", f'"{text}"'),))
+    return InvalidText(diagnostic, (retyped(token, "STRING", f'"{text}"'),))
 
 
 def _bad_number(token: Token, span: Span) -> Diagnostic:
@@ -195,7 +195,7 @@ def _bad_number_instead(token: Token) -> tuple[Token, ...]:
     return tuple(pieces)
 
 
-def _foreign_name(token: Token, span: Span) -> WrongText:
+def _foreign_name(token: Token, span: Span) -> InvalidText:
     strange = next(index for index, character in enumerate(token) if not character.isascii())
     diagnostic = Diagnostic(
         catalogue.UNKNOWN_CHARACTER,
@@ -203,10 +203,10 @@ def _foreign_name(token: Token, span: Span) -> WrongText:
         Label(Span(span.source, span.start + strange, span.start + strange + 1), "not one of A-Z, a-z, 0-9 and _"),
         helps=("names become names of tensors, which other programs read: write them in ASCII",),
     )
-    return WrongText(diagnostic, (retyped(token, "NAME"),))
+    return InvalidText(diagnostic, (retyped(token, "NAME"),))
 
 
-def _foreign_operator(token: Token, span: Span) -> WrongText:
+def _foreign_operator(token: Token, span: Span) -> InvalidText:
     if known := _OPERATORS.get(token):
         kind, ours = known
         diagnostic = Diagnostic(
@@ -216,16 +216,16 @@ def _foreign_operator(token: Token, span: Span) -> WrongText:
             helps=(f"write `{ours.strip()}`",),
             fix=Fix(f"write `{ours.strip()}`", (Edit(span, ours),)),
         )
-        return WrongText(diagnostic, (retyped(token, kind),))
+        return InvalidText(diagnostic, (retyped(token, kind),))
     way_out = {
         "**": "there is no power operator: multiply",
         "::": "names have no parts; a label ends with one `:`",
     }.get(token, "a `const` is given once; write the whole expression")
     diagnostic = Diagnostic(catalogue.UNEXPECTED_TEXT, f"there is no operator `{token}`", Label(span), helps=(way_out,))
-    return WrongText(diagnostic, (), rest_is_sound=False)
+    return InvalidText(diagnostic, (), rest_is_valid=False)
 
 
-def _stray(token: Token, span: Span) -> WrongText:
+def _stray(token: Token, span: Span) -> InvalidText:
     first = token[0]
     place = Span(span.source, span.start, span.start + 1)
     name = f"U+{ord(first):04X}"
@@ -249,7 +249,7 @@ def _stray(token: Token, span: Span) -> WrongText:
     elif not first.isprintable():
         helps = ("remove it; is this a text file?",)
     diagnostic = Diagnostic(catalogue.UNKNOWN_CHARACTER, message, Label(place), helps=helps, fix=fix)
-    return WrongText(diagnostic, (), rest_is_sound=instead in {"", " "})
+    return InvalidText(diagnostic, (), rest_is_valid=instead in {"", " "})
 
 
 def _is_between_digits(span: Span) -> bool:
@@ -257,7 +257,7 @@ def _is_between_digits(span: Span) -> bool:
     return text[max(0, span.start - 1) : span.start].isdigit() and text[span.end : span.end + 1].isdigit()
 
 
-def _slash_comment(span: Span) -> WrongText:
+def _slash_comment(span: Span) -> InvalidText:
     mark = Span(span.source, span.start, span.start + 2)
     diagnostic = Diagnostic(
         catalogue.UNEXPECTED_TEXT,
@@ -266,10 +266,10 @@ def _slash_comment(span: Span) -> WrongText:
         helps=("write `#` in place of `//`",),
         fix=Fix("write `#` in place of `//`", (Edit(mark, "#"),)),
     )
-    return WrongText(diagnostic, (), is_certain=False)
+    return InvalidText(diagnostic, (), is_certain=False)
 
 
-def _lost_closer(token: Token, span: Span) -> WrongText:
+def _lost_closer(token: Token, span: Span) -> InvalidText:
     way_out = "remove it, or open the bracket that it should close"
     diagnostic = Diagnostic(
         catalogue.UNEXPECTED_TEXT,
@@ -278,7 +278,7 @@ def _lost_closer(token: Token, span: Span) -> WrongText:
         helps=(way_out,),
         fix=Fix(way_out, (Edit(span, ""),)),
     )
-    return WrongText(diagnostic, (), is_certain=False)
+    return InvalidText(diagnostic, (), is_certain=False)
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catalogue
-from resdsl.syntax.findings import Findings
+from resdsl.syntax.error_log import ErrorLog
 from resdsl.syntax.lexing import CLOSING, LOST_CLOSER, OPENING, VALUE_STARTS, make_token
 from resdsl.syntax.token import Token
 
@@ -23,9 +23,9 @@ _GOES_ON_WITH_A_BODY = frozenset({"SHORTCUT", "ELSE"})
 _ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "LABEL"})
 
 
-def mend(tokens: list[Token], source: Source, findings: Findings) -> list[Token]:
-    """The tokens of one definition with brackets in pairs; ``findings`` is told of those that were not."""
-    return _Mender(tokens, source, findings).mend()
+def mend(tokens: list[Token], source: Source, log: ErrorLog) -> list[Token]:
+    """The tokens of one definition with brackets in pairs; ``log`` is told of those that were not."""
+    return _Mender(tokens, source, log).mend()
 
 
 def _span(token: Token, source: Source) -> Span:
@@ -52,7 +52,7 @@ class _Mender:
 
     tokens: list[Token]
     source: Source
-    findings: Findings
+    log: ErrorLog
     kept: list[Token] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
     insertions: list[tuple[int, int, Token]] = field(default_factory=list)
@@ -135,7 +135,7 @@ class _Mender:
         brace = make_token("LBRACE", "", end, last)
         self.kept.append(brace)
         self.stack.append(_Open(brace, self.indent))
-        self.findings.report_bracket(
+        self.log.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 "expected `{` at the end of this line",
@@ -261,7 +261,7 @@ class _Mender:
         closing = OPENING[opened.token.kind]
         end = previous.end
         self.insertions.append((position, len(self.insertions), make_token(closing, "", end, previous)))
-        self.findings.report_bracket(self._unclosed(opened, noticed, end))
+        self.log.report_bracket(self._unclosed(opened, noticed, end))
 
     def _unclosed(self, opened: _Open, noticed: Token | None, end: int) -> Diagnostic:
         text, closing = _TEXT[opened.token.kind], _TEXT[OPENING[opened.token.kind]]
@@ -301,9 +301,9 @@ class _Mender:
         right = OPENING[opening.kind]
         wrong, place = str(closing), _span(closing, self.source)
         closing.kind = right
-        if self.findings.may_follow_from_a_bracket(place):
+        if self.log.is_on_line_with_bracket_error(place):
             return
-        self.findings.report_bracket(
+        self.log.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 f"`{opening}` is closed by `{wrong}`",
@@ -318,9 +318,9 @@ class _Mender:
         place, right = _span(opening, self.source), "(" if closing.kind == "RPAR" else "["
         opening.kind = "LPAR" if closing.kind == "RPAR" else "LSQB"
         self.missing -= 1
-        if self.findings.may_follow_from_a_bracket(place):
+        if self.log.is_on_line_with_bracket_error(place):
             return
-        self.findings.report_bracket(
+        self.log.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 f"`{opening}` is closed by `{closing}`",

@@ -11,7 +11,7 @@ MAX_ERRORS = 50
 
 
 @dataclass(slots=True)
-class Findings:
+class ErrorLog:
     """The syntax errors of one text, in the order in which they were found."""
 
     _found: list[Diagnostic] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Findings:
         labels = [diagnostic.primary, *diagnostic.secondary]
         self._lines_with_wrong_brackets |= {label.span.position.line for label in labels if label is not None}
 
-    def may_follow_from_a_bracket(self, span: Span) -> bool:
+    def is_on_line_with_bracket_error(self, span: Span) -> bool:
         """Whether a mistake stands on a line with a wrong bracket, so that it may be a consequence of that."""
         return span.position.line in self._lines_with_wrong_brackets
 
@@ -38,7 +38,7 @@ class Findings:
         """Whether so much is wrong that looking for more is of no use."""
         return len(self._found) > MAX_ERRORS
 
-    def hand_over(self, diagnostics: Diagnostics) -> None:
+    def report_to(self, diagnostics: Diagnostics) -> None:
         """Report them in the order of the text, the first `MAX_ERRORS`."""
         ordered = sorted(self._found, key=lambda found: found.primary.span.start if found.primary else 0)
         told = ordered[:MAX_ERRORS]

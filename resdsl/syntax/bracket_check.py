@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from resdsl.diagnostics import Diagnostic, Label, Source, catalogue
-from resdsl.syntax.findings import Findings
+from resdsl.syntax.error_log import ErrorLog
 from resdsl.syntax.lexing import CLOSING, OPENING
 from resdsl.syntax.token import Token
 
@@ -15,19 +15,19 @@ MAX_BRACKET_DEPTH = 100
 _STARTS_A_DEFINITION = frozenset({"MODEL", "BLOCK", "USE"})
 
 
-def balance(tokens: list[Token], source: Source, findings: Findings) -> list[Token] | None:
+def balance(tokens: list[Token], source: Source, log: ErrorLog) -> list[Token] | None:
     """The tokens with brackets in pairs; ``None`` where they nest too deep."""
     too_deep = _too_deep(tokens)
     if too_deep is not None:
-        findings.report(too_deep_error(too_deep, source))
+        log.report(too_deep_error(too_deep, source))
         return None
     if _is_balanced(tokens):
         return tokens
-    from resdsl.syntax.mistakes.brackets import mend  # noqa: PLC0415  most texts have no mistakes
+    from resdsl.syntax.errors.bracket_repair import mend  # noqa: PLC0415  most texts have no mistakes
 
     mended: list[Token] = []
     for segment in _definitions(tokens):
-        mended += segment if _is_balanced(segment) else mend(segment, source, findings)
+        mended += segment if _is_balanced(segment) else mend(segment, source, log)
     return mended
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from resdsl.diagnostics import Code, Diagnostic, Edit, Fix, Label, Span, catalogue
+from resdsl.syntax.errors.context import ErrorContext
 from resdsl.syntax.lexing import retyped
-from resdsl.syntax.place import Place
 from resdsl.syntax.token import Token
 
 
@@ -35,7 +35,7 @@ class Explanation:
     is_certain: bool = True
 
 
-Recognizer = Callable[[Place], Explanation | None]
+Recognizer = Callable[[ErrorContext], Explanation | None]
 """Knows one mistake by the tokens around it."""
 
 
@@ -65,5 +65,5 @@ def _title(title: str, helps: tuple[str, ...]) -> str:
     return next((way_out for way_out in helps if way_out.startswith(("write `", "did you mean"))), title)
 
 
-def replace_token(place: Place, kind: str) -> Repair:
-    return Repair(place.position, place.position + 1, (retyped(place.token, kind),))
+def replace_token(context: ErrorContext, kind: str) -> Repair:
+    return Repair(context.position, context.position + 1, (retyped(context.token, kind),))

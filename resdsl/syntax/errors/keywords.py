@@ -5,11 +5,11 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from resdsl.diagnostics import Span, catalogue
-from resdsl.syntax.lexing import RESERVED, inserted, join_stage_names, retyped
-from resdsl.syntax.mistakes.explanation import Explanation, Recognizer, Repair, error, replace_token
-from resdsl.syntax.place import Place
-from resdsl.syntax.tables import END
-from resdsl.syntax.wording import found, shown
+from resdsl.syntax.errors.context import ErrorContext
+from resdsl.syntax.errors.describe import described, shortened
+from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, error, replace_token
+from resdsl.syntax.grammar import END, RESERVED
+from resdsl.syntax.lexing import inserted, join_stage_names, retyped
 
 _DEFINING = {
     "def": "block", "fn": "block", "func": "block", "function": "block", "define": "block", "module": "block",
@@ -21,11 +21,11 @@ _FOLLOWED_BY_A_NAME = ("stage", "tap", "output", "const", "default", "expect", "
 _FOLLOWED_BY_A_BODY = ("residual", "concat", "add", "mul", "mean", "preprocess")
 
 
-def _keyword_at_top(place: Place) -> Explanation | None:
+def _keyword_at_top(context: ErrorContext) -> Explanation | None:
     """``modle resnet(...)``, ``def block(...)``, ``let width = 64`` outside of a body."""
-    if not place.at_top or place.position != place.start or not place.token.isidentifier():
+    if not context.at_top or context.position != context.start or not context.token.isidentifier():
         return None
-    word, name = str(place.token), place.after()
+    word, name = str(context.token), context.after()
     if not (name.isidentifier() or name.kind == "STRING"):
         return None
     borrowed = _DEFINING.get(word.lower())
@@ -33,54 +33,54 @@ def _keyword_at_top(place: Place) -> Explanation | None:
     meant = borrowed or (close[0] if close else None)
     if meant is None or (meant == "use") != (name.kind == "STRING"):
         return None
-    return _unknown_keyword(place, place.position, meant)
+    return _unknown_keyword(context, context.position, meant)
 
 
-def _unknown_keyword(place: Place, position: int, meant: str) -> Explanation:
-    token = place.tokens[position]
-    span = place.span(token)
+def _unknown_keyword(context: ErrorContext, position: int, meant: str) -> Explanation:
+    token = context.tokens[position]
+    span = context.span(token)
     diagnostic = error(
-        f"`{shown(token)}` is not a keyword",
+        f"`{shortened(token)}` is not a keyword",
         span,
         code=catalogue.UNKNOWN_KEYWORD,
         helps=(f"write `{meant}`" if str(token).lower() in _DEFINING else f"did you mean `{meant}`?",),
         fix=(f"write `{meant}`", [(span, meant)]),
     )
-    kind = place.keywords.get(meant, "NAME")
+    kind = context.keywords.get(meant, "NAME")
     tokens = [retyped(token, kind)]
     end = position + 1
     if kind == "STAGE":
-        rest = [tokens[0], *place.tokens[end : place.end]]
-        tokens, end = join_stage_names(rest, place.source.text), place.end
+        rest = [tokens[0], *context.tokens[end : context.end]]
+        tokens, end = join_stage_names(rest, context.source.text), context.end
     return Explanation(diagnostic, Repair(position, end, tuple(tokens)))
 
 
-def _outside_of_a_body(place: Place) -> Explanation | None:
-    if not place.at_top or place.position != place.start or place.kind in {"NEWLINE", END}:
+def _outside_of_a_body(context: ErrorContext) -> Explanation | None:
+    if not context.at_top or context.position != context.start or context.kind in {"NEWLINE", END}:
         return None
-    if not (place.token.isidentifier() or place.kind in {"LABEL", "LBRACE", "INT", "LPAR"}):
+    if not (context.token.isidentifier() or context.kind in {"LABEL", "LBRACE", "INT", "LPAR"}):
         return None
-    return outside_of_a_body(place)
+    return outside_of_a_body(context)
 
 
-def outside_of_a_body(place: Place) -> Explanation:
+def outside_of_a_body(context: ErrorContext) -> Explanation:
     """A layer at the top of a file."""
     return Explanation(
         error(
-            f"{found(place.token)} cannot stand outside a `model` or `block`",
-            place.here,
+            f"{described(context.token)} cannot stand outside a `model` or `block`",
+            context.here,
             helps=("a file holds `use`, `const`, `block` and `model`; layers stand in the braces of the last two",),
         )
     )
 
 
-def _head_keyword(place: Place) -> Explanation | None:
-    """A word that was read as the call of a block, but is a keyword of another place, or meant as a keyword."""
+def _head_keyword(context: ErrorContext) -> Explanation | None:
+    """A word that was read as the call of a block, but is a keyword of another context, or meant as a keyword."""
     # `let x = 1` goes wrong only behind the `x`, which could have been that of a repeat.
-    if place.at_top or not place.head < place.position <= place.head + 2:
+    if context.at_top or not context.head < context.position <= context.head + 2:
         return None
-    head, second = place.tokens[place.head], place.tokens[place.head + 1]
-    span = place.span(head)
+    head, second = context.tokens[context.head], context.tokens[context.head + 1]
+    span = context.span(head)
     match str(head):
         case "model" | "block" if second.isidentifier():
             return Explanation(
@@ -93,7 +93,7 @@ def _head_keyword(place: Place) -> Explanation | None:
         case "elif" | "elseif" | "elsif":
             return _lonely_else(span)
         case "let" | "var" | "val" if second.isidentifier():
-            return _unknown_keyword(place, place.head, "const")
+            return _unknown_keyword(context, context.head, "const")
         case _:
             return None
 
@@ -109,13 +109,13 @@ def _lonely_shortcut(span: Span) -> Explanation:
     )
 
 
-def _shortcut_or_else(place: Place) -> Explanation | None:
-    if place.kind == "SHORTCUT":
-        return _lonely_shortcut(place.here)
-    word = str(place.token)
-    if word in {"elif", "elseif", "elsif"} and place.accepts("ELSE"):
-        span = place.here
-        start = inserted("ELSE", "else", place.token)
+def _shortcut_or_else(context: ErrorContext) -> Explanation | None:
+    if context.kind == "SHORTCUT":
+        return _lonely_shortcut(context.here)
+    word = str(context.token)
+    if word in {"elif", "elseif", "elsif"} and context.accepts("ELSE"):
+        span = context.here
+        start = inserted("ELSE", "else", context.token)
         return Explanation(
             error(
                 f"`{word}` is not a keyword",
@@ -124,9 +124,9 @@ def _shortcut_or_else(place: Place) -> Explanation | None:
                 helps=("write `else if`",),
                 fix=("write `else if`", [(span, "else if")]),
             ),
-            Repair(place.position, place.position + 1, (start, retyped(place.token, "IF"))),
+            Repair(context.position, context.position + 1, (start, retyped(context.token, "IF"))),
         )
-    return _lonely_else(place.here) if place.kind == "ELSE" else None
+    return _lonely_else(context.here) if context.kind == "ELSE" else None
 
 
 def _lonely_else(span: Span) -> Explanation:
@@ -140,39 +140,39 @@ def _lonely_else(span: Span) -> Explanation:
     )
 
 
-def _misspelt(place: Place) -> Explanation | None:
+def _misspelt(context: ErrorContext) -> Explanation | None:
     """``stge layer1 {``, ``resdual {``, ``shotcut identity``."""
-    if place.at_top:
+    if context.at_top:
         return None
-    if place.token.isidentifier() and place.previous is not None and place.previous.kind == "RBRACE":
-        options = [word for word in ("shortcut", "else") if place.accepts(place.keywords[word])]
-        close = get_close_matches(place.token.lower(), options, 1, 0.7)
-        if close and place.token != close[0]:
-            return _unknown_keyword(place, place.position, close[0])
-    head = place.tokens[place.head]
-    if head.kind != "NAME" or str(head) in place.keywords:
+    if context.token.isidentifier() and context.previous is not None and context.previous.kind == "RBRACE":
+        options = [word for word in ("shortcut", "else") if context.accepts(context.keywords[word])]
+        close = get_close_matches(context.token.lower(), options, 1, 0.7)
+        if close and context.token != close[0]:
+            return _unknown_keyword(context, context.position, close[0])
+    head = context.tokens[context.head]
+    if head.kind != "NAME" or str(head) in context.keywords:
         return None
-    if place.kind == "LBRACE":
+    if context.kind == "LBRACE":
         options, cutoff = [*_FOLLOWED_BY_A_BODY, "if"], 0.7
-    elif place.position == place.head + 1 and (place.token.isidentifier() or place.kind in {"LABEL", "STRING"}):
+    elif context.position == context.head + 1 and (context.token.isidentifier() or context.kind in {"LABEL", "STRING"}):
         options, cutoff = list(_FOLLOWED_BY_A_NAME), 0.7
     else:
         return None
     close = get_close_matches(head.lower(), options, 1, cutoff)
-    return _unknown_keyword(place, place.head, close[0]) if close else None
+    return _unknown_keyword(context, context.head, close[0]) if close else None
 
 
-def _reserved_name(place: Place) -> Explanation | None:
-    if place.token not in RESERVED or not place.accepts("NAME") or place.accepts("INT"):
+def _reserved_name(context: ErrorContext) -> Explanation | None:
+    if context.token not in RESERVED or not context.accepts("NAME") or context.accepts("INT"):
         return None
     return Explanation(
         error(
-            f"`{place.token}` cannot be a name",
-            place.here,
+            f"`{context.token}` cannot be a name",
+            context.here,
             "a word of the language's expressions",
             helps=("choose another name",),
         ),
-        replace_token(place, "NAME"),
+        replace_token(context, "NAME"),
     )
 
 

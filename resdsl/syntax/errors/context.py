@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from resdsl.diagnostics import Source, Span
-from resdsl.syntax.automaton import Automaton
+from resdsl.syntax.grammar import END, HOLE
 from resdsl.syntax.lexing import CLOSING, OPENING
-from resdsl.syntax.tables import END, HOLE
+from resdsl.syntax.parser_state import ParserState
 from resdsl.syntax.token import Token
 
 
 @dataclass(frozen=True)
-class Place:
+class ErrorContext:
     """Where the token at ``position`` could not come."""
 
     tokens: Sequence[Token]
     position: int
-    automaton: Automaton
+    parser: ParserState
     source: Source
     keywords: Mapping[str, str] = field(repr=False)
 
@@ -45,7 +45,7 @@ class Place:
         """The position of the statement's first token."""
         if self.in_hole:
             return 0
-        offset = self.automaton.unwound_from("ERROR")
+        offset = self.parser.unwound_from("ERROR")
         position = self.position
         if offset is None:
             return position
@@ -62,12 +62,12 @@ class Place:
     @cached_property
     def at_top(self) -> bool:
         """Whether the statement stands outside of all bodies."""
-        return self.automaton.unwound_accepts("ERROR", "MODEL")
+        return self.parser.unwound_accepts("ERROR", "MODEL")
 
     @property
     def in_hole(self) -> bool:
         """Whether this is the inside of a label's braces."""
-        return self.automaton.start == HOLE
+        return self.parser.start == HOLE
 
     @cached_property
     def bracket(self) -> Token | None:
@@ -97,7 +97,7 @@ class Place:
         return len(self.tokens) - 1
 
     def accepts(self, *kinds: str) -> bool:
-        return self.automaton.accepts(*kinds)
+        return self.parser.accepts(*kinds)
 
     def span(self, token: Token) -> Span:
         return self.source.span(token.start, token.end)

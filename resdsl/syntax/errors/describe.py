@@ -42,19 +42,19 @@ _WORDS = {
 }
 
 
-def shown(text: str) -> str:
+def shortened(text: str) -> str:
     """Text of the author's, cut where it is long."""
     return text if len(text) <= 30 else f"{text[:27]}..."
 
 
-def found(token: Token) -> str:
+def described(token: Token) -> str:
     """What a token is called where it was not expected."""
     if token.kind == "$END":
         return "the end of the file"
     # A token without text is a bracket that was missing: what the author sees is that the line ends.
     if token.kind == "NEWLINE" or not token:
         return "the end of the line"
-    return f"`{shown(token)}`"
+    return f"`{shortened(token)}`"
 
 
 def expected(kinds: Iterable[str], keyword: Callable[[str], str | None]) -> str:
