@@ -1,1 +1,1 @@
-"""Syntax errors in the words of people, with the way out: one function per kind of mistake."""
+"""Explanations of syntax errors, with suggestions: one function per kind of error."""

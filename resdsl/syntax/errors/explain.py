@@ -1,4 +1,4 @@
-"""What the author meant, or else what could have come."""
+"""What the author probably meant, or else what was expected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RECOGNIZERS = (*keywords.RECOGNIZERS, *values.RECOGNIZERS, *repeats.RECOGNIZERS
 
 
 def explain(context: ErrorContext) -> Explanation:
-    """The best explanation of the error at a context."""
+    """The explanation of an error."""
     for recognizer in _RECOGNIZERS:
         explanation = recognizer(context)
         if explanation is not None:
@@ -21,7 +21,7 @@ def explain(context: ErrorContext) -> Explanation:
 
 
 def _anything_else(context: ErrorContext) -> Explanation:
-    """What could have come, and what did."""
+    """What was expected, and what was found."""
     wanted = _wanted(context)
     what = (
         "the end of the label's braces"

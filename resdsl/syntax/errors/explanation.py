@@ -1,4 +1,4 @@
-"""What is said of a syntax error, and how parsing goes on as if it were mended."""
+"""The explanation of a syntax error, and the repair with which parsing is resumed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from resdsl.syntax.token import Token
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Tokens ``[start, end)`` replaced by others.
+    """Replaces the tokens ``[start, end)`` by others.
 
-    Parsing goes on at ``start``; where that lies before the error, the statement is read anew.
+    Parsing is resumed at ``start``; if that is before the error, the statement is parsed again.
     """
 
     start: int
@@ -25,9 +25,9 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is said, and how to go on; without a repair the statement is skipped.
+    """The error to report, and how to resume; without a repair the statement is skipped.
 
-    ``is_certain``: whether it is a mistake of its own even on a line with a wrong bracket.
+    ``is_certain``: whether it is reported even on a line with an unmatched bracket.
     """
 
     diagnostic: Diagnostic
@@ -36,7 +36,7 @@ class Explanation:
 
 
 Recognizer = Callable[[ErrorContext], Explanation | None]
-"""Knows one mistake by the tokens around it."""
+"""Recognizes one kind of error by the tokens around it."""
 
 
 def error(
@@ -49,20 +49,20 @@ def error(
     helps: Iterable[str] = (),
     fix: tuple[str, Iterable[tuple[Span, str]]] | None = None,
 ) -> Diagnostic:
-    ways_out = tuple(helps)
+    suggestions = tuple(helps)
     return Diagnostic(
         code,
         message,
         Label(span, label),
         secondary=tuple(Label(*other) for other in secondary),
-        helps=ways_out,
-        fix=Fix(_title(fix[0], ways_out), tuple(Edit(*edit) for edit in fix[1])) if fix else None,
+        helps=suggestions,
+        fix=Fix(_title(fix[0], suggestions), tuple(Edit(*edit) for edit in fix[1])) if fix else None,
     )
 
 
 def _title(title: str, helps: tuple[str, ...]) -> str:
-    """What a fix does, in the words of the help that says it already."""
-    return next((way_out for way_out in helps if way_out.startswith(("write `", "did you mean"))), title)
+    """The title of a fix: the help that describes the same change, if there is one."""
+    return next((suggestion for suggestion in helps if suggestion.startswith(("write `", "did you mean"))), title)
 
 
 def replace_token(context: ErrorContext, kind: str) -> Repair:

@@ -1,4 +1,4 @@
-"""Keywords that are misspelt, borrowed from another language, or stand where they mean nothing."""
+"""Keywords that are misspelt, from another language, or in the wrong context."""
 
 from __future__ import annotations
 
@@ -184,4 +184,4 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     _misspelt,
     _reserved_name,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are tried."""

@@ -106,4 +106,4 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     _count_behind,
     _lonely_number,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are tried."""

@@ -1,4 +1,4 @@
-"""Statements that are put together wrongly: labels, separators, bodies."""
+"""Errors in labels, separators and bodies."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _two_statements(context: ErrorContext) -> Explanation | None:
         return None
     if not (context.token.isidentifier() or context.kind in {"LABEL", "LBRACE"}):
         return None
-    behind = context.behind
+    behind = context.after_previous
     if not context.at_top and context.position == context.head + 1 == context.start + 1 and previous.kind == "NAME":
         label = f"write `{shortened(previous)}: {shortened(context.token)}` to label a layer"
         both = f"write `{shortened(previous)}; {shortened(context.token)}` for two layers"
@@ -224,14 +224,14 @@ def _label_without_colon(context: ErrorContext) -> Explanation | None:
         return None
     label = context.source.span(name.start, context.tokens[end].end)
     behind = context.source.span(label.end, label.end)
-    way_out = f"write `{shortened(label.text)}: {shortened(context.tokens[end + 1])}`"
+    suggestion = f"write `{shortened(label.text)}: {shortened(context.tokens[end + 1])}`"
     return Explanation(
         error(
             f"expected `:` behind the label `{shortened(label.text)}`",
             context.span(context.tokens[end + 1]),
             code=catalogue.MISSING_SEPARATOR,
-            helps=(way_out,),
-            fix=(way_out, [(behind, ":")]),
+            helps=(suggestion,),
+            fix=(suggestion, [(behind, ":")]),
         ),
         Repair(
             context.start,
@@ -311,7 +311,7 @@ def _shape_of_nothing(context: ErrorContext) -> Explanation | None:
         return None
     return Explanation(
         error(
-            "a shape is promised behind what makes a value",
+            "a shape annotation must follow a statement that makes a value",
             context.here,
             "nothing that makes a value ends right before it",
             helps=("write `conv(64, 3x3) -> [N, 64, H, W]`",),
@@ -334,4 +334,4 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     _shape_in_other_brackets,
     _shape_of_nothing,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are tried."""

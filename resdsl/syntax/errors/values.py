@@ -1,4 +1,4 @@
-"""Mistakes in arguments and expressions."""
+"""Errors in arguments and expressions."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _missing_comma(context: ErrorContext) -> Explanation | None:
             secondary=[(opening, "inside of this bracket")]
             if opening.position.line != context.here.position.line
             else [],
-            fix=("divide the values by a comma", [(context.behind, ",")]),
+            fix=("divide the values by a comma", [(context.after_previous, ",")]),
         ),
         Repair(context.position, context.position, (inserted("COMMA", ",", context.token),)),
     )
@@ -150,4 +150,4 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     _needless_comma,
     _missing_comma,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are tried."""
