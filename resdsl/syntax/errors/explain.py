@@ -5,7 +5,7 @@ from __future__ import annotations
 from resdsl.syntax.errors import keywords, repeats, statements, values
 from resdsl.syntax.errors.context import ErrorContext
 from resdsl.syntax.errors.describe import described, expected, shortened
-from resdsl.syntax.errors.explanation import Explanation, error
+from resdsl.syntax.errors.explanation import Explanation, explanation
 from resdsl.syntax.grammar import END
 
 _RECOGNIZERS = (*keywords.RECOGNIZERS, *values.RECOGNIZERS, *repeats.RECOGNIZERS, *statements.RECOGNIZERS)
@@ -14,9 +14,9 @@ _RECOGNIZERS = (*keywords.RECOGNIZERS, *values.RECOGNIZERS, *repeats.RECOGNIZERS
 def explain(context: ErrorContext) -> Explanation:
     """The explanation of an error."""
     for recognizer in _RECOGNIZERS:
-        explanation = recognizer(context)
-        if explanation is not None:
-            return explanation
+        explained = recognizer(context)
+        if explained is not None:
+            return explained
     return _anything_else(context)
 
 
@@ -31,7 +31,7 @@ def _anything_else(context: ErrorContext) -> Explanation:
     previous = context.previous
     where = f" behind `{shortened(previous)}`" if previous and previous.kind != "NEWLINE" else ""
     message = f"expected {wanted}{where}, found {what}" if wanted else f"{what} does not belong here"
-    return Explanation(error(message, context.here), is_certain=False)
+    return explanation(message, context.here, is_certain=False)
 
 
 def _wanted(context: ErrorContext) -> str:

@@ -39,7 +39,7 @@ Recognizer = Callable[[ErrorContext], Explanation | None]
 """Recognizes one kind of error by the tokens around it."""
 
 
-def error(
+def explanation(
     message: str,
     span: Span,
     label: str = "",
@@ -48,9 +48,12 @@ def error(
     secondary: Iterable[tuple[Span, str]] = (),
     helps: Iterable[str] = (),
     fix: tuple[str, Iterable[tuple[Span, str]]] | None = None,
-) -> Diagnostic:
+    repair: Repair | None = None,
+    is_certain: bool = True,
+) -> Explanation:
+    """An explanation whose diagnostic is made from these parts."""
     suggestions = tuple(helps)
-    return Diagnostic(
+    diagnostic = Diagnostic(
         code,
         message,
         Label(span, label),
@@ -58,6 +61,7 @@ def error(
         helps=suggestions,
         fix=Fix(_title(fix[0], suggestions), tuple(Edit(*edit) for edit in fix[1])) if fix else None,
     )
+    return Explanation(diagnostic, repair, is_certain)
 
 
 def _title(title: str, helps: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from resdsl.diagnostics import Span, catalogue
 from resdsl.syntax.errors.context import ErrorContext
 from resdsl.syntax.errors.describe import described, shortened
-from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, error, replace_token
+from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, explanation, replace_token
 from resdsl.syntax.grammar import END, RESERVED
 from resdsl.syntax.lexing import inserted, join_stage_names, retyped
 
@@ -39,20 +39,20 @@ def _keyword_at_top(context: ErrorContext) -> Explanation | None:
 def _unknown_keyword(context: ErrorContext, position: int, meant: str) -> Explanation:
     token = context.tokens[position]
     span = context.span(token)
-    diagnostic = error(
-        f"`{shortened(token)}` is not a keyword",
-        span,
-        code=catalogue.UNKNOWN_KEYWORD,
-        helps=(f"write `{meant}`" if str(token).lower() in _DEFINING else f"did you mean `{meant}`?",),
-        fix=(f"write `{meant}`", [(span, meant)]),
-    )
     kind = context.keywords.get(meant, "NAME")
     tokens = [retyped(token, kind)]
     end = position + 1
     if kind == "STAGE":
         rest = [tokens[0], *context.tokens[end : context.end]]
         tokens, end = join_stage_names(rest, context.source.text), context.end
-    return Explanation(diagnostic, Repair(position, end, tuple(tokens)))
+    return explanation(
+        f"`{shortened(token)}` is not a keyword",
+        span,
+        code=catalogue.UNKNOWN_KEYWORD,
+        helps=(f"write `{meant}`" if str(token).lower() in _DEFINING else f"did you mean `{meant}`?",),
+        fix=(f"write `{meant}`", [(span, meant)]),
+        repair=Repair(position, end, tuple(tokens)),
+    )
 
 
 def _outside_of_a_body(context: ErrorContext) -> Explanation | None:
@@ -65,12 +65,10 @@ def _outside_of_a_body(context: ErrorContext) -> Explanation | None:
 
 def outside_of_a_body(context: ErrorContext) -> Explanation:
     """A layer at the top of a file."""
-    return Explanation(
-        error(
-            f"{described(context.token)} cannot stand outside a `model` or `block`",
-            context.here,
-            helps=("a file holds `use`, `const`, `block` and `model`; layers stand in the braces of the last two",),
-        )
+    return explanation(
+        f"{described(context.token)} cannot stand outside a `model` or `block`",
+        context.here,
+        helps=("a file holds `use`, `const`, `block` and `model`; layers stand in the braces of the last two",),
     )
 
 
@@ -83,11 +81,11 @@ def _head_keyword(context: ErrorContext) -> Explanation | None:
     span = context.span(head)
     match str(head):
         case "model" | "block" if second.isidentifier():
-            return Explanation(
-                error(f"a `{head}` cannot be defined in a body", span, helps=("move it out to the top of the file",))
+            return explanation(
+                f"a `{head}` cannot be defined in a body", span, helps=("move it out to the top of the file",)
             )
         case "use" if second.kind == "STRING":
-            return Explanation(error("`use` stands at the top of a file", span, helps=("move it out of the body",)))
+            return explanation("`use` stands at the top of a file", span, helps=("move it out of the body",))
         case "shortcut":
             return _lonely_shortcut(span)
         case "elif" | "elseif" | "elsif":
@@ -99,13 +97,11 @@ def _head_keyword(context: ErrorContext) -> Explanation | None:
 
 
 def _lonely_shortcut(span: Span) -> Explanation:
-    return Explanation(
-        error(
-            "`shortcut` without a residual",
-            span,
-            "no `residual { ... }` ends right before it",
-            helps=("write `residual { ... } shortcut identity`, nothing in between",),
-        )
+    return explanation(
+        "`shortcut` without a residual",
+        span,
+        "no `residual { ... }` ends right before it",
+        helps=("write `residual { ... } shortcut identity`, nothing in between",),
     )
 
 
@@ -116,27 +112,23 @@ def _shortcut_or_else(context: ErrorContext) -> Explanation | None:
     if word in {"elif", "elseif", "elsif"} and context.accepts("ELSE"):
         span = context.here
         start = inserted("ELSE", "else", context.token)
-        return Explanation(
-            error(
-                f"`{word}` is not a keyword",
-                span,
-                code=catalogue.UNKNOWN_KEYWORD,
-                helps=("write `else if`",),
-                fix=("write `else if`", [(span, "else if")]),
-            ),
-            Repair(context.position, context.position + 1, (start, retyped(context.token, "IF"))),
+        return explanation(
+            f"`{word}` is not a keyword",
+            span,
+            code=catalogue.UNKNOWN_KEYWORD,
+            helps=("write `else if`",),
+            fix=("write `else if`", [(span, "else if")]),
+            repair=Repair(context.position, context.position + 1, (start, retyped(context.token, "IF"))),
         )
     return _lonely_else(context.here) if context.kind == "ELSE" else None
 
 
 def _lonely_else(span: Span) -> Explanation:
-    return Explanation(
-        error(
-            f"`{span.text}` without an `if`",
-            span,
-            "no `if` ends right before it",
-            helps=("write `if condition { ... } else { ... }`, nothing in between",),
-        )
+    return explanation(
+        f"`{span.text}` without an `if`",
+        span,
+        "no `if` ends right before it",
+        helps=("write `if condition { ... } else { ... }`, nothing in between",),
     )
 
 
@@ -165,14 +157,12 @@ def _misspelt(context: ErrorContext) -> Explanation | None:
 def _reserved_name(context: ErrorContext) -> Explanation | None:
     if context.token not in RESERVED or not context.accepts("NAME") or context.accepts("INT"):
         return None
-    return Explanation(
-        error(
-            f"`{context.token}` cannot be a name",
-            context.here,
-            "a word of the language's expressions",
-            helps=("choose another name",),
-        ),
-        replace_token(context, "NAME"),
+    return explanation(
+        f"`{context.token}` cannot be a name",
+        context.here,
+        "a word of the language's expressions",
+        helps=("choose another name",),
+        repair=replace_token(context, "NAME"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from resdsl.diagnostics import catalogue
 from resdsl.syntax.errors.context import ErrorContext
 from resdsl.syntax.errors.describe import described, shortened
-from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, error, replace_token
+from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, explanation, replace_token
 from resdsl.syntax.lexing import inserted
 
 
@@ -20,28 +20,24 @@ def _repeat(context: ErrorContext) -> Explanation | None:
         return None
     count = shortened(context.source.text[context.tokens[context.head].start : previous.end])
     if context.kind == "STAR" or context.token == "X":
-        return Explanation(
-            error(
-                "a repeat is written with `x`",
-                context.here,
-                helps=(f"write `{count} x {described(context.after()).strip('`')}`",),
-                fix=("write `x`", [(context.here, "x")]),
-            ),
-            replace_token(context, "X"),
+        return explanation(
+            "a repeat is written with `x`",
+            context.here,
+            helps=(f"write `{count} x {described(context.after()).strip('`')}`",),
+            fix=("write `x`", [(context.here, "x")]),
+            repair=replace_token(context, "X"),
         )
     if previous.kind == "NAME" or not context.token.isidentifier():
         return None
     helps = [f"write `{count} x {shortened(context.token)}` to repeat it"]
     if previous.kind == "INT" and context.head == context.start:
         helps.append(f"write `{count}: {shortened(context.token)}` to label it")
-    return Explanation(
-        error(
-            f"expected `x` or `:` between `{count}` and `{shortened(context.token)}`",
-            context.here,
-            code=catalogue.MISSING_SEPARATOR,
-            helps=helps,
-        ),
-        Repair(context.position, context.position, (inserted("X", "x", context.token),)),
+    return explanation(
+        f"expected `x` or `:` between `{count}` and `{shortened(context.token)}`",
+        context.here,
+        code=catalogue.MISSING_SEPARATOR,
+        helps=helps,
+        repair=Repair(context.position, context.position, (inserted("X", "x", context.token),)),
     )
 
 
@@ -50,20 +46,16 @@ def _repeat_of_what(context: ErrorContext) -> Explanation:
         context.source.text[context.tokens[context.head].start : context.tokens[context.position - 1].end]
     )
     if context.kind == "LBRACE":
-        return Explanation(
-            error(
-                "a repeat takes the call of a block, not a body",
-                context.here,
-                helps=(f"make the body a `block` and write `{count} name(...)`, or `for i in 1..n {{ ... }}`",),
-            )
-        )
-    return Explanation(
-        error(
-            f"expected the call of a block behind `{count}`",
+        return explanation(
+            "a repeat takes the call of a block, not a body",
             context.here,
-            f"found {described(context.token)}",
-            helps=(f"write `{count} bottleneck(64)`",),
+            helps=(f"make the body a `block` and write `{count} name(...)`, or `for i in 1..n {{ ... }}`",),
         )
+    return explanation(
+        f"expected the call of a block behind `{count}`",
+        context.here,
+        f"found {described(context.token)}",
+        helps=(f"write `{count} bottleneck(64)`",),
     )
 
 
@@ -76,13 +68,11 @@ def _count_behind(context: ErrorContext) -> Explanation | None:
         return None
     call = context.source.span(context.tokens[context.head].start, previous.end)
     whole = context.source.span(call.start, count.end)
-    return Explanation(
-        error(
-            "the count of a repeat comes first",
-            context.here.to(context.span(count)),
-            helps=(f"write `{count} x {shortened(call.text)}`",),
-            fix=("put the count first", [(whole, f"{count} x {call.text}")]),
-        )
+    return explanation(
+        "the count of a repeat comes first",
+        context.here.to(context.span(count)),
+        helps=(f"write `{count} x {shortened(call.text)}`",),
+        fix=("put the count first", [(whole, f"{count} x {call.text}")]),
     )
 
 
@@ -91,12 +81,10 @@ def _lonely_number(context: ErrorContext) -> Explanation | None:
     previous = context.previous
     if previous is None or previous.kind != "INT" or context.position != context.head + 1 or not context.accepts("X"):
         return None
-    return Explanation(
-        error(
-            f"the number `{shortened(previous)}` is no statement",
-            context.span(previous),
-            helps=(f"a repeat is `{shortened(previous)} x block(...)`, a label `{shortened(previous)}: ...`",),
-        ),
+    return explanation(
+        f"the number `{shortened(previous)}` is no statement",
+        context.span(previous),
+        helps=(f"a repeat is `{shortened(previous)} x block(...)`, a label `{shortened(previous)}: ...`",),
         is_certain=False,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from resdsl.diagnostics import catalogue
 from resdsl.syntax.errors.context import ErrorContext
 from resdsl.syntax.errors.describe import described, shortened
-from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, error, replace_token
+from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, explanation, replace_token
 from resdsl.syntax.lexing import VALUE_STARTS, inserted
 
 _ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "BAD_VALUE"})
@@ -20,15 +20,13 @@ def _size_with_blanks(context: ErrorContext) -> Explanation | None:
         return None
     whole = context.span(previous).to(context.span(following))
     text = f"{previous}x{following}"
-    return Explanation(
-        error(
-            "a size is written without blanks",
-            whole,
-            code=catalogue.BAD_NUMBER,
-            helps=(f"write `{text}`",),
-            fix=(f"write `{text}`", [(whole, text)]),
-        ),
-        Repair(context.position, context.position + 2),
+    return explanation(
+        "a size is written without blanks",
+        whole,
+        code=catalogue.BAD_NUMBER,
+        helps=(f"write `{text}`",),
+        fix=(f"write `{text}`", [(whole, text)]),
+        repair=Repair(context.position, context.position + 2),
     )
 
 
@@ -40,23 +38,19 @@ def _colon_for_equals(context: ErrorContext) -> Explanation | None:
     blank = context.source.span(previous.end, context.after().start)
     if context.after(2).kind == "EQUAL":
         annotation = context.source.span(previous.end, context.after().end)
-        return Explanation(
-            error(
-                "only the parameters of a block or model have types",
-                context.here.to(context.span(context.after())),
-                helps=(f"write `{shortened(previous)} = ...`",),
-                fix=("remove the type", [(annotation, "")]),
-            ),
-            Repair(context.position, context.position + 2),
+        return explanation(
+            "only the parameters of a block or model have types",
+            context.here.to(context.span(context.after())),
+            helps=(f"write `{shortened(previous)} = ...`",),
+            fix=("remove the type", [(annotation, "")]),
+            repair=Repair(context.position, context.position + 2),
         )
-    return Explanation(
-        error(
-            f"the value of `{shortened(previous)}` is given with `=`",
-            context.here,
-            helps=(f"write `{shortened(previous)} = {described(context.after()).strip('`')}`",),
-            fix=("write `=`", [(blank, " = ")]),
-        ),
-        replace_token(context, "EQUAL"),
+    return explanation(
+        f"the value of `{shortened(previous)}` is given with `=`",
+        context.here,
+        helps=(f"write `{shortened(previous)} = {described(context.after()).strip('`')}`",),
+        fix=("write `=`", [(blank, " = ")]),
+        repair=replace_token(context, "EQUAL"),
     )
 
 
@@ -68,9 +62,12 @@ def _equals_for_comparison(context: ErrorContext) -> Explanation | None:
         kind, right, what = "EQUAL", "=", "a value is given with `=`"
     else:
         return None
-    return Explanation(
-        error(what, context.here, helps=(f"write `{right}`",), fix=(f"write `{right}`", [(context.here, right)])),
-        replace_token(context, kind),
+    return explanation(
+        what,
+        context.here,
+        helps=(f"write `{right}`",),
+        fix=(f"write `{right}`", [(context.here, right)]),
+        repair=replace_token(context, kind),
     )
 
 
@@ -79,14 +76,12 @@ def _claim_without_equality(context: ErrorContext) -> Explanation | None:
     if context.kind != "OTHER_ORDER" or not context.accepts("ORDER"):
         return None
     meant = {"<": "<=", ">": ">="}.get(str(context.token))
-    return Explanation(
-        error(
-            f"a claim cannot be made with `{context.token}`",
-            context.here,
-            helps=("`expect` takes `==`, `<=` and `>=`",),
-            fix=(f"write `{meant}`", [(context.here, meant)]) if meant else None,
-        ),
-        replace_token(context, "ORDER"),
+    return explanation(
+        f"a claim cannot be made with `{context.token}`",
+        context.here,
+        helps=("`expect` takes `==`, `<=` and `>=`",),
+        fix=(f"write `{meant}`", [(context.here, meant)]) if meant else None,
+        repair=replace_token(context, "ORDER"),
     )
 
 
@@ -96,14 +91,12 @@ def _needless_comma(context: ErrorContext) -> Explanation | None:
         return None
     if context.previous.kind not in {"COMMA", "LPAR", "LSQB", "LBRACE"}:
         return None
-    return Explanation(
-        error(
-            "a value is missing before this comma",
-            context.here,
-            helps=("remove the comma, or write the value",),
-            fix=("remove the comma, or write the value", [(context.here, "")]),
-        ),
-        Repair(context.position, context.position + 1),
+    return explanation(
+        "a value is missing before this comma",
+        context.here,
+        helps=("remove the comma, or write the value",),
+        fix=("remove the comma, or write the value", [(context.here, "")]),
+        repair=Repair(context.position, context.position + 1),
     )
 
 
@@ -116,29 +109,23 @@ def _missing_comma(context: ErrorContext) -> Explanation | None:
         return None
     opening = context.span(context.bracket)
     if previous.kind == "NAME" and context.accepts("EQUAL"):
-        return Explanation(
-            error(
-                f"expected `=` or `,` between {described(previous)} and {described(context.token)}",
-                context.here,
-                code=catalogue.MISSING_COMMA,
-                helps=(
-                    f"write `{shortened(previous)} = {shortened(context.token)}` to give an argument by name",
-                    f"write `{shortened(previous)}, {shortened(context.token)}` for two arguments",
-                ),
-            ),
-            Repair(context.position, context.position, (inserted("EQUAL", "=", context.token),)),
-        )
-    return Explanation(
-        error(
-            f"expected `,` between {described(previous)} and {described(context.token)}",
+        return explanation(
+            f"expected `=` or `,` between {described(previous)} and {described(context.token)}",
             context.here,
             code=catalogue.MISSING_COMMA,
-            secondary=[(opening, "inside of this bracket")]
-            if opening.position.line != context.here.position.line
-            else [],
-            fix=("divide the values by a comma", [(context.after_previous, ",")]),
-        ),
-        Repair(context.position, context.position, (inserted("COMMA", ",", context.token),)),
+            helps=(
+                f"write `{shortened(previous)} = {shortened(context.token)}` to give an argument by name",
+                f"write `{shortened(previous)}, {shortened(context.token)}` for two arguments",
+            ),
+            repair=Repair(context.position, context.position, (inserted("EQUAL", "=", context.token),)),
+        )
+    return explanation(
+        f"expected `,` between {described(previous)} and {described(context.token)}",
+        context.here,
+        code=catalogue.MISSING_COMMA,
+        secondary=[(opening, "inside of this bracket")] if opening.position.line != context.here.position.line else [],
+        fix=("divide the values by a comma", [(context.after_previous, ",")]),
+        repair=Repair(context.position, context.position, (inserted("COMMA", ",", context.token),)),
     )
 
 
