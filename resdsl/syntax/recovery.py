@@ -69,6 +69,8 @@ class Run:
                 is_resumed = not self._log.full and self._recover()
         if parsed is None:
             self.dropped += self._parser.values
+        # The parser refers to its input, which is this run: without the cycle both are freed as soon as possible.
+        del self._parser
         return parsed
 
     def __iter__(self) -> Iterator[Token]:
