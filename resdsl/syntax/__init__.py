@@ -1,4 +1,4 @@
-"""Text to syntax tree and back: the grammar, the parser, and (loaded by ``fmt`` alone) ``formatter``."""
+"""Text to syntax tree and back: the grammar, the parser, and (imported only by ``fmt``) ``formatter``."""
 
 from resdsl.syntax.parser import parse
 

@@ -1,4 +1,4 @@
-"""Lines below one another in columns, so that a network reads as the table that its paper prints."""
+"""Aligns consecutive lines in columns, so that a network reads like the table in its paper."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from resdsl.syntax.layout import Block, Group, Piece, Statement, Word, flat
 
 _LARGEST_PADDING = 24
-"""Texts whose lengths differ by more are not made equally long: what follows would stand too far off."""
+"""Texts whose lengths differ by more are not padded to the same length: the gap would be too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class _Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Promised:
+class _Annotated:
     """Any other line that ends with ``-> [dims]``."""
 
     body: str
@@ -32,13 +32,13 @@ class _Promised:
 
 
 def align(rows: Sequence[Sequence[Statement] | None], gaps: set[int], width: int) -> dict[int, str]:
-    """The text of each line that stands in columns with others above or below, by its position.
+    """The text of each line that is aligned with the lines above or below, by its position.
 
-    ``rows`` are the statements of each line, ``None`` for what needs several lines; ``gaps`` are positions that a blank
-    line precedes. Stages are aligned with stages, other annotated lines with such lines. Where aligned lines would not
-    fit into ``width``, nothing is aligned.
+    ``rows`` are the statements of each line, ``None`` if they need several lines; ``gaps`` are positions that a blank
+    line precedes. Stages are aligned with stages, other lines with shape annotations with each other. If aligned lines
+    would be longer than ``width``, nothing is aligned.
     """
-    parts = [_stage(row) or _promised(row) if row else None for row in rows]
+    parts = [_stage(row) or _annotated(row) if row else None for row in rows]
     aligned: dict[int, str] = {}
     start = 0
     for position in range(1, len(parts) + 1):
@@ -51,31 +51,31 @@ def align(rows: Sequence[Sequence[Statement] | None], gaps: set[int], width: int
     return aligned
 
 
-def _in_columns(lines: Sequence[_Stage | _Promised | None]) -> list[str]:
+def _in_columns(lines: Sequence[_Stage | _Annotated | None]) -> list[str]:
     """Lines of one kind, aligned; none where they are of no kind."""
     stages = [line for line in lines if isinstance(line, _Stage)]
     if stages:
         return _aligned(stages)
-    promised = [line for line in lines if isinstance(line, _Promised)]
-    bodies = _padded([line.body for line in promised])
-    promises = _promises([line.dims for line in promised])
-    return [body + promise for body, promise in zip(bodies, promises, strict=True)]
+    annotated = [line for line in lines if isinstance(line, _Annotated)]
+    bodies = _padded([line.body for line in annotated])
+    annotations = _annotations([line.dims for line in annotated])
+    return [body + annotation for body, annotation in zip(bodies, annotations, strict=True)]
 
 
-def _promised(statements: Sequence[Statement]) -> _Promised | None:
+def _annotated(statements: Sequence[Statement]) -> _Annotated | None:
     """The parts of a line that ends with an annotation."""
     *others, last = statements
     match last.pieces:
         case [*pieces, Word("ARROW"), Group()]:
             dims = _dims(last.pieces[-2:])
             body = ";  ".join([*(statement.flat or "" for statement in others), flat(pieces) or ""])
-            return None if dims is None else _Promised(body, dims)
+            return None if dims is None else _Annotated(body, dims)
         case _:
             return None
 
 
 def _padded(texts: list[str]) -> list[str]:
-    """Texts made equally long, where that leaves no large holes."""
+    """Texts padded to the same length, unless that leaves large gaps."""
     widest, narrowest = max(map(len, texts), default=0), min(map(len, texts), default=0)
     return [f"{text:<{widest}}" for text in texts] if widest - narrowest <= _LARGEST_PADDING else texts
 
@@ -83,21 +83,21 @@ def _padded(texts: list[str]) -> list[str]:
 def _stage(statements: Sequence[Statement]) -> _Stage | None:
     """The parts of a line that begins with a stage."""
     pieces = statements[0].pieces
-    place = next((place for place, piece in enumerate(pieces) if isinstance(piece, Block)), None)
-    if place is None or not isinstance(pieces[0], Word) or pieces[0].kind != "STAGE":
+    position = next((position for position, piece in enumerate(pieces) if isinstance(piece, Block)), None)
+    if position is None or not isinstance(pieces[0], Word) or pieces[0].kind != "STAGE":
         return None
-    block = pieces[place]
-    header = flat(pieces[:place])
+    block = pieces[position]
+    header = flat(pieces[:position])
     if not isinstance(block, Block) or not block.inner or header is None:
         return None
     lead, count = _repeat(block)
     rest = "".join(f";  {statement.flat}" for statement in statements[1:])
     body = block.inner[len(lead) + len(count) :].lstrip()
-    return _Stage(header, lead, count, body, _dims(pieces[place + 1 :]), rest)
+    return _Stage(header, lead, count, body, _dims(pieces[position + 1 :]), rest)
 
 
 def _repeat(block: Block) -> tuple[str, str]:
-    """What stands before the count of the repeat that a body begins with, and the count: ``blocks: `` and ``3``."""
+    """The text before the count of the repeat at the start of a body, and the count: ``blocks: `` and ``3``."""
     first = block.entries[0]
     words = [piece for piece in first.pieces if isinstance(piece, Word)] if isinstance(first, Statement) else []
     match words:
@@ -119,10 +119,10 @@ def _dims(pieces: list[Piece]) -> tuple[str, ...] | None:
 def _aligned(stages: list[_Stage]) -> list[str]:
     header = max(len(stage.header) for stage in stages)
     bodies = _padded(_bodies(stages))
-    promises = _promises([stage.dims for stage in stages])
+    annotations = _annotations([stage.dims for stage in stages])
     return [
-        f"{stage.header:<{header}} {{ {text} }}{promise}{stage.rest}"
-        for stage, text, promise in zip(stages, bodies, promises, strict=True)
+        f"{stage.header:<{header}} {{ {text} }}{annotation}{stage.rest}"
+        for stage, text, annotation in zip(stages, bodies, annotations, strict=True)
     ]
 
 
@@ -135,7 +135,7 @@ def _bodies(stages: list[_Stage]) -> list[str]:
     return [f"{stage.lead:<{lead}}{stage.count:>{count}} {stage.body}" for stage in stages]
 
 
-def _promises(shapes: list[tuple[str, ...] | None]) -> list[str]:
+def _annotations(shapes: list[tuple[str, ...] | None]) -> list[str]:
     """The annotations, with sizes in columns where all have as many."""
     written = [dims for dims in shapes if dims is not None]
     if len({len(dims) for dims in written}) != 1:

@@ -1,4 +1,4 @@
-"""The one layout of a text."""
+"""Formats a text in the language's one layout."""
 
 from __future__ import annotations
 
@@ -31,21 +31,20 @@ _BREAKS_BEFORE = frozenset({"ELSE", "OR", "AND", "PLUS", "MINUS"})
 
 
 def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
-    """A text in the language's one layout; ``None`` where it has syntax errors, which go to ``diagnostics``.
+    """A text in the language's one layout; ``None`` if it has syntax errors, which go to ``diagnostics``.
 
     The meaning stays: parsing the result gives an equal tree, every comment is kept, and formatting it again changes
-    nothing. The author decides what stands together on a line and where blank lines are, as far as lines are not too
-    long.
+    nothing. The author decides which statements share a line and where blank lines are, unless a line is too long.
     """
-    # What was made for it is freed before the collector could look at it.
+    # Also frees the result of reading before garbage collection is resumed.
     with collection_paused():
         return _formatted(source, diagnostics)
 
 
 def _formatted(source: Source, diagnostics: Diagnostics) -> str | None:
     reading = read(source)
-    if reading.findings:
-        reading.findings.hand_over(diagnostics)
+    if reading.log:
+        reading.log.report_to(diagnostics)
         return None
     lines = _entries(read_layout(reading.tokens, reading.comments).entries, 0)
     return "".join(f"{line}\n" for line in lines)
@@ -53,7 +52,7 @@ def _formatted(source: Source, diagnostics: Diagnostics) -> str | None:
 
 @dataclass(slots=True)
 class _Row:
-    """Statements that share a line, or one that needs several lines, or a comment.
+    """Statements that share a line, or one statement that needs several lines, or a comment.
 
     ``text`` is the only line of code, without indentation, if there is no more than one.
     """
@@ -71,7 +70,7 @@ class _Row:
 
 
 def _entries(entries: list[Statement | CommentLine], indent: int) -> list[str]:
-    """The lines of statements one after another."""
+    """The lines of consecutive statements."""
     rows = _rows(entries, indent)
     aligned = align([_candidate(row, indent) for row in rows], _gaps(rows), WIDTH - indent)
     lines: list[str] = []
@@ -83,7 +82,7 @@ def _entries(entries: list[Statement | CommentLine], indent: int) -> list[str]:
 
 
 def _rows(entries: list[Statement | CommentLine], indent: int) -> list[_Row]:
-    """Statements grouped as the author did, where they fit."""
+    """Statements grouped as the author did, if they fit on a line."""
     groups: list[list[Statement | CommentLine]] = []
     for entry in entries:
         before = groups[-1][-1] if groups else None
@@ -110,7 +109,7 @@ def _rows(entries: list[Statement | CommentLine], indent: int) -> list[_Row]:
 
 
 def _one_line(entries: Iterable[Statement | CommentLine]) -> str | None:
-    """Statements on one line; ``None`` where one of them needs several, or is a comment."""
+    """Statements on one line; ``None`` if one of them needs several, or is a comment."""
     texts: list[str] = []
     for entry in entries:
         if not isinstance(entry, Statement) or entry.flat is None:
@@ -127,7 +126,7 @@ def _gaps(rows: list[_Row]) -> set[int]:
 
 
 def _candidate(row: _Row, indent: int) -> Sequence[Statement] | None:
-    """The statements of a line that could stand in columns with those above and below."""
+    """The statements of a line that could be aligned with those above and below."""
     statements = [entry for entry in row.entries if isinstance(entry, Statement)]
     return statements if row.text is not None and len(row.text) <= WIDTH - indent else None
 
@@ -149,7 +148,7 @@ def _row(row: _Row, aligned: str | None, indent: int) -> list[str]:
 
 
 def _statement(statement: Statement, indent: int) -> list[str]:
-    """The lines of a statement that does not fit on one, or must not."""
+    """The lines of a statement that needs several."""
     lines: list[str] = []
     opened = _opened_blocks(statement.pieces, indent)
     run: list[Piece] = []
@@ -196,7 +195,7 @@ def _block_in_long_line(pieces: list[Piece], opened: set[int], width: int) -> Bl
 
 
 def _run(pieces: list[Piece], prefix: str, suffix: str, indent: int) -> list[str]:
-    """Pieces on one line, or on several with their brackets broken open."""
+    """Pieces on one line, or on several, split inside brackets."""
     margin = " " * indent
     text = flat(pieces)
     gap = " " if prefix and pieces else ""
@@ -232,7 +231,7 @@ def _broken_run(pieces: list[Piece], broken: set[int], around: tuple[str, str], 
 
 
 def _group(group: Group, indent: int) -> list[str]:
-    """The inside of a bracket: one item per line, or lines filled where all items are single words."""
+    """The inside of a bracket: one item per line, or filled lines if all items are single words."""
     margin = " " * indent
     words = [item.pieces[0].flat for item in group.items if len(item.pieces) == 1 and isinstance(item.pieces[0], Word)]
     if len(words) == len(group.items) and group.flat is not None:
@@ -247,18 +246,18 @@ def _group(group: Group, indent: int) -> list[str]:
 
 
 def _item(pieces: list[Piece], suffix: str, indent: int) -> list[str]:
-    """One item, broken before operators where it is too long for a line."""
+    """One item, split before operators if it is too long for a line."""
     text = flat(pieces)
     chunks = _chunks(pieces)
     if text is None or len(text + suffix) <= WIDTH - indent or len(chunks) == 1:
         return _run(pieces, "", suffix, indent)
-    # What goes on is indented further, so the first line has more room than the others.
+    # Continuation lines are indented further, so the first line has more room than the others.
     first, *others = _filled([*chunks[:-1], chunks[-1] + suffix], WIDTH - indent - INDENT)
     return [" " * indent + first, *(" " * (indent + INDENT) + line for line in others)]
 
 
 def _chunks(pieces: list[Piece]) -> list[str]:
-    """An expression in parts, each of which begins with an operator of the loosest kinds but the first."""
+    """An expression split before the operators of the lowest precedence."""
     starts = [
         position
         for position, piece in enumerate(pieces)
@@ -269,7 +268,7 @@ def _chunks(pieces: list[Piece]) -> list[str]:
 
 
 def _filled(words: list[str], width: int) -> list[str]:
-    """Words on as few lines as they fit on."""
+    """Words on as few lines as possible."""
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + 1 + len(word) <= width:
@@ -280,5 +279,5 @@ def _filled(words: list[str], width: int) -> list[str]:
 
 
 def _above(item: Item) -> Iterable[str]:
-    """Of several comments behind an item only one can stay there."""
+    """Only one of several comments after an item can stay there; the others move above it."""
     return [*item.above, *item.behind[:-1]]

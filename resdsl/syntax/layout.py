@@ -1,7 +1,7 @@
-"""The text as the formatter sees it: statements made of words and brackets, with the comments in their places.
+"""The text as the formatter sees it: statements made of words and brackets, with their comments.
 
-It keeps what the tree drops (parentheses, how numbers are written, comments) and needs no node types: the kinds of the
-tokens, as the parser read them, say enough.
+It keeps what the tree drops (parentheses, the notation of numbers, comments). It is built from the kinds of the tokens
+as the parser read them, without the nodes of the tree.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _VALUES = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE"})
 
 @dataclass(slots=True)
 class Word:
-    """A token that is no bracket. No blank stands before it where it ``hugs_left``, none behind where it
-    ``hugs_right``, as a sign does.
+    """A token that is no bracket. No blank precedes it if it ``hugs_left``; none follows if it ``hugs_right``, as after
+    a sign.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Word:
 
 @dataclass(slots=True)
 class Item:
-    """What stands between two commas, with the comments above it and behind it."""
+    """The text between two commas, with the comments above and after it."""
 
     pieces: list[Piece] = field(default_factory=list)
     above: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Item:
 class Group:
     """``(...)``, ``[...]`` or an enumeration. ``takes_comma``: whether a comma may follow the last item.
 
-    ``flat`` is the group on one line; ``None`` where comments forbid that.
+    ``flat`` is the group on one line; ``None`` if comments prevent that.
     """
 
     opening: str
@@ -56,7 +56,7 @@ class Group:
     hugs_right: bool = False
 
     def finish(self) -> None:
-        """Find out what ``flat`` is, when all items are there."""
+        """Compute ``flat`` when all items are there."""
         if self.header or self.dangling:
             return
         texts: list[str] = []
@@ -70,9 +70,9 @@ class Group:
 
 @dataclass(slots=True)
 class Statement:
-    """One statement and the comment behind it. Lines are those of the source, counted from 1.
+    """One statement and the comment after it. Lines are those of the source, counted from 1.
 
-    ``flat`` is the statement on one line, without that comment; ``None`` where that cannot be.
+    ``flat`` is the statement on one line, without that comment; ``None`` if it needs several.
     """
 
     first_line: int
@@ -98,8 +98,8 @@ class CommentLine:
 class Block:
     """``{ ... }`` with statements in it. ``one_line``: the author wrote it on one line.
 
-    ``inner`` is what stands in the braces on one line, ``flat`` the same with them; ``None`` where the author did not
-    write it so, or comments forbid it.
+    ``inner`` is the text in the braces on one line, ``flat`` the same with the braces; ``None`` if the author wrote
+    several lines, or comments require them.
     """
 
     first_line: int
@@ -112,7 +112,7 @@ class Block:
     hugs_right: bool = False
 
     def finish(self) -> None:
-        """Find out what ``inner`` and ``flat`` are, when all statements are there."""
+        """Compute ``inner`` and ``flat`` when all statements are there."""
         if not self.one_line or self.header:
             return
         texts: list[str] = []
@@ -128,9 +128,9 @@ Piece = Word | Group | Block
 
 
 def flat(pieces: list[Piece]) -> str | None:
-    """Pieces on one line; ``None`` where one of them needs several."""
+    """Pieces on one line; ``None`` if one of them needs several."""
     text = ""
-    # Nothing stands before the first.
+    # Nothing precedes the first piece.
     hugs = True
     for piece in pieces:
         if piece.flat is None:
@@ -146,7 +146,7 @@ def blank_between(before: Piece | None, piece: Piece) -> str:
 
 
 class _Reader:
-    """Reads the layout off the tokens and comments of a text without syntax errors."""
+    """Builds the layout from the tokens and comments of a text without syntax errors."""
 
     def __init__(self, tokens: Sequence[Token], comments: Iterable[Comment]) -> None:
         self._stream = _merged(tokens, comments)
@@ -183,7 +183,7 @@ class _Reader:
         block.finish()
 
     def _finish(self, statement: Statement | None, block: Block) -> None:
-        """Put comments from the middle of a statement above it, where no body in it could take them."""
+        """Move comments in the middle of a statement above it, unless a body in it has taken them."""
         if statement is None:
             return
         statement.flat = flat(statement.pieces)
@@ -192,7 +192,7 @@ class _Reader:
             self._pending = []
 
     def _ends_statement(self) -> bool:
-        """Whether what comes next is not the rest of a statement."""
+        """Whether the next token does not continue the statement."""
         following = next((part for part in self._stream[self._position :] if isinstance(part, Token)), None)
         return following is None or following.kind not in {"SHORTCUT", "ELSE", "ARROW"}
 
@@ -302,6 +302,6 @@ def _merged(tokens: Sequence[Token], comments: Iterable[Comment]) -> list[Token 
 
 def read_layout(tokens: Sequence[Token], comments: Iterable[Comment]) -> Block:
     """The layout of a whole text: a block without braces."""
-    whole = Block(first_line=0)
-    _Reader(tokens, comments).entries(whole)
-    return whole
+    block = Block(first_line=0)
+    _Reader(tokens, comments).entries(block)
+    return block

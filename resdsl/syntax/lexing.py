@@ -1,4 +1,4 @@
-"""From text to the tokens that the grammar knows."""
+"""From text to the tokens of the grammar."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from resdsl.diagnostics import Source
-from resdsl.syntax.tables import Tables
+from resdsl.syntax.grammar import Grammar
 from resdsl.syntax.token import Token
 from resdsl.syntax.tree import Comment
-
-RESERVED = frozenset({"if", "else", "and", "or", "not", "true", "false"})
-"""Keywords that cannot be names."""
 
 OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSING = frozenset(OPENING.values())
@@ -20,38 +17,38 @@ VALUE_STARTS = frozenset({
     "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "NAME", "LPAR", "LSQB", "MINUS", "NOT", "BAD_VALUE",
     "LABEL", "BAD_STRING", "OPEN_STRING", "SINGLE_QUOTED", "BAD_NUMBER", "DOTTED_NAME", "FOREIGN_NAME",
 })  # fmt: skip
-"""Tokens that an expression can begin with, right or wrong."""
+"""Tokens that an expression can start with, valid or not."""
 
 SLASH_COMMENT = "SLASH_COMMENT"
 """A comment that begins with ``//``."""
 
 LOST_CLOSER = "LOST_CLOSER"
-"""A closing bracket that closes nothing. Often a consequence of another mistake, which is told instead."""
+"""A closing bracket that closes nothing. It is often a consequence of another error, which is reported instead."""
 
-WRONG_IN_ITSELF = frozenset({
+INVALID = frozenset({
     "BAD_STRING", "OPEN_STRING", "SINGLE_QUOTED", "BAD_NUMBER", "FOREIGN_NAME", "FOREIGN_OPERATOR", "STRAY",
     SLASH_COMMENT, LOST_CLOSER,
 })  # fmt: skip
-"""Tokens that are mistakes wherever they stand."""
+"""Tokens that are errors wherever they occur."""
 
 _NEVER_BEFORE_OPERATOR = frozenset({"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COMMA", "LPAR", "LSQB"})
 _BEFORE_BARE_EXPRESSIONS = frozenset({"CONST", "EXPECT", "IF", "ELSE", "FOR", "SHORTCUT"})
 
 _JOINED_TO_THE_LINE_BEFORE = frozenset({"SHORTCUT", "ELSE", "ARROW"})
 _STAGE_NAME = re.compile(
-    # A hole belongs to the name where the name goes on behind it, or arguments or the body follow: `layer{i} {`.
+    # A hole is part of the name if the name continues after it, or arguments or the body follow: `layer{i} {`.
     # `layer1{relu}` is a name and a body.
     r"(?:[A-Za-z0-9_]|\{[^{}#\n]{1,200}\}(?=[ \t]*[({]|[A-Za-z0-9_.{]))"
     r"(?:\.?[A-Za-z0-9_]|\.?\{[^{}#\n]{1,200}\}(?=[ \t]*[({]|[A-Za-z0-9_.{]))*"
 )
 
 
-def lex(text: str, tables: Tables) -> list[Token]:
-    """All tokens of a text but blanks. Never fails: text that is nothing makes tokens too."""
+def lex(text: str, grammar: Grammar) -> list[Token]:
+    """All tokens of a text except blanks. Never fails: invalid text makes tokens too."""
     tokens: list[Token] = []
-    keywords, new = tables.keywords, str.__new__
+    keywords, new = grammar.keywords, str.__new__
     line, before_line = 1, -1
-    for match in tables.pattern.finditer(text):
+    for match in grammar.pattern.finditer(text):
         kind = match.lastgroup
         if kind is None:
             break
@@ -59,7 +56,7 @@ def lex(text: str, tables: Tables) -> list[Token]:
         piece = text[start:end]
         if kind == "NAME":
             kind = keywords.get(piece, kind)
-        # What `Token` does, without a call: this is a fifth of the time that a long text takes.
+        # As `Token` does, without the call: lexing is a tenth of the time that a long text takes.
         token = new(Token, piece)
         token.kind = kind
         token.start = start
@@ -73,22 +70,22 @@ def lex(text: str, tables: Tables) -> list[Token]:
 
 
 def make_token(kind: str, text: str, start: int, like: Token) -> Token:
-    """A token at an offset, on the line of another."""
+    """A token at an offset, on the line of another token."""
     return Token(kind, text, start, start + len(text), like.line, like.column)
 
 
 def retyped(token: Token, kind: str, text: str | None = None) -> Token:
-    """What a token is taken for: of another kind, perhaps with another text, at the same place."""
+    """The token with another kind, and perhaps another text, at the same position."""
     return Token(kind, str(token) if text is None else text, token.start, token.end, token.line, token.column)
 
 
 def inserted(kind: str, text: str, before: Token) -> Token:
-    """A token that the text lacks, right before another; it takes no room."""
+    """A token that is missing in the text, right before another; it has no width."""
     return Token(kind, text, before.start, before.start, before.line, before.column)
 
 
 def separate_comments(tokens: Iterable[Token], source: Source) -> tuple[list[Token], tuple[Comment, ...]]:
-    """Tokens and comments apart."""
+    """The tokens without comments, and the comments."""
     code: list[Token] = []
     comments: list[Comment] = []
     for token in tokens:
@@ -102,8 +99,8 @@ def separate_comments(tokens: Iterable[Token], source: Source) -> tuple[list[Tok
 
 
 def find_slash_comments(tokens: list[Token], text: str) -> list[Token]:
-    """Make one token of what is meant as a comment but begins with ``//``: where no whole division can stand."""
-    found: list[Token] = []
+    """Replace ``// ...`` by one token where no integer division is possible: it is meant as a comment."""
+    kept: list[Token] = []
     depth = 0
     expects_expression = False
     skip_to = -1
@@ -120,26 +117,26 @@ def find_slash_comments(tokens: list[Token], text: str) -> list[Token]:
         elif token.kind in _BEFORE_BARE_EXPRESSIONS:
             expects_expression = True
         elif token.kind == "DOUBLE_SLASH" and (
-            not found or found[-1].kind in _NEVER_BEFORE_OPERATOR or not (depth or expects_expression)
+            not kept or kept[-1].kind in _NEVER_BEFORE_OPERATOR or not (depth or expects_expression)
         ):
             line_end = text.find("\n", start)
             skip_to = len(text) if line_end < 0 else line_end
             comment = text[start:skip_to].rstrip()
-            found.append(make_token(SLASH_COMMENT, comment, start, token))
+            kept.append(make_token(SLASH_COMMENT, comment, start, token))
             continue
-        found.append(token)
-    return found
+        kept.append(token)
+    return kept
 
 
 def plain_kind(label: Token, keywords: Mapping[str, str]) -> str:
-    """What a label is where no label can stand: ``image`` in ``input image: f32[...]``."""
+    """The kind of a label where the parser accepts no label: ``image`` in ``input image: f32[...]``."""
     if label.isidentifier():
         return keywords.get(label, "NAME")
     return "INT" if label.isdigit() else "LABEL"
 
 
 def join_stage_names(tokens: list[Token], text: str) -> list[Token]:
-    """Make one LABEL_NAME of the pieces of a name behind ``stage``: ``layer{i}``, ``features.0``, ``add``."""
+    """Join the parts of the name after ``stage`` into one LABEL_NAME: ``layer{i}``, ``features.0``, ``add``."""
     joined: list[Token] = []
     rest = 0
     for position, token in enumerate(tokens):
@@ -165,7 +162,7 @@ def _is_value(tokens: list[Token]) -> bool:
 
 
 def drop_newlines(tokens: list[Token]) -> list[Token]:
-    """Only the new lines that end a statement. The brackets are balanced."""
+    """Drop the line ends that do not terminate a statement. The brackets are balanced."""
     kept: list[Token] = []
     depths = [0]
     for token in tokens:
@@ -173,7 +170,7 @@ def drop_newlines(tokens: list[Token]) -> list[Token]:
             if depths[-1] or (kept and kept[-1].kind == "NEWLINE"):
                 continue
         elif token.kind == "LBRACE":
-            # Braces in parentheses are an enumeration, whose lines are those of the parentheses.
+            # Braces in parentheses are an enumeration: line ends in them are those in the parentheses.
             depths.append(1 if depths[-1] else 0)
         elif token.kind == "RBRACE":
             if len(depths) > 1:

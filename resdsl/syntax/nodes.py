@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from resdsl.diagnostics import Source, Span
 from resdsl.syntax import tree
-from resdsl.syntax.findings import Findings
-from resdsl.syntax.mistakes import meaning
+from resdsl.syntax.error_log import ErrorLog
+from resdsl.syntax.errors import semantic
 from resdsl.syntax.numbers import number_value, size_value
 from resdsl.syntax.token import Token
 
@@ -22,11 +23,37 @@ _ESCAPE = re.compile(r"\\(.)")
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """What a residual's shortcut is, before it becomes part of the residual."""
+    """The shortcut of a residual, before it becomes part of the residual."""
 
     kind: tree.Expression | None
     body: tree.Body | None
     span: Span
+
+
+def _only_part(_self: Nodes, _span: Span, value: Any) -> Any:
+    return value
+
+
+def _all_parts(_self: Nodes, _span: Span, *values: Any) -> tuple[Any, ...]:
+    return values
+
+
+def _node(kind: Callable[..., tree.Tree]) -> Callable[..., tree.Tree]:
+    """The rule's parts are the fields of the node, in order."""
+
+    def make(_self: Nodes, span: Span, *values: Any) -> tree.Tree:
+        return kind(*values, span=span)
+
+    return make
+
+
+def _list_node(kind: Callable[..., tree.Tree]) -> Callable[..., tree.Tree]:
+    """The rule's parts are the node's one field, which is a tuple."""
+
+    def make(_self: Nodes, span: Span, *values: Any) -> tree.Tree:
+        return kind(values, span=span)
+
+    return make
 
 
 @dataclass(frozen=True)
@@ -34,39 +61,36 @@ class Nodes:
     """Makes the nodes of one text."""
 
     source: Source
-    findings: Findings
+    log: ErrorLog
     parse_hole: ParseHole
 
     def span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
 
-    # Parts that are what their only child is.
-
-    def initial(self, _span: Span, value: tree.Expression) -> tree.Expression:
-        return value
-
-    def promise(self, _span: Span, shape: tree.Shape) -> tree.Shape:
-        return shape
-
-    def otherwise(self, _span: Span, body: tree.Body) -> tree.Body:
-        return body
-
-    def hole(self, _span: Span, value: tree.Expression) -> tree.Expression:
-        return value
-
-    def names(self, _span: Span, *names: tree.Identifier) -> tuple[tree.Identifier, ...]:
-        return names
-
-    def parameters(self, _span: Span, *parameters: tree.Parameter) -> tuple[tree.Parameter, ...]:
-        return parameters
-
-    def arguments(self, _span: Span, *arguments: tree.Argument) -> tuple[tree.Argument, ...]:
-        return arguments
+    initial = shape_annotation = otherwise = hole = _only_part
+    module = names = parameters = arguments = _all_parts
+    body = _list_node(tree.Body)
+    shape = _list_node(tree.Shape)
+    list_literal = _list_node(tree.ListLiteral)
+    parameter = _node(tree.Parameter)
+    graph_input = _node(tree.Input)
+    tap = _node(tree.Tap)
+    output = _node(tree.Output)
+    const = _node(tree.Const)
+    default = _node(tree.Default)
+    labelled_step = _node(tree.Step)
+    group = _node(tree.Group)
+    repeat = _node(tree.Repeat)
+    resume = _node(tree.From)
+    loop = _node(tree.For)
+    choice = _node(tree.If)
+    named_argument = _node(tree.Argument)
+    conditional = _node(tree.Conditional)
+    index = _node(tree.Index)
+    function_call = _node(tree.FunctionCall)
+    bad_value = _node(tree.Broken)
 
     # The file.
-
-    def module(self, _span: Span, *items: tree.Item) -> tuple[tree.Item, ...]:
-        return items
 
     def use(self, span: Span, path: Token, names: tuple[tree.Identifier, ...]) -> tree.Use:
         return tree.Use(self._string(path), names, span=span)
@@ -81,15 +105,6 @@ class Nodes:
     ) -> tree.Definition:
         return tree.Definition(str(keyword), name, parameters or (), body, span=span)
 
-    def parameter(
-        self,
-        span: Span,
-        name: tree.Identifier,
-        annotation: tree.TypeAnnotation | None,
-        default: tree.Expression | None,
-    ) -> tree.Parameter:
-        return tree.Parameter(name, annotation, default, span=span)
-
     def named_annotation(self, _span: Span, name: tree.Identifier) -> tree.TypeAnnotation:
         return tree.TypeAnnotation(name.name, span=name.span)
 
@@ -99,26 +114,8 @@ class Nodes:
 
     # Statements.
 
-    def body(self, span: Span, *statements: tree.Statement) -> tree.Body:
-        return tree.Body(statements, span=span)
-
     def broken(self, span: Span, *_bodies: tree.Body) -> tree.Broken:
         return tree.Broken(span=span)
-
-    def graph_input(self, span: Span, name: tree.Identifier, dtype: tree.Identifier, shape: tree.Shape) -> tree.Input:
-        return tree.Input(name, dtype, shape, span=span)
-
-    def tap(self, span: Span, name: tree.Identifier) -> tree.Tap:
-        return tree.Tap(name, span=span)
-
-    def output(self, span: Span, name: tree.Identifier) -> tree.Output:
-        return tree.Output(name, span=span)
-
-    def const(self, span: Span, name: tree.Identifier, value: tree.Expression) -> tree.Const:
-        return tree.Const(name, value, span=span)
-
-    def default(self, span: Span, callee: tree.Identifier, arguments: tuple[tree.Argument, ...]) -> tree.Default:
-        return tree.Default(callee, arguments, span=span)
 
     def preprocess(self, span: Span, body: tree.Body) -> tree.Preprocess:
         calls: list[tree.Call] = []
@@ -129,7 +126,7 @@ class Nodes:
                 case tree.Step(None, tree.Call() as call, None):
                     calls.append(call)
                 case _:
-                    self.findings.report(meaning.not_a_preprocessing_step(statement.span))
+                    self.log.report(semantic.not_a_preprocessing_step(statement.span))
         return tree.Preprocess(tuple(calls), span=span)
 
     def labels(self, span: Span, value: Token) -> tree.Labels:
@@ -142,9 +139,6 @@ class Nodes:
 
     def step(self, span: Span, flow: tree.Flow, shape: tree.Shape | None) -> tree.Step:
         return tree.Step(None, flow, shape, span=span)
-
-    def labelled_step(self, span: Span, label: tree.LabelTree, flow: tree.Flow, shape: tree.Shape | None) -> tree.Step:
-        return tree.Step(label, flow, shape, span=span)
 
     def label(self, span: Span, text: Token) -> tree.LabelTree | tree.Broken:
         parts: list[str | tree.Expression] = []
@@ -165,12 +159,6 @@ class Nodes:
 
     def call(self, span: Span, callee: tree.Identifier, arguments: tuple[tree.Argument, ...] | None) -> tree.Call:
         return tree.Call(callee, arguments or (), span=span)
-
-    def group(self, span: Span, body: tree.Body) -> tree.Group:
-        return tree.Group(body, span=span)
-
-    def repeat(self, span: Span, count: tree.Expression, call: tree.Call) -> tree.Repeat:
-        return tree.Repeat(count, call, span=span)
 
     def stage(
         self, span: Span, label: tree.LabelTree, arguments: tuple[tree.Argument, ...] | None, body: tree.Body
@@ -204,17 +192,6 @@ class Nodes:
     def join(self, span: Span, keyword: Token, body: tree.Body) -> tree.Join:
         return tree.Join(str(keyword), body, keyword_span=self._token_span(keyword), span=span)
 
-    def resume(self, span: Span, tap: tree.Identifier, body: tree.Body) -> tree.From:
-        return tree.From(tap, body, span=span)
-
-    def loop(
-        self, span: Span, variable: tree.Identifier, first: tree.Expression, last: tree.Expression, body: tree.Body
-    ) -> tree.For:
-        return tree.For(variable, first, last, body, span=span)
-
-    def choice(self, span: Span, condition: tree.Expression, then: tree.Body, otherwise: tree.Body | None) -> tree.If:
-        return tree.If(condition, then, otherwise, span=span)
-
     def else_if(self, _span: Span, choice: tree.If) -> tree.Body:
         return tree.Body((tree.Step(None, choice, None, span=choice.span),), span=choice.span)
 
@@ -222,14 +199,6 @@ class Nodes:
 
     def argument(self, span: Span, value: tree.Expression) -> tree.Argument:
         return tree.Argument(None, value, span=span)
-
-    def named_argument(self, span: Span, name: tree.Identifier, value: tree.Expression) -> tree.Argument:
-        return tree.Argument(name, value, span=span)
-
-    def conditional(
-        self, span: Span, value: tree.Expression, condition: tree.Expression, otherwise: tree.Expression
-    ) -> tree.Conditional:
-        return tree.Conditional(value, condition, otherwise, span=span)
 
     def binary(self, span: Span, left: tree.Expression, operator: Token, right: tree.Expression) -> tree.Binary:
         return tree.Binary(str(operator), left, right, span=span)
@@ -240,29 +209,15 @@ class Nodes:
         # A comparison in parentheses is a value like any other; its span begins at the parenthesis.
         if (
             isinstance(left, tree.Binary)
-            and left.operator in meaning.COMPARISONS
+            and left.operator in semantic.COMPARISONS
             and left.span.start == left.left.span.start
         ):
-            self.findings.report(meaning.chained_comparison(left, self._token_span(operator), right))
+            self.log.report(semantic.chained_comparison(left, self._token_span(operator), right))
             return tree.Broken(span=span)
         return tree.Binary(str(operator), left, right, span=span)
 
     def unary(self, span: Span, operator: Token, operand: tree.Expression) -> tree.Unary:
         return tree.Unary(str(operator), operand, span=span)
-
-    def index(self, span: Span, operand: tree.Expression, position: tree.Expression) -> tree.Index:
-        return tree.Index(operand, position, span=span)
-
-    def function_call(
-        self, span: Span, function: tree.Identifier, arguments: tuple[tree.Argument, ...]
-    ) -> tree.FunctionCall:
-        return tree.FunctionCall(function, arguments, span=span)
-
-    def list_literal(self, span: Span, *items: tree.Expression) -> tree.ListLiteral:
-        return tree.ListLiteral(items, span=span)
-
-    def shape(self, span: Span, *dims: tree.Expression) -> tree.Shape:
-        return tree.Shape(dims, span=span)
 
     def parenthesised(self, span: Span, inner: tree.Expression) -> tree.Expression:
         return replace(inner, span=span)
@@ -270,14 +225,14 @@ class Nodes:
     def number(self, span: Span, text: Token) -> tree.Number | tree.Broken:
         value = number_value(text)
         if value is None:
-            self.findings.report(meaning.number_too_large(span))
+            self.log.report(semantic.number_too_large(span))
             return tree.Broken(span=span)
         return tree.Number(value, str(text), span=span)
 
     def size(self, span: Span, text: Token) -> tree.SizeLiteral | tree.Broken:
         value = size_value(text)
         if value is None:
-            self.findings.report(meaning.number_too_large(span))
+            self.log.report(semantic.number_too_large(span))
             return tree.Broken(span=span)
         return tree.SizeLiteral(*value, span=span)
 
@@ -289,9 +244,6 @@ class Nodes:
 
     def name(self, span: Span, name: tree.Identifier) -> tree.Name | tree.Wildcard:
         return tree.Wildcard(span=span) if name.name == "_" else tree.Name(name.name, span=span)
-
-    def bad_value(self, span: Span) -> tree.Broken:
-        return tree.Broken(span=span)
 
     def _string(self, text: Token) -> tree.String:
         return tree.String(_ESCAPE.sub(r"\1", text[1:-1]), span=self._token_span(text))

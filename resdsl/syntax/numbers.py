@@ -1,26 +1,26 @@
-"""What the digits of a number say."""
+"""The values of number and size literals."""
 
 from __future__ import annotations
 
 import math
 
 MAX_DIGITS = 40
-"""A longer number is nobody's layer, and Python itself refuses to read 5,000 digits."""
+"""Far more than any network needs. Python refuses to convert more than 4,300."""
 
 _SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def number_value(text: str) -> int | float | None:
-    """The value of ``1_000``, ``0.17``, ``1e-3`` or ``11.51G``; ``None`` where it is too long or too large.
+    """The value of ``1_000``, ``0.17``, ``1e-3`` or ``11.51G``; ``None`` if it is too long or too large.
 
-    It is an ``int`` where no point and no exponent is written, or where a suffix makes it whole.
+    It is an ``int`` if it is written without point and exponent, or if its suffix makes it an integer.
     """
     if len(text) > MAX_DIGITS:
         return None
     digits = text.replace("_", "")
     if scale := _SUFFIXES.get(digits[-1]):
-        whole, _, decimals = digits[:-1].partition(".")
-        scaled = int(whole + decimals) * scale
+        integer, _, decimals = digits[:-1].partition(".")
+        scaled = int(integer + decimals) * scale
         parts: int = 10 ** len(decimals)
         return scaled // parts if scaled % parts == 0 else scaled / parts
     if digits.isdigit():
@@ -30,7 +30,7 @@ def number_value(text: str) -> int | float | None:
 
 
 def size_value(text: str) -> tuple[int, int] | None:
-    """Height and width of ``3x3``; ``None`` where it is too long to be one."""
+    """Height and width of ``3x3``; ``None`` if it is too long."""
     if len(text) > MAX_DIGITS:
         return None
     height, width = text.split("x")

@@ -1,4 +1,4 @@
-"""The syntax tree. Every node has the span it was read from; spans take no part in equality."""
+"""The syntax tree. Every node has the span it was read from; equality ignores spans."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Node = TypeVar("Node")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def node(made: type[Node]) -> type[Node]:
-    """A frozen dataclass, whose comparison, hash and text are those of `Tree`.
+    """A frozen dataclass with the comparison, hash and text of `Tree`.
 
     ``dataclass(frozen=True)`` compiles six methods for every class, which for this module alone takes as long as
-    checking a network does; so it is left to the type checker that nodes do not change.
+    checking a network; so only the type checker enforces that nodes do not change.
     """
     return dataclass(slots=True, eq=False, repr=False)(made)
 
 
 @node
 class Tree:
-    """Anything that was read from a place."""
+    """A node of the tree."""
 
     span: Span = field(compare=False, kw_only=True, repr=False)
 
@@ -52,7 +52,7 @@ def _compared_fields(kind: Any) -> tuple[str, ...]:
 
 @node
 class Identifier(Tree):
-    """A name where it is defined or referred to."""
+    """A name that is defined or used."""
 
     name: str
 
@@ -63,8 +63,8 @@ class Identifier(Tree):
 @node
 class Number(Tree):
     """``1_000``, ``1e-3``, ``11.51G``. ``text`` is as written (a claim is compared at its written precision);
-    ``value`` is an ``int`` where it is a whole number written without point or exponent or with a suffix that makes
-    it whole (``11.51G`` is ``11_510_000_000``).
+    ``value`` is an ``int`` if it is written without point and exponent, or if its suffix makes it an integer
+    (``11.51G`` is ``11_510_000_000``).
     """
 
     value: int | float
@@ -237,8 +237,8 @@ class Stage(Tree):
 class Residual(Tree):
     """``residual(scale = 1) { main } shortcut KIND { body }``.
 
-    ``kind`` is ``None`` where none is written; ``shortcut_span`` covers ``shortcut KIND`` and is ``None`` where the
-    whole shortcut is left out.
+    ``kind`` is ``None`` if none is written; ``shortcut_span`` covers ``shortcut KIND`` and is ``None`` if there
+    is no shortcut.
     """
 
     arguments: tuple[Argument, ...]
@@ -260,7 +260,7 @@ class Join(Tree):
 
 @node
 class From(Tree):
-    """``from NAME { ... }``: go on from a tapped value."""
+    """``from NAME { ... }``: continue from a tapped value."""
 
     tap: Identifier
     body: Body
@@ -286,12 +286,12 @@ class If(Tree):
 
 
 Flow = Call | Group | Repeat | Stage | Residual | Join | From | For | If
-"""What makes values from the current value."""
+"""The statements that compute a value from the current value."""
 
 
 @node
 class Step(Tree):
-    """A piece of the flow with what may stand around it: ``label: ... -> [shape]``."""
+    """One step of the flow with its label and shape annotation: ``label: ... -> [shape]``."""
 
     label: LabelTree | None
     flow: Flow
@@ -365,7 +365,7 @@ class Expect(Tree):
 
 @node
 class Broken(Tree):
-    """Where the parser skipped text that it reported. Whatever depends on it is silently unknown."""
+    """Text that the parser skipped after reporting an error. What depends on it is unknown, and not reported again."""
 
 
 Statement = Step | Input | Tap | Output | Const | Default | Preprocess | Labels | Expect | Broken
@@ -414,7 +414,7 @@ Item = Use | Const | Definition | Broken
 
 @node
 class Comment(Tree):
-    """``# ...``, with the mark; ``own_line`` tells one that stands alone from one after code."""
+    """``# ...``, with the mark; ``own_line``: whether no code precedes it on its line."""
 
     text: str
     own_line: bool
@@ -430,9 +430,9 @@ class Module(Tree):
 
     @property
     def definitions(self) -> Mapping[str, Definition]:
-        """Blocks and models by name; where one is defined twice, the first."""
-        found: dict[str, Definition] = {}
+        """Blocks and models by name; the first if a name is defined twice."""
+        definitions: dict[str, Definition] = {}
         for item in self.items:
             if isinstance(item, Definition):
-                found.setdefault(item.name.name, item)
-        return found
+                definitions.setdefault(item.name.name, item)
+        return definitions

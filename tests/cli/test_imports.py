@@ -75,12 +75,12 @@ def inside(modules: list[str], part: str) -> set[str]:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_a_command_loads_the_parts_that_it_needs_and_only_click_besides(
+def test_a_command_loads_the_parts_that_it_needs_and_no_other_package_but_click_and_lark(
     arguments: list[str], expected: set[str]
 ) -> None:
     modules = loaded(*arguments)
-    # Not Lark, which made the parser's tables, nor what draws, computes or runs networks.
-    assert others(modules) == {"click"}
+    # Lark where something is parsed; nothing that draws, computes or runs networks.
+    assert others(modules) == ({"click", "lark"} if "syntax" in expected else {"click"})
     assert parts(modules) == expected
 
 
@@ -93,17 +93,17 @@ def test_formatting_loads_only_how_files_are_read_of_the_elaborator() -> None:
     assert inside(loaded("fmt", "--check", NET), "elaborate") == {"allowances", "limits", "program"}
 
 
-def test_a_check_loads_neither_other_operators_nor_explanations_of_mistakes() -> None:
+def test_a_check_loads_neither_other_operators_nor_explanations_of_errors() -> None:
     modules = loaded("check", NET)
     assert {"conv", "bn", "relu"} <= inside(modules, "ops")
     assert inside(modules, "ops").isdisjoint({"upsample", "channel_shuffle", "lrn", "gelu"})
-    assert {name for name in inside(modules, "syntax") if name.startswith("mistakes.")} == {"mistakes.meaning"}
+    assert {name for name in inside(modules, "syntax") if name.startswith("errors.")} == {"errors.semantic"}
     assert inside(modules, "cli") == {"app", "exits", "options", "terminal"}
     assert inside(modules, "tools") == {"check", "check.command"}
 
 
-def test_a_mistake_is_told_without_other_packages(tmp_path: Path) -> None:
+def test_an_error_is_reported_without_other_packages(tmp_path: Path) -> None:
     (tmp_path / "net.res").write_text("model m {\n  conv(64 3x3)\n}\n", encoding="utf-8")
     modules = loaded("check", str(tmp_path / "net.res"))
-    assert others(modules) == {"click"}
+    assert others(modules) == {"click", "lark"}
     assert {"render"} <= inside(modules, "diagnostics")

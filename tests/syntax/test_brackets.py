@@ -1,4 +1,4 @@
-"""Brackets that do not match: which one is to blame, where that was noticed, and that nothing else is told."""
+"""Brackets that do not match: which one is blamed, where that was noticed, and that nothing else is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Unclosed:
     bracket: str
     opened: tuple[int, int]
     noticed: tuple[int, int]
-    said: str
+    message: str
     fixed: str | None = None
 
 
@@ -87,19 +87,19 @@ UNCLOSED = {
 
 
 @pytest.mark.parametrize("case", UNCLOSED.values(), ids=UNCLOSED.keys())
-def test_an_unclosed_bracket_is_told_with_where_it_was_noticed(case: Unclosed) -> None:
+def test_an_unclosed_bracket_is_reported_with_where_it_was_noticed(case: Unclosed) -> None:
     (error,) = errors(case.text)
     assert (error.code.id, error.message) == ("E0102", f"this `{case.bracket}` is never closed")
     assert error.primary is not None
     assert (error.primary.span.text, tuple(error.primary.span.position)) == (case.bracket, case.opened)
     (noticed,) = error.secondary
-    assert (tuple(noticed.span.position), noticed.text) == (case.noticed, case.said)
+    assert (tuple(noticed.span.position), noticed.text) == (case.noticed, case.message)
     if case.fixed is not None:
         assert error.fix is not None
         (edit,) = error.fix.edits
-        mended = case.text[: edit.span.start] + edit.replacement + case.text[edit.span.end :]
-        assert mended == case.fixed
-        assert errors(mended) == []
+        repaired = case.text[: edit.span.start] + edit.replacement + case.text[edit.span.end :]
+        assert repaired == case.fixed
+        assert errors(repaired) == []
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,18 @@ def test_an_unclosed_bracket_is_told_with_where_it_was_noticed(case: Unclosed) -
         ("}\n", "this `}` closes nothing", "}", "\n"),
     ],
 )
-def test_a_wrong_bracket_is_told_once_and_can_be_mended(text: str, message: str, underlined: str, fixed: str) -> None:
+def test_a_wrong_bracket_is_reported_once_and_can_be_fixed(
+    text: str, message: str, underlined: str, fixed: str
+) -> None:
     (error,) = errors(text)
     assert error.message == message
     assert error.primary is not None
     assert error.primary.span.text == underlined
     assert error.fix is not None
     (edit,) = error.fix.edits
-    mended = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
-    assert mended == fixed
-    assert errors(mended) == []
+    repaired = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
+    assert repaired == fixed
+    assert errors(repaired) == []
 
 
 def test_a_brace_too_many_is_found_by_its_indentation() -> None:
@@ -141,7 +143,7 @@ def test_an_unclosed_body_keeps_what_follows_it_in_its_place() -> None:
     )
 
 
-def test_a_mistake_behind_an_unclosed_definition_is_still_told() -> None:
+def test_an_error_after_an_unclosed_definition_is_still_reported() -> None:
     found = errors("block b {\n  relu\n\nblock c {\n  conv(64 3x3)\n}\n")
     assert [error.code.id for error in found] == ["E0102", "E0106"]
 
@@ -151,7 +153,7 @@ def test_brackets_in_strings_and_comments_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("const a = " + "(" * 10_000, "100 levels"),
         ("const a = " + "[" * 10_000 + "]" * 10_000, "100 levels"),
@@ -168,10 +170,10 @@ def test_brackets_in_strings_and_comments_do_not_count() -> None:
     ],
     ids=lambda text: text[:24],
 )
-def test_deep_nesting_is_refused_with_one_error(text: str, said: str) -> None:
+def test_deep_nesting_is_refused_with_one_error(text: str, message: str) -> None:
     (error,) = errors(text)
     assert error.code.id == "E0901"
-    assert said in error.message
+    assert message in error.message
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
@@ -216,7 +218,7 @@ def test_long_runs_of_anything_end_in_errors_or_a_tree(piece: str) -> None:
         ("block b {\n  n(mean = 1, 2], std = 3)\n}\n", "this `]` closes nothing", (2, 16), None),
     ],
 )
-def test_a_bracket_that_was_never_opened_is_told_once(
+def test_a_bracket_that_was_never_opened_is_reported_once(
     text: str, message: str, position: tuple[int, int], fixed: str | None
 ) -> None:
     (error,) = errors(text)
@@ -261,6 +263,6 @@ model n {
 
 
 @pytest.mark.parametrize("position", [place for place, character in enumerate(SAMPLE) if character in "()[]{}"])
-def test_a_bracket_that_is_left_out_is_one_mistake(position: int) -> None:
+def test_a_bracket_that_is_left_out_is_one_error(position: int) -> None:
     assert errors(SAMPLE) == []
     assert len(errors(SAMPLE[:position] + SAMPLE[position + 1 :])) == 1

@@ -408,7 +408,7 @@ def test_nothing_stays_nothing(text: str) -> None:
     assert formatted(text) == ""
 
 
-def test_a_text_with_mistakes_is_not_formatted() -> None:
+def test_a_text_with_errors_is_not_formatted() -> None:
     diagnostics = Diagnostics()
     assert format_source(Source("test.res", "block b { conv(64 3x3) }"), diagnostics) is None
     assert [error.code.id for error in diagnostics.errors] == ["E0106"]

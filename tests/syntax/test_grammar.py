@@ -69,7 +69,7 @@ A, B, C = name("a"), name("b"), name("c")
 
 def test_the_grammar_is_lalr1_without_a_conflict(caplog: pytest.LogCaptureFixture) -> None:
     text = files("resdsl.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
-    # Lark raises for two reductions; that it preferred a shift is only said in its log.
+    # Lark raises for two reductions; that it preferred a shift is only in its log.
     with caplog.at_level(logging.DEBUG, logger=lark.logger.name):
         lark.Lark(text, parser="lalr", lexer="basic", start=["module", "hole"], debug=True)
     assert [record.message for record in caplog.records if "conflict" in record.message.lower()] == []
@@ -225,9 +225,9 @@ def test_names_of_stages_are_labels_without_a_colon(text: str, parts: tuple[str 
 )
 def test_what_makes_values(text: str, kind: type[tree.Flow]) -> None:
     assert isinstance(flow(text), kind)
-    promised = statement(f"{text} -> [N, 512, H // 4, _]")
-    assert isinstance(promised, tree.Step)
-    assert promised.shape == tree.Shape(
+    annotated = statement(f"{text} -> [N, 512, H // 4, _]")
+    assert isinstance(annotated, tree.Step)
+    assert annotated.shape == tree.Shape(
         (name("N"), number(512), binary(name("H"), "//", number(4)), tree.Wildcard(span=NOWHERE)), span=NOWHERE
     )
 

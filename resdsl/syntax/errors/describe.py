@@ -1,4 +1,4 @@
-"""Tokens and what could have come, in the words of people."""
+"""Describes tokens and expected terminals to the user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORDS = {
     "NAME": "a name",
     "LABEL": "a label",
     "LABEL_NAME": "a name",
-    "INT": "a whole number",
+    "INT": "an integer",
     "STRING": "a string in double quotes",
     "LPAR": "`(`",
     "RPAR": "`)`",
@@ -42,23 +42,23 @@ _WORDS = {
 }
 
 
-def shown(text: str) -> str:
-    """Text of the author's, cut where it is long."""
+def shortened(text: str) -> str:
+    """Text from the source, cut if it is long."""
     return text if len(text) <= 30 else f"{text[:27]}..."
 
 
-def found(token: Token) -> str:
-    """What a token is called where it was not expected."""
+def described(token: Token) -> str:
+    """What to call an unexpected token."""
     if token.kind == "$END":
         return "the end of the file"
-    # A token without text is a bracket that was missing: what the author sees is that the line ends.
+    # A token without text is a bracket that was inserted: the author sees the end of the line.
     if token.kind == "NEWLINE" or not token:
         return "the end of the line"
-    return f"`{shown(token)}`"
+    return f"`{shortened(token)}`"
 
 
 def expected(kinds: Iterable[str], keyword: Callable[[str], str | None]) -> str:
-    """What could have come: ``a value, `)` or `,```; empty where that is too much to tell."""
+    """What was expected: ``a value, `)` or `,```; empty if nothing is known."""
     kinds = set(kinds) - _SILENT
     words: list[str] = []
     if kinds >= _DEFINITION:
@@ -71,7 +71,7 @@ def expected(kinds: Iterable[str], keyword: Callable[[str], str | None]) -> str:
         words.append("a value")
         kinds -= _VALUE
     if kinds & _OPERATORS - {"EQUALITY", "ORDER", "MINUS"} and not kinds <= _OPERATORS:
-        # Behind a value, anything that goes on with it could come; what ends it says more.
+        # Any operator can follow a value; what ends it is more informative.
         kinds -= _OPERATORS | {"LSQB", "LPAR", "IF", "X"}
     if "NEWLINE" in kinds:
         kinds -= _ENDS | {"ARROW", "X", "RBRACE", "SHORTCUT", "ELSE", "LPAR"}

@@ -1,11 +1,11 @@
-"""Brackets in pairs, as the parser always sees them: those that do not match are mended first, in `mistakes`."""
+"""Checks that brackets match, before parsing; `errors.bracket_repair` reports and fixes those that do not."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 from resdsl.diagnostics import Diagnostic, Label, Source, catalogue
-from resdsl.syntax.findings import Findings
+from resdsl.syntax.error_log import ErrorLog
 from resdsl.syntax.lexing import CLOSING, OPENING
 from resdsl.syntax.token import Token
 
@@ -15,31 +15,31 @@ MAX_BRACKET_DEPTH = 100
 _STARTS_A_DEFINITION = frozenset({"MODEL", "BLOCK", "USE"})
 
 
-def balance(tokens: list[Token], source: Source, findings: Findings) -> list[Token] | None:
-    """The tokens with brackets in pairs; ``None`` where they nest too deep."""
+def balance(tokens: list[Token], source: Source, log: ErrorLog) -> list[Token] | None:
+    """The tokens with matching brackets; ``None`` if they nest too deep."""
     too_deep = _too_deep(tokens)
     if too_deep is not None:
-        findings.report(too_deep_error(too_deep, source))
+        log.report(too_deep_error(too_deep, source))
         return None
     if _is_balanced(tokens):
         return tokens
-    from resdsl.syntax.mistakes.brackets import mend  # most texts have no mistakes
+    from resdsl.syntax.errors.bracket_repair import repair  # most texts have no errors
 
-    mended: list[Token] = []
+    balanced: list[Token] = []
     for segment in _definitions(tokens):
-        mended += segment if _is_balanced(segment) else mend(segment, source, findings)
-    return mended
+        balanced += segment if _is_balanced(segment) else repair(segment, source, log)
+    return balanced
 
 
 def too_deep_error(token: Token, source: Source) -> Diagnostic:
-    """A bracket beyond the limit of nesting."""
+    """The error for a bracket beyond the nesting limit."""
     limit = MAX_BRACE_DEPTH if token.kind == "LBRACE" else MAX_BRACKET_DEPTH
-    way_out = "move the inner part into a `block`" if token.kind == "LBRACE" else "name parts of it with `const`"
+    suggestion = "move the inner part into a `block`" if token.kind == "LBRACE" else "name parts of it with `const`"
     return Diagnostic(
         catalogue.LIMIT,
         f"brackets nest deeper than {limit} levels here",
         Label(source.span(token.start, token.end)),
-        helps=(way_out,),
+        helps=(suggestion,),
     )
 
 
@@ -62,7 +62,7 @@ def _too_deep(tokens: list[Token]) -> Token | None:
 
 
 def _is_balanced(tokens: list[Token]) -> bool:
-    """Whether all brackets match, and no definition begins in the first column inside of one."""
+    """Whether all brackets match, and no definition starts in the first column inside a bracket."""
     expected: list[str] = []
     for position, token in enumerate(tokens):
         if token.kind in OPENING:
@@ -85,7 +85,7 @@ def _begins_definition(tokens: list[Token], position: int) -> bool:
 
 
 def _definitions(tokens: list[Token]) -> list[list[Token]]:
-    """The tokens in pieces that each begin with a definition in the first column."""
+    """The tokens, split before each definition that starts in the first column."""
     starts = [position for position in range(len(tokens)) if _begins_definition(tokens, position)]
     bounds = [0, *[start for start in starts if start], len(tokens)]
     return [tokens[start:end] for start, end in pairwise(bounds)]

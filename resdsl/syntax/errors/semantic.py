@@ -1,4 +1,4 @@
-"""What follows the grammar and still means nothing."""
+"""Errors that the grammar allows."""
 
 from __future__ import annotations
 

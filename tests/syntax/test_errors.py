@@ -1,4 +1,4 @@
-"""What is said of each mistake: its code, the text it underlines, the words, and the fix if a machine can make it."""
+"""The diagnostic of each error: its code, the text it underlines, the message, and the fix if there is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source
 from resdsl.syntax import parse, tree
-from resdsl.syntax.tables import tables
+from resdsl.syntax.grammar import grammar
 
 HEAD = "model m(classes = 10) {\n  input image: f32[N, 3, H, W]\n  "
 TAIL = "\n  output y\n}\n"
@@ -56,9 +56,9 @@ def check(case: Case, before: str, after: str) -> None:
     if case.fix is None:
         assert error.fix is None
     else:
-        mended = fixed(before + case.text + after, error)
-        assert mended == before + case.fix + after
-        assert errors(mended) == []
+        repaired = fixed(before + case.text + after, error)
+        assert repaired == before + case.fix + after
+        assert errors(repaired) == []
 
 
 CHARACTERS = [
@@ -167,7 +167,7 @@ STATEMENTS = [
     Case("for i 1..3 { relu }", "E0101", "expected `in` behind `i`, found `1`", "1"),
     Case("for i in 1 { relu }", "E0101", "expected `..` behind `1`, found `{`", "{"),
     Case("relu -> (N, 3)", "E0101", "a shape stands in square brackets", "(", "`-> [N, 512, 28, 28]`"),
-    Case("tap a -> [N]", "E0101", "a shape is promised behind what makes a value", "->"),
+    Case("tap a -> [N]", "E0101", "a shape annotation must follow a statement that makes a value", "->"),
     Case("64", "E0101", "the number `64` is no statement", "64", "`64 x block(...)`"),
     Case('"a"', "E0101", 'expected a statement, found `"a"`', '"a"'),
     Case("default bn", "E0101", "expected `(` behind `bn`, found the end of the line", "@10"),
@@ -223,7 +223,7 @@ REPEATS = [
     [*CHARACTERS, *NUMBERS, *STRINGS, *KEYWORDS, *STATEMENTS, *VALUES, *REPEATS],
     ids=lambda case: case.text[:40].encode("unicode_escape").decode(),
 )
-def test_a_mistake_in_a_body_is_told_once(case: Case) -> None:
+def test_an_error_in_a_body_is_reported_once(case: Case) -> None:
     check(case, HEAD, TAIL)
 
 
@@ -256,11 +256,11 @@ def test_a_mistake_in_a_body_is_told_once(case: Case) -> None:
     ],
     ids=lambda case: case.text[:40],
 )  # fmt: skip
-def test_a_mistake_at_the_top_is_told_once(case: Case) -> None:
+def test_an_error_at_the_top_is_reported_once(case: Case) -> None:
     check(case, "const before = 1\n", "\nconst after = 1\n")
 
 
-def test_every_independent_mistake_is_told_in_order() -> None:
+def test_every_independent_error_is_reported_in_order() -> None:
     text = (
         "modle a {\n  relu\n}\nblock b(n = ) {\n  conv(64 3x3)\n"
         "  stage s {\n    3 * c(1); tap\n    const x = 12ab\n  }\n}\n"
@@ -269,7 +269,7 @@ def test_every_independent_mistake_is_told_in_order() -> None:
     assert [error.primary.span.position.line for error in errors(text) if error.primary] == [1, 4, 5, 7, 7, 8, 13, 14]
 
 
-def test_a_mistake_breaks_its_own_statement_alone() -> None:
+def test_an_error_breaks_only_its_own_statement() -> None:
     diagnostics = Diagnostics()
     module = parse(Source("test.res", f"{HEAD}relu\n  conv(64 +)\n  bn{TAIL}"), diagnostics)
     (model,) = module.items
@@ -279,28 +279,28 @@ def test_a_mistake_breaks_its_own_statement_alone() -> None:
     assert model.body.statements[2].span.text == "conv(64 +)"
 
 
-def test_mistakes_inside_of_a_skipped_statement_are_told() -> None:
+def test_errors_inside_a_skipped_statement_are_reported() -> None:
     found = errors(f"{HEAD}stage 3 + 4 {{\n    conv(64 3x3)\n  }} and {{ tap }} more{TAIL}")
     assert [error.code.id for error in found] == ["E0101", "E0106", "E0101"]
 
 
-def test_a_mended_mistake_leaves_a_whole_tree() -> None:
+def test_a_repaired_error_leaves_a_complete_tree() -> None:
     wrong = parse(Source("", f"{HEAD}conv(64 3x3, stride: 2); 3 * b(1){TAIL}"), Diagnostics())
     right = parse(Source("", f"{HEAD}conv(64, 3x3, stride = 2); 3 x b(1){TAIL}"), Diagnostics())
     assert wrong == right
 
 
-def test_no_more_than_fifty_syntax_errors_are_told() -> None:
+def test_no_more_than_fifty_syntax_errors_are_reported() -> None:
     found = errors(HEAD + "tap\n" * 500 + TAIL)
     assert len(found) == 50
-    assert found[-1].notes == ("only the first 50 syntax errors are told",)
+    assert found[-1].notes == ("only the first 50 syntax errors are reported",)
     assert found[-2].notes == ()
 
 
 def test_messages_never_name_tokens() -> None:
-    kinds = {*tables().pattern.groupindex, *tables().keywords.values()}
+    kinds = set(grammar().kinds)
     cases = [*CHARACTERS, *NUMBERS, *STRINGS, *KEYWORDS, *STATEMENTS, *VALUES, *REPEATS]
     for case in cases:
         for error in errors(HEAD + case.text + TAIL):
-            said = " ".join([error.message, *error.helps, *error.notes])
-            assert kinds.isdisjoint(re.findall(r"\w+", said))
+            words = " ".join([error.message, *error.helps, *error.notes])
+            assert kinds.isdisjoint(re.findall(r"\w+", words))

@@ -1,4 +1,4 @@
-"""The place of a syntax error: what stands around it, and what could have come."""
+"""The context of a syntax error: the tokens around it, and what the parser expected."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from resdsl.diagnostics import Source, Span
-from resdsl.syntax.automaton import Automaton
+from resdsl.syntax.grammar import END, HOLE
 from resdsl.syntax.lexing import CLOSING, OPENING
-from resdsl.syntax.tables import END, HOLE
+from resdsl.syntax.parser_state import ParserState
 from resdsl.syntax.token import Token
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the token at ``position`` could not come."""
+class ErrorContext:
+    """An error at the token at ``position``, which the parser did not accept."""
 
     tokens: Sequence[Token]
     position: int
-    automaton: Automaton
+    parser: ParserState
     source: Source
     keywords: Mapping[str, str] = field(repr=False)
 
@@ -37,7 +37,7 @@ class Place:
         return self.tokens[self.position - 1] if self.position > self.start else None
 
     def after(self, distance: int = 1) -> Token:
-        """A token further on."""
+        """A token after the error."""
         return self.tokens[min(self.position + distance, len(self.tokens) - 1)]
 
     @cached_property
@@ -45,7 +45,7 @@ class Place:
         """The position of the statement's first token."""
         if self.in_hole:
             return 0
-        offset = self.automaton.unwound_from("ERROR")
+        offset = self.parser.unwound_from("ERROR")
         position = self.position
         if offset is None:
             return position
@@ -55,23 +55,23 @@ class Place:
 
     @cached_property
     def head(self) -> int:
-        """The position of the first token behind the statement's label."""
+        """The position of the first token after the statement's label."""
         kinds = [token.kind for token in self.tokens[self.start : self.start + 2]]
         return self.start + 2 if kinds == ["LABEL", "COLON"] else self.start
 
     @cached_property
     def at_top(self) -> bool:
-        """Whether the statement stands outside of all bodies."""
-        return self.automaton.unwound_accepts("ERROR", "MODEL")
+        """Whether the statement is outside of all bodies."""
+        return self.parser.unwound_accepts("ERROR", "MODEL")
 
     @property
     def in_hole(self) -> bool:
         """Whether this is the inside of a label's braces."""
-        return self.automaton.start == HOLE
+        return self.parser.start == HOLE
 
     @cached_property
     def bracket(self) -> Token | None:
-        """The innermost bracket of the statement that is open here."""
+        """The innermost open bracket of the statement."""
         stack: list[Token] = []
         for token in self.tokens[self.start : self.position]:
             if token.kind in OPENING:
@@ -82,7 +82,7 @@ class Place:
 
     @cached_property
     def end(self) -> int:
-        """The position behind the last token of the statement, as far as no body begins."""
+        """The position after the last token of the statement, or of the first body in it."""
         depth = 0
         for position in range(self.position, len(self.tokens)):
             kind = self.tokens[position].kind
@@ -97,21 +97,21 @@ class Place:
         return len(self.tokens) - 1
 
     def accepts(self, *kinds: str) -> bool:
-        return self.automaton.accepts(*kinds)
+        return self.parser.accepts(*kinds)
 
     def span(self, token: Token) -> Span:
         return self.source.span(token.start, token.end)
 
     @property
     def here(self) -> Span:
-        """What to underline: the token, or the end of the one before where the token cannot be seen."""
+        """What to underline: the token, or the end of the previous one if the token is invisible."""
         if self.kind in {"NEWLINE", END} or not self.token:
-            return self.behind
+            return self.after_previous
         return self.span(self.token)
 
     @property
-    def behind(self) -> Span:
-        """The empty place right behind the token before."""
+    def after_previous(self) -> Span:
+        """The empty span right after the previous token."""
         if self.position == 0:
             return self.source.span(self.token.start, self.token.start)
         end = self.tokens[self.position - 1].end

@@ -1,4 +1,4 @@
-"""Text that is wrong in itself, whatever stands around it: what is said of it, and what it is taken for."""
+"""Text that is invalid in any context: its error, and the tokens that replace it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catal
 from resdsl.syntax.lexing import LOST_CLOSER, SLASH_COMMENT, make_token, retyped
 from resdsl.syntax.token import Token
 
-# Characters that look like, or do elsewhere, what another one does here.
+# Characters that look like another one, or have its meaning elsewhere.
 _INSTEAD = {
     "×": "x",  # U+00D7
     "✕": "x",
@@ -53,7 +53,7 @@ _INSTEAD = {
 _HELPS = {
     "?": "write `a if condition else b`",
     "@": "names of tensors come from labels: `conv1: conv(64, 7x7)`",
-    "\\": "lines inside brackets go on without a mark; elsewhere a statement is one line",
+    "\\": "lines inside brackets continue without a mark; elsewhere a statement is one line",
     "'": 'strings stand in double quotes: `"imagenet1k"`',
     "&": "write `and`",
     "|": "write `or`",
@@ -75,21 +75,21 @@ _SIZES = re.compile(r"[0-9]+(?:x[0-9]+){2,}")
 
 
 @dataclass(frozen=True, slots=True)
-class WrongText:
-    """What is said, and what the parser goes on with in its place.
+class InvalidText:
+    """The error, and the tokens that the parser reads instead.
 
-    ``rest_is_sound``: whether the rest of the line is to be trusted; ``is_certain``: whether it is a mistake of its own
-    even right behind another one.
+    ``rest_is_valid``: whether errors in the rest of the line are reported; ``is_certain``: whether the error is
+    reported even right after another one.
     """
 
     diagnostic: Diagnostic
     instead: tuple[Token, ...]
-    rest_is_sound: bool = True
+    rest_is_valid: bool = True
     is_certain: bool = True
 
 
-def wrong_text(token: Token, source: Source) -> WrongText:
-    """What is wrong with a token of a kind in `resdsl.syntax.lexing.WRONG_IN_ITSELF`."""
+def invalid_text(token: Token, source: Source) -> InvalidText:
+    """The error of a token of a kind in `resdsl.syntax.lexing.INVALID`."""
     span = source.span(token.start, token.end)
     match token.kind:
         case "BAD_STRING":
@@ -99,7 +99,7 @@ def wrong_text(token: Token, source: Source) -> WrongText:
         case "SINGLE_QUOTED":
             return _single_quoted(token, span)
         case "BAD_NUMBER":
-            return WrongText(_bad_number(token, span), _bad_number_instead(token))
+            return InvalidText(_bad_number(token, span), _bad_number_instead(token))
         case "FOREIGN_NAME":
             return _foreign_name(token, span)
         case "FOREIGN_OPERATOR":
@@ -111,33 +111,33 @@ def wrong_text(token: Token, source: Source) -> WrongText:
         case _ if token.kind == LOST_CLOSER:
             return _lost_closer(token, span)
         case kind:
-            raise ValueError(f"{kind} is not wrong in itself")
+            raise ValueError(f"{kind} is not an invalid token")
 
 
-def _bad_escape(token: Token, span: Span) -> WrongText:
+def _bad_escape(token: Token, span: Span) -> InvalidText:
     escape = re.search(r'\\[^"\\]', token)
     start = span.start + (escape.start() if escape else 0)
-    found = token[escape.start() : escape.end()] if escape else "\\"
+    written = token[escape.start() : escape.end()] if escape else "\\"
     diagnostic = Diagnostic(
         catalogue.BAD_STRING,
-        f"strings have no escape `{found}`",
-        Label(Span(span.source, start, start + len(found))),
+        f"strings have no escape `{written}`",
+        Label(Span(span.source, start, start + len(written))),
         helps=('a backslash is written `\\\\` and a quote `\\"`; parts of a path are divided by `/`',),
     )
-    return WrongText(diagnostic, (retyped(token, "STRING"),))
+    return InvalidText(diagnostic, (retyped(token, "STRING"),))
 
 
-def _open_string(token: Token, span: Span) -> WrongText:
+def _open_string(token: Token, span: Span) -> InvalidText:
     diagnostic = Diagnostic(
         catalogue.UNTERMINATED_STRING,
         "this string is never closed",
         Label(span),
         helps=('close it with `"` on the same line',),
     )
-    return WrongText(diagnostic, (retyped(token, "STRING", f'{token}"'),), rest_is_sound=False)
+    return InvalidText(diagnostic, (retyped(token, "STRING", f'{token}"'),), rest_is_valid=False)
 
 
-def _single_quoted(token: Token, span: Span) -> WrongText:
+def _single_quoted(token: Token, span: Span) -> InvalidText:
     text = token[1:-1].replace("\\", "\\\\").replace('"', '\\"')
     diagnostic = Diagnostic(
         catalogue.BAD_STRING,
@@ -146,42 +146,42 @@ def _single_quoted(token: Token, span: Span) -> WrongText:
         helps=(f'write `"{text}"`',),
         fix=Fix(f'write `"{text}"`', (Edit(span, f'"{text}"'),)),
     )
-    return WrongText(diagnostic, (retyped(token, "STRING", f'"{text}"'),))
+    return InvalidText(diagnostic, (retyped(token, "STRING", f'"{text}"'),))
 
 
 def _bad_number(token: Token, span: Span) -> Diagnostic:
-    message, way_out, new_text = f"`{_short(token)}` is not a number", "", None
+    message, suggestion, new_text = f"`{_short(token)}` is not a number", "", None
     if _SIZES.fullmatch(token):
         message = f"`{_short(token)}` has more than two sides"
-        way_out = "a size is height x width: `3x3`"
+        suggestion = "a size is height x width: `3x3`"
     elif repeat := _REPEAT.fullmatch(token):
         message = f"`{_short(token)}` is neither a number nor a size"
         callee = repeat[2]
-        way_out = f"a repeat is written with blanks: `{repeat[1]} x {callee or 'block(...)'}`"
+        suggestion = f"a repeat is written with blanks: `{repeat[1]} x {callee or 'block(...)'}`"
         if callee:
             new_text = f"{repeat[1]} x {callee}"
         else:
-            way_out += "; a size has two sides: `3x3`"
+            suggestion += "; a size has two sides: `3x3`"
     elif _SHOUTED.fullmatch(token):
         new_text = token.replace("X", "x") if "X" in token else token.upper()
         if new_text == token or new_text.endswith("x"):
             new_text = None
-        way_out = f"write `{new_text}`" if new_text else "a size has two sides: `3x3`"
+        suggestion = f"write `{new_text}`" if new_text else "a size has two sides: `3x3`"
     elif "_" in token and token.replace("_", "").replace(".", "").isdigit():
         new_text = re.sub(r"_+", "_", token).strip("_").replace("_.", ".").replace("._", ".")
-        way_out = f"single underscores stand between digits: `{_short(new_text)}`"
+        suggestion = f"single underscores stand between digits: `{_short(new_text)}`"
     elif token.startswith("."):
         new_text = f"0{token}" if token[1:].isdigit() else None
-        way_out = f"write `0{_short(token)}`" if new_text else "a number begins with a digit"
+        suggestion = f"write `0{_short(token)}`" if new_text else "a number begins with a digit"
     elif token.endswith(".") and token[:-1].isdigit():
         new_text = f"{token}0"
-        way_out = f"write `{_short(new_text)}`"
+        suggestion = f"write `{_short(new_text)}`"
     elif token.count(".") > 1:
-        way_out = "a number has one point; a label such as `layer1.0` ends with `:`"
+        suggestion = "a number has one point; a label such as `layer1.0` ends with `:`"
     else:
-        way_out = "a name begins with a letter; a number is `64`, `1_000`, `0.1`, `1e-3` or `11.5G`, a size `3x3`"
-    fix = Fix(way_out, (Edit(span, new_text),)) if new_text else None
-    return Diagnostic(catalogue.BAD_NUMBER, message, Label(span), helps=(way_out,), fix=fix)
+        suggestion = "a name begins with a letter; a number is `64`, `1_000`, `0.1`, `1e-3` or `11.5G`, a size `3x3`"
+    fix = Fix(suggestion, (Edit(span, new_text),)) if new_text else None
+    return Diagnostic(catalogue.BAD_NUMBER, message, Label(span), helps=(suggestion,), fix=fix)
 
 
 def _bad_number_instead(token: Token) -> tuple[Token, ...]:
@@ -195,7 +195,7 @@ def _bad_number_instead(token: Token) -> tuple[Token, ...]:
     return tuple(pieces)
 
 
-def _foreign_name(token: Token, span: Span) -> WrongText:
+def _foreign_name(token: Token, span: Span) -> InvalidText:
     strange = next(index for index, character in enumerate(token) if not character.isascii())
     diagnostic = Diagnostic(
         catalogue.UNKNOWN_CHARACTER,
@@ -203,10 +203,10 @@ def _foreign_name(token: Token, span: Span) -> WrongText:
         Label(Span(span.source, span.start + strange, span.start + strange + 1), "not one of A-Z, a-z, 0-9 and _"),
         helps=("names become names of tensors, which other programs read: write them in ASCII",),
     )
-    return WrongText(diagnostic, (retyped(token, "NAME"),))
+    return InvalidText(diagnostic, (retyped(token, "NAME"),))
 
 
-def _foreign_operator(token: Token, span: Span) -> WrongText:
+def _foreign_operator(token: Token, span: Span) -> InvalidText:
     if known := _OPERATORS.get(token):
         kind, ours = known
         diagnostic = Diagnostic(
@@ -216,18 +216,20 @@ def _foreign_operator(token: Token, span: Span) -> WrongText:
             helps=(f"write `{ours.strip()}`",),
             fix=Fix(f"write `{ours.strip()}`", (Edit(span, ours),)),
         )
-        return WrongText(diagnostic, (retyped(token, kind),))
-    way_out = {
+        return InvalidText(diagnostic, (retyped(token, kind),))
+    suggestion = {
         "**": "there is no power operator: multiply",
         "::": "names have no parts; a label ends with one `:`",
     }.get(token, "a `const` is given once; write the whole expression")
-    diagnostic = Diagnostic(catalogue.UNEXPECTED_TEXT, f"there is no operator `{token}`", Label(span), helps=(way_out,))
-    return WrongText(diagnostic, (), rest_is_sound=False)
+    diagnostic = Diagnostic(
+        catalogue.UNEXPECTED_TEXT, f"there is no operator `{token}`", Label(span), helps=(suggestion,)
+    )
+    return InvalidText(diagnostic, (), rest_is_valid=False)
 
 
-def _stray(token: Token, span: Span) -> WrongText:
+def _stray(token: Token, span: Span) -> InvalidText:
     first = token[0]
-    place = Span(span.source, span.start, span.start + 1)
+    character = Span(span.source, span.start, span.start + 1)
     name = f"U+{ord(first):04X}"
     shown = f"`{first}`" if first.isprintable() and first != " " else "the invisible character"
     message = (
@@ -243,13 +245,13 @@ def _stray(token: Token, span: Span) -> WrongText:
     if instead is not None:
         what = {"": "nothing", " ": "an ordinary blank", "\n": "a new line"}.get(instead, f"`{instead}`")
         helps = (f"write {what} instead",)
-        fix = Fix(f"write {what} instead", (Edit(place, instead),))
+        fix = Fix(f"write {what} instead", (Edit(character, instead),))
     elif first in _HELPS:
         helps = (_HELPS[first],)
     elif not first.isprintable():
         helps = ("remove it; is this a text file?",)
-    diagnostic = Diagnostic(catalogue.UNKNOWN_CHARACTER, message, Label(place), helps=helps, fix=fix)
-    return WrongText(diagnostic, (), rest_is_sound=instead in {"", " "})
+    diagnostic = Diagnostic(catalogue.UNKNOWN_CHARACTER, message, Label(character), helps=helps, fix=fix)
+    return InvalidText(diagnostic, (), rest_is_valid=instead in {"", " "})
 
 
 def _is_between_digits(span: Span) -> bool:
@@ -257,28 +259,28 @@ def _is_between_digits(span: Span) -> bool:
     return text[max(0, span.start - 1) : span.start].isdigit() and text[span.end : span.end + 1].isdigit()
 
 
-def _slash_comment(span: Span) -> WrongText:
+def _slash_comment(span: Span) -> InvalidText:
     mark = Span(span.source, span.start, span.start + 2)
     diagnostic = Diagnostic(
         catalogue.UNEXPECTED_TEXT,
         "a comment begins with `#`",
-        Label(mark, "divides whole numbers, between two of them"),
+        Label(mark, "divides integers, between two of them"),
         helps=("write `#` in place of `//`",),
         fix=Fix("write `#` in place of `//`", (Edit(mark, "#"),)),
     )
-    return WrongText(diagnostic, (), is_certain=False)
+    return InvalidText(diagnostic, (), is_certain=False)
 
 
-def _lost_closer(token: Token, span: Span) -> WrongText:
-    way_out = "remove it, or open the bracket that it should close"
+def _lost_closer(token: Token, span: Span) -> InvalidText:
+    suggestion = "remove it, or open the bracket that it should close"
     diagnostic = Diagnostic(
         catalogue.UNEXPECTED_TEXT,
         f"this `{token}` closes nothing",
         Label(span),
-        helps=(way_out,),
-        fix=Fix(way_out, (Edit(span, ""),)),
+        helps=(suggestion,),
+        fix=Fix(suggestion, (Edit(span, ""),)),
     )
-    return WrongText(diagnostic, (), is_certain=False)
+    return InvalidText(diagnostic, (), is_certain=False)
 
 
 def _short(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Brackets that do not match: told, and mended.
+"""Reports brackets that do not match, and inserts or replaces what is missing or wrong.
 
-What a missing bracket belongs to is read off the layout, as people do: a bracket that is closed on a line indented less
-than the one it was opened on was forgotten; so was one still open where the next definition begins in the first column.
+Which bracket is unclosed is decided by the layout, as a reader would: one that is closed on a line indented less than
+the line it was opened on, or that is still open when the next definition starts in the first column.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from resdsl.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span, catalogue
-from resdsl.syntax.findings import Findings
+from resdsl.syntax.error_log import ErrorLog
 from resdsl.syntax.lexing import CLOSING, LOST_CLOSER, OPENING, VALUE_STARTS, make_token
 from resdsl.syntax.token import Token
 
@@ -23,9 +23,9 @@ _GOES_ON_WITH_A_BODY = frozenset({"SHORTCUT", "ELSE"})
 _ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "LABEL"})
 
 
-def mend(tokens: list[Token], source: Source, findings: Findings) -> list[Token]:
-    """The tokens of one definition with brackets in pairs; ``findings`` is told of those that were not."""
-    return _Mender(tokens, source, findings).mend()
+def repair(tokens: list[Token], source: Source, log: ErrorLog) -> list[Token]:
+    """The tokens of one definition with matching brackets; those that did not match are reported to ``log``."""
+    return _Repair(tokens, source, log).repair()
 
 
 def _span(token: Token, source: Source) -> Span:
@@ -34,12 +34,12 @@ def _span(token: Token, source: Source) -> Span:
 
 @dataclass(slots=True)
 class _Open:
-    """A bracket that is open. ``forgotten_at`` is the first place where the layout says that it should be closed."""
+    """An open bracket. ``should_close_at`` is the first position where it should be closed, by the layout."""
 
     token: Token
     indent: int
     is_enumeration: bool = False
-    forgotten_at: int | None = None
+    should_close_at: int | None = None
 
     @property
     def is_body(self) -> bool:
@@ -47,20 +47,20 @@ class _Open:
 
 
 @dataclass
-class _Mender:
-    """Mends the brackets of one definition."""
+class _Repair:
+    """Repairs the brackets of one definition."""
 
     tokens: list[Token]
     source: Source
-    findings: Findings
+    log: ErrorLog
     kept: list[Token] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
     insertions: list[tuple[int, int, Token]] = field(default_factory=list)
-    # Braces without a partner: how many more are opened than closed.
+    # The number of opening braces less that of closing braces.
     missing: int = 0
     indent: int = 1
 
-    def mend(self) -> list[Token]:
+    def repair(self) -> list[Token]:
         kinds = [token.kind for token in self.tokens]
         self.missing = kinds.count("LBRACE") - kinds.count("RBRACE")
         line_begins = True
@@ -85,14 +85,14 @@ class _Mender:
                 line_begins = False
             self.kept.append(token)
         while self.stack:
-            self._forget_top(None)
-        # From the end, so that places stay right; at the same place, what was forgotten first is further in.
+            self._close_top(None)
+        # From the end, so that positions stay valid. At the same position, the bracket closed first is the inner one.
         for position, _, token in sorted(self.insertions, key=lambda insertion: insertion[:2], reverse=True):
             self.kept.insert(position, token)
         return self.kept
 
     def _end_line(self, position: int) -> None:
-        """Note what the layout says of the brackets that are open at the end of a line."""
+        """Decide by the layout which open brackets should be closed at the end of a line."""
         following = self._following(position)
         if following is None or not self.kept or self.kept[-1].kind == "NEWLINE":
             return
@@ -111,31 +111,31 @@ class _Mender:
         for opened in reversed(self.stack):
             if opened.token.kind != "LBRACE":
                 break
-            if opened.forgotten_at is None and following.column <= opened.indent:
-                opened.forgotten_at = here
+            if opened.should_close_at is None and following.column <= opened.indent:
+                opened.should_close_at = here
 
     def _following(self, position: int) -> Token | None:
-        """The first token of the next line that is not empty."""
+        """The first token of the next non-empty line."""
         while position < len(self.tokens) and self.tokens[position].kind == "NEWLINE":
             position += 1
         return self.tokens[position] if position < len(self.tokens) else None
 
     def _lacks_brace(self, following: Token) -> bool:
-        """Whether the line that ends here should have opened a body, as the next one is indented further."""
+        """Whether the line that ends here lacks an opening brace, as the next one is indented further."""
         if self.stack and self.stack[-1].token.kind != "LBRACE":
             return False
         goes_on = self.kept[-1].kind in {"LBRACE", "SEMICOLON"} or following.kind in {"SHORTCUT", "ELSE", "ARROW"}
         return not goes_on and following.column > self.indent
 
     def _unopened(self, following: Token) -> None:
-        """Open the body of a header whose brace is missing, and tell of it."""
+        """Open the body of a header whose brace is missing, and report it."""
         last = self.kept[-1]
         end = last.end
         self.missing += 1
         brace = make_token("LBRACE", "", end, last)
         self.kept.append(brace)
         self.stack.append(_Open(brace, self.indent))
-        self.findings.report_bracket(
+        self.log.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 "expected `{` at the end of this line",
@@ -147,38 +147,38 @@ class _Mender:
         )
 
     def _reach_continuation(self, token: Token) -> None:
-        """At ``shortcut`` or ``else`` on a line of its own: the body before it has to be closed."""
+        """At ``shortcut`` or ``else`` at the start of a line: the body before it has to be closed."""
         top = self.stack[-1] if self.stack else None
         if self.missing > 0 and top is not None and top.is_body and 0 <= token.column - top.indent <= 1:
             self.missing -= 1
-            top.forgotten_at = None
+            top.should_close_at = None
             while self.kept and self.kept[-1].kind == "NEWLINE":
                 self.kept.pop()
-            self._forget_top(token)
+            self._close_top(token)
 
     def _leave_list(self) -> None:
-        """Note where a list ends before an argument by name: ``(mean = [1, 2, std = [3, 4])``."""
+        """A list ends before a named argument: ``(mean = [1, 2, std = [3, 4])``."""
         top = self.stack[-1] if self.stack else None
-        if top and top.token.kind == "LSQB" and top.forgotten_at is None and len(self.kept) > 2:
-            top.forgotten_at = len(self.kept) - (2 if self.kept[-2].kind == "COMMA" else 1)
+        if top and top.token.kind == "LSQB" and top.should_close_at is None and len(self.kept) > 2:
+            top.should_close_at = len(self.kept) - (2 if self.kept[-2].kind == "COMMA" else 1)
 
     def _end_arguments(self) -> None:
-        """Note that the statement ends here, and with it all brackets in it."""
+        """The statement ends here, and with it all brackets in it."""
         for opened in reversed(self.stack):
             if opened.is_body:
                 break
-            opened.forgotten_at = len(self.kept) if opened.forgotten_at is None else opened.forgotten_at
+            opened.should_close_at = len(self.kept) if opened.should_close_at is None else opened.should_close_at
 
     def _leave_enumeration(self, token: Token) -> None:
-        """Note where an enumeration ends by what is in it: ``(kind: {a, b = a)``."""
+        """An enumeration ends at the first token that it cannot contain: ``(kind: {a, b = a)``."""
         top = self.stack[-1] if self.stack else None
-        if not top or not top.is_enumeration or top.forgotten_at is not None:
+        if not top or not top.is_enumeration or top.should_close_at is not None:
             return
         if not token.isidentifier() and token.kind not in {"COMMA", "RBRACE"}:
-            top.forgotten_at = len(self.kept)
+            top.should_close_at = len(self.kept)
 
     def _may_go_on(self, following: Token) -> bool:
-        """Whether a list of arguments may go on in the next line."""
+        """Whether a list of arguments may continue on the next line."""
         if following.kind in _STARTS_A_STATEMENT:
             return False
         return self.kept[-1].kind not in _ENDS_A_VALUE or following.kind not in VALUE_STARTS
@@ -188,11 +188,11 @@ class _Mender:
         enumerates = in_parentheses and self.tokens[position - 1].kind == "COLON"
         if token.kind == "LBRACE" and not enumerates:
             while self.stack and self.stack[-1].token.kind != "LBRACE":
-                self._forget_top(token)
+                self._close_top(token)
         self.stack.append(_Open(token, self.indent, is_enumeration=token.kind == "LBRACE" and enumerates))
 
     def _close(self, token: Token, position: int, *, first_on_line: bool) -> None:
-        """Match a closing bracket, or mark it as lost."""
+        """Match a closing bracket, or mark it as one that closes nothing."""
         if token.kind == "RBRACE":
             self._close_brace(token, first_on_line=first_on_line)
             return
@@ -200,7 +200,7 @@ class _Mender:
         opener = next((opened for opened in inner if OPENING[opened.token.kind] == token.kind), None)
         if opener is not None:
             while self.stack[-1] is not opener:
-                self._forget_top(token)
+                self._close_top(token)
             self.stack.pop()
         elif self.stack and not self.stack[-1].is_body and not self._closes_later(position):
             self._mismatch(self.stack.pop().token, token)
@@ -210,7 +210,7 @@ class _Mender:
             token.kind = LOST_CLOSER
 
     def _closes_later(self, position: int) -> bool:
-        """Whether the innermost bracket is closed by its own kind further on in the line."""
+        """Whether the innermost bracket is closed by its own kind later in the line."""
         opening = self.stack[-1].token.kind
         depth = 1
         for token in self.tokens[position + 1 :]:
@@ -242,34 +242,34 @@ class _Mender:
             token.kind = LOST_CLOSER
             return
         while self.stack[-1].token.kind != "LBRACE":
-            self._forget_top(token)
+            self._close_top(token)
         while self.missing > 0 and first_on_line and len(braces) > 1 and column < braces[-1].indent:
             self.missing -= 1
             while self.stack and self.stack[-1] is not braces[-2]:
-                self._forget_top(token)
+                self._close_top(token)
             braces.pop()
         self.stack.pop()
 
-    def _forget_top(self, noticed: Token | None) -> None:
-        """Close the innermost open bracket, and tell of it."""
+    def _close_top(self, noticed: Token | None) -> None:
+        """Close the innermost open bracket, and report it."""
         opened = self.stack.pop()
-        position = len(self.kept) if opened.forgotten_at is None else opened.forgotten_at
-        if opened.forgotten_at is None and noticed is None:
+        position = len(self.kept) if opened.should_close_at is None else opened.should_close_at
+        if opened.should_close_at is None and noticed is None:
             while position and self.kept[position - 1].kind == "NEWLINE":
                 position -= 1
         previous = self.kept[position - 1]
         closing = OPENING[opened.token.kind]
         end = previous.end
         self.insertions.append((position, len(self.insertions), make_token(closing, "", end, previous)))
-        self.findings.report_bracket(self._unclosed(opened, noticed, end))
+        self.log.report_bracket(self._unclosed(opened, noticed, end))
 
     def _unclosed(self, opened: _Open, noticed: Token | None, end: int) -> Diagnostic:
         text, closing = _TEXT[opened.token.kind], _TEXT[OPENING[opened.token.kind]]
-        way_out = f"write `{closing}` where it ends"
+        suggestion = f"write `{closing}` where it ends"
         fix = None
-        if opened.forgotten_at is not None or noticed is not None:
+        if opened.should_close_at is not None or noticed is not None:
             new_text = "\n" + " " * (opened.indent - 1) + closing if opened.is_body else closing
-            fix = Fix(way_out, (Edit(self.source.span(end, end), new_text),))
+            fix = Fix(suggestion, (Edit(self.source.span(end, end), new_text),))
         if not opened.is_body:
             seen = Label(self.source.span(end, end), f"expected `{closing}` by here")
         elif noticed is not None:
@@ -284,11 +284,11 @@ class _Mender:
             )
         return Diagnostic(
             catalogue.UNCLOSED, f"this `{text}` is never closed", Label(_span(opened.token, self.source)), (seen,),
-            helps=(way_out,), fix=fix,
+            helps=(suggestion,), fix=fix,
         )  # fmt: skip
 
     def _next_definition(self) -> Span | None:
-        """Where the definition behind these tokens begins."""
+        """The first word of the definition after these tokens."""
         end = self.tokens[-1].end
         rest = self.source.text[end:]
         if not rest.strip():
@@ -299,34 +299,34 @@ class _Mender:
 
     def _mismatch(self, opening: Token, closing: Token) -> None:
         right = OPENING[opening.kind]
-        wrong, place = str(closing), _span(closing, self.source)
+        wrong, span = str(closing), _span(closing, self.source)
         closing.kind = right
-        if self.findings.may_follow_from_a_bracket(place):
+        if self.log.is_on_line_with_bracket_error(span):
             return
-        self.findings.report_bracket(
+        self.log.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 f"`{opening}` is closed by `{wrong}`",
-                Label(place, f"expected `{_TEXT[right]}`"),
+                Label(span, f"expected `{_TEXT[right]}`"),
                 (Label(_span(opening, self.source), "opened here"),),
                 helps=(f"write `{_TEXT[right]}`",),
-                fix=Fix(f"write `{_TEXT[right]}`", (Edit(place, _TEXT[right]),)),
+                fix=Fix(f"write `{_TEXT[right]}`", (Edit(span, _TEXT[right]),)),
             )
         )
 
     def _wrong_opening(self, opening: Token, closing: Token) -> None:
-        place, right = _span(opening, self.source), "(" if closing.kind == "RPAR" else "["
+        span, right = _span(opening, self.source), "(" if closing.kind == "RPAR" else "["
         opening.kind = "LPAR" if closing.kind == "RPAR" else "LSQB"
         self.missing -= 1
-        if self.findings.may_follow_from_a_bracket(place):
+        if self.log.is_on_line_with_bracket_error(span):
             return
-        self.findings.report_bracket(
+        self.log.report_bracket(
             Diagnostic(
                 catalogue.UNEXPECTED_TEXT,
                 f"`{opening}` is closed by `{closing}`",
-                Label(place, f"expected `{right}`"),
+                Label(span, f"expected `{right}`"),
                 (Label(_span(closing, self.source), "closed here"),),
                 helps=(f"write `{right}`",),
-                fix=Fix(f"write `{right}`", (Edit(place, right),)),
+                fix=Fix(f"write `{right}`", (Edit(span, right),)),
             )
         )

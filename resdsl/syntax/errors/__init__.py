@@ -1,0 +1,1 @@
+"""Explanations of syntax errors, with suggestions: one function per kind of error."""

@@ -1,1 +1,0 @@
-"""Syntax errors in the words of people, with the way out: one function per kind of mistake."""
