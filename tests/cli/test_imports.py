@@ -71,7 +71,7 @@ def inside(modules: list[str], part: str) -> set[str]:
         (["check", NET], BUILDS),
         (["summary", NET], BUILDS),
         (["specs"], BUILDS),
-        (["diff", OTHER, NET], {*BUILDS, "files", "review", "weights"}),
+        (["diff", OTHER, NET], {*BUILDS, "files", "review", "untrusted", "weights"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -98,7 +98,7 @@ def test_a_check_loads_neither_other_operators_nor_explanations_of_errors() -> N
     assert {"conv", "bn", "relu"} <= inside(modules, "ops")
     assert inside(modules, "ops").isdisjoint({"upsample", "channel_shuffle", "lrn", "gelu"})
     assert {name for name in inside(modules, "syntax") if name.startswith("errors.")} == {"errors.semantic"}
-    assert inside(modules, "cli") == {"app", "exits", "options", "terminal"}
+    assert inside(modules, "cli") == {"app", "exits", "flags", "options", "terminal"}
     assert inside(modules, "tools") == {"check", "check.command"}
 
 

@@ -27,11 +27,10 @@ from resdsl.picture.svg import render_svg
 from resdsl.picture.theme import THEMES, Theme
 from resdsl.review.figures import count as counted
 from resdsl.review.marks import Mark
-from resdsl.review.review import Review
+from resdsl.review.review import Review, compare
 from resdsl.review.sentences import totals_table
 from resdsl.specification.load import Network, NetworkOptions, load
 from resdsl.specification.specification import Specification
-from resdsl.tools.diff.diff import diff
 
 FORMATS = ("svg", "png", "pdf", "mermaid", "dot")
 SUFFIXES = {
@@ -185,7 +184,8 @@ def compared(
 
     The two are as for ``resdsl.load``, the rest is as for ``draw``.
     """
-    review = diff(old, new, **network)
+    before, after = (load(one, **network) for one in (old, new))
+    review = compare(before.graph, after.graph, sources=(before.source.name, after.source.name))
     sides = zip(
         ("old", "new"), (review.old, review.new), review.graphs, (review.marks.old, review.marks.new), strict=True
     )
