@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from resdsl.compiler.compile import Compiled
     from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source
     from resdsl.elaborate import Limits
-    from resdsl.runtime.rows import Failure, Features, Prediction
+    from resdsl.runtime.results import Failure, Features, Prediction
     from resdsl.specification.specification import Specification, load, loads
     from resdsl.tools.bench.bench import bench
     from resdsl.tools.check.fix import fix
@@ -42,10 +42,10 @@ _HOMES = {
     "Compiled": "resdsl.compiler.compile",
     "Diagnostic": "resdsl.diagnostics",
     "Diagnostics": "resdsl.diagnostics",
-    "Failure": "resdsl.runtime.rows",
-    "Features": "resdsl.runtime.rows",
+    "Failure": "resdsl.runtime.results",
+    "Features": "resdsl.runtime.results",
     "Limits": "resdsl.elaborate",
-    "Prediction": "resdsl.runtime.rows",
+    "Prediction": "resdsl.runtime.results",
     "Quantization": "resdsl.tools.quantize.quantize",
     "Shipped": "resdsl.tools.specs.specs",
     "Source": "resdsl.diagnostics",

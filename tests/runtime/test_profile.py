@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import resdsl
-from resdsl.tools.bench.profile import by_op, count_macs, macs_of, profile, read_profile, tree
+from resdsl.tools.bench.layer_times import by_op, count_macs, macs_of, read_profile, record, tree
 
 NETWORK = """\
 model net() {
@@ -141,7 +141,7 @@ def test_a_models_layers_multiply_as_often_as_its_specification_says(tmp_path: P
     specification = resdsl.loads(NETWORK)
     specification.compile(tmp_path / "net.onnx", optimize=1)
     feeds = {"x": np.ones((2, 3, 16, 16), np.float32)}
-    found = profile(tmp_path / "net.onnx", feeds, device="cpu", runs=2)
+    found = record(tmp_path / "net.onnx", feeds, device="cpu", runs=2)
     assert found.macs == 2 * specification.graph.macs
     assert count_macs(tmp_path / "net.onnx", feeds, device="cpu") == found.macs
     assert [part.name for part in tree(found) if part.macs] == ["relu", "body", "fc"]

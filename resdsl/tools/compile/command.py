@@ -15,6 +15,7 @@ from resdsl.analysis.quantities import short, size
 from resdsl.cli.options import source_of, speaking, specification_options
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal
+from resdsl.cli.types import PRECISIONS
 from resdsl.compiler.compile import Compiled
 from resdsl.compiler.lower import Ways, lowered
 from resdsl.diagnostics import CompileError
@@ -30,9 +31,6 @@ from resdsl.tools.compile.tree_text import tree_text
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 from resdsl.weights.source import read_weights
-
-PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
-"""As people write them on a command line, and as the language does."""
 
 
 def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
