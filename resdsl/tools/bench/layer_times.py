@@ -179,19 +179,28 @@ def _attributed(executed: Mapping[Key, int], by_name: Mapping[str, int], outline
     that node which no other executed node accounts for. A node whose name is not one of the model's keeps its own.
     """
     macs = dict(executed)
-    products = [key for key, count in executed.items() if count and key[0] in outline.names]
-    for key in products:
-        macs[key] = by_name.get(key[0], 0)
-    free = set(by_name) - {path for path, *_ in executed}
-    paths = {path for path, *_ in executed}
-    # In execution order: a sum that a convolution took in has its other operand computed earlier.
-    for key in products:
-        if key[0] not in by_name:
-            fused = next((name for name in outline.before(key[0], stop=paths | set(by_name)) if name in free), None)
-            if fused is not None:
-                free.remove(fused)
-                macs[key] = by_name[fused]
+    own = {key: name for key in executed if (name := _own_name(key[0], outline)) is not None}
+    free = set(by_name) - set(own.values())
+    stop = {*own.values(), *by_name}
+    # In execution order: if a convolution was fused with a sum, the other operand is computed before it.
+    for key, name in own.items():
+        if not executed[key]:
+            continue
+        fused: str | None = name
+        if name not in by_name:
+            fused = next((before for before in outline.before(name, stop=stop) if before in free), None)
+        macs[key] = 0 if fused is None else by_name[fused]
+        free.discard(fused or "")
     return macs
+
+
+def _own_name(path: str, outline: Outline) -> str | None:
+    """The model's node that an executed node is called after: by its name, or by that of its result."""
+    if path in outline.names:
+        return path
+    # A batch norm that became a convolution is called after its result, with a suffix.
+    value = outline.values.get(path) or outline.values.get(path.removesuffix("_bn"))
+    return value.node or None if value else None
 
 
 def _key(node: Event) -> Key:
