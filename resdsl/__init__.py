@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from resdsl.diagnostics import Source as Source
     from resdsl.diagnostics import UnavailableError as UnavailableError
     from resdsl.elaborate import Limits as Limits
-    from resdsl.runtime.rows import Failure as Failure
-    from resdsl.runtime.rows import Features as Features
-    from resdsl.runtime.rows import Prediction as Prediction
+    from resdsl.runtime.results import Failure as Failure
+    from resdsl.runtime.results import Features as Features
+    from resdsl.runtime.results import Prediction as Prediction
     from resdsl.specification.load import load as load
     from resdsl.specification.load import loads as loads
     from resdsl.specification.specification import Specification as Specification
@@ -67,7 +67,7 @@ _PUBLIC = {
         "UnavailableError",
     ),
     "resdsl.elaborate": ("Limits",),
-    "resdsl.runtime.rows": ("Failure", "Features", "Prediction"),
+    "resdsl.runtime.results": ("Failure", "Features", "Prediction"),
     "resdsl.specification.load": ("load", "loads"),
     "resdsl.specification.specification": ("Specification",),
     "resdsl.tools.bench.bench": ("bench",),

@@ -39,13 +39,13 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry("Write", "what a code such as E0301 means, with an example and its mending"),
     "operators": Entry("Write", "the operators of the language and their arguments"),
     "compile": Entry("Build", "a specification to an ONNX file"),
-    "quantize": Entry("Build", "a model in 8-bit whole numbers, and what that cost"),
+    "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "write the weights of a model to a file of their own"),
-    "predict": Entry("Run", "classify pictures with a compiled model"),
-    "evaluate": Entry("Run", "how often a model is right, and what it takes for what"),
-    "bench": Entry("Run", "how fast models run, side by side, and where the time goes"),
-    "compare": Entry("Run", "whether two models compute the same, and where they part"),
-    "doctor": Entry("Run", "what runs models on this machine, and how to mend what does not"),
+    "predict": Entry("Run", "classify images, or extract features"),
+    "evaluate": Entry("Run", "accuracy (top-1, top-5) and the confusion matrix of a model"),
+    "bench": Entry("Run", "measure latency, throughput and memory of models; profile their layers"),
+    "compare": Entry("Run", "compare the values of two models and find the first divergence"),
+    "doctor": Entry("Run", "check ONNX Runtime, devices and libraries, with fixes for problems"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Tables as text: columns with blanks between, words to the left and numbers to the right."""
+"""Text tables: words are left-aligned, numbers right-aligned."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import click
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1, color: bool = False) -> str:
-    """``words`` is how many columns are of words; columns that are empty throughout are left out."""
-    filled = [place for place in range(len(headings)) if any(row[place] for row in rows)]
-    widths = {place: max(len(row[place]) for row in (headings, *rows)) for place in filled}
+    """A table whose first ``words`` columns are left-aligned; empty columns are left out."""
+    filled = [index for index in range(len(headings)) if any(row[index] for row in rows)]
+    widths = {index: max(len(row[index]) for row in (headings, *rows)) for index in filled}
 
     def cells(row: Sequence[str]) -> Iterator[str]:
-        for place in filled:
-            yield row[place].ljust(widths[place]) if place < words else row[place].rjust(widths[place])
+        for index in filled:
+            yield row[index].ljust(widths[index]) if index < words else row[index].rjust(widths[index])
 
     lines = ["  ".join(cells(row)).rstrip() for row in (headings, *rows)]
     if color:
@@ -23,9 +23,9 @@ def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: in
 
 
 def duration(seconds: float) -> str:
-    """Three digits: ``12.3 ms``, ``850 us``, ``1.25 s``."""
+    """A time with three digits: ``12.3 ms``, ``850 us``, ``1.25 s``."""
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        # From 0.9995 on, three digits of the smaller unit would read 1000.
+        # From 0.9995 on, the smaller unit would be shown as 1000.
         if seconds * scale >= 0.9995 or unit == "us":
             return f"{_three(seconds * scale)} {unit}"
     raise AssertionError(seconds)

@@ -1,4 +1,4 @@
-"""The options that say how images are read and seen, for every command that looks at many."""
+"""Options for reading and preprocessing images, shared by the commands that run images."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def image_options(function: Function) -> Function:
     """``--batch``, ``--readers``, ``--max-pixels``, ``--crops``, ``--scales``; and ``--weights`` for specifications."""
     decorators = (
-        click.option("--batch", "batch_size", type=click.IntRange(1), default=8, help="Images at once (8)."),
+        click.option("--batch", "batch_size", type=click.IntRange(1), default=8, help="Batch size (8)."),
         click.option(
-            "--readers", type=click.IntRange(1), help="Threads that read images: as many as processors, at most 8."
+            "--readers", type=click.IntRange(1), help="Threads that read images (default: one per CPU, at most 8)."
         ),
         click.option(
             "--max-pixels",
             type=click.IntRange(1),
             default=MAX_PIXELS,
-            help=f"Refuse images with more; each reader may need 4 bytes a pixel ({MAX_PIXELS:_}).",
+            help=f"Reject images with more pixels; each reader may need 4 bytes a pixel ({MAX_PIXELS:_}).",
         ),
         click.option(
             "--crops",
             type=click.Choice(["1", "10"]),
             callback=lambda _ctx, _option, value: int(value),
             default="1",
-            help="10: average over the centre, the corners and their mirror images, as papers test.",
+            help="10: average over the centre, the corners and their mirror images (ten-crop testing).",
         ),
         click.option(
             "--scales",
             metavar="SIZES",
             callback=_sizes,
-            help="Average over the whole image at these short sides (224,256,384,480,640); the input's size is open.",
+            help="Average over the whole image at these short sides (224,256,384); needs a symbolic input size.",
         ),
-        click.option("--weights", metavar="FILE", help="For a specification: the checkpoint it is compiled with."),
+        click.option("--weights", metavar="FILE", help="Checkpoint to compile a specification with."),
     )
     for decorator in reversed(decorators):
         function = decorator(function)
@@ -58,7 +58,7 @@ def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
 
 
 def require_use(model: str, build: Build) -> None:
-    """Refuse options of specifications for a model that is compiled already."""
+    """Reject options for specifications if the model is compiled already."""
     if is_specification(model):
         return
     network = build.network
@@ -70,12 +70,12 @@ def require_use(model: str, build: Build) -> None:
     }
     for option, value in given.items():
         if value:
-            raise click.UsageError(f"{option} is for specifications, and {model} is compiled already")
+            raise click.UsageError(f"{option} applies to specifications, and {model} is compiled already")
 
 
-def say_what_runs(terminal: Terminal, network: str, session: Session) -> None:
-    """Tell which device runs the model and why, and whether what comes out can mean anything."""
+def show_device(terminal: Terminal, network: str, session: Session) -> None:
+    """Show which device runs the model and why, and warn if its weights are random."""
     terminal.say(f"{network} on {session.device}: {session.reason}")
     if weights_are_random(session.metadata):
-        way = "name them with" if is_specification(network) else "compile it with"
-        terminal.say(f"its weights are random, so the classes mean nothing: {way} --weights FILE")
+        advice = "use" if is_specification(network) else "compile it with"
+        terminal.say(f"its weights are random, so the classes are meaningless: {advice} --weights FILE")

@@ -1,4 +1,4 @@
-"""Progress over images, and the report of those that failed, for every command that reads many."""
+"""Progress over images, and the report of failed images, for commands that read many images."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from resdsl.cli.progress import bar
 from resdsl.cli.terminal import MOST, Terminal
 from resdsl.diagnostics import Diagnostic, Diagnostics
 from resdsl.diagnostics.json import report_data
-from resdsl.runtime.rows import Failure, Row
+from resdsl.runtime.results import Failure, Result
 from resdsl.runtime.sources import count_of
 
 
 class Failures:
-    """What went wrong: all of it counts for the exit code, and so much is told as anybody reads."""
+    """Counts failed images for the exit code, and keeps the first diagnostics to show."""
 
     def __init__(self) -> None:
         self.status = 0
         self.count = 0
-        self._told = Diagnostics()
+        self._shown = Diagnostics()
 
-    def see(self, row: Row) -> None:
-        if isinstance(row, Failure):
+    def add_result(self, result: Result) -> None:
+        if isinstance(result, Failure):
             self.count += 1
-            self.add(row.diagnostic)
+            self.add(result.diagnostic)
 
     def add(self, diagnostic: Diagnostic) -> None:
         self.status = max(self.status, diagnostic.code.exit_status)
-        if len(self._told) < MOST:
-            self._told.report(diagnostic)
+        if len(self._shown) < MOST:
+            self._shown.report(diagnostic)
 
     def show(self, terminal: Terminal) -> None:
-        terminal.show(self._told)
-        if self.count > len(self._told):
-            more = f"and {self.count - len(self._told):,} more images failed"
-            print(f"{more}; their rows say why (`--format jsonl`, `csv`, `parquet`)", file=sys.stderr)
+        terminal.show(self._shown)
+        if self.count > len(self._shown):
+            more = f"and {self.count - len(self._shown):,} more images failed"
+            print(f"{more}; `--format jsonl`, `csv` and `parquet` record every error", file=sys.stderr)
 
     def data(self) -> dict[str, object]:
-        return {"failed": self.count, **report_data(self._told, as_flags)}
+        return {"failed": self.count, **report_data(self._shown, as_flags)}
 
 
 Progress = Callable[[int], None]
@@ -48,10 +48,10 @@ Progress = Callable[[int], None]
 
 @contextmanager
 def progress_of(terminal: Terminal, images: Sequence[str], *, alone: bool) -> Iterator[Progress]:
-    """A bar of how many images are done, of how many, and how fast.
+    """A progress bar: images done, total, and images per second.
 
-    It is drawn on standard error where that is a terminal and where rows do not come between, unless they go elsewhere:
-    ``alone``.
+    It is drawn if standard error is a terminal, and standard output is not one. ``alone``: nothing is printed to
+    standard output, so that does not matter.
     """
     wanted = not terminal.quiet and not terminal.as_json and (alone or not sys.stdout.isatty())
     with bar("images", wanted=wanted, unit="images") as drawn:

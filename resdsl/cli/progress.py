@@ -1,4 +1,4 @@
-"""A bar for long work: on stderr, only where that is a terminal, and only once the work turns out to be long."""
+"""A progress bar on standard error, only on a terminal and only for work that takes long."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-PATIENCE = 0.5
-"""Seconds before anything is drawn. Work that is done by then needs no bar, and rich is not even loaded."""
+DELAY = 0.5
+"""Seconds before the bar is drawn. For work finished by then, rich is not even imported."""
 
 Unit = Literal["bytes", "images"]
 
 
 class Bar:
-    """Draws how much is done of how much, if that is known, and of images how many a second."""
+    """Draws the progress, with the total if it is known, and images per second."""
 
     def __init__(self, task: str, unit: Unit) -> None:
         self._task = task
@@ -28,7 +28,7 @@ class Bar:
 
     def __call__(self, done: int, total: int | None) -> None:
         if self._drawn is None:
-            if time.monotonic() - self._start < PATIENCE:
+            if time.monotonic() - self._start < DELAY:
                 return
             self._drawn = _drawing(self._unit)
             self._drawn.add_task(self._task, total=total, completed=done)
@@ -42,7 +42,7 @@ class Bar:
 
 @contextmanager
 def bar(task: str, *, wanted: bool, unit: Unit = "bytes") -> Iterator[Bar | None]:
-    """A bar while the block runs; ``None`` where nobody would see it or it is not wanted."""
+    """A bar while the block runs; ``None`` if it is not wanted or standard error is not a terminal."""
     if not wanted or not sys.stderr.isatty():
         yield None
         return
@@ -54,12 +54,12 @@ def bar(task: str, *, wanted: bool, unit: Unit = "bytes") -> Iterator[Bar | None
 
 
 def _drawing(unit: Unit) -> Progress:
-    from rich import progress  # rich is for drawing only
+    from rich import progress  # imported only to draw
     from rich.console import Console
     from rich.text import Text
 
     class Rate(progress.ProgressColumn):
-        """Images a second, of the last ones."""
+        """Recent images per second."""
 
         def render(self, task: progress.Task) -> Text:
             return Text(f"{task.speed:,.1f} images/s" if task.speed else "", style="progress.data.speed")

@@ -15,11 +15,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
+from resdsl import protobuf
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.files import OutputError, PendingFile, explained, is_stream, pending_file, real_target, whole_file
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.operator import OPSET
-from resdsl.onnx import protobuf
 from resdsl.onnx.model import encode_graph, encode_model, model_metadata
 from resdsl.onnx.tensors import (
     INLINE_BELOW,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +51,11 @@ class Outline:
             for name in node.output
             if name
         }
+        self._nodes: dict[str, list[Value]] = defaultdict(list)
         self._readers: dict[str, list[Value]] = defaultdict(list)
         for value in self.values.values():
+            if value.node:
+                self._nodes[value.node].append(value)
             for read in value.reads:
                 self._readers[read].append(value)
 
@@ -73,6 +76,24 @@ class Outline:
                 graph.output.append(known.get(name, onnx.ValueInfoProto(name=name)))
         content: bytes = model.SerializeToString()
         return content
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all nodes that have one."""
+        return frozenset(self._nodes)
+
+    def before(self, node: str, *, stop: Collection[str]) -> Iterator[str]:
+        """The names of the nodes that lead to the node ``node``, nearest first; not beyond those in ``stop``."""
+        seen = {node}
+        pending = deque([node])
+        while pending:
+            for read in (read for value in self._nodes[pending.popleft()] for read in value.reads):
+                name = self.values[read].node if read in self.values else ""
+                if name and name not in seen:
+                    seen.add(name)
+                    yield name
+                    if name not in stop:
+                        pending.append(name)
 
     def readers(self, name: str) -> tuple[Value, ...]:
         """The values of the nodes that read this one."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from resdsl import protobuf
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import TensorType
-from resdsl.onnx import protobuf
 from resdsl.onnx.names import name_values
 from resdsl.onnx.nodes import ELEMENT_TYPES, NodeEncoder, entry, identity
 from resdsl.version import __version__

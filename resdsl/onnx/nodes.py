@@ -12,12 +12,12 @@ from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from resdsl import protobuf
 from resdsl.diagnostics import Span
 from resdsl.ir.application import Application
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import Attribute, Lowering, Prim, Ref
 from resdsl.ir.types import DType
-from resdsl.onnx import protobuf
 from resdsl.onnx.names import ValueNames
 
 if TYPE_CHECKING:

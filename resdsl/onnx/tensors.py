@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, Union
 
+from resdsl import protobuf
 from resdsl.ir.graph import Parameter
 from resdsl.ir.types import DType
-from resdsl.onnx import protobuf
 from resdsl.onnx.nodes import ELEMENT_TYPES
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""NumPy arrays as images, or as what a model takes; alone or in ``.npy`` files of many."""
+"""Images and preprocessed inputs as NumPy arrays, single or in ``.npy`` files."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from resdsl.runtime.files import require_file
 from resdsl.runtime.images import check_pixels
 
 Array = npt.NDArray[Any]
-Named = tuple[str, Callable[[int], Image.Image | Array]]
+ValuePair = tuple[str, Callable[[int], Image.Image | Array]]
 
-_WAYS_OUT = (
-    "images are uint8, [N, H, W, 3] or [H, W, 3] in RGB (or with 1 channel of grey), and are preprocessed as files are",
-    "what is preprocessed already is float32, [N, C, H, W] or [C, H, W], and goes into the model as it is",
+_FORMS = (
+    "images are uint8, [N, H, W, 3] or [H, W, 3] in RGB (or 1 channel, greyscale), and are preprocessed like files",
+    "preprocessed inputs are float32, [N, C, H, W] or [C, H, W], and go into the model unchanged",
 )
 
 
-def arrays_in(path: Path) -> Iterator[Named]:
-    """The images or inputs in an ``.npy`` file: their names (``x.npy[3]``), and what gives each of them.
+def arrays_in(path: Path) -> Iterator[ValuePair]:
+    """The images or inputs in an ``.npy`` file: their names (``x.npy[3]``), and functions that load them.
 
-    Images are ``uint8``, ``[N, H, W, C]`` or ``[H, W, C]`` with 3 channels of RGB or 1 of grey. What is preprocessed
-    already is in floating point, ``[N, C, H, W]`` or ``[C, H, W]``. The file is mapped, not read: of many, only those
-    in work take memory. Raises ``RunError`` for another file; objects (pickles) in it are not loaded.
+    Images are ``uint8``, ``[N, H, W, C]`` or ``[H, W, C]`` with 3 channels (RGB) or 1 (greyscale). Preprocessed inputs
+    are floating-point, ``[N, C, H, W]`` or ``[C, H, W]``. The file is memory-mapped, so only the elements in use take
+    memory. Raises ``RunError`` for any other file; objects (pickles) are not loaded.
     """
     require_file(path, "an array")
     try:
-        # Not `numpy.load`, which opens archives and pickles too.
+        # Not `numpy.load`, which also opens archives and pickles.
         values = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:
-        # NumPy raises whatever a broken header leads it to.
+        # NumPy raises exceptions of many types for a damaged header.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError.of(
             catalogue.IMAGE_UNREADABLE,
@@ -56,7 +56,7 @@ def arrays_in(path: Path) -> Iterator[Named]:
 
 
 def image_or_input(values: Array, name: str, max_pixels: int) -> Image.Image | Array:
-    """One array as an image, ``[H, W, C]`` in ``uint8``, or as what a model takes, ``[C, H, W]`` in floating point."""
+    """One array as an image (``uint8[H, W, C]``) or as a preprocessed input (floating-point ``[C, H, W]``)."""
     _require_form(values.dtype, values.shape, name)
     check_pixels((values.shape[-2], values.shape[-3 if values.dtype == np.uint8 else -1]), f"`{name}`", max_pixels)
     if values.dtype != np.uint8:
@@ -75,12 +75,12 @@ def _require_form(dtype: np.dtype[Any], shape: tuple[int, ...], name: str) -> No
             return
         if np.issubdtype(dtype, np.floating):
             return
-    helps: tuple[str, ...] = _WAYS_OUT
+    helps: tuple[str, ...] = _FORMS
     if dtype == np.uint8 and len(shape) == 3 and shape[0] in (1, 3):
-        helps = ("put the channels last: `array.transpose(0, 2, 3, 1)`", *_WAYS_OUT)
+        helps = ("put the channels last: `array.transpose(0, 2, 3, 1)`", *_FORMS)
     sizes = ", ".join(map(str, shape))
     raise RunError.of(
         catalogue.IMAGE_UNREADABLE,
-        f"`{name}` holds {dtype} of the shape [{sizes}], which is neither an image nor what a model takes",
+        f"`{name}` is {dtype}[{sizes}], which is neither an image nor a preprocessed input",
         helps=helps,
     )

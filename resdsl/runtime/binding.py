@@ -1,4 +1,4 @@
-"""Inputs and outputs that lie where a model runs, so that a run moves nothing."""
+"""Inputs and outputs in the memory of the device, so that a run copies nothing."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# As ONNX Runtime's options of a run have it.
+# ONNX Runtime's key in the options of a run.
 _GRAPH = "gpu_graph_id"
 _NO_RECORDING = "-1"
 
 
 class Binding:
-    """One set of inputs for a session, and room for its outputs; made by ``Session.bind``.
+    """Inputs of a session and memory for its outputs, made by ``Session.bind``.
 
-    What is allocated stays: a recorded CUDA graph reads and writes the same addresses whenever it is replayed.
+    Addresses do not change: a recorded CUDA graph reads and writes the same ones each time it is replayed.
     """
 
     def __init__(
         self,
         onnxruntime: Any,
         native: Any,
-        place: tuple[str, int],
+        memory: tuple[str, int],
         feeds: Mapping[str, Array],
         outputs: Sequence[str],
         graph: int | None,
@@ -34,20 +34,20 @@ class Binding:
         self._io = native.io_binding()
         self._outputs = tuple(outputs)
         self._inputs = {
-            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), *place)
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), *memory)
             for name, array in feeds.items()
         }
         for name, value in self._inputs.items():
             self._io.bind_ortvalue_input(name, value)
         for name in outputs:
-            self._io.bind_output(name, *place)
-        self._has_room = False
+            self._io.bind_output(name, *memory)
+        self._outputs_allocated = False
         self._records = graph is not None
         self._plain = onnxruntime.RunOptions()
         self._options = onnxruntime.RunOptions()
         if graph is not None:
             self._plain.add_run_config_entry(_GRAPH, _NO_RECORDING)
-            # Each set of addresses has a recording of its own.
+            # Each set of addresses has its own recording.
             self._options.add_run_config_entry(_GRAPH, str(graph))
 
     def update(self, feeds: Mapping[str, Array]) -> None:
@@ -56,15 +56,15 @@ class Binding:
             self._inputs[name].update_inplace(np.ascontiguousarray(array))
 
     def run(self) -> None:
-        """Run the model once; what ONNX Runtime raises goes through."""
-        if self._has_room:
+        """Run the model once. Exceptions of ONNX Runtime pass through."""
+        if self._outputs_allocated:
             self._native.run_with_iobinding(self._io, self._options)
             return
-        # How large the outputs are is known only after a run. From here on they are written to where they are.
+        # The sizes of the outputs are known after the first run; later runs write to the same memory.
         self._native.run_with_iobinding(self._io, self._plain)
         for name, value in zip(self._outputs, self._io.get_outputs(), strict=True):
             self._io.bind_ortvalue_output(name, value)
-        self._has_room = True
+        self._outputs_allocated = True
         if self._records:
             self._native.run_with_iobinding(self._io, self._options)
 

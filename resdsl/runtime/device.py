@@ -1,4 +1,4 @@
-"""Names and options of devices, and what the NVIDIA driver says of this machine."""
+"""Names and options of devices, and the GPUs that the NVIDIA driver reports."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from resdsl.diagnostics.suggest import closest
 
 KINDS = ("auto", "cpu", "cuda", "tensorrt")
 
-_OTHER_WORDS = {"gpu": "cuda", "nvidia": "cuda", "trt": "tensorrt", "processor": "cpu"}
+_ALIASES = {"gpu": "cuda", "nvidia": "cuda", "trt": "tensorrt", "processor": "cpu"}
 _NAME = re.compile(r"([a-z]+)(?::(\d{1,3}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """``cuda:1``: what kind of device, and which one of its kind."""
+    """``cuda:1``: the kind of device and its index."""
 
     kind: str
     index: int = 0
@@ -34,8 +34,8 @@ class Device:
 class ConvSearch(StrEnum):
     """How cuDNN chooses the algorithm of a convolution.
 
-    ``EXHAUSTIVE`` tries them all, which takes seconds for every new shape; ``HEURISTIC`` lets cuDNN guess, and
-    ``DEFAULT`` takes the one that always works.
+    ``EXHAUSTIVE`` measures all of them, which takes seconds for each new shape; ``HEURISTIC`` uses cuDNN's heuristics;
+    ``DEFAULT`` uses the algorithm that always works.
     """
 
     EXHAUSTIVE = "exhaustive"
@@ -45,14 +45,14 @@ class ConvSearch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceOptions:
-    """What runs a model, and how. All but ``device`` and ``threads`` are for GPUs, and do nothing on the processor.
+    """The device that runs a model, and its settings. All but ``device`` and ``threads`` affect GPUs only.
 
-    ``device`` is a name that ``parse_device`` knows; ``threads`` the number of processor threads, all that this process
-    may use if ``None``. ``tf32`` lets a GPU round the factors of products to 10 bits of mantissa, which is faster and
-    no longer agrees with the processor to float32's precision. ``cuda_graphs`` records the kernels of a run once for
-    each shape of the input and replays them, which spares the time to launch them one by one; every node must run on
-    the GPU. ``trt_fp16`` lets TensorRT compute a float32 model in float16 (CUDA computes in the model's own types:
-    compile it in float16). ``trt_cache`` is a folder where TensorRT keeps the engines it built, which takes minutes.
+    ``device`` is a name that ``parse_device`` accepts; ``threads`` is the number of CPU threads (``None``: all that
+    this process may use). ``tf32`` rounds the factors of products to a 10-bit mantissa on the GPU: faster, but results
+    no longer match the CPU to float32 precision. ``cuda_graphs`` records the kernels of a run once for each input shape
+    and replays them, which saves launching them one by one; every node must run on the GPU. ``trt_fp16`` lets TensorRT
+    compute a float32 model in float16 (CUDA uses the model's own types: compile it in float16). ``trt_cache`` is the
+    folder where TensorRT stores its engines, which take minutes to build.
     """
 
     device: str = "auto"
@@ -71,20 +71,20 @@ def parse_device(text: str) -> Device:
     if match and kind in KINDS and (match[2] is None or kind not in ("auto", "cpu")):
         return Device(kind, int(match[2] or 0))
     word = re.split(r"[^a-z]", text.strip().lower())[0]
-    near = _OTHER_WORDS.get(word) or (word if word in KINDS else closest(word, KINDS))
+    near = _ALIASES.get(word) or (word if word in KINDS else closest(word, KINDS))
     raise RunError.of(
         catalogue.DEVICE_NAME,
         f"unknown device `{text}`",
         helps=(
             *((f"did you mean `{near}`?",) if near and near != text else ()),
-            "the devices are `auto`, `cpu`, `cuda`, `tensorrt`, and `cuda:1` for the second GPU",
+            "the devices are `auto`, `cpu`, `cuda` and `tensorrt`; `cuda:1` is the second GPU",
         ),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """The NVIDIA driver: the names of its GPUs, or why there are none."""
+    """The names of the GPUs that the NVIDIA driver reports, or why there are none."""
 
     gpus: tuple[str, ...] = ()
     problem: str | None = None
@@ -92,9 +92,9 @@ class Driver:
 
 @cache
 def nvidia_driver() -> Driver:
-    """What the driver itself says.
+    """The GPUs, from the driver library itself.
 
-    Asking it needs no CUDA toolkit, and tells a machine without a GPU from one whose CUDA libraries are missing.
+    This needs no CUDA toolkit, and distinguishes a machine without a GPU from one without the CUDA libraries.
     """
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:

@@ -1,4 +1,4 @@
-"""Reading what was named: a file, or an account of why it is none."""
+"""Check that a file can be read, or explain why not."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from resdsl.diagnostics.suggest import closest
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """An ONNX file; ``name`` is what results and messages call it."""
+    """An ONNX file; ``name`` is used in results and messages."""
 
     name: str
     file: Path
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raise ``RunError`` unless ``path`` can be opened as a file that holds something. ``what``: ``an image``."""
+    """Raise ``RunError`` unless ``path`` is a readable file that is not empty. ``what``: ``an image``."""
     try:
         if path.is_dir():
             raise RunError.of(catalogue.NOT_A_FILE, f"`{path}` is a folder, not {what}", helps=(f"name {what} in it",))
-        # Not a pipe or a device: opening those takes something from whoever reads them next.
+        # Not a pipe or a device: reading from those would consume their data.
         if stat.S_ISREG(path.stat().st_mode) and not _first_byte(path):
             raise RunError.of(
-                catalogue.EMPTY_FILE, f"`{path}` is empty", helps=("make it again: whatever wrote it was cut off",)
+                catalogue.EMPTY_FILE,
+                f"`{path}` is empty",
+                helps=("create it again: writing it was probably interrupted",),
             )
     except FileNotFoundError:
-        raise RunError.of(catalogue.FILE_NOT_FOUND, f"`{path}` does not exist", helps=_ways_to(path)) from None
+        raise RunError.of(catalogue.FILE_NOT_FOUND, f"`{path}` does not exist", helps=_suggestions(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RunError.of(
@@ -46,9 +48,9 @@ def _first_byte(path: Path) -> bytes:
         return stream.read(1)
 
 
-def _ways_to(path: Path) -> tuple[str, ...]:
+def _suggestions(path: Path) -> tuple[str, ...]:
     if "://" in str(path) or str(path).startswith(("http:/", "https:/")):
-        return ("only files on this machine can be read: download it first",)
+        return ("only local files can be read: download it first",)
     names: list[str] = []
     with contextlib.suppress(OSError):
         names = [entry.name for entry in path.parent.iterdir()]

@@ -1,4 +1,4 @@
-"""Image files as RGB images of 8 bits, or a diagnostic that says why not."""
+"""Decode image files as 8-bit RGB, or report why they cannot be decoded."""
 
 from __future__ import annotations
 
@@ -20,42 +20,41 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.files import require_file
 
 MAX_PIXELS = 178_956_970
-"""The default limit: 0.5 GiB of RGB, beyond which Pillow too speaks of a decompression bomb."""
+"""The default limit: 0.5 GiB of RGB, from which on Pillow also reports a decompression bomb."""
 
-# Formats that are pixels, read by Pillow itself. Left out are those that hand the file to another program (EPS runs
-# Ghostscript) or that nobody classifies.
+# Bitmap formats that Pillow decodes itself: not those that need another program (EPS runs Ghostscript).
 _FORMATS = frozenset(
     {"AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP"}
 )
 
-# How files that people take for images begin, and what to do about them.
+# The first bytes of files that are mistaken for images, and the advice for them.
 _NOT_READ = (
     (b"%!PS", "it is PostScript: export it as PNG"),
     (b"%PDF", "it is a PDF: export the page as PNG"),
     (b"<svg", "it is an SVG drawing: export it as PNG"),
     (b"<?xml", "it is XML, perhaps an SVG drawing: export it as PNG"),
-    (b"<!doctype html", "it is a web page, perhaps an error page that was downloaded in place of the image"),
-    (b"<html", "it is a web page, perhaps an error page that was downloaded in place of the image"),
+    (b"<!doctype html", "it is an HTML page, perhaps an error page that was downloaded instead of the image"),
+    (b"<html", "it is an HTML page, perhaps an error page that was downloaded instead of the image"),
     (b"PK\x03\x04", "it is a ZIP archive: unpack it first"),
     (b"version https://git-lfs", "it is a Git LFS pointer: fetch the file with `git lfs pull`"),
 )
 
-_BEGINNING = 16  # bytes, of which Pillow's formats know their files
+_BEGINNING = 16  # bytes: what Pillow's plugins look at to recognise a file
 
 _DECODERS = r"PIL\.\w+ImagePlugin"
-_QUIET = ("ignore", None, Warning, re.compile(_DECODERS), 0)
+_SILENCED = ("ignore", None, Warning, re.compile(_DECODERS), 0)
 
 _Factory = Callable[[BinaryIO, str], ImageFile.ImageFile]
 _Accept = Callable[[bytes], bool | str]
 
 
 def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The image in a file, as it should be seen, in RGB with 8 bits a channel. May run in any thread.
+    """The image in a file as 8-bit RGB. Thread-safe.
 
-    The camera's rotation (EXIF) is applied. Grey, palette and CMYK are converted as Pillow does. What is transparent
-    is seen on white: the colours that a file hides under transparency are arbitrary (an opaque image is what
-    ``convert("RGB")`` gives). 16-bit grey keeps its high byte, as Pillow does with 16-bit colour. Of several frames
-    or pages, the first. Raises ``RunError`` for what cannot be read or has more than ``max_pixels`` pixels.
+    The EXIF rotation is applied. Greyscale, palette and CMYK are converted as by Pillow. Transparency is composited on
+    white, because the colours hidden under transparent pixels are arbitrary (an opaque image equals
+    ``convert("RGB")``). 16-bit greyscale keeps its high byte, as Pillow does for 16-bit colour. Of several frames or
+    pages, the first is used. Raises ``RunError`` for a file that cannot be read or has more than ``max_pixels`` pixels.
     """
     path = Path(path)
     require_file(path, "an image")
@@ -64,42 +63,42 @@ def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image
 
 
 def decode_image(data: bytes | BinaryIO, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The image that ``data`` holds, as ``load_image``; ``name`` is what messages call it."""
+    """The image in ``data``, as for ``load_image``; ``name`` is used in messages."""
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    _keep_pillow_quiet()
+    _silence_pillow()
     try:
         with _opened(stream) as image:
             check_pixels(image.size, f"`{name}`", max_pixels)
             image.load()
-            # An icon holds other images, which may be larger than it tells. Pillow's own limit holds for those.
+            # An icon contains other images, which may be larger than its header says. Pillow's own limit covers those.
             check_pixels(image.size, f"`{name}`", max_pixels)
             return _to_rgb(_upright(image), name)
     except RunError:
         raise
     except UnidentifiedImageError:
         raise RunError.of(
-            catalogue.IMAGE_UNREADABLE, f"`{name}` is not an image in a known format", helps=_ways_out(stream)
+            catalogue.IMAGE_UNREADABLE, f"`{name}` is not an image in a known format", helps=_advice(stream)
         ) from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise _too_large(f"`{name}` has more pixels than it tells", max_pixels) from None
+        raise _too_large(f"`{name}` has more pixels than its header says", max_pixels) from None
     except Exception as error:
-        # Pillow's decoders raise whatever a broken file leads them to: OSError, SyntaxError, ValueError, struct.error.
+        # Pillow's decoders raise many types for a damaged file: OSError, SyntaxError, ValueError, struct.error.
         reason = str(error) or type(error).__name__
         raise RunError.of(
             catalogue.IMAGE_UNREADABLE,
             f"`{name}` is damaged: {reason[:1].lower()}{reason[1:]}",
-            helps=("fetch it again, or open it in an image program and save it anew",),
+            helps=("download it again, or open it in an image editor and save it again",),
         ) from None
 
 
 def rgb(image: Image.Image, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """An image of Pillow's, whatever its mode, as ``load_image`` gives those of files. Its rotation is left to you."""
+    """A Pillow image of any mode as 8-bit RGB, as ``load_image`` does for files; the EXIF rotation is not applied."""
     check_pixels(image.size, f"`{name}`", max_pixels)
     return _to_rgb(image, name)
 
 
 def suffixes() -> tuple[str, ...]:
-    """How the names of files end that are images which ``load_image`` reads: ``.jpg``."""
+    """The file name suffixes of the formats that ``load_image`` reads: ``.jpg``, .."""
     return tuple(sorted(end for end, kind in Image.registered_extensions().items() if kind in _FORMATS))
 
 
@@ -113,27 +112,27 @@ def check_pixels(size: tuple[int, int], what: str, max_pixels: int) -> None:
 def _too_large(fact: str, max_pixels: int) -> RunError:
     return RunError.of(
         catalogue.IMAGE_TOO_LARGE,
-        f"{fact}, and the limit is {max_pixels:_} pixels",
-        helps=("scale it down, or raise the limit with `--max-pixels`",),
+        f"{fact}; the limit is {max_pixels:_} pixels",
+        helps=("scale the image down, or raise the limit with `--max-pixels`",),
     )
 
 
 def _opened(stream: BinaryIO) -> ImageFile.ImageFile:
-    """The image that the stream begins with, its pixels not read yet.
+    """The image in a stream, its pixels not decoded yet.
 
-    As ``Image.open``, but for its limit of pixels: that one is a setting of the whole process, ours one of the call.
+    Like ``Image.open``, but without its pixel limit: that one is a global setting, ours an argument.
     """
     stream = stream if stream.seekable() else io.BytesIO(stream.read())
     beginning = stream.read(_BEGINNING)
     for factory, accept in _plugins():
         try:
             accepted = accept is None or accept(beginning)
-            # A text says why the file is of this format and cannot be read nevertheless.
+            # A string is the reason why a file of this format cannot be read.
             if accepted and not isinstance(accepted, str):
                 stream.seek(0)
                 return factory(stream, "")
         except (SyntaxError, IndexError, TypeError, struct.error):
-            continue  # this is how Pillow's formats say that a file is of another
+            continue  # this is how Pillow's plugins reject a file
     raise UnidentifiedImageError
 
 
@@ -141,19 +140,19 @@ def _opened(stream: BinaryIO) -> ImageFile.ImageFile:
 def _plugins() -> tuple[tuple[_Factory, _Accept | None], ...]:
     Image.init()
     known = [Image.OPEN[name] for name in sorted(_FORMATS & set(Image.OPEN))]
-    # Those that look at no beginning would try themselves on every file.
+    # Plugins without a check of the first bytes try to decode every file, so they come last.
     return cast("tuple[tuple[_Factory, _Accept | None], ...]", (*sorted(known, key=lambda one: one[1] is None),))
 
 
-def _keep_pillow_quiet() -> None:
-    """Keep the warnings of Pillow's decoders, about what a file says beside its pixels, from the user's eyes."""
-    # Not by `catch_warnings`: that is for one thread alone.
-    if _QUIET not in warnings.filters:
+def _silence_pillow() -> None:
+    """Silence the warnings of Pillow's decoders about metadata."""
+    # Not `catch_warnings`, which is not thread-safe.
+    if _SILENCED not in warnings.filters:
         warnings.filterwarnings("ignore", module=_DECODERS)
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # A camera's broken EXIF block says nothing of the pixels: the image is taken as it lies.
+    # Damaged EXIF data does not affect the pixels: the image is used unrotated.
     with contextlib.suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
     return image
@@ -169,20 +168,20 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def _high_bytes(image: Image.Image, name: str) -> Image.Image:
-    """Grey of 16 bits as grey of 8 bits. Pillow's own conversion clips all that is brighter than 255 to white."""
+    """16-bit greyscale as 8-bit greyscale. Pillow's own conversion clips values above 255 to white."""
     pixels = np.asarray(image)
     if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
         kind = "floating-point" if image.mode == "F" else "32-bit"
         raise RunError.of(
             catalogue.IMAGE_RANGE,
-            f"`{name}` has {kind} pixels, and nothing says which value is white",
+            f"`{name}` has {kind} pixels, and the value of white is unknown",
             helps=("save it with 8 or 16 bits a channel",),
         )
     return Image.fromarray((pixels >> 8).astype(np.uint8))
 
 
-def _ways_out(stream: BinaryIO) -> tuple[str, ...]:
-    known = "PNG, JPEG, WebP, TIFF, GIF and BMP are read"
+def _advice(stream: BinaryIO) -> tuple[str, ...]:
+    known = "supported formats: PNG, JPEG, WebP, TIFF, GIF, BMP"
     try:
         stream.seek(0)
         start = stream.read(64)
@@ -191,6 +190,6 @@ def _ways_out(stream: BinaryIO) -> tuple[str, ...]:
     if not start:
         return ("it is empty",)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
-        return ("it is HEIC, a phone's format: export it as JPEG",)
-    said = next((what for beginning, what in _NOT_READ if start.lstrip().lower().startswith(beginning.lower())), None)
-    return (said, known) if said else (known,)
+        return ("it is HEIC, a format of phones: export it as JPEG",)
+    advice = next((text for beginning, text in _NOT_READ if start.lstrip().lower().startswith(beginning.lower())), None)
+    return (advice, known) if advice else (known,)

@@ -1,4 +1,4 @@
-"""What a model's file says of itself in ``resdsl.*`` entries. Anybody may have written them."""
+"""The ``resdsl.*`` entries of a model's metadata, validated: any program may have written them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Preprocess
-from resdsl.runtime.preprocess import refusal
+from resdsl.runtime.preprocess import invalid_reason
 
 _LONGEST_ENTRY = 64 * 2**20
 _LONGEST_LABEL = 1000
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """``None`` where the file says nothing: any ONNX file may be run."""
+    """``None`` for entries that the file does not have: any ONNX file can be run."""
 
     model: str | None = None
     preprocess: Preprocess | None = None
@@ -26,16 +27,22 @@ class Metadata:
 
 
 def read_metadata(entries: Mapping[str, str], name: str, *, channels: int = 3) -> Metadata:
-    """The ``resdsl.*`` entries of a model's metadata, checked; ``name`` is what messages call the model.
+    """The ``resdsl.*`` entries of a model's metadata, validated; ``name`` is used in messages.
 
-    ``resdsl.name`` is the model's name, ``resdsl.preprocess`` what ``Preprocess.to_data`` makes and
-    ``resdsl.labels`` a list of names, both in JSON. Raises ``RunError`` for an entry of another form.
+    ``resdsl.preprocess`` is the JSON of ``Preprocess.to_data``, ``resdsl.labels`` a JSON list of strings. Raises
+    ``RunError`` for an entry of another form.
     """
     return Metadata(
         entries.get("resdsl.name"),
         _preprocess(entries, name, channels),
         _labels(entries, name),
     )
+
+
+def macs_of_image(entries: Mapping[str, str]) -> int | None:
+    """The multiply-accumulates for one image that the metadata of a model states."""
+    text = entries.get("resdsl.macs", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _preprocess(entries: Mapping[str, str], name: str, channels: int) -> Preprocess | None:
@@ -45,10 +52,10 @@ def _preprocess(entries: Mapping[str, str], name: str, channels: int) -> Preproc
     try:
         preprocess = Preprocess.from_data(_json(entries[key], key, name))
     except (ValueError, TypeError, OverflowError) as error:
-        raise _problem(key, name, str(error)) from None
-    why_not = refusal(preprocess, channels)
-    if why_not:
-        raise _problem(key, name, why_not)
+        raise _invalid(key, name, str(error)) from None
+    reason = invalid_reason(preprocess, channels)
+    if reason:
+        raise _invalid(key, name, reason)
     return preprocess
 
 
@@ -56,28 +63,28 @@ def _labels(entries: Mapping[str, str], name: str) -> tuple[str, ...] | None:
     key = "resdsl.labels"
     if key not in entries:
         return None
-    found = _json(entries[key], key, name)
-    if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
-        raise _problem(key, name, "it is not a list of names")
-    longest = max(map(len, found), default=0)
+    labels = _json(entries[key], key, name)
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise _invalid(key, name, "it is not a list of strings")
+    longest = max(map(len, labels), default=0)
     if longest > _LONGEST_LABEL:
-        raise _problem(key, name, f"a name has {longest} characters")
-    return tuple(found)
+        raise _invalid(key, name, f"a label has {longest} characters")
+    return tuple(labels)
 
 
 def _json(text: str, key: str, name: str) -> Any:
     if len(text) > _LONGEST_ENTRY:
-        raise _problem(key, name, f"it has {len(text)} characters")
+        raise _invalid(key, name, f"it has {len(text)} characters")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else f"it is not JSON: {error}"
-        raise _problem(key, name, reason) from None
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else f"it is not JSON: {error}"
+        raise _invalid(key, name, reason) from None
 
 
-def _problem(key: str, name: str, reason: str) -> RunError:
+def _invalid(key: str, name: str, reason: str) -> RunError:
     return RunError.of(
         catalogue.METADATA,
-        f"the metadata `{key}` of `{name}` cannot be understood: {reason}",
+        f"the metadata entry `{key}` of `{name}` is invalid: {reason}",
         helps=("compile the model again: resdsl did not write this entry",),
     )

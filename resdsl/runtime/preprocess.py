@@ -1,4 +1,4 @@
-"""From an image to the input of a network, to the bit as torchvision's transforms do it."""
+"""Preprocess images for a network, bit for bit as torchvision's transforms do."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _LARGEST_SIZE = 16_384
 def prepare(
     image: Image.Image, preprocess: Preprocess, *, channels: int = 3, max_pixels: int = MAX_PIXELS
 ) -> npt.NDArray[np.float32]:
-    """``image`` as a float32 array ``[channels, H, W]``; ``channels`` is 3, or 1 for grey (ITU-R BT.601 luma).
+    """``image`` as a float32 array ``[channels, H, W]``; ``channels`` is 3, or 1 for greyscale (ITU-R BT.601 luma).
 
-    Resize, crop, ``/ 255`` and normalisation are those of torchvision's ``Resize``, ``CenterCrop``, ``ToTensor`` and
-    ``Normalize`` on a Pillow image, and of timm's evaluation transforms. With ``order = bgr`` the channels are
-    turned around first: ``mean`` and ``std`` stand in the order that the network sees. Without a ``normalize`` step
-    white is 1. Raises ``RunError`` for steps that cannot be done and for images that a step makes too large.
+    Resize, crop, ``/ 255`` and normalisation equal torchvision's ``Resize``, ``CenterCrop``, ``ToTensor`` and
+    ``Normalize`` on a Pillow image, and timm's evaluation transforms. With ``order = bgr`` the channels are reversed
+    first, so ``mean`` and ``std`` are in the network's order. Without a ``normalize`` step white is 1. Raises
+    ``RunError`` for invalid steps, and for images that a step makes too large.
     """
     _require(preprocess, channels)
     return _finished(_in_mode(image, channels), preprocess.steps, max_pixels)
@@ -42,10 +42,10 @@ def prepare(
 def prepare_ten(
     image: Image.Image, preprocess: Preprocess, *, channels: int = 3, max_pixels: int = MAX_PIXELS
 ) -> list[npt.NDArray[np.float32]]:
-    """Ten crops of ``image``, each as ``prepare`` makes its one: the centre, the four corners, and their mirror images.
+    """Ten crops of ``image``, each preprocessed: the centre, the four corners, and their mirror images.
 
-    The last ``crop`` of ``preprocess`` says how large they are. Where the image is smaller than that, all lie in the
-    middle. Raises as ``prepare``, and for preprocessing without a crop. (Krizhevsky et al. 2012, sec. 4.1.)
+    The last ``crop`` of ``preprocess`` gives their size. If the image is smaller, all crops are centred. Raises as
+    ``prepare``, and for preprocessing without a crop. (Krizhevsky et al. 2012, sec. 4.1.)
     """
     _require(preprocess, channels)
     steps = preprocess.steps
@@ -53,63 +53,63 @@ def prepare_ten(
     if last is None:
         raise RunError.of(
             catalogue.TESTING,
-            "ten crops cannot be taken: the model's `preprocess` has no `crop` step to say how large they are",
+            "`crops = 10` needs a `crop` step in the model's `preprocess`, which gives the size of the crops",
             helps=("write `crop(224)` in the `preprocess` of its specification and compile it again",),
         )
     crop = steps[last]
     assert isinstance(crop, Crop)
     image, _ = _stepped(_in_mode(image, channels), steps[:last], max_pixels)
-    plain = [_cut(image, left, top, crop.size) for left, top in _five_places(image, crop.size)]
+    plain = [_cut(image, left, top, crop.size) for left, top in _crop_origins(image, crop.size)]
     mirrored = [part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for part in plain]
     return [_finished(part, steps[last + 1 :], max_pixels) for part in (*plain, *mirrored)]
 
 
 def at_scale(preprocess: Preprocess, size: int) -> Preprocess:
-    """``preprocess`` for the whole image, its short side of ``size`` pixels: no crop, one resize, normalised alike."""
+    """``preprocess`` without crops, with one resize that makes the short side ``size`` pixels."""
     resize = next((step for step in preprocess.steps if isinstance(step, Resize)), Resize(size))
     rest = tuple(step for step in preprocess.steps if isinstance(step, Normalize))
     return Preprocess((dataclasses.replace(resize, size=size, fit="short"), *rest))
 
 
 def output_size(preprocess: Preprocess) -> tuple[int, int] | None:
-    """Height and width of what ``prepare`` makes, or ``None`` where that depends on the image."""
+    """Height and width of the result of ``prepare``; ``None`` if they depend on the image."""
     size: tuple[int, int] | None = None
     for step in preprocess.steps:
         if isinstance(step, Crop) or (isinstance(step, Resize) and step.fit == "exact"):
             size = (step.size, step.size)
         elif isinstance(step, Resize):
-            # The short side of a square is both of its sides.
+            # A square stays square.
             size = (step.size, step.size) if size else None
     return size
 
 
-def refusal(preprocess: Preprocess, channels: int = 3) -> str | None:
-    """Why ``preprocess`` cannot be done, if so. It may come from a model's metadata: nothing is taken on trust."""
+def invalid_reason(preprocess: Preprocess, channels: int = 3) -> str | None:
+    """Why ``preprocess`` is invalid, or ``None``. It may come from the metadata of a model, so nothing is trusted."""
     for number, step in enumerate(preprocess.steps):
         if isinstance(step, Normalize):
             if number != len(preprocess.steps) - 1:
                 return "`normalize` is not the last step"
-            return _normalize_refusal(step, channels)
-        if not _is_whole(step.size) or not 1 <= step.size <= _LARGEST_SIZE:
-            return f"a size is {step.size!r}, and must be from 1 to {_LARGEST_SIZE}"
+            return _invalid_normalize(step, channels)
+        if not _is_integer(step.size) or not 1 <= step.size <= _LARGEST_SIZE:
+            return f"a size is {step.size!r}, and must be an integer from 1 to {_LARGEST_SIZE}"
         if isinstance(step, Resize) and step.interpolation not in _INTERPOLATIONS:
-            return f"the interpolation {step.interpolation!r} is none of {', '.join(_INTERPOLATIONS)}"
+            return f"the interpolation {step.interpolation!r} is not one of {', '.join(_INTERPOLATIONS)}"
         if isinstance(step, Resize) and step.fit not in ("short", "exact"):
             return f"the fit {step.fit!r} is neither `short` nor `exact`"
     return None
 
 
 def _require(preprocess: Preprocess, channels: int) -> None:
-    why_not = refusal(preprocess, channels)
-    if why_not:
+    reason = invalid_reason(preprocess, channels)
+    if reason:
         raise RunError.of(
             catalogue.PREPROCESS,
-            f"the image cannot be prepared: {why_not}",
+            f"the image cannot be preprocessed: {reason}",
             helps=("change the `preprocess` of the model and compile it again",),
         )
 
 
-def _normalize_refusal(step: Normalize, channels: int) -> str | None:
+def _invalid_normalize(step: Normalize, channels: int) -> str | None:
     for name, values in (("mean", step.mean), ("std", step.std)):
         if len(values) not in (1, channels):
             return f"`{name}` has {len(values)} values for {channels} channels"
@@ -124,7 +124,7 @@ def _normalize_refusal(step: Normalize, channels: int) -> str | None:
     return None
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -134,7 +134,7 @@ def _is_finite(value: object) -> bool:
 
 def _in_mode(image: Image.Image, channels: int) -> Image.Image:
     mode = "RGB" if channels == 3 else "L"
-    # Converting to the same mode would copy; nothing here changes an image in place.
+    # Converting to the same mode would copy, and nothing here modifies an image in place.
     return image if image.mode == mode else image.convert(mode)
 
 
@@ -143,7 +143,7 @@ def _finished(image: Image.Image, steps: Sequence[Step], max_pixels: int) -> npt
 
 
 def _stepped(image: Image.Image, steps: Sequence[Step], max_pixels: int) -> tuple[Image.Image, Normalize]:
-    """The image after ``steps``, and how they want it to be normalised, which can only be the last."""
+    """The image after ``steps``, and the normalisation, which can only be the last step."""
     normalize = Normalize((0.0,), (1.0,))
     for step in steps:
         match step:
@@ -166,7 +166,7 @@ def _resized(image: Image.Image, step: Resize, max_pixels: int) -> Image.Image:
         short, long = min(width, height), max(width, height)
         long = int(step.size * long / short)
         size = (step.size, long) if width <= height else (long, step.size)
-    check_pixels(size, f"an image of {width} x {height}, resized so that its short side is {step.size},", max_pixels)
+    check_pixels(size, f"an image of {width} x {height}, resized to a short side of {step.size},", max_pixels)
     return image if size == image.size else image.resize(size, _INTERPOLATIONS[step.interpolation])
 
 
@@ -174,33 +174,33 @@ def _cropped(image: Image.Image, size: int) -> Image.Image:
     return _cut(image, _crop_start(image.width, size), _crop_start(image.height, size), size)
 
 
-def _five_places(image: Image.Image, size: int) -> list[tuple[int, int]]:
-    """Left and top of the crop in the centre and of those in the corners."""
+def _crop_origins(image: Image.Image, size: int) -> list[tuple[int, int]]:
+    """Left and top of the centre crop and of the four corner crops."""
     x, y = _crop_start(image.width, size), _crop_start(image.height, size)
-    # In an image that is smaller there is one place to be, and the rest is black.
+    # A smaller image is centred in the crop, with black around it.
     left, right = (0, image.width - size) if image.width >= size else (x, x)
     top, bottom = (0, image.height - size) if image.height >= size else (y, y)
     return [(x, y), (left, top), (right, top), (left, bottom), (right, bottom)]
 
 
 def _cut(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
-    # Pillow fills what lies outside of the image with black.
+    # Pillow fills the area outside the image with black.
     return image.crop((left, top, left + size, top + size))
 
 
 def _crop_start(length: int, size: int) -> int:
-    # As torchvision: a half pixel is rounded to even, or, where the image is padded, left to its end.
+    # As torchvision: half a pixel is rounded to even, or, where the image is padded, goes to the end.
     return round((length - size) / 2) if length >= size else -((size - length) // 2)
 
 
 def _normalized(image: Image.Image, step: Normalize) -> npt.NDArray[np.float32]:
     pixels = np.asarray(image).reshape(image.height, image.width, -1)
     pixels = pixels[..., ::-1] if step.order == "bgr" else pixels
-    # One copy, then in place: the memory that this moves is most of what it costs.
+    # One copy, then in place: memory traffic dominates the time.
     values: npt.NDArray[np.float32] = np.empty((pixels.shape[2], image.height, image.width), np.float32)
     np.copyto(values, pixels.transpose(2, 0, 1))
     mean, std = (np.array(numbers, np.float32).reshape(-1, 1, 1) for numbers in (step.mean, step.std))
-    # One division, so that `scale = 1` is ToTensor's and `scale = 255` leaves the bytes as they are.
+    # One division, so that `scale = 1` equals ToTensor and `scale = 255` keeps the byte values.
     values /= np.float32(255 / step.scale)
     values -= mean
     values /= std

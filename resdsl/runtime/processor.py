@@ -1,4 +1,4 @@
-"""What the processor is, how much of it this process may use, and what that means for a model's arithmetic."""
+"""The processor: its model, instruction sets, and how much of it this process may use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 
-# As Linux writes them in /proc/cpuinfo, and as their makers do.
+# The flags of /proc/cpuinfo, and the vendors' names for them.
 _FEATURES = {
     "avx2": "AVX2",
     "fma": "FMA",
@@ -34,15 +34,17 @@ _FEATURES = {
     "bf16": "BF16",
     "sve": "SVE",
 }
-_OF_INT8 = frozenset({"AVX-VNNI", "AVX-512 VNNI", "AMX INT8", "dot product", "I8MM"})
-_OF_BF16 = frozenset({"AVX-512 BF16", "AMX BF16", "BF16"})
+_INT8_FEATURES = frozenset({"AVX-VNNI", "AVX-512 VNNI", "AMX INT8", "dot product", "I8MM"})
+_BF16_FEATURES = frozenset({"AVX-512 BF16", "AMX BF16", "BF16"})
 
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """``cores`` is how many the machine has, ``allowed`` how many this process may run on (``taskset``, a container's
-    set of processors), ``quota`` how many it may keep busy (a container's limit on time), ``None`` without a limit.
-    ``features`` are those sets of instructions that speed up networks.
+    """The processor, and the part of it that this process may use.
+
+    ``cores`` are the logical CPUs of the machine, ``allowed`` those that this process may run on (``taskset``, cpuset).
+    ``quota`` is the container's CPU time limit in CPUs, ``None`` without a limit. ``features`` are the instruction sets
+    that speed up networks.
     """
 
     model: str
@@ -53,35 +55,35 @@ class Processor:
 
     @property
     def threads(self) -> int:
-        """How many threads can work at once."""
+        """The number of threads that can run at once."""
         return self.allowed if self.quota is None else max(1, min(self.allowed, math.ceil(self.quota)))
 
     @property
     def int8(self) -> str:
-        """What the processor makes of a model in int8."""
-        found = [feature for feature in self.features if feature in _OF_INT8]
-        if found:
-            return f"{' and '.join(found)}: products of int8 have instructions of their own"
+        """How this processor computes int8 models."""
+        instructions = [feature for feature in self.features if feature in _INT8_FEATURES]
+        if instructions:
+            return f"{' and '.join(instructions)}: the processor has instructions for int8 products"
         if "AVX2" in self.features:
             # vpmaddubsw saturates the sum of two products to 16 bits.
             return (
-                "without VNNI, sums of two products of int8 saturate at 16 bits: `resdsl quantize` says where that "
-                "hurts, and `--reduce-range` avoids it"
+                "no VNNI: sums of two int8 products can saturate at 16 bits; `resdsl quantize` reports the error, and "
+                "`--reduce-range` avoids it"
             )
-        return "products of int8 have no instructions of their own: float32 is likely as fast"
+        return "the processor has no instructions for int8 products: float32 is probably as fast"
 
     @property
     def bf16(self) -> str:
-        """What the processor makes of a model in bfloat16."""
-        found = [feature for feature in self.features if feature in _OF_BF16]
-        if found:
-            return f"{' and '.join(found)}: the processor multiplies bfloat16"
-        return "the processor cannot multiply bfloat16: it saves memory there, not time"
+        """How this processor computes bfloat16 models."""
+        instructions = [feature for feature in self.features if feature in _BF16_FEATURES]
+        if instructions:
+            return f"{' and '.join(instructions)}: the processor multiplies bfloat16"
+        return "the processor cannot multiply bfloat16: it saves memory, not time"
 
 
 @cache
 def processor() -> Processor:
-    """The processor of this machine, as the operating system describes it."""
+    """The processor of this machine, as reported by the operating system."""
     text = _read(_CPU_INFO)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Processor(_model(text), os.cpu_count() or allowed, allowed, _quota(), _features(text))
@@ -99,14 +101,14 @@ def _features(text: str) -> tuple[str, ...]:
 
 
 def _quota() -> float | None:
-    """The least that the control groups of this process, of version 2 and 1, leave it; in processors."""
+    """The smallest CPU time limit of the control groups (versions 1 and 2) of this process, in CPUs."""
     return min(_quotas(), default=None)
 
 
 def _quotas() -> Iterator[float]:
     for line in _read(_OWN_CGROUPS).splitlines():
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
-        # Inside a container the files of its own group stand at the top, whatever its path is called.
+        # Inside a container the files of its own group are at the root, whatever its path.
         groups = [Path(path), *Path(path).parents] if path.startswith("/") else []
         if number == "0":
             for group in groups:
@@ -118,7 +120,7 @@ def _quotas() -> Iterator[float]:
 
 
 def _ratio(text: str) -> Iterator[float]:
-    """``200000 100000`` is 2 processors; ``max`` or -1 is no limit."""
+    """``200000 100000`` is 2 CPUs; ``max`` or -1 is no limit."""
     with contextlib.suppress(ValueError, ZeroDivisionError):
         quota, period = (int(part) for part in text.split())
         if quota > 0:

@@ -1,4 +1,4 @@
-"""A model loaded into ONNX Runtime, on the device that was asked for or not at all."""
+"""A model loaded into ONNX Runtime on the requested device, without fallback to another one."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ import numpy.typing as npt
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.binding import Binding
+from resdsl.runtime.captured_output import simplified
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver, parse_device
 from resdsl.runtime.files import require_file
 from resdsl.runtime.optimised import made_for, require_this_machine
-from resdsl.runtime.providers import ABOUT_THE_DEVICE, Opening, onnx_runtime, placement
-from resdsl.runtime.quiet import in_plain_words
+from resdsl.runtime.providers import ABOUT_THE_DEVICE, SessionRequest, onnx_runtime, placement
 
 Array = npt.NDArray[Any]
 Result = TypeVar("Result")
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
-"""An entry for models from memory: the folder of the file of weights that they refer to."""
+"""A configuration entry for models from memory: the folder of their external weights."""
 
 _MOST_RECORDINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output of a model. A size is an integer, a symbol's name, or ``None`` where nothing is known."""
+    """An input or output of a model. A size is an integer, a symbol's name, or ``None`` if it is unknown."""
 
     name: str
     dtype: str
@@ -48,9 +48,9 @@ class Port:
 class Session:
     """A model that is ready to run.
 
-    ``device`` is the one that runs it, as ``parse_device`` writes it; ``reason`` says in a sentence why that one;
-    ``providers`` are ONNX Runtime's own account of what it uses, and ``placement`` of how many nodes each was given
-    (empty where it does not tell). ``name`` is what messages call the model.
+    ``device`` runs it, and ``reason`` is the reason for that choice. ``providers`` are the execution providers in use,
+    ``placement`` the number of nodes assigned to each (empty if ONNX Runtime does not report it). ``name`` is used in
+    messages.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class Session:
         self._recordings: dict[tuple[object, ...], Binding] = {}
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """The values of ``outputs`` (all of them, if ``None``) for the inputs ``feeds``, both by name.
+        """The values of ``outputs`` (``None``: all of them) for the inputs ``feeds``, both by name.
 
-        Raises ``RunError`` where the model fails on them, ``UnavailableError`` where the device does.
+        Raises ``RunError`` if the model fails on these inputs, ``UnavailableError`` if the device fails.
         """
         names = [port.name for port in self.outputs] if outputs is None else list(outputs)
         if self.records:
             return self._replay(feeds, names)
-        values = self._told(lambda: self._native.run(names, dict(feeds)))
+        values = self._with_diagnostics(lambda: self._native.run(names, dict(feeds)))
         return dict(zip(names, (np.asarray(value) for value in values), strict=True))
 
     @property
@@ -89,23 +89,23 @@ class Session:
         return self.options.cuda_graphs and self.device.kind != "cpu"
 
     def bind(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> Binding:
-        """``feeds`` copied to where the model runs, for runs of them that copy nothing; ``run_bound`` runs them."""
+        """``feeds`` copied to the memory of the device once; ``run_bound`` then runs them without copies."""
         names = [port.name for port in self.outputs] if outputs is None else list(outputs)
-        place = ("cpu", 0) if self.device.kind == "cpu" else ("cuda", self.device.index)
+        memory = ("cpu", 0) if self.device.kind == "cpu" else ("cuda", self.device.index)
         self._bindings += 1
         graph = self._bindings if self.records else None
-        return self._told(lambda: Binding(self._onnxruntime, self._native, place, feeds, names, graph))
+        return self._with_diagnostics(lambda: Binding(self._onnxruntime, self._native, memory, feeds, names, graph))
 
     def run_bound(self, binding: Binding) -> None:
-        """Run the model on the inputs of ``binding``, which gives the ``values``. Raises as ``run`` does."""
-        self._told(binding.run)
+        """Run the model on the inputs of ``binding``, which then has the ``values``. Raises as ``run`` does."""
+        self._with_diagnostics(binding.run)
 
     def end_profile(self) -> Path:
-        """The file of the profile, which is complete now. Only for a session that was opened with ``profile``."""
+        """Finish the profile and return its file. Only for a session opened with ``profile``."""
         return Path(self._native.end_profiling())
 
     def _replay(self, feeds: Mapping[str, Array], outputs: list[str]) -> dict[str, Array]:
-        """Run through what was recorded for inputs of these shapes, the latest few of which are kept."""
+        """Replay the CUDA graph recorded for these shapes; the most recent graphs are kept."""
         key = (*((name, array.shape, str(array.dtype)) for name, array in sorted(feeds.items())), *outputs)
         binding = self._recordings.pop(key, None)
         if binding is None:
@@ -118,21 +118,20 @@ class Session:
         self.run_bound(binding)
         return binding.values()
 
-    def _told(self, act: Callable[[], Result]) -> Result:
+    def _with_diagnostics(self, act: Callable[[], Result]) -> Result:
         try:
             return act()
         except Exception as error:
-            # ONNX Runtime's exceptions have no common base but this one.
-            raise self._failed(in_plain_words(str(error))) from None
+            # ONNX Runtime's exceptions have no other common base class.
+            raise self._failed(simplified(str(error))) from None
 
     def _failed(self, reason: str) -> RunError:
         code, message = catalogue.RUN_FAILED, f"`{self.name}` failed on {self.device}: {reason}"
         if re.search(r"out of memory|failed to allocate|bad_alloc|Available memory", reason, re.IGNORECASE):
-            way_out = "run fewer images at once, or smaller ones"
-            return UnavailableError(Diagnostic(code, message, helps=(way_out,)))
+            return UnavailableError(Diagnostic(code, message, helps=("run smaller batches or smaller images",)))
         if self.device.kind != "cpu" and ABOUT_THE_DEVICE.search(reason):
-            return UnavailableError(Diagnostic(code, message, helps=("`--device cpu` runs it on the processor",)))
-        return RunError.of(code, message, helps=("give it images of the size that its input takes",))
+            return UnavailableError(Diagnostic(code, message, helps=("`--device cpu` runs it on the CPU",)))
+        return RunError.of(code, message, helps=("use images of the size of its input",))
 
 
 def open_session(
@@ -143,54 +142,55 @@ def open_session(
     name: str | None = None,
     profile: Path | None = None,
     entries: Mapping[str, str] = MappingProxyType({}),
+    optimize: bool = True,
 ) -> Session:
-    """Load an ONNX file (or its bytes) for ``device``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``tensorrt``.
+    """Load an ONNX file (or its bytes) on ``device``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``tensorrt``.
 
-    ``auto`` takes the first GPU if one works and the processor otherwise. Any other device is used or refused: ONNX
-    Runtime would go on with the processor, so its own account of the providers, and of the nodes that each was given,
-    decides. ``device`` may also be ``DeviceOptions``, which say more; ``threads`` is the number of processor threads,
-    and wins over theirs. ``name`` is what messages call the model. With ``profile`` every run is recorded node by node
-    in a file whose name begins so; ``Session.end_profile`` gives it. ``entries`` go to ONNX Runtime's configuration of
-    the session as they are.
+    ``auto`` uses the first GPU if it works, otherwise the CPU. Any other device is used, or an error: ONNX Runtime
+    would silently fall back to the CPU, so the providers of the session and the nodes assigned to them are checked.
+    ``device`` may also be ``DeviceOptions``; ``threads``, the number of CPU threads, takes precedence over theirs.
+    ``name`` is used in messages. With ``profile`` each run is recorded node by node, in a file with that path prefix
+    (see ``Session.end_profile``). ``entries`` are ONNX Runtime session configuration entries. Without ``optimize`` the
+    graph runs as written, node by node.
 
-    Raises ``UnavailableError`` where the device or ONNX Runtime itself cannot be used, ``RunError`` for a model
-    that is missing or cannot be read and for a ``device`` that is not known.
+    Raises ``UnavailableError`` if the device or ONNX Runtime cannot be used, ``RunError`` for a model that is missing
+    or invalid, and for an unknown ``device``.
     """
     options = DeviceOptions(device) if isinstance(device, str) else device
     if threads is not None:
         options = dataclasses.replace(options, threads=threads)
-    asked = parse_device(options.device)
+    requested = parse_device(options.device)
     name = name or ("the model" if isinstance(model, bytes) else str(model))
     if isinstance(model, Path):
         require_file(model, "a model")
     made = made_for(model)
-    opening = Opening(onnx_runtime(), model, name, options, profile, entries, optimised=made is not None)
+    request = SessionRequest(onnx_runtime(), model, name, options, profile, entries, optimize=optimize and made is None)
     if made is not None:
-        require_this_machine(made, name, asked)
-        return _session(opening, Device("cpu"), "the model was made for this machine's processor")
-    if asked.kind != "auto":
-        return _session(opening, asked, f"{asked} was asked for")
-    return _open_best(opening)
+        require_this_machine(made, name, requested)
+        return _session(request, Device("cpu"), "the model was compiled for this machine's CPU")
+    if requested.kind != "auto":
+        return _session(request, requested, f"{requested} was requested")
+    return _open_best(request)
 
 
-def _open_best(opening: Opening) -> Session:
+def _open_best(request: SessionRequest) -> Session:
     cuda = Device("cuda")
     driver = nvidia_driver()
-    if not opening.has(cuda):
-        reason = f"ONNX Runtime {opening.version} is built without CUDA"
+    if not request.has(cuda):
+        reason = f"ONNX Runtime {request.version} is built without CUDA"
     elif driver.problem:
         reason = driver.problem
     else:
         try:
-            return _session(opening, cuda, f"there is a GPU, {driver.gpus[0]}")
+            return _session(request, cuda, f"found a GPU, {driver.gpus[0]}")
         except UnavailableError as problem:
             facts = (problem.diagnostic.message, *problem.diagnostic.notes)
-            reason = f"there is a GPU, {driver.gpus[0]}, but {'; '.join(facts)}"
-    return _session(opening, Device("cpu"), reason)
+            reason = f"found a GPU, {driver.gpus[0]}, but {'; '.join(facts)}"
+    return _session(request, Device("cpu"), reason)
 
 
-def _session(opening: Opening, device: Device, reason: str) -> Session:
-    return Session(opening.name, device, reason, opening.native(device), opening.onnxruntime, opening.options)
+def _session(request: SessionRequest, device: Device, reason: str) -> Session:
+    return Session(request.name, device, reason, request.native(device), request.onnxruntime, request.options)
 
 
 def _port(native: Any) -> Port:

@@ -1,4 +1,4 @@
-"""Where images come from: files, folders, patterns, lists on standard input, arrays, images in memory."""
+"""Image sources: files, folders, glob patterns, lists on standard input, arrays, images in memory."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ _LONGEST_PATH = 1 << 16
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r"))
 
 Prepared = npt.NDArray[Any]
-"""What a model takes, ``[C, H, W]``, in floating point."""
+"""A preprocessed input, floating-point ``[C, H, W]``."""
 
 Source = str | os.PathLike[str] | Image.Image | npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image that has a name. ``load(max_pixels)`` gives it, in any thread, or raises ``RunError``."""
+    """A named image. ``load(max_pixels)`` reads it, in any thread, or raises ``RunError``."""
 
     name: str
     load: Callable[[int], Image.Image | Prepared]
 
 
 def items_of(sources: Source | Iterable[Source], *, null: bool = False) -> Iterator[Item]:
-    """The images that ``sources`` stand for, in order, found as they are asked for.
+    """The images of ``sources``, in order; lazy.
 
-    A file is itself. A folder is all images below it (known by their suffixes), in the order of their names, hidden
-    ones left out. ``*``, ``?`` and ``[..]`` in a path that does not exist are a pattern, ``**`` for folders of any
-    depth; its files come in alphabetical order. An ``.npy`` file is the images or inputs in it (see ``arrays_in``).
-    ``-`` is standard input: an image, or a list of such paths (patterns not among them), one a line, or with ``null``
-    each ended by a zero byte. An image of Pillow or an array stands for itself and is called ``image 0``, by its place.
+    A folder stands for all images below it (recognised by their suffixes) except hidden ones, sorted by name. A path
+    with ``*``, ``?`` or ``[..]`` that does not exist is a glob pattern (``**``: folders of any depth); its files are
+    sorted. An ``.npy`` file stands for the images or inputs in it (see ``arrays_in``). ``-`` is standard input: an
+    image, or a list of paths (without patterns), one per line, or with ``null`` each terminated by a zero byte. Pillow
+    images and arrays are named ``image 0``, by their position.
 
-    What leads to no image is an item whose ``load`` says why.
+    A source without images is an item whose ``load`` raises the reason.
     """
     several = [sources] if isinstance(sources, str | os.PathLike | Image.Image | np.ndarray) else sources
     for number, source in enumerate(several):
@@ -62,7 +62,7 @@ def items_of(sources: Source | Iterable[Source], *, null: bool = False) -> Itera
 
 
 def count_of(sources: Iterable[str]) -> int | None:
-    """How many images the paths ``sources`` stand for, or ``None`` where only reading standard input will tell."""
+    """The number of images of the paths ``sources``; ``None`` if they include standard input."""
     if STANDARD_INPUT in sources:
         return None
     return sum(1 for _ in items_of(sources))
@@ -74,13 +74,13 @@ def _named(name: str, *, patterns: bool = False) -> Iterator[Item]:
         is_folder = path.is_dir()
         is_pattern = patterns and glob.has_magic(name) and not path.exists()
     except (OSError, ValueError):
-        is_folder = is_pattern = False  # reading it will say why
+        is_folder = is_pattern = False  # loading it reports the reason
     if is_folder:
-        yield from _or_none(_below(path), name, f"there are no images in the folder `{name}`")
+        yield from _or_error(_below(path), name, f"the folder `{name}` has no images")
     elif is_pattern:
-        found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  whatever is written, absolute or not
-        files = (file for file in found if not Path(file).is_dir())
-        yield from _or_none((item for file in files for item in _file(file)), name, f"no file matches `{name}`")
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  absolute or relative
+        files = (file for file in matches if not Path(file).is_dir())
+        yield from _or_error((item for file in files for item in _file(file)), name, f"no file matches `{name}`")
     else:
         yield from _file(name)
 
@@ -88,15 +88,15 @@ def _named(name: str, *, patterns: bool = False) -> Iterator[Item]:
 def _file(name: str) -> Iterator[Item]:
     if name.lower().endswith(".npy"):
         try:
-            yield from (Item(*found) for found in arrays_in(Path(name)))
-        except RunError as problem:
-            yield _none(name, problem.diagnostic)
+            yield from (Item(*named) for named in arrays_in(Path(name)))
+        except RunError as error:
+            yield _error_item(name, error.diagnostic)
     else:
         yield file_item(name)
 
 
 def file_item(name: str) -> Item:
-    """The image file of that name."""
+    """The item of an image file."""
     return Item(name, partial(_load, name))
 
 
@@ -110,9 +110,9 @@ def _below(folder: Path) -> Iterator[Item]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """The images below a folder, known by their suffixes, in the order of their names. Raises no ``OSError``."""
+    """The images below a folder, recognised by their suffixes, sorted by name. Raises no ``OSError``."""
     known = _suffixes()
-    # From the top down to where the walk is, so that links to folders are followed, but not in circles.
+    # The path from the top to the current folder: symbolic links are followed, but not in circles.
     open_folders: list[tuple[str, Iterator[os.DirEntry[str]]]] = [(os.path.realpath(folder), _entries(folder))]
     while open_folders:
         entry = next(open_folders[-1][1], None)
@@ -133,8 +133,8 @@ def _suffixes() -> tuple[str, ...]:
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return iter(sorted((one for one in found if not one.name.startswith(".")), key=lambda one: one.name))
+        with os.scandir(folder) as entries:
+            return iter(sorted((one for one in entries if not one.name.startswith(".")), key=lambda one: one.name))
     except OSError:
         return iter(())
 
@@ -149,7 +149,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _standard_input(null: bool) -> Iterator[Item]:
     stream = sys.stdin.buffer
     beginning = stream.read1(_CHUNK) if hasattr(stream, "read1") else stream.read(_CHUNK)
-    # Every format of images has control characters at its beginning, and no list of paths has them.
+    # Every image format has control characters in its first bytes, and no list of paths has them.
     if not null and len(beginning) != len(beginning.translate(None, _CONTROLS)):
         data = beginning + stream.read()
         yield Item("standard input", lambda max_pixels: decode_image(data, "standard input", max_pixels=max_pixels))
@@ -161,7 +161,7 @@ def _standard_input(null: bool) -> Iterator[Item]:
 
 
 def _lines(beginning: bytes, stream: Any, end: bytes) -> Iterator[bytes]:
-    """What stands between the ``end``s, as it comes."""
+    """The parts of the stream between the ``end`` bytes, as they arrive."""
     rest = beginning
     while chunk := rest:
         *lines, rest = chunk.split(end)
@@ -170,7 +170,7 @@ def _lines(beginning: bytes, stream: Any, end: bytes) -> Iterator[bytes]:
         if not more:
             yield rest
             return
-        # What is longer is no path; the system says so of its beginning.
+        # A longer line is not a path; opening its beginning reports that.
         rest = rest[:_LONGEST_PATH] + more
 
 
@@ -180,16 +180,16 @@ def _in_memory(source: Image.Image | npt.NDArray[Any], name: str, max_pixels: in
     return rgb(source, name, max_pixels=max_pixels)
 
 
-def _or_none(items: Iterator[Item], name: str, why_not: str) -> Iterator[Item]:
+def _or_error(items: Iterator[Item], name: str, why_not: str) -> Iterator[Item]:
     first = next(items, None)
     if first is None:
-        yield _none(name, Diagnostic(catalogue.FILE_NOT_FOUND, why_not, helps=("check the path",)))
+        yield _error_item(name, Diagnostic(catalogue.FILE_NOT_FOUND, why_not, helps=("check the path",)))
         return
     yield first
     yield from items
 
 
-def _none(name: str, diagnostic: Diagnostic) -> Item:
+def _error_item(name: str, diagnostic: Diagnostic) -> Item:
     def load(_: int) -> Image.Image:
         raise RunError(diagnostic)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from harness import ROOT, Bench, Pairs, Quantity, Row
+from harness import ROOT, Bench, Pairs, Quantity, Result
 from PIL import Image
 from safetensors.numpy import save_file
 from skimage import data
@@ -25,7 +25,7 @@ _LEAST_GAIN = 1.7
 _LEAST_COSINE = 0.99
 
 
-def run(bench: Bench) -> Iterable[Row]:
+def run(bench: Bench) -> Iterable[Result]:
     """ResNet-50, and ResNet-152 for loading, with the weights that tests/reference/README.md describes."""
     plain = _compiled(bench, "resnet50")
     made = quantize(plain, _photographs(bench.folder / "photographs"), bench.folder / "int8.onnx")
@@ -34,7 +34,7 @@ def run(bench: Bench) -> Iterable[Row]:
         pairs = _images(bench, _open(bench.folder / "int8.onnx", threads), _open(plain, threads))
         name = f"resnet50 int8, one image, {threads} thread{'s' * (threads > 1)}"
         yield pairs.row(name, by="cpu", at_most=round(1 / _LEAST_GAIN, 3), note="against fp32")
-    yield Row("resnet50 int8, the file", Quantity(made.bytes, "B"), Quantity(made.before, "B"))
+    yield Result("resnet50 int8, the file", Quantity(made.bytes, "B"), Quantity(made.before, "B"))
     for name in ("resnet50", "resnet152"):
         for level in (0, 1):
             plain, ready = _compiled(bench, name, level), _compiled(bench, name, level, for_runtime=True)
@@ -49,11 +49,11 @@ def _images(bench: Bench, ours: Session, theirs: Session) -> Pairs:
     )
 
 
-def _cosine(made: Quantized) -> Row:
+def _cosine(made: Quantized) -> Result:
     logits = next(output for output in made.outputs if output.output == "logits")
     note = f"the same class for {logits.agree} of {logits.images} images held back"
     target = f"at least {_LEAST_COSINE}"
-    return Row(
+    return Result(
         "resnet50 int8, smallest cosine of logits",
         Quantity(logits.cosine, ""),
         target=target,

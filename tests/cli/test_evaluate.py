@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def colors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Classes of 3 + 1, 2 and 1 images; the model is wrong about two of them, and one is no image."""
+    """ClassNames of 3 + 1, 2 and 1 images; the model is wrong about two of them, and one is no image."""
     shown = {"red": ["red", "red", "lime"], "light_green": ["lime", "blue"], "2": ["blue"]}
     for folder, names in shown.items():
         (tmp_path / "val" / folder).mkdir(parents=True)
@@ -61,17 +61,17 @@ def test_a_person_reads_how_often_it_is_right_and_what_it_confuses(model: str) -
     # Wilson's interval for 4 of 6, by Newcombe's formulas.
     assert result.stdout == (
         "6 images of 3 classes, 1 failed\n"
-        "       right  of  accuracy              95 %\n"
-        "top-1      4   6    66.67%  30.00% to 90.32%\n"
+        "       correct  images  accuracy      95% interval\n"
+        "top-1        4       6    66.67%  30.00% to 90.32%\n"
         "\n"
-        "worst classes  right  of    top-1               95 %\n"
-        "light green        1   2   50.00%    9.45% to 90.55%\n"
-        "red                2   3   66.67%   20.77% to 93.85%\n"
-        "blue               1   1  100.00%  20.65% to 100.00%\n"
+        "worst classes  correct  images    top-1       95% interval\n"
+        "light green          1       2   50.00%    9.45% to 90.55%\n"
+        "red                  2       3   66.67%   20.77% to 93.85%\n"
+        "blue                 1       1  100.00%  20.65% to 100.00%\n"
         "\n"
-        "most confused  taken for    times\n"
-        "red            light green      1\n"
-        "light green    blue             1\n"
+        "most confused  predicted as  images\n"
+        "red            light green        1\n"
+        "light green    blue               1\n"
     )
     assert "error[E0820]: `val/red/bad.png` is not an image" in result.stderr
 
@@ -80,15 +80,15 @@ def test_a_person_reads_how_often_it_is_right_and_what_it_confuses(model: str) -
 def test_a_program_reads_the_same(model: str) -> None:
     data = json.loads(run(model, "val", "--json").stdout)
     assert (data["images"], data["failed"], data["top5"]) == (6, 1, None)
-    assert (data["top1"]["right"], data["top1"]["of"]) == (4, 6)
-    assert [(one["label"], one["right"], one["of"]) for one in data["classes"]] == [
+    assert (data["top1"]["correct"], data["top1"]["images"]) == (4, 6)
+    assert [(one["label"], one["correct"], one["images"]) for one in data["classes"]] == [
         ("light green", 1, 2),
         ("red", 2, 3),
         ("blue", 1, 1),
     ]
-    assert data["confusions"][0] == {"truth": "red", "seen": "light green", "count": 1}
+    assert data["confusions"][0] == {"label": "red", "predicted": "light green", "count": 1}
     found = resdsl.evaluate(model, "val", device="cpu")
-    assert found.top1.share == data["top1"]["accuracy"] == pytest.approx(2 / 3)
+    assert found.top1.accuracy == data["top1"]["accuracy"] == pytest.approx(2 / 3)
 
 
 @pytest.mark.usefixtures("colors")
@@ -98,7 +98,7 @@ def test_a_table_is_as_good_as_folders(model: str) -> None:
     Path("truth.csv").write_text("\n".join(["path,label", *rows]))
     result = run(model, "--truth", "truth.csv", "--confusion", "confusion.csv")
     assert result.exit_code == 0
-    assert "top-1      4   6    66.67%" in result.stdout
+    assert "top-1        4       6    66.67%" in result.stdout
     with Path("confusion.csv").open(newline="") as stream:
         assert list(csv.reader(stream)) == [
             ["truth", "red", "light green", "blue"],
@@ -111,17 +111,17 @@ def test_a_table_is_as_good_as_folders(model: str) -> None:
 @pytest.mark.usefixtures("colors")
 def test_a_specification_is_evaluated_with_weights(model: str) -> None:
     specification = Path(model).with_name("means.res")
-    assert "top-1      4   6" in run(specification, "val", "--weights", model).stdout
+    assert "top-1        4       6" in run(specification, "val", "--weights", model).stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        ([], 2, "give a FOLDER"),
-        (["val", "--truth", "x.csv"], 2, "one of them"),
+        ([], 2, "pass either FOLDER"),
+        (["val", "--truth", "x.csv"], 2, "pass either FOLDER"),
         (["absent"], 2, "the folder `absent` does not exist"),
-        (["val/red"], 1, "has no folders with images in them"),
-        (["."], 1, "`val` has folders of classes in it: name that one"),
+        (["val/red"], 1, "has no subfolders with images"),
+        (["."], 1, "`val` has subfolders named like classes: pass that folder"),
         (["--truth", "absent.csv"], 2, "`absent.csv` does not exist"),
         (["val", "--crops", "10"], 1, "E0836"),
         (["val", "--confusion", "no/x.csv"], 2, "the folder `no` does not exist"),
@@ -144,5 +144,5 @@ def test_folders_that_are_no_classes_are_told_before_any_image_is_seen(model: st
 
 
 def test_one_of_folder_and_table_is_needed(model: str) -> None:
-    with pytest.raises(ValueError, match="one of them"):
+    with pytest.raises(ValueError, match="pass either"):
         resdsl.evaluate(model)

@@ -17,7 +17,7 @@ from PIL import Image
 
 import resdsl
 from resdsl.cli.app import app
-from resdsl.runtime.rows import Failure, Features, Prediction
+from resdsl.runtime.results import Failure, Features, Prediction
 
 NETWORK = """
 model means(classes = 3) {
@@ -161,14 +161,14 @@ def test_a_specification_is_compiled_for_the_while(model: str) -> None:
     [
         (["-o", "rows.xlxs"], 2, "E0816"),
         (["-o", "rows.npy"], 2, "--output NAME"),
-        (["-o", "rows.csv", "--output", "logits"], 2, "`--format npy`, `parquet` and `jsonl`"),
-        (["--format", "parquet"], 2, "name one: `--output-file rows.parquet`"),
+        (["-o", "rows.csv", "--output", "logits"], 2, "`--format npy`, `parquet` or `jsonl`"),
+        (["--format", "parquet"], 2, "use `--output-file rows.parquet`"),
         (["--output", "flaten"], 1, "did you mean `flatten`?"),
-        (["--resume"], 2, "--resume goes on with a file"),
-        (["--resume", "-o", "rows.parquet"], 2, "says at its end what is in it"),
-        (["--resume", "-o", "rows.npy", "--output", "logits"], 2, "does not say which images"),
+        (["--resume"], 2, "--resume needs --output-file"),
+        (["--resume", "-o", "rows.parquet"], 2, "its schema and index are at its end"),
+        (["--resume", "-o", "rows.npy", "--output", "logits"], 2, "does not record which images"),
         (["-o", "no/rows.csv"], 2, "the folder `no` does not exist"),
-        (["--set", "classes=3"], 2, "--set is for specifications"),
+        (["--set", "classes=3"], 2, "--set applies to specifications"),
         (["--max-pixels", "10"], 1, "50 x 40 pixels"),
     ],
 )
@@ -243,10 +243,10 @@ def test_a_run_that_was_killed_goes_on(name: str, model: str) -> None:
     done = run(model, "-", "--batch", 1, "-o", name, "--resume", given=listed)
     assert done.exit_code == 1
     assert "150 images, 30 failed, " in done.stderr
-    assert "of them from a run before" in done.stderr
+    assert "of them from an earlier run" in done.stderr
     assert Path(name).read_bytes() == Path(f"whole.{name.split('.')[1]}").read_bytes()
     assert not list(Path().glob("*.part"))
 
     again = run(model, "-", "--batch", 1, "-o", name, "--resume", given=listed)
-    assert "all were there from a run before" in again.stderr
+    assert "all were complete from an earlier run" in again.stderr
     assert again.exit_code == 1

@@ -9,7 +9,7 @@ from PIL import Image
 
 import resdsl
 from resdsl.cli.app import app
-from resdsl.runtime.predict import Prediction
+from resdsl.runtime.results import Prediction
 
 NETWORK = """
 model means() {

@@ -20,7 +20,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, *, patience: float = 0.0) -> FakeT
     """In the test's own time: pytest takes the streams back after fixtures."""
     made = FakeTerminal()
     monkeypatch.setattr(sys, "stderr", made)
-    monkeypatch.setattr(progress, "PATIENCE", patience)
+    monkeypatch.setattr(progress, "DELAY", patience)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     return made

@@ -43,8 +43,8 @@ def test_the_worst_layers_are_told_and_what_comes_next() -> None:
     assert heading.split("  ")[0] == "layer"
     assert {row.split()[0] for row in rows} == {"conv1", "fc"}
     said = result.stderr.splitlines()
-    assert said[0].startswith("logits: cosine ")
-    assert said[0].endswith("1 of 1 images that were held back")
+    assert said[0].startswith("logits: minimum cosine ")
+    assert said[0].endswith("1 of 1 held-out images")
     assert said[-1].startswith("tiny.int8.onnx: ")
     assert said[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
     assert Path("tiny.int8.onnx").exists()
@@ -63,7 +63,7 @@ def test_json_has_the_report() -> None:
 def test_a_model_that_was_compiled_without_folding_says_so() -> None:
     CliRunner().invoke(app, ["compile", "tiny.res", "-o", "m.onnx"])
     said = run("m.onnx", "--calibrate", "photos", "-o", "q.onnx").stderr
-    assert "m.onnx was compiled without -O1, so its batch norms were folded first" in said
+    assert "m.onnx has batch norms, which were folded first" in said
 
 
 def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
@@ -79,7 +79,7 @@ def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
     [
         (["tiny.res"], 2, "--calibrate"),
         (["tiny.res", "--calibrate", "nowhere"], 2, "`nowhere` does not exist"),
-        (["tiny.res", "--calibrate", "photos/1.png"], 1, "at least 2 are needed"),
+        (["tiny.res", "--calibrate", "photos/1.png"], 1, "needs at least 2 images"),
         (["tiny.res", "--calibrate", "photos", "--keep", "conv2"], 1, "did you mean `conv1`?"),
         (["absent.onnx", "--calibrate", "photos"], 2, "does not exist"),
         (["tiny.res", "--calibrate", "photos", "-o", "nowhere/q.onnx"], 2, "mkdir"),

@@ -18,7 +18,7 @@ import resdsl.tools.doctor.command as doctor_module
 import resdsl.tools.doctor.doctor
 from resdsl.cli.app import app
 from resdsl.runtime.device import nvidia_driver
-from resdsl.tools.doctor.device_checks import Finding, State
+from resdsl.tools.doctor.device_checks import Check, Status
 
 NETWORK = """\
 model net(width = 4) {
@@ -51,14 +51,14 @@ def spec(tmp_path: Path) -> Path:
 def test_the_doctor_finds_this_machine_well() -> None:
     result = run("doctor")
     assert result.exit_code == 0
-    assert result.stdout.endswith("all is well\n")
+    assert result.stdout.endswith("no problems found\n")
     assert "runs a model (1 node)" in result.stdout
 
 
 def test_the_doctor_misses_only_what_the_package_asks_for() -> None:
     project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
     required = {Requirement(text).name for text in project["dependencies"]}
-    found = [(one["topic"], one["name"]) for one in json.loads(run("doctor", "--json").stdout)["findings"]]
+    found = [(one["topic"], one["name"]) for one in json.loads(run("doctor", "--json").stdout)["checks"]]
     libraries = {name for topic, name in found if topic == "resdsl"} - {"version", "Python"}
     assert libraries and libraries <= required
     assert {name for topic, name in found if topic == "extras"} <= {"hub", "parquet", "picture"}
@@ -66,7 +66,7 @@ def test_the_doctor_misses_only_what_the_package_asks_for() -> None:
 
 def test_a_package_is_not_broken_at_its_hyphen(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"nvidia-curand-{number}~=10.0" for number in range(40)]
-    found = [Finding("NVIDIA libraries", "from pip", State.NOTE, ", ".join(names))]
+    found = [Check("NVIDIA libraries", "from pip", Status.NOTE, ", ".join(names))]
     monkeypatch.setattr(doctor_module, "doctor", lambda: iter(found))
     text = run("doctor").stdout
     assert len(text.splitlines()) > 5
@@ -75,8 +75,8 @@ def test_a_package_is_not_broken_at_its_hyphen(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_doctor_ends_with_1_where_something_wants_mending(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
-        Finding("devices", "cpu", State.FINE, "runs a model"),
-        Finding("devices", "cuda:0", State.PROBLEM, "gives other values", ("update the driver",)),
+        Check("devices", "cpu", Status.OK, "runs a model"),
+        Check("devices", "cuda:0", Status.PROBLEM, "gives other values", ("update the driver",)),
     ]
     monkeypatch.setattr(doctor_module, "doctor", lambda: iter(found))
     result = run("doctor")
@@ -87,7 +87,7 @@ def test_the_doctor_ends_with_1_where_something_wants_mending(monkeypatch: pytes
     assert "cuda:0" in quiet
     assert "runs a model" not in quiet
     data = json.loads(run("doctor", "--json").stdout)
-    assert (data["problems"], data["findings"][1]["state"]) == (1, "problem")
+    assert (data["problems"], data["checks"][1]["status"]) == (1, "problem")
 
 
 def test_the_doctor_tells_what_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,10 +139,10 @@ def test_a_gpu_that_is_not_there_is_an_error(command: str, spec: Path) -> None:
     [
         (("--device", "cpu", "--tf32"), "--tf32 is for a GPU"),
         (("--device", "cuda", "--trt-fp16"), "--trt-fp16 is for TensorRT"),
-        (("--batch", "1,x"), "'x' is not a whole number from 1"),
+        (("--batch", "1,x"), "'x' is not an integer from 1"),
         (("--size", "3x4x5"), "neither a size such as 224 nor"),
         (("--device", "gpu"), "did you mean `cuda`?"),
-        (("--depth", "2"), "of --profile"),
+        (("--depth", "2"), "needs --profile"),
         (("--profile", "--seconds", "1"), "--seconds and --warmup"),
         (("--profile", "--warmup", "0"), "--seconds and --warmup"),
         (("--profile", "--batch", "1,2"), "one batch size"),
@@ -158,7 +158,7 @@ def test_options_that_make_no_sense_are_told(options: tuple[str, ...], told: str
 def test_levels_of_one_specification_compute_the_same(spec: Path) -> None:
     result = run("compare", spec, spec, "-O", "0", "--level-b", "2", "--batch", "2")
     assert result.exit_code == 0, result.output
-    assert result.stdout.endswith("every value agrees\n")
+    assert result.stdout.endswith("all values agree\n")
     assert f"{spec} -O0 on" in result.stdout
 
 
@@ -173,11 +173,12 @@ def test_the_first_value_that_departs_is_named(spec: Path, tmp_path: Path) -> No
     assert result.exit_code == 1
     data = json.loads(result.stdout)
     assert data["first"] == "body.0"
-    departing = [value["name"] for value in data["values"] if value["departs"]]
-    agreeing = [value["name"] for value in data["values"] if not value["departs"]]
+    departing = [value["name"] for value in data["values"] if value["diverges"]]
+    agreeing = [value["name"] for value in data["values"] if not value["diverges"]]
     assert agreeing == ["conv1", "bn1", "relu1"]
     assert departing[0] == "body.0"
-    assert "from `body.0` on; the 3 before it agree" in run("compare", tmp_path / "a.onnx", tmp_path / "b.onnx").stdout
+    shown = run("compare", tmp_path / "a.onnx", tmp_path / "b.onnx").stdout
+    assert "the first is `body.0`, and the 3 before it agree" in shown
 
 
 def test_arrays_and_images_are_inputs_too(spec: Path, tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_arrays_and_images_are_inputs_too(spec: Path, tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"no array")
     broken = run("compare", model, spec, "--images", tmp_path / "x.npy")
     assert broken.exit_code == 1
-    assert "holds no array of numbers" in broken.stderr
+    assert "is not an array of numbers" in broken.stderr
 
 
 def test_weights_beside_a_model_are_found(spec: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_it_computes_the_same_and_says_what_it_is_for(tmp_path: Path) -> None:
     assert made.bytes == (tmp_path / "fast.onnx").stat().st_size + made.data_path.stat().st_size
     plain = open_session(tmp_path / "plain.onnx", device="cpu")
     fast = open_session(tmp_path / "fast.onnx")
-    assert (str(fast.device), fast.reason) == ("cpu", "the model was made for this machine's processor")
+    assert (str(fast.device), fast.reason) == ("cpu", "the model was compiled for this machine's CPU")
     assert plain.metadata.items() <= fast.metadata.items()
     assert json.loads(fast.metadata[KEY]) == this_machine()
     x = np.random.Generator(np.random.PCG64(1)).standard_normal((2, 3, 16, 16)).astype(np.float32)
@@ -84,9 +84,9 @@ def test_it_needs_a_file_to_lie_beside(target: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ("onnxruntime", "it is for ONNX Runtime other, and this machine has "),
-        ("machine", "it is for a processor of the kind other, and this machine has "),
-        ("units", "it is for the vector units other, and this machine has "),
+        ("onnxruntime", "it needs ONNX Runtime other; this machine has "),
+        ("machine", "it needs the processor architecture other; this machine has "),
+        ("units", "it needs the vector extensions other; this machine has "),
     ],
 )
 def test_on_another_machine_it_is_refused(
@@ -106,7 +106,7 @@ def test_on_another_machine_it_is_refused(
 @pytest.mark.parametrize("device", ["cuda", "tensorrt:1"])
 def test_another_device_is_refused(device: str, tmp_path: Path) -> None:
     resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True)
-    with pytest.raises(UnavailableError, match="was made for the processor") as caught:
+    with pytest.raises(UnavailableError, match="was compiled for the CPU") as caught:
         open_session(tmp_path / "m.onnx", device=device)
     assert "`--device cpu` runs it" in caught.value.diagnostic.helps
 

@@ -20,8 +20,8 @@ from resdsl.diagnostics import CompileError, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.images import load_image
 from resdsl.runtime.preprocess import prepare
+from resdsl.tools.quantize.agreement import Distance
 from resdsl.tools.quantize.quantize import Quantization, quantize
-from resdsl.tools.quantize.static import Distance
 
 TINY = """\
 model tiny {
@@ -220,7 +220,7 @@ def test_images_that_cannot_be_read_are_left_out_and_told(spec: Path, folder: Pa
 def test_too_few_images(spec: Path, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         quantize(spec, [folder / "chelsea.png"], tmp_path / "q.onnx")
-    assert caught.value.diagnostic.message.startswith("there is 1 image to calibrate with")
+    assert caught.value.diagnostic.message.startswith("calibration needs at least 2 images")
     (tmp_path / "a.png").write_bytes(b"no image")
     (tmp_path / "b.png").write_bytes(b"no image")
     with pytest.raises(CompileError) as error:
@@ -234,7 +234,7 @@ def test_a_distance_is_that_of_the_formula() -> None:
     distance.add(a, b)
     # Signal 25, noise 1; the angle between (3, 4) and (3, 3).
     assert distance.decibels == pytest.approx(10 * np.log10(25))
-    assert distance.share == pytest.approx(1 / 25)
+    assert distance.noise_ratio == pytest.approx(1 / 25)
     assert distance.cosine == pytest.approx(21 / (5 * 18**0.5))
 
 

@@ -16,11 +16,12 @@ from google.protobuf.descriptor import Descriptor
 from onnx import numpy_helper
 from onnx.helper import make_node
 
+from resdsl import protobuf
 from resdsl.diagnostics import catalogue
 from resdsl.files import OutputError
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.operator import NEWEST_OPSET, OPSET
-from resdsl.onnx import emit, emit_to_stream, protobuf
+from resdsl.onnx import emit, emit_to_stream
 from resdsl.onnx.model import encode_graph, encode_model
 from resdsl.ops import operators
 

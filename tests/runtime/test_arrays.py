@@ -62,10 +62,10 @@ def test_the_limit_of_pixels_holds_for_arrays(tmp_path: Path) -> None:
     ("array", "said"),
     [
         (np.zeros((2, 3, 4, 5), np.uint8), "array.transpose(0, 2, 3, 1)"),
-        (np.zeros((2, 3, 4, 5), np.int64), "holds int64 of the shape [3, 4, 5]"),
-        (np.zeros((4, 5), np.uint8), "holds uint8 of the shape [4, 5]"),
+        (np.zeros((2, 3, 4, 5), np.int64), "is int64[3, 4, 5]"),
+        (np.zeros((4, 5), np.uint8), "is uint8[4, 5]"),
         (np.zeros((1, 0, 5, 3), np.uint8), "[0, 5, 3]"),
-        (np.zeros((), np.float32), "holds float32 of the shape []"),
+        (np.zeros((), np.float32), "is float32[]"),
     ],
 )
 def test_arrays_of_another_form_are_told(array: np.ndarray, said: str, tmp_path: Path) -> None:

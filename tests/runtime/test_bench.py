@@ -17,7 +17,7 @@ from resdsl.runtime.files import ModelFile
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.session import Session, open_session
 from resdsl.tools.bench.memory import peak_memory
-from resdsl.tools.bench.timing import Plan, Spread, bench
+from resdsl.tools.bench.timing import Plan, Spread, measure
 
 MakeModel = Callable[..., bytes]
 ONE = DeviceOptions("cpu", threads=1)
@@ -38,7 +38,7 @@ def test_every_model_is_measured_at_every_batch_and_number_of_threads(
 ) -> None:
     monkeypatch.setattr(module, "peak_memory", lambda *_, batch, **__: 100 * batch)
     plan = Plan(batches=(1, 4), threads=(1, 2), seconds=0.01, warmup=1)
-    found = list(bench(models, plan, device=ONE))
+    found = list(measure(models, plan, device=ONE))
     assert [(one.threads, one.batch, one.model) for one in found] == [
         (threads, batch, model) for threads in (1, 2) for batch in (1, 4) for model in ("said", "counted")
     ]
@@ -61,7 +61,7 @@ def test_ratios_are_of_pairs_of_runs(models: list[ModelFile], monkeypatch: pytes
 
     monkeypatch.setattr(module, "_timed", timed)
     monkeypatch.setattr(module, "peak_memory", lambda *_, **__: None)
-    _, second = bench(models, Plan(seconds=100, warmup=0), device=ONE)
+    _, second = measure(models, Plan(seconds=100, warmup=0), device=ONE)
     assert second.ratio == Spread(2, 2, 2)
     assert second.memory is None
 
@@ -104,18 +104,18 @@ def test_raw_images_have_their_channels_last(open_model: Callable[..., Session])
 def test_a_fixed_size_is_told(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", 3, 8, 8)), batch=1, size=(9, 8), seed=0)
-    assert "takes [N, 3, 8, 8], and the images would be 9 x 8" in caught.value.diagnostic.message
+    assert "takes [N, 3, 8, 8], and the requested size is 9 x 8" in caught.value.diagnostic.message
 
 
 def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=(4, 3, 8, 8)), batch=1, size=None, seed=0)
     assert caught.value.diagnostic.code.id == "E0837"
-    assert "takes batches of 4, and this would be one of 1" in caught.value.diagnostic.message
-    assert "take `--batch 4`" in caught.value.diagnostic.helps[0]
+    assert "has the fixed batch size 4, and the requested one is 1" in caught.value.diagnostic.message
+    assert "use `--batch 4`" in caught.value.diagnostic.helps[0]
 
 
 def test_an_open_size_that_is_no_images_is_told(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", "C", 8, 8)), batch=1, size=None, seed=0)
-    assert "its size 1 is open" in caught.value.diagnostic.message
+    assert "the size of axis 1 is unknown" in caught.value.diagnostic.message

@@ -9,9 +9,9 @@ import pytest
 
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.session import Session
-from resdsl.tools.compare.difference import Named, Tolerance, difference, differences
+from resdsl.tools.compare.divergence import Tolerance, ValuePair, difference, differences
 
-VALUE = Named("a", "b", "Conv", is_output=False)
+VALUE = ValuePair("a", "b", "Conv", is_output=False)
 
 
 def test_a_difference_is_told_in_numbers() -> None:
@@ -22,11 +22,11 @@ def test_a_difference_is_told_in_numbers() -> None:
     assert found.scale == 2.5  # sqrt((9 + 16) / 4)
     assert found.cosine == pytest.approx(9 / (5 * np.sqrt(18)))
     assert found.outside == 2
-    assert found.departs
+    assert found.diverges
 
 
 @pytest.mark.parametrize(
-    ("tolerance", "departs"),
+    ("tolerance", "diverges"),
     [
         (Tolerance(rtol=0.0, atol=0.5), False),
         (Tolerance(rtol=0.0, atol=0.49), True),
@@ -34,22 +34,22 @@ def test_a_difference_is_told_in_numbers() -> None:
         (Tolerance(rtol=0.0049, atol=0.0), True),
     ],
 )
-def test_numbers_agree_within_the_sum_of_both_tolerances(tolerance: Tolerance, departs: bool) -> None:
-    assert difference(VALUE, np.float64([100.0]), np.float64([100.5]), tolerance).departs == departs
+def test_numbers_agree_within_the_sum_of_both_tolerances(tolerance: Tolerance, diverges: bool) -> None:
+    assert difference(VALUE, np.float64([100.0]), np.float64([100.5]), tolerance).diverges == diverges
 
 
 def test_a_small_number_among_large_ones_may_have_their_error() -> None:
     large = np.full(1000, 1000.0)
     a, b = np.append(large, 0.0), np.append(large, 0.05)
-    assert not difference(VALUE, a, b, Tolerance()).departs
-    assert difference(VALUE, np.float64([0.0]), np.float64([0.05]), Tolerance()).departs
+    assert not difference(VALUE, a, b, Tolerance()).diverges
+    assert difference(VALUE, np.float64([0.0]), np.float64([0.05]), Tolerance()).diverges
     # A tenth of ``rtol``, of the root mean square.
-    assert difference(VALUE, a, np.append(large, 5.0), Tolerance(rtol=0.01)).departs
-    assert not difference(VALUE, a, np.append(large, 5.0), Tolerance(rtol=0.1)).departs
+    assert difference(VALUE, a, np.append(large, 5.0), Tolerance(rtol=0.01)).diverges
+    assert not difference(VALUE, a, np.append(large, 5.0), Tolerance(rtol=0.1)).diverges
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "departs"),
+    ("a", "b", "diverges"),
     [
         ([np.nan], [np.nan], False),
         ([np.inf], [np.inf], False),
@@ -60,8 +60,8 @@ def test_a_small_number_among_large_ones_may_have_their_error() -> None:
         ([0.0], [0.0], False),
     ],
 )
-def test_what_is_no_number_agrees_with_its_like_alone(a: list[float], b: list[float], departs: bool) -> None:
-    assert difference(VALUE, np.float32(a), np.float32(b), Tolerance()).departs == departs
+def test_what_is_no_number_agrees_with_its_like_alone(a: list[float], b: list[float], diverges: bool) -> None:
+    assert difference(VALUE, np.float32(a), np.float32(b), Tolerance()).diverges == diverges
 
 
 def test_precisions_are_compared_as_numbers() -> None:
@@ -71,7 +71,7 @@ def test_precisions_are_compared_as_numbers() -> None:
 
 def test_another_shape_departs_and_says_which() -> None:
     found = difference(VALUE, np.zeros((1, 2)), np.zeros((1, 3)), Tolerance())
-    assert found.departs
+    assert found.diverges
     assert found.misfit == "the other is [1, 3]"
 
 
@@ -79,7 +79,7 @@ def test_outputs_of_two_sessions_are_compared(open_model: Callable[..., Session]
     one = open_model(weight=np.eye(3))
     other = open_model(weight=np.diag([1.0, 1.0, 1.5]))
     image = np.ones((1, 3, 2, 2), np.float32)
-    (found,) = differences(one, other, [Named("logits", "logits", "MatMul", True)], {"image": image}, Tolerance())
+    (found,) = differences(one, other, [ValuePair("logits", "logits", "MatMul", True)], {"image": image}, Tolerance())
     assert (found.worst, found.mean, found.outside) == (0.5, pytest.approx(0.5 / 3), 1)
 
 

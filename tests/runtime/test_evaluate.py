@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from resdsl.ir.preprocess import Preprocess, Resize
-from resdsl.runtime.network import Network
+from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.session import Session
 from resdsl.runtime.sources import Item, file_item
-from resdsl.tools.evaluate.accuracy import Confusion, Evaluation, Score, evaluate
-from resdsl.tools.evaluate.ground_truth import Truth
+from resdsl.tools.evaluate.ground_truth import LabelledImage
+from resdsl.tools.evaluate.scores import Confusion, Evaluation, Score, score
 
 OpenModel = Callable[..., Session]
 HOW = {"resdsl.preprocess": json.dumps(Preprocess((Resize(4, fit="exact"),)).to_data())}
@@ -35,7 +35,7 @@ def test_the_interval_is_wilsons(hits: int, images: int, low: float, high: float
 
 def test_of_no_images_nothing_is_known() -> None:
     assert Score(0, 0).interval == (0.0, 1.0)
-    assert math.isnan(Score(0, 0).share)
+    assert math.isnan(Score(0, 0).accuracy)
 
 
 @pytest.fixture
@@ -48,18 +48,18 @@ def colors(tmp_path: Path) -> dict[str, Path]:
     return paths | {"bad": tmp_path / "bad.png"}
 
 
-def truths(colors: dict[str, Path], *shown: tuple[str, int]) -> list[Truth]:
+def truths(colors: dict[str, Path], *shown: tuple[str, int]) -> list[LabelledImage]:
     return [(file_item(str(colors[name])), truth) for name, truth in shown]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_answers_are_counted_by_class(batch_size: int, open_model: OpenModel, colors: dict[str, Path]) -> None:
     # The model sees class 0 in red, 1 in green and 2 in blue.
-    network = Network.of(open_model(metadata=HOW), labels=["r", "g", "b"])
+    classifier = Classifier.of(open_model(metadata=HOW), labels=["r", "g", "b"])
     shown = [("red", 0), ("red", 0), ("lime", 0), ("bad", 0), ("blue", 1), ("lime", 0), ("bad", 2), ("lime", 1)]
     done = []
-    found = evaluate(
-        network,
+    found = score(
+        classifier,
         truths(colors, *shown),
         batch_size=batch_size,
         each=lambda failure, number: done.append((failure is not None, number)),
@@ -76,10 +76,10 @@ def test_top_5_is_whether_fewer_than_five_are_more_probable(open_model: OpenMode
     # For red the logits of the 8 classes are 0 to 7: the first five are 7, 6, 5, 4, 3. For blue all are 0, and of
     # equal ones the first come first.
     weight = np.stack([np.arange(8.0), np.zeros(8), np.zeros(8)])
-    network = Network.of(open_model(weight=weight, metadata=HOW))
+    classifier = Classifier.of(open_model(weight=weight, metadata=HOW))
     for color, right in (("red", {3, 4, 5, 6, 7}), ("blue", {0, 1, 2, 3, 4})):
         for truth in range(8):
-            found = evaluate(network, truths(colors, (color, truth)))
+            found = score(classifier, truths(colors, (color, truth)))
             assert found.top5 == Score(int(truth in right), 1)
             assert found.top1 == Score(int(truth == (7 if color == "red" else 0)), 1)
 
@@ -88,18 +88,18 @@ def test_the_worst_class_is_the_first() -> None:
     counts = {(0, 0): 1, (0, 1): 1, (1, 0): 4, (2, 2): 1, (2, 0): 1, (3, 3): 9, (4, 0): 5, (4, 1): 5}
     found = Evaluation(Score(11, 27), None, counts, ("a", "b", "c"), 0)
     assert list(found.classes()) == [4, 1, 0, 2, 3]
-    assert [(one.truth, one.seen) for one in found.confusions()] == [(4, 0), (4, 1), (1, 0), (0, 1), (2, 0)]
+    assert [(one.label, one.predicted) for one in found.confusions()] == [(4, 0), (4, 1), (1, 0), (0, 1), (2, 0)]
     assert [found.name(index) for index in (2, 3)] == ["c", "class 3"]
 
 
 def test_what_is_not_a_number_fails(open_model: OpenModel, colors: dict[str, Path]) -> None:
-    network = Network.of(open_model(weight=np.full((3, 3), np.nan), metadata=HOW))
-    found = evaluate(network, truths(colors, ("red", 0)))
+    classifier = Classifier.of(open_model(weight=np.full((3, 3), np.nan), metadata=HOW))
+    found = score(classifier, truths(colors, ("red", 0)))
     assert (found.images, found.failed) == (0, 1)
 
 
 def test_no_images_are_no_answer(open_model: OpenModel) -> None:
-    found = evaluate(Network.of(open_model(metadata=HOW)), iter(()))
+    found = score(Classifier.of(open_model(metadata=HOW)), iter(()))
     assert (found.images, found.failed, found.counts) == (0, 0, {})
 
 
@@ -112,7 +112,7 @@ def test_images_are_asked_for_no_faster_than_they_are_seen(open_model: OpenModel
             yield Item("x", file_item(str(colors["red"])).load), 0
 
     most = []
-    network = Network.of(open_model(metadata=HOW))
-    evaluate(network, many(), batch_size=4, readers=2, each=lambda _, done: most.append(asked - done))  # type: ignore[arg-type]
+    classifier = Classifier.of(open_model(metadata=HOW))
+    score(classifier, many(), batch_size=4, readers=2, each=lambda _, done: most.append(asked - done))  # type: ignore[arg-type]
     # A batch that runs, two that are read, one image for each reader.
     assert max(most) <= 4 + 2 * 4 + 2 + 1

@@ -1,4 +1,4 @@
-"""Rows as files, read back by other readers than ours."""
+"""Results as files, read back by other readers than ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError
-from resdsl.runtime.rows import Failure, Features, Prediction, Ranked, Row
+from resdsl.runtime.results import Failure, Features, Prediction, Ranked, Result
 from resdsl.tools.predict.formats import CsvLines, JsonLines, Lines, NpyTable, ParquetTable, TextLines
 
 SEEN = Prediction("a.png", (Ranked(3, 0.75, 'cat, "big"'), Ranked(0, 0.25, None)), "cpu", 0.0123)
@@ -23,7 +23,7 @@ def features(*values: float, name: str = "a.png") -> Features:
     return Features(name, "flatten", np.array(values, np.float32), "cpu", 0.5)
 
 
-def written(lines: Lines, *rows: Row) -> bytes:
+def written(lines: Lines, *rows: Result) -> bytes:
     return lines.header + b"".join(map(lines.line, rows))
 
 
@@ -55,13 +55,13 @@ def test_csv_is_csv() -> None:
 
 @pytest.mark.parametrize("lines", [JsonLines(), CsvLines(2)])
 @pytest.mark.parametrize("row", [SEEN, FAILED, LATIN])
-def test_a_line_tells_whose_it_is_and_whether_it_failed(lines: Lines, row: Row) -> None:
+def test_a_line_tells_whose_it_is_and_whether_it_failed(lines: Lines, row: Result) -> None:
     line = lines.line(row)
     assert lines.read(line) == (row.image, isinstance(row, Failure))
     # A row is whole at its last line and not before.
     parts = line.splitlines(keepends=True)
     beginnings = [b"".join(parts[: number + 1]) for number in range(len(parts))]
-    assert [lines.is_whole(one) for one in beginnings] == [False] * (len(parts) - 1) + [True]
+    assert [lines.is_complete(one) for one in beginnings] == [False] * (len(parts) - 1) + [True]
 
 
 @pytest.mark.parametrize("lines", [JsonLines(), CsvLines(2)])
@@ -123,7 +123,7 @@ def test_parquet_holds_features_and_says_their_shape(monkeypatch: pytest.MonkeyP
         ([FAILED], np.empty((1, 0))),
     ],
 )
-def test_an_array_has_a_row_for_every_image(rows: list[Row], wanted: object) -> None:
+def test_an_array_has_a_row_for_every_image(rows: list[Result], wanted: object) -> None:
     stream = io.BytesIO()
     table = NpyTable(stream)
     for row in rows:
@@ -139,5 +139,5 @@ def test_an_array_has_a_row_for_every_image(rows: list[Row], wanted: object) -> 
 def test_an_array_refuses_rows_of_several_sizes() -> None:
     table = NpyTable(io.BytesIO())
     table.write(features(1, 2))
-    with pytest.raises(RunError, match="are \\[3\\], those before \\[2\\]"):
+    with pytest.raises(RunError, match="are \\[3\\], earlier ones \\[2\\]"):
         table.write(features(1, 2, 3))

@@ -131,7 +131,7 @@ def test_a_device_that_is_given_no_node_is_refused(
     with pytest.raises(UnavailableError) as caught:
         open_session(make_model(), device=device)
     (where,) = placed
-    assert f"ONNX Runtime says: all 4 nodes of the model go to {where}" in caught.value.diagnostic.notes
+    assert f"ONNX Runtime: all 4 nodes of the model were assigned to {where}" in caught.value.diagnostic.notes
 
 
 def test_bound_runs_give_what_runs_give(open_model: Callable[..., Session]) -> None:

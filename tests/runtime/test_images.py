@@ -119,7 +119,7 @@ def test_the_first_frame_is_taken(kind: str) -> None:
 def test_an_image_over_the_limit_is_refused_before_it_is_decoded() -> None:
     content = saved(Image.new("RGB", (30, 20)))
     assert decode_image(content, "x", max_pixels=600).size == (30, 20)
-    assert problem(content, max_pixels=599).startswith("E0821: `x.png` has 30 x 20 pixels, and the limit is 599 pixels")
+    assert problem(content, max_pixels=599).startswith("E0821: `x.png` has 30 x 20 pixels; the limit is 599 pixels")
 
 
 def test_a_decompression_bomb_is_refused() -> None:
@@ -165,7 +165,7 @@ def test_pixels_without_a_white_are_refused() -> None:
         (b"hello", "PNG, JPEG"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
-        (b"\n<!DOCTYPE html><html>", "web page"),
+        (b"\n<!DOCTYPE html><html>", "HTML page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1", "HEIC"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),

@@ -14,8 +14,9 @@ from skimage import data
 
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
-from resdsl.runtime.predict import Failure, Prediction, predict
+from resdsl.runtime.results import Failure, Prediction
 from resdsl.runtime.session import Port, Session
+from resdsl.tools.predict.predict import predict
 
 OpenModel = Callable[..., Session]
 
@@ -147,7 +148,7 @@ def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, fla
         ({"shape": ("N", 4, "H", "W"), "weight": np.eye(4)}, "E0832", "[N, 4, H, W]"),
         ({"shape": (100_000, 3, 8, 8)}, "E0832", "[100000, 3, 8, 8]"),
         ({"metadata": {"resdsl.preprocess": "?"}}, "E0833", "not JSON"),
-        ({"metadata": HOW | {"resdsl.labels": '["a", "b"]'}}, "E0833", "3 classes and 2 names"),
+        ({"metadata": HOW | {"resdsl.labels": '["a", "b"]'}}, "E0833", "3 classes and 2 labels"),
         ({"metadata": HOW, "shape": ("N", 3, 9, 9)}, "E0834", "8 x 8"),
     ],
 )
@@ -204,7 +205,7 @@ def test_a_device_that_fails_stops_the_run(
     monkeypatch.setattr(session, "_native", Exhausted())
     with pytest.raises(UnavailableError) as caught:
         list(predict(session, flags))
-    assert caught.value.diagnostic.helps == ("run fewer images at once, or smaller ones",)
+    assert caught.value.diagnostic.helps == ("run smaller batches or smaller images",)
 
 
 def test_crops_reach_the_model(open_model: OpenModel, tmp_path: Path) -> None:

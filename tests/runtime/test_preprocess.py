@@ -11,7 +11,7 @@ from skimage import data
 
 from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
-from resdsl.runtime.preprocess import output_size, prepare, refusal
+from resdsl.runtime.preprocess import invalid_reason, output_size, prepare
 
 # Made by make_preprocess.py beside it.
 EXPECTED = np.load(Path(__file__).parent / "fixtures" / "preprocess.npz")
@@ -82,7 +82,7 @@ def test_the_size_is_known_where_the_image_does_not_matter(
     [
         ((IMAGENET, Crop(224)), "not the last step"),
         ((Resize(0),), "a size is 0"),
-        ((Crop(10**9),), "must be from 1 to"),
+        ((Crop(10**9),), "must be an integer from 1 to"),
         ((Crop(True),), "a size is True"),
         ((Resize("256"),), "a size is '256'"),  # type: ignore[arg-type]
         ((Resize(256, "cubic"),), "'cubic'"),
@@ -95,7 +95,7 @@ def test_the_size_is_known_where_the_image_does_not_matter(
     ],
 )
 def test_steps_that_cannot_be_done_are_told(steps: tuple[Step, ...], reason: str) -> None:
-    told = refusal(Preprocess(steps))
+    told = invalid_reason(Preprocess(steps))
     assert told is not None
     assert reason in told
     with pytest.raises(RunError):

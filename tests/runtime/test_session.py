@@ -19,8 +19,8 @@ import resdsl.runtime.session as session_module
 from resdsl.diagnostics import Diagnostic
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.render import render
+from resdsl.runtime.captured_output import captured_output, simplified
 from resdsl.runtime.device import Driver, nvidia_driver, parse_device
-from resdsl.runtime.quiet import capture, in_plain_words
 from resdsl.runtime.session import Session, open_session
 
 MakeModel = Callable[..., bytes]
@@ -32,7 +32,7 @@ def told(diagnostic: Diagnostic) -> str:
     return render([diagnostic])
 
 
-def refusal(model: Path | bytes, device: str) -> UnavailableError:
+def invalid_reason(model: Path | bytes, device: str) -> UnavailableError:
     with pytest.raises(UnavailableError) as caught:
         open_session(model, device=device)
     return caught.value
@@ -72,7 +72,7 @@ def test_a_model_tells_its_inputs_outputs_and_metadata(open_model: Callable[...,
     assert [port.name for port in session.outputs] == ["logits", "probabilities"]
     assert session.metadata == {"resdsl.name": "small"}
     assert session.providers == ("CPUExecutionProvider",)
-    assert (str(session.device), session.reason) == ("cpu", "cpu was asked for")
+    assert (str(session.device), session.reason) == ("cpu", "cpu was requested")
 
 
 def test_a_session_runs_by_names(open_model: Callable[..., Session]) -> None:
@@ -89,13 +89,13 @@ def test_a_device_that_cannot_be_used_is_refused_with_the_cause_and_the_fix(
     device: str, make_model: MakeModel, capfd: pytest.CaptureFixture[str]
 ) -> None:
     kind = device.split(":", maxsplit=1)[0]
-    problem = refusal(make_model(), device)
+    problem = invalid_reason(make_model(), device)
     diagnostic = problem.diagnostic
     assert diagnostic.code.id == "E0861"
     assert diagnostic.message == f"the device `{parse_device(device)}` cannot be used"
     assert any(note.startswith("ONNX Runtime") for note in diagnostic.notes)
     assert any("NVIDIA driver" in note for note in diagnostic.notes)
-    assert "`--device cpu` runs it on the processor" in diagnostic.helps
+    assert "`--device cpu` runs it on the CPU" in diagnostic.helps
     if f"{kind}ExecutionProvider".lower() not in {name.lower() for name in onnxruntime.get_available_providers()}:
         assert any("pip install onnxruntime-gpu" in way_out for way_out in diagnostic.helps)
     # All that ONNX Runtime logs is in the diagnostic, and not on the terminal.
@@ -155,7 +155,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimpleNamespace, Drive
 def test_auto_takes_a_gpu_that_works(machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel) -> None:
     machine(fake_runtime(ALL, ["CUDAExecutionProvider", "CPUExecutionProvider"]), GPUS)
     session = open_session(make_model())
-    assert (str(session.device), session.reason) == ("cuda:0", "there is a GPU, NVIDIA A")
+    assert (str(session.device), session.reason) == ("cuda:0", "found a GPU, NVIDIA A")
 
 
 def test_auto_says_why_a_gpu_is_not_taken(
@@ -164,7 +164,7 @@ def test_auto_says_why_a_gpu_is_not_taken(
     machine(fake_runtime(ALL, [], "CUDA failure 35: the driver is too old"), GPUS)
     session = open_session(make_model())
     assert str(session.device) == "cpu"
-    assert "there is a GPU, NVIDIA A, but" in session.reason
+    assert "found a GPU, NVIDIA A, but" in session.reason
     assert "the driver is too old" in session.reason
 
 
@@ -172,14 +172,14 @@ def test_a_silent_fallback_to_the_processor_is_refused(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, ["CPUExecutionProvider"]), GPUS)
-    assert "cannot be used" in told(refusal(make_model(), "cuda").diagnostic)
+    assert "cannot be used" in told(invalid_reason(make_model(), "cuda").diagnostic)
 
 
 def test_a_gpu_that_is_not_there_is_told_with_those_that_are(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, [], "CUDA failure 101: invalid device ordinal"), GPUS)
-    shown = told(refusal(make_model(), "cuda:7").diagnostic)
+    shown = told(invalid_reason(make_model(), "cuda:7").diagnostic)
     assert "invalid device ordinal" in shown
     assert "`cuda:0` (NVIDIA A), `cuda:1` (NVIDIA B)" in shown
 
@@ -188,7 +188,7 @@ def test_a_build_without_cuda_is_told(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(["CPUExecutionProvider"], []), GPUS)
-    assert "pip install onnxruntime-gpu" in told(refusal(make_model(), "cuda").diagnostic)
+    assert "pip install onnxruntime-gpu" in told(invalid_reason(make_model(), "cuda").diagnostic)
     assert open_session(make_model()).reason == "ONNX Runtime 9.9 is built without CUDA"
 
 
@@ -204,7 +204,7 @@ def test_a_broken_model_is_not_the_devices_fault(
 def test_onnx_runtime_that_cannot_be_loaded_is_told(monkeypatch: pytest.MonkeyPatch, make_model: MakeModel) -> None:
     model = make_model()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    problem = refusal(model, "cpu")
+    problem = invalid_reason(model, "cpu")
     assert problem.diagnostic.code.id == "E0862"
     assert any("pip install" in way_out for way_out in problem.diagnostic.helps)
 
@@ -214,7 +214,7 @@ def test_onnx_runtime_that_cannot_be_loaded_is_told(monkeypatch: pytest.MonkeyPa
     [
         ("text.onnx", b"this is not a model", "E0830", "resdsl compile"),
         ("small.res", b"model small { }", "E0830", "this is a specification: compile it first"),
-        ("empty.onnx", b"", "E0805", "make it again"),
+        ("empty.onnx", b"", "E0805", "create it again"),
         ("zeros.onnx", bytes(100), "E0830", "resdsl compile"),
     ],
 )
@@ -257,7 +257,7 @@ def test_weights_that_are_not_beside_the_model_are_missed(tmp_path: Path, make_m
     (tmp_path / "small.onnx.data").unlink()
     with pytest.raises(RunError) as caught:
         open_session(path, device="cpu")
-    assert any("belongs beside it" in way_out for way_out in caught.value.diagnostic.helps)
+    assert any("put the file with its weights beside it" in way_out for way_out in caught.value.diagnostic.helps)
 
 
 def test_a_model_of_an_unknown_operator_is_told() -> None:
@@ -281,7 +281,7 @@ def test_an_input_of_another_size_fails_as_a_diagnostic(
 
 
 def test_what_native_code_prints_is_caught(capfd: pytest.CaptureFixture[str]) -> None:
-    with capture() as printed:
+    with captured_output() as printed:
         print("from Python")
         os.write(
             2,
@@ -296,4 +296,4 @@ def test_what_native_code_prints_is_caught(capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_a_message_without_words_still_says_something() -> None:
-    assert in_plain_words("") == "no reason was given"
+    assert simplified("") == "no reason was given"

@@ -100,7 +100,7 @@ def test_links_to_folders_are_followed_but_not_in_circles(tree: Path) -> None:
         ("absent.png", "E0801: `absent.png` does not exist"),
         ("nothing*.png", "E0801: no file matches `nothing*.png`"),
         ("photos/.git/..", None),
-        ("empty", "E0801: there are no images in the folder `empty`"),
+        ("empty", "E0801: the folder `empty` has no images"),
         ("a\0b", "E0803: "),
         ("n" * 5000, "E0803: "),
     ],

@@ -12,9 +12,10 @@ from PIL import Image
 
 from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
-from resdsl.runtime.predict import Failure, Prediction, predict
 from resdsl.runtime.preprocess import prepare_ten
+from resdsl.runtime.results import Failure, Prediction
 from resdsl.runtime.session import Session
+from resdsl.tools.predict.predict import predict
 
 OpenModel = Callable[..., Session]
 CROPPED = Preprocess((Crop(8),))
@@ -148,12 +149,12 @@ def test_an_unreadable_image_fails_alone_among_crops(
 @pytest.mark.parametrize(
     ("shape", "asked", "said", "way_out"),
     [
-        (("N", 3, 8, 8), {"scales": (8, 16)}, "takes [N, 3, 8, 8] alone", "--input 'N,3,H,W'"),
-        (("N", 3, "H", 8), {"scales": (8,)}, "takes [N, 3, H, 8] alone", "--input 'N,3,H,W'"),
-        (("N", 3, "H", "W"), {"scales": (8,), "crops": 10}, "exclude each other", "one of them"),
-        (("N", 3, "H", "W"), {"scales": (0,)}, "the scale 0", "other scales"),
-        (("N", 3, "H", "W"), {"scales": (99_999,)}, "the scale 99999", "other scales"),
-        (("N", 3, "H", "W"), {"crops": 7}, "not with 7", "10"),
+        (("N", 3, 8, 8), {"scales": (8, 16)}, "takes only [N, 3, 8, 8]", "--input 'N,3,H,W'"),
+        (("N", 3, "H", 8), {"scales": (8,)}, "takes only [N, 3, H, 8]", "--input 'N,3,H,W'"),
+        (("N", 3, "H", "W"), {"scales": (8,), "crops": 10}, "cannot be combined", "one of them"),
+        (("N", 3, "H", "W"), {"scales": (0,)}, "scale 0 ", "other scales"),
+        (("N", 3, "H", "W"), {"scales": (99_999,)}, "scale 99999 ", "other scales"),
+        (("N", 3, "H", "W"), {"crops": 7}, "not 7", "10"),
     ],
 )
 def test_a_way_of_testing_that_cannot_be_is_told_before_the_first_image(

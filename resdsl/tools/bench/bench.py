@@ -1,4 +1,4 @@
-"""Measuring models and specifications."""
+"""Measure the speed and memory of models, and where the time goes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.session import open_session
 from resdsl.specification.load import loads
-from resdsl.tools.bench.profile import Profile
-from resdsl.tools.bench.profile import profile as profile_model
-from resdsl.tools.bench.timing import Measured, Plan, Product
-from resdsl.tools.bench.timing import bench as bench_models
+from resdsl.tools.bench.layer_times import Profile, record
+from resdsl.tools.bench.timing import MatrixProduct, Measurement, Plan, measure
 
 PRODUCT = """\
 model product {{
@@ -25,7 +23,7 @@ model product {{
   output y
 }}
 """
-"""A product of square matrices, for what a device can do at the most."""
+"""A product of square matrices, which measures the peak of a device."""
 
 
 def bench(
@@ -35,17 +33,17 @@ def bench(
     device: str | DeviceOptions = "auto",
     build: Build | None = None,
     started: Callable[[str], object] = lambda _: None,
-) -> Iterator[Measured]:
-    """Measure ONNX files and specifications in turns: latency, throughput, memory, and how near the peak they come.
+) -> Iterator[Measurement]:
+    """Measure ONNX files and specifications, interleaved: latency, throughput, memory, and the share of the peak.
 
-    ``plan`` says which batch sizes and numbers of threads, and for how long; ``build`` how specifications become
-    models. ``started`` is told what comes next. Raises ``CompileError`` for a specification that has mistakes,
-    ``RunError`` for a model that cannot be run.
+    ``plan`` has the batch sizes, thread counts and duration; ``build`` is how specifications are compiled. ``started``
+    gets a description of the next step. Raises ``CompileError`` for a specification with errors, ``RunError`` for a
+    model that cannot be run.
     """
     options = DeviceOptions(device) if isinstance(device, str) else device
     plan = replace(plan or Plan(), product=_product)
     with model_files([(model, build or Build()) for model in models]) as files:
-        yield from bench_models(files, plan, device=options, started=started)
+        yield from measure(files, plan, device=options, started=started)
 
 
 def profile(
@@ -57,23 +55,23 @@ def profile(
     device: str | DeviceOptions = "auto",
     build: Build | None = None,
 ) -> Profile:
-    """How long each layer of an ONNX file or a specification takes on ``batch`` random images.
+    """The time of each layer of an ONNX file or a specification on ``batch`` random images.
 
-    ``size`` is their height and width where the model leaves it open. Raises as ``bench`` does.
+    ``size`` is their height and width, if the input size of the model is symbolic. Raises as ``bench`` does.
     """
     with model_files([(model, build or Build())]) as (one,):
         session = open_session(one.file, device=device, name=one.name)
         feeds = random_inputs(session, batch=batch, size=size, seed=0)
-        return profile_model(one.file, feeds, device=device, runs=runs, name=one.name)
+        return record(one.file, feeds, device=device, runs=runs, name=one.name)
 
 
 def peak(device: str | DeviceOptions = "auto") -> float:
-    """The multiply-accumulates that a device does in a second at the most, by ONNX Runtime's product of matrices."""
+    """The multiply-accumulates per second of a device at its peak, measured by a matrix product in ONNX Runtime."""
     options = DeviceOptions(device) if isinstance(device, str) else device
-    return Product(_product, options).peak()
+    return MatrixProduct(_product, options).peak()
 
 
 def _product(features: int) -> bytes:
-    product = io.BytesIO()
-    compile(loads(PRODUCT.format(size=features)), product)
-    return product.getvalue()
+    model = io.BytesIO()
+    compile(loads(PRODUCT.format(size=features)), model)
+    return model.getvalue()

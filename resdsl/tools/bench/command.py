@@ -14,15 +14,14 @@ from resdsl.cli.columns import columns, duration
 from resdsl.cli.device_options import device_options
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal, colored
+from resdsl.cli.types import PRECISIONS, Depth, ImageSize, Integers
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import CompileOptions
 from resdsl.runtime.device import DeviceOptions
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.bench.bench import bench, peak, profile
-from resdsl.tools.bench.profile import Part, Profile, by_op, tree
-from resdsl.tools.bench.timing import Measured, Plan, Spread
-from resdsl.tools.compile.command import PRECISIONS
-from resdsl.tools.summary.command import Depth
+from resdsl.tools.bench.layer_times import LayerTime, Profile, by_op, tree
+from resdsl.tools.bench.timing import Measurement, Plan, Spread
 
 _HEADINGS = (
     "model",
@@ -41,41 +40,26 @@ _HEADINGS = (
 )
 _SECONDS = 3.0
 _WARMUP = 3
-_PARTS = ("name", "operators", "nodes", "time", "share", "MACs", "GMAC/s", "of peak")
+_LAYER_HEADINGS = ("name", "operators", "nodes", "time", "share", "MACs", "GMAC/s", "of peak")
 
 
-def _numbers(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    parts = [part.strip() for part in value.split(",")]
-    for part in parts:
-        if not (part.isascii() and part.isdigit() and 0 < int(part) <= 65536):
-            raise click.BadParameter(f"'{part}' is not a whole number from 1; write them as 1,8,32", ctx, option)
-    return tuple(dict.fromkeys(map(int, parts)))
-
-
-def image_size(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """``224`` or ``320x480`` (height by width)."""
-    if value is None:
-        return None
-    parts = value.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 65536 for part in parts):
-        raise click.BadParameter(f"'{value}' is neither a size such as 224 nor height x width, 320x480", ctx, option)
-    return int(parts[0]), int(parts[-1])
-
-
-@click.command("bench", short_help="how fast models run, side by side, and where the time goes")
+@click.command("bench", short_help="measure latency, throughput and memory of models; profile their layers")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@click.option("--batch", "batches", metavar="SIZES", callback=_numbers, default="1", help="Images at once: 1,8,32 (1).")
-@click.option("--threads", metavar="NUMBERS", callback=_numbers, help="Processor threads: 1,2,4; all that may be used.")
-@click.option("--seconds", type=click.FloatRange(0.01), help=f"How long each model runs each time ({_SECONDS:g}).")
-@click.option("--warmup", type=click.IntRange(0), help=f"Runs before that don't count ({_WARMUP}).")
-@click.option("--size", metavar="SIZE", callback=image_size, help="Of images, where the model leaves it open: 320x480.")
-@click.option("--profile", "wants_profile", is_flag=True, help="Instead: how long each stage and operator takes.")
+@click.option("--batch", "batches", metavar="N,...", type=Integers(65_536), default="1", help="Batch sizes (1).")
+@click.option("--threads", metavar="N,...", type=Integers(65_536), help="CPU threads (default: all available).")
+@click.option("--seconds", type=click.FloatRange(0.01), help=f"Duration for each model and setting ({_SECONDS:g}).")
+@click.option("--warmup", type=click.IntRange(0), help=f"Warm-up runs, not counted ({_WARMUP}).")
+@click.option("--size", metavar="SIZE", type=ImageSize(), help="Image size for models with a symbolic size: 320x480.")
+@click.option("--profile", "wants_profile", is_flag=True, help="Show the time of each stage and operator instead.")
+@click.option("--depth", type=Depth(), metavar="N", help="Levels of the profile: 1 stages (default), 2 blocks, all.")
 @click.option(
-    "--depth", type=Depth(), metavar="N", help="Levels of the profile: 1 stages (if not said), 2 blocks, all."
+    "-O",
+    "level",
+    metavar="LEVEL",
+    type=click.IntRange(0, 2),
+    default=1,
+    help="For specifications (1).",
 )
-@click.option("-O", "level", metavar="LEVEL", type=click.IntRange(0, 2), default=1, help="For specifications (1).")
 @click.option("--precision", type=click.Choice(list(PRECISIONS)), default="fp32", help="For specifications (fp32).")
 @device_options(threads=False)
 @network_options
@@ -95,36 +79,36 @@ def command(
     device: DeviceOptions,
     network: NetworkOptions,
 ) -> None:
-    """How fast models run: latency, images a second, memory, and how near to what the device can do at the most.
+    """Measure latency, throughput and memory of models, and the share of the device's peak performance.
 
-    MODEL is an ONNX file or a specification, which is compiled with random weights. Several take turns in one run,
-    so that whatever else the machine does slows all of them: "ratio" is the median over the pairs of runs of how long
-    one takes for each second of the first, and where the middle half lies. "of peak" compares with a product of large
-    matrices in the same ONNX Runtime.
+    MODEL is an ONNX file or a specification, which is compiled with random weights. Runs of several models are
+    interleaved, so that other load on the machine affects all of them: "ratio" is the time relative to the first model,
+    the median over pairs of runs and its quartiles. "of peak" compares with a large matrix product in the same ONNX
+    Runtime.
     """
     if depth is not None and not wants_profile:
-        raise click.UsageError("--depth is for the levels of --profile")
+        raise click.UsageError("--depth needs --profile")
     if wants_profile and (seconds, warmup) != (None, None):
-        raise click.UsageError("a profile is the median of its runs: --seconds and --warmup say nothing there")
+        raise click.UsageError("--seconds and --warmup do not apply to --profile, which takes the median of its runs")
     if wants_profile and (len(batches) > 1 or len(threads or ()) > 1):
-        raise click.UsageError("a profile is of one batch size and one number of threads; ask for one after the other")
+        raise click.UsageError("--profile takes one batch size and one number of threads")
     build = Build(CompileOptions(optimize=level, precision=PRECISIONS[precision]), network)
     color = colored(sys.stdout, terminal.color)
     if wants_profile:
-        on = dataclasses.replace(device, threads=threads[0] if threads else None)
-        most = peak(on)
-        profiles = [profile(one, batch=batches[0], size=size, device=on, build=build) for one in models]
+        options = dataclasses.replace(device, threads=threads[0] if threads else None)
+        best = peak(options)
+        profiles = [profile(one, batch=batches[0], size=size, device=options, build=build) for one in models]
         if terminal.as_json:
             named = zip(models, profiles, strict=True)
-            terminal.data({"peak": most, "profiles": [{"model": one, **_profile_data(found)} for one, found in named]})
+            terminal.data({"peak": best, "profiles": [{"model": one, **_profile_data(times)} for one, times in named]})
         else:
-            for number, (one, found) in enumerate(zip(models, profiles, strict=True)):
-                terminal.result("\n" * (number > 0) + _profile_text(one, batches[0], found, most, depth or 1, color))
+            for number, (one, times) in enumerate(zip(models, profiles, strict=True)):
+                terminal.result("\n" * (number > 0) + _profile_text(one, batches[0], times, best, depth or 1, color))
         return
 
-    def started(what: str) -> None:
+    def started(step: str) -> None:
         if sys.stderr.isatty():
-            terminal.say(what)
+            terminal.say(step)
 
     plan = Plan(batches, threads or (None,), seconds or _SECONDS, _WARMUP if warmup is None else warmup, size)
     measured = list(bench(models, plan, device=device, build=build, started=started))
@@ -132,10 +116,10 @@ def command(
         terminal.data({"results": [_data(one) for one in measured]})
         return
     terminal.result(columns(_HEADINGS, [_row(one, len(models) > 1) for one in measured], color=color))
-    terminal.result("\n".join(["", *_below(measured)]))
+    terminal.result("\n".join(["", *_footnotes(measured)]))
 
 
-def _row(measured: Measured, several: bool) -> tuple[str, ...]:
+def _row(measured: Measurement, several: bool) -> tuple[str, ...]:
     speed = measured.macs_per_second
     return (
         measured.model,
@@ -156,28 +140,28 @@ def _ratio(spread: Spread) -> str:
     return f"{spread.median:.3f} ({spread.low:.3f} to {spread.high:.3f})"
 
 
-def _share(speed: float | None, most: float | None) -> str:
-    return "" if speed is None or most is None else f"{speed / most:.0%}"
+def _share(speed: float | None, best: float | None) -> str:
+    return "" if speed is None or best is None else f"{speed / best:.0%}"
 
 
-def _below(found: Sequence[Measured]) -> Iterator[str]:
-    for device, reason in dict.fromkeys((one.device, one.reason) for one in found):
+def _footnotes(measured: Sequence[Measurement]) -> Iterator[str]:
+    for device, reason in dict.fromkeys((one.device, one.reason) for one in measured):
         yield f"on {device}: {reason}"
-    for model, placement in {one.model: one.placement for one in found if len(one.placement) > 1}.items():
+    for model, placement in {one.model: one.placement for one in measured if len(one.placement) > 1}.items():
         yield f"nodes of {model}: {', '.join(f'{count} on {name}' for name, count in placement.items())}"
     peaks: dict[int, float] = {}
-    for one in found:
+    for one in measured:
         peaks[one.threads] = max(peaks.get(one.threads, 0.0), one.peak or 0.0)
-    told = ", ".join(f"{most / 1e9:.1f} GMAC/s with {_threads(count)}" for count, most in peaks.items())
-    yield f"a product of large matrices: {told}"
-    yield f"runs of each: {', '.join(str(rounds) for rounds in dict.fromkeys(one.rounds for one in found))}"
+    speeds = ", ".join(f"{best / 1e9:.1f} GMAC/s with {_threads(count)}" for count, best in peaks.items())
+    yield f"peak (large matrix product): {speeds}"
+    yield f"runs per model: {', '.join(str(rounds) for rounds in dict.fromkeys(one.rounds for one in measured))}"
 
 
 def _threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}"
 
 
-def _data(measured: Measured) -> dict[str, object]:
+def _data(measured: Measurement) -> dict[str, object]:
     return {
         **dataclasses.asdict(measured),
         "images_per_second": measured.images_per_second,
@@ -185,40 +169,43 @@ def _data(measured: Measured) -> dict[str, object]:
     }
 
 
-def _profile_text(model: str, batch: int, found: Profile, most: float, depth: int, color: bool) -> str:
+def _profile_text(model: str, batch: int, times: Profile, best: float, depth: int, color: bool) -> str:
     images = "1 image" if batch == 1 else f"{batch} images"
     lines = [
-        f"{model}: {duration(found.seconds)} for {images}, the median of {found.runs} runs",
+        f"{model}: {duration(times.seconds)} for {images}, median of {times.runs} runs",
         "",
-        columns(_PARTS, list(_part_rows(tree(found), found, most, depth)), words=2, color=color),
+        columns(_LAYER_HEADINGS, list(_layer_rows(tree(times), times, best, depth)), words=2, color=color),
         "",
-        columns(("operator", *_PARTS[1:]), list(_part_rows(by_op(found), found, most, 1)), words=2, color=color),
+        columns(
+            ("operator", *_LAYER_HEADINGS[1:]), list(_layer_rows(by_op(times), times, best, 1)), words=2, color=color
+        ),
         "",
-        f"between the nodes, and to record them: {duration(found.between)}",
-        f"a product of large matrices: {most / 1e9:.1f} GMAC/s",
+        f"between nodes, and profiling overhead: {duration(times.between)}",
+        f"peak (large matrix product): {best / 1e9:.1f} GMAC/s",
     ]
     return "\n".join(lines)
 
 
-def _part_rows(
-    parts: Sequence[Part], found: Profile, most: float, depth: int, level: int = 0
+def _layer_rows(
+    layers: Sequence[LayerTime], times: Profile, best: float, depth: int, level: int = 0
 ) -> Iterator[tuple[str, ...]]:
-    whole = sum(node.seconds for node in found.nodes)
-    for part in parts:
-        speed = part.macs / part.seconds if part.macs and part.seconds else None
+    whole = sum(node.seconds for node in times.nodes)
+    for layer in layers:
+        speed = layer.macs / layer.seconds if layer.macs and layer.seconds else None
         yield (
-            "  " * level + part.name,
-            "" if part.ops == (part.name,) else " ".join(part.ops),
-            str(part.nodes),
-            duration(part.seconds),
-            f"{part.seconds / whole:.1%}" if whole else "",
-            short(part.macs) if part.macs else "",
+            "  " * level + layer.name,
+            "" if layer.ops == (layer.name,) else " ".join(layer.ops),
+            str(layer.nodes),
+            duration(layer.seconds),
+            f"{layer.seconds / whole:.1%}" if whole else "",
+            short(layer.macs) if layer.macs else "",
             f"{speed / 1e9:.1f}" if speed else "",
-            _share(speed, most),
+            _share(speed, best),
         )
         if level + 1 < depth:
-            yield from _part_rows(part.parts, found, most, depth, level + 1)
+            yield from _layer_rows(layer.parts, times, best, depth, level + 1)
 
 
-def _profile_data(found: Profile) -> dict[str, object]:
-    return {**dataclasses.asdict(found), "macs": found.macs, "tree": [dataclasses.asdict(part) for part in tree(found)]}
+def _profile_data(times: Profile) -> dict[str, object]:
+    layers = [dataclasses.asdict(layer) for layer in tree(times)]
+    return {**dataclasses.asdict(times), "macs": times.macs, "tree": layers}

@@ -1,6 +1,6 @@
-"""The memory that a model takes, measured in a process of its own.
+"""Measure the memory of a model in a separate process.
 
-In a process that ran other models, what they freed is taken again and seems to cost nothing.
+In a process that has run other models, memory that they freed is reused and would not be counted.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.providers import onnx_runtime
 from resdsl.runtime.session import open_session
 
-_PATIENCE = 600
+_TIMEOUT = 600
 _STATUS = Path("/proc/self/status")
 
 
 def peak_memory(file: Path, device: DeviceOptions, *, batch: int, size: tuple[int, int] | None) -> int | None:
-    """Bytes that the process takes at most to open the model and run one batch, ONNX Runtime itself not counted.
+    """Peak memory in bytes to open the model and run one batch, without ONNX Runtime itself.
 
-    On a GPU that is the memory of the host. ``None`` where the system does not tell, or the model does not run.
+    On a GPU this is host memory. ``None`` if the system does not report it, or if the model does not run.
     """
     task = {"file": os.fspath(file), "device": dataclasses.asdict(device), "batch": batch, "size": size}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps(task, default=os.fspath),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
         check=False,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
     )
-    return int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else None
+    return int(process.stdout) if process.returncode == 0 and process.stdout.strip().isdigit() else None
 
 
 def _measure(task: dict[str, object]) -> int | None:
-    given = task["device"]
-    assert isinstance(given, dict)
-    cache = given.pop("trt_cache")
-    search = ConvSearch(given.pop("conv_search"))
-    device = DeviceOptions(**given, conv_search=search, trt_cache=Path(cache) if cache else None)
+    options = task["device"]
+    assert isinstance(options, dict)
+    cache = options.pop("trt_cache")
+    search = ConvSearch(options.pop("conv_search"))
+    device = DeviceOptions(**options, conv_search=search, trt_cache=Path(cache) if cache else None)
     onnx_runtime()
     before = _peak()
     session = open_session(Path(str(task["file"])), device=device)
@@ -58,13 +58,13 @@ def _measure(task: dict[str, object]) -> int | None:
 
 
 def _peak() -> int | None:
-    """The most that this process has had in memory."""
+    """Peak resident memory of this process in bytes."""
     if _STATUS.exists():
-        # Not getrusage: on Linux its peak goes back to before this program was started, in the process that started it.
+        # Not getrusage: on Linux its peak includes the parent process before the fork.
         match = re.search(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
         return 1024 * int(match[1]) if match else None
     try:
-        import resource  # there is none on Windows
+        import resource  # not available on Windows
     except ImportError:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,4 +1,4 @@
-"""How fast models run: loading, the first run, and runs in turns, so that they stand the same load of the machine."""
+"""Time models: loading, the first run, and interleaved runs, so that other load on the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from resdsl.runtime.binding import Binding
 from resdsl.runtime.device import DeviceOptions, nvidia_driver, parse_device
 from resdsl.runtime.files import ModelFile
 from resdsl.runtime.inputs import random_inputs
+from resdsl.runtime.metadata import macs_of_image
 from resdsl.runtime.processor import processor
 from resdsl.runtime.session import Session, open_session
+from resdsl.tools.bench.layer_times import count_macs
 from resdsl.tools.bench.memory import peak_memory
-from resdsl.tools.bench.profile import count_macs
 
 Array = npt.NDArray[Any]
 
 MakeProduct = Callable[[int], bytes]
-"""A model of one linear layer without bias, with so many features in and out, over ``[N, features]``."""
+"""Makes a model of one linear layer without bias, with this number of input and output features."""
 
 _FEWEST_ROUNDS = 5
 _LOADS = 4
 _MOST_ROUNDS = 100_000
-# Threads of a session that has run go on spinning for a while, in the way of the session whose turn is next.
-_IN_TURNS = {"session.force_spinning_stop": "1"}
+# After a run, threads of a session spin for a while and would slow down the next session.
+_INTERLEAVED = {"session.force_spinning_stop": "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median, and between which two the middle half lies."""
+    """The median and the quartiles."""
 
     median: float
     low: float
@@ -49,16 +50,16 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One model at one batch size and number of threads. Times are in seconds, of a whole batch.
+class Measurement:
+    """One model at one batch size and thread count. Times are in seconds for a whole batch.
 
-    ``device`` ran it, for the ``reason``, and gave each provider of ONNX Runtime so many nodes (``placement``).
-    ``load`` is how long it took to open the model, ``first`` its first run at this batch size; the percentiles are of
-    ``rounds`` runs after the warm-up, which had their inputs and outputs where the model runs. ``memory`` is what
-    ``peak_memory`` says. ``ratio`` is how long it takes for each second of the first model, pair by pair.
+    ``device`` ran it, for the ``reason``; ``placement`` is the number of nodes for each provider. ``load`` is the time
+    to open the model, ``first`` its first run at this batch size; the percentiles are of ``rounds`` runs after the
+    warm-up, with inputs and outputs in the memory of the device. ``memory`` is ``peak_memory``. ``ratio`` is the time
+    relative to the first model, run by run.
 
-    ``macs`` are the multiply-accumulates of the batch, ``None`` where they are not known; ``peak`` are those that the
-    device did in a second in the fastest product of large matrices between these runs.
+    ``macs`` are the multiply-accumulates of the batch, ``None`` if unknown; ``peak`` are those per second of the
+    fastest matrix product between these runs.
     """
 
     model: str
@@ -89,11 +90,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure: every model at every ``batches`` and ``threads`` (``None``: all that may be used).
+    """What to measure: every model at each of ``batches`` and ``threads`` (``None``: all available CPUs).
 
-    ``seconds`` is how long each model runs in each of them, after ``warmup`` runs that don't count; ``size`` are the
-    height and width of images where a model leaves them open. Inputs are random, from ``seed``. ``product`` makes
-    what shows the most that the device can do; see ``Product``.
+    Each model runs for ``seconds`` after ``warmup`` runs that are not counted; ``size`` is the height and width of
+    images where a model leaves them symbolic. Inputs are random, from ``seed``. ``product`` makes the model that
+    measures the peak of the device (see ``MatrixProduct``).
     """
 
     batches: tuple[int, ...] = (1,)
@@ -105,34 +106,34 @@ class Plan:
     product: MakeProduct | None = None
 
 
-def bench(
+def measure(
     models: Sequence[ModelFile],
     plan: Plan,
     *,
     device: DeviceOptions,
     started: Callable[[str], object] = lambda _: None,
-) -> Iterator[Measured]:
-    """Measure the models in turns, one batch size and number of threads after the other.
+) -> Iterator[Measurement]:
+    """Measure models, interleaved, for each batch size and thread count.
 
-    Their order changes from round to round. ``started`` is told what comes next. Raises ``RunError`` where a model
-    cannot be opened, or cannot run at a batch size.
+    Their order alternates between rounds. ``started`` gets a description of the next step. Raises ``RunError`` if a
+    model cannot be opened, or cannot run at a batch size.
     """
     for threads in plan.threads:
         options = replace(device, threads=threads)
         started(f"loading, {threads or processor().threads} threads")
         loaded = _loaded(models, options)
-        product = None if plan.product is None else Product(plan.product, options)
+        product = None if plan.product is None else MatrixProduct(plan.product, options)
         for batch in plan.batches:
             started(f"batch {batch}, {threads or processor().threads} threads")
             yield from _measured(loaded, batch, plan, product)
 
 
-class Product:
-    """A product of square matrices, which shows the most that a device can do."""
+class MatrixProduct:
+    """A product of square matrices, which measures the peak of a device."""
 
     def __init__(self, make: MakeProduct, device: DeviceOptions) -> None:
         features = _features(device)
-        self._session = open_session(make(features), device=device, name="a product of matrices", entries=_IN_TURNS)
+        self._session = open_session(make(features), device=device, name="a matrix product", entries=_INTERLEAVED)
         self._binding = self._session.bind(random_inputs(self._session, batch=features, size=None, seed=0))
         self.macs = features**3
 
@@ -141,7 +142,7 @@ class Product:
         return _timed(self._session, self._binding)
 
     def peak(self, seconds: float = 1.0) -> float:
-        """The multiply-accumulates in a second, at the best of all products in so many seconds."""
+        """The multiply-accumulates per second of the fastest product within ``seconds``."""
         times: list[float] = []
         while sum(times) < seconds or len(times) < _FEWEST_ROUNDS:
             times.append(self.run())
@@ -150,7 +151,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A model in memory. ``seconds`` is how long it takes to open."""
+    """A model in memory. ``seconds`` is the time to open it."""
 
     model: ModelFile
     options: DeviceOptions
@@ -178,31 +179,33 @@ class _Ready:
 
 
 def _loaded(models: Sequence[ModelFile], options: DeviceOptions) -> list[_Loaded]:
-    """The models, each opened several times in turns; the last session of each stays."""
+    """The models, each opened several times, interleaved; the last session of each is kept."""
     times: list[list[float]] = [[] for _ in models]
     for _ in range(_LOADS):
         sessions = []
         for model, taken in zip(models, times, strict=True):
             start = time.perf_counter()
-            sessions.append(open_session(model.file, device=options, name=model.name, entries=_IN_TURNS))
+            sessions.append(open_session(model.file, device=options, name=model.name, entries=_INTERLEAVED))
             taken.append(time.perf_counter() - start)
-    # The very first waits for ONNX Runtime's libraries and for the disk.
+    # The first time includes loading ONNX Runtime's libraries and reading from disk.
     return [
         _Loaded(model, options, session, median(taken[1:]))
         for model, session, taken in zip(models, sessions, times, strict=True)
     ]
 
 
-def _measured(models: Sequence[_Loaded], batch: int, plan: Plan, product: Product | None) -> Iterator[Measured]:
+def _measured(
+    models: Sequence[_Loaded], batch: int, plan: Plan, product: MatrixProduct | None
+) -> Iterator[Measurement]:
     ready = [_Ready.of(loaded, batch, plan) for loaded in models]
     for _ in range(plan.warmup):
         for one in ready:
             one.loaded.session.run_bound(one.binding)
-    times, products = _in_turns(ready, product, plan.seconds * len(ready))
+    times, products = _interleaved(ready, product, plan.seconds * len(ready))
     for one, taken in zip(ready, times, strict=True):
         session = one.loaded.session
         p90, p99 = (float(value) for value in np.percentile(taken, (90, 99)))
-        yield Measured(
+        yield Measurement(
             model=session.name,
             device=str(session.device),
             reason=session.reason,
@@ -222,24 +225,24 @@ def _measured(models: Sequence[_Loaded], batch: int, plan: Plan, product: Produc
         )
 
 
-def _in_turns(
-    ready: Sequence[_Ready], product: Product | None, seconds: float
+def _interleaved(
+    ready: Sequence[_Ready], product: MatrixProduct | None, seconds: float
 ) -> tuple[list[list[float]], list[float]]:
-    """The times of every model in rounds for so long, and those of the product, which has its turn in each round."""
+    """The times of all models in rounds for ``seconds``, and those of the product, which runs once in each round."""
     times: list[list[float]] = [[] for _ in ready]
     products: list[float] = []
-    turns = list(zip(ready, times, strict=True))
+    order = list(zip(ready, times, strict=True))
     while len(times[0]) < _MOST_ROUNDS and (sum(map(sum, times)) < seconds or len(times[0]) < _FEWEST_ROUNDS):
-        for one, taken in turns:
+        for one, taken in order:
             taken.append(_timed(one.loaded.session, one.binding))
         if product is not None:
             products.append(product.run())
-        turns.reverse()
+        order.reverse()
     return times, products
 
 
 def _features(device: DeviceOptions) -> int:
-    """How large the matrices have to be: enough to keep everything busy, and soon done, before others interrupt."""
+    """The size of the matrices: large enough to use the whole device, small enough to be rarely interrupted."""
     if parse_device(device.device).kind != "cpu" and nvidia_driver().gpus:
         return 4096
     threads = device.threads or processor().threads
@@ -253,13 +256,13 @@ def _timed(session: Session, binding: Binding) -> float:
 
 
 def _macs(loaded: _Loaded, feeds: Mapping[str, Array], batch: int) -> int | None:
-    """Those of the batch: as the model's metadata says for one image, or counted where it says nothing."""
-    said = loaded.session.metadata.get("resdsl.macs", "")
-    if said.isascii() and said.isdigit():
-        return int(said) * batch
+    """The multiply-accumulates of the batch: from the model's metadata, or counted."""
+    macs = macs_of_image(loaded.session.metadata)
+    if macs is not None:
+        return macs * batch
     try:
         return count_macs(loaded.model.file, feeds, device=replace(loaded.options, cuda_graphs=False)) or None
-    except RunError as problem:
-        if problem.diagnostic.code in (catalogue.RUN_FAILED, catalogue.DEVICE_UNUSABLE):
+    except RunError as error:
+        if error.diagnostic.code in (catalogue.RUN_FAILED, catalogue.DEVICE_UNUSABLE):
             return None
         raise

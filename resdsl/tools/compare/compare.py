@@ -1,4 +1,4 @@
-"""Comparing two models, or a model with its specification, value by value."""
+"""Compare two models, or a model with its specification, value by value."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import prepare
 from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
-from resdsl.tools.compare.difference import Difference, Named, Tolerance, differences
+from resdsl.tools.compare.divergence import Difference, Tolerance, ValuePair, differences
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two models: an ONNX file or a specification, what runs it, and how it is compiled if it has to be."""
+    """One of the two models: an ONNX file or a specification, its device, and how a specification is compiled."""
 
     source: str
     device: DeviceOptions = field(default_factory=DeviceOptions)
@@ -38,9 +38,9 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The values that both models have, in the order in which the first makes them.
+    """The differences of the values that both models have, in the order of the first model.
 
-    ``devices`` ran the two models, for these ``reasons``; ``inputs`` are the shapes of what they were given.
+    ``devices`` ran the two models, for these ``reasons``; ``inputs`` are the shapes of the inputs.
     """
 
     differences: tuple[Difference, ...]
@@ -50,8 +50,8 @@ class Comparison:
 
     @property
     def first(self) -> Difference | None:
-        """The first value that departs: what is wrong is there, or right before it."""
-        return next((found for found in self.differences if found.departs), None)
+        """The first value that diverges: the cause is there, or right before it."""
+        return next((one for one in self.differences if one.diverges), None)
 
 
 def compare(
@@ -64,15 +64,15 @@ def compare(
     seed: int = 0,
     tolerance: Tolerance | None = None,
 ) -> Comparison:
-    """Run two models on the same inputs and say how far apart their values are, and where they part.
+    """Run two models on the same inputs, compare their values, and find the first divergence.
 
-    The inputs are ``images`` (files, which the first model's preprocessing prepares, or ``.npy`` arrays as they are),
-    or ``batch`` random ones of the ``size`` from ``seed``. Values inside the models are compared where both have them
-    under one name; outputs are those of the models as they are, the others of models that give them out, in which ONNX
-    Runtime fuses less.
+    The inputs are ``images`` (files, which are preprocessed for the first model, or ``.npy`` arrays, used unchanged),
+    or ``batch`` random images of ``size`` from ``seed``. Inner values are compared if both models have them under the
+    same name. Outputs come from the models unchanged; inner values from models with more outputs, in which ONNX Runtime
+    fuses less.
 
-    Raises ``CompileError`` for a specification that has mistakes, ``RunError`` where a model cannot be run or the two
-    have nothing in common.
+    Raises ``CompileError`` for a specification with errors, ``RunError`` if a model cannot be run or the two have
+    nothing in common.
     """
     a, b = (side if isinstance(side, Side) else Side(os.fspath(side)) for side in (a, b))
     tolerance = tolerance or Tolerance()
@@ -81,27 +81,27 @@ def compare(
         feeds = _inputs(sessions[0], images, batch, size, seed)
         outlines = (_outline(one), _outline(other))
         pairs = dict.fromkeys(same_values(*outlines))
-        named = [Named(value.name, same.name, value.op, value.is_output) for value, same in pairs]
+        named = [ValuePair(value.name, same.name, value.op, value.is_output) for value, same in pairs]
         if not named:
             raise RunError.of(
                 catalogue.NOT_COMPARABLE,
-                f"`{a.source}` and `{b.source}` have no value of the same name",
-                helps=("compare models of one network, and let their outputs have the same names",),
+                f"`{a.source}` and `{b.source}` have no value with the same name",
+                helps=("compare models of the same network, with the same output names",),
             )
         outputs = [value for value in named if value.is_output]
         inside = [value for value in named if not value.is_output]
-        found = list(differences(*sessions, outputs, feeds, tolerance))
+        compared = list(differences(*sessions, outputs, feeds, tolerance))
         if inside:
             exposed = (
                 _exposed(one, outlines[0], [value.a for value in inside], a.device),
                 _exposed(other, outlines[1], [value.b for value in inside], b.device),
             )
-            found += differences(*exposed, inside, feeds, tolerance)
-    order = {value.a: place for place, value in enumerate(named)}
-    found.sort(key=lambda difference: order[difference.name])
+            compared += differences(*exposed, inside, feeds, tolerance)
+    order = {value.a: index for index, value in enumerate(named)}
+    compared.sort(key=lambda difference: order[difference.name])
     shapes = {name: array.shape for name, array in feeds.items()}
     ours, theirs = sessions
-    return Comparison(tuple(found), (str(ours.device), str(theirs.device)), (ours.reason, theirs.reason), shapes)
+    return Comparison(tuple(compared), (str(ours.device), str(theirs.device)), (ours.reason, theirs.reason), shapes)
 
 
 def _open(model: ModelFile, device: DeviceOptions) -> Session:
@@ -113,12 +113,12 @@ def _outline(model: ModelFile) -> Outline:
         return Outline(model.file)
     except ValueError:
         raise RunError.of(
-            catalogue.MODEL_UNREADABLE, f"`{model.name}` is not an ONNX file", helps=("name an ONNX file",)
+            catalogue.MODEL_UNREADABLE, f"`{model.name}` is not an ONNX file", helps=("pass an ONNX file",)
         ) from None
 
 
 def _exposed(model: ModelFile, outline: Outline, names: Sequence[str], device: DeviceOptions) -> Session:
-    # From memory, ONNX Runtime does not know where a file of weights lies.
+    # For a model from memory, ONNX Runtime does not know the folder of its weights.
     entries = {WEIGHTS_FOLDER: os.fspath(model.file.resolve().parent)}
     return open_session(outline.exposing(dict.fromkeys(names)), device=device, name=model.name, entries=entries)
 
@@ -131,22 +131,22 @@ def _inputs(
     if len(session.inputs) != 1:
         raise RunError.of(
             catalogue.NOT_COMPARABLE,
-            f"`{session.name}` has {len(session.inputs)} inputs, and images are for one",
-            helps=("leave the images out: then inputs are random",),
+            f"`{session.name}` has {len(session.inputs)} inputs, and images are for models with one",
+            helps=("leave the images out to use random inputs",),
         )
     arrays = [_array(session, Path(image)) for image in images]
     if len({array.shape[1:] for array in arrays}) > 1:
         shapes = ", ".join(str(list(array.shape[1:])) for array in arrays)
         raise RunError.of(
             catalogue.NOT_COMPARABLE,
-            f"the images differ in shape: {shapes}",
-            helps=("give images of one size, or one at a time",),
+            f"the images have different shapes: {shapes}",
+            helps=("pass images of one size, or one at a time",),
         )
     return {session.inputs[0].name: np.concatenate(arrays)}
 
 
 def _array(session: Session, file: Path) -> Array:
-    """An image as the model takes it, or what an ``.npy`` file holds, ``[N, C, H, W]``."""
+    """An image preprocessed for the model, or the array in an ``.npy`` file, ``[N, C, H, W]``."""
     port = session.inputs[0]
     if file.suffix == ".npy":
         require_file(file, "an array")
@@ -155,7 +155,7 @@ def _array(session: Session, file: Path) -> Array:
         except (ValueError, EOFError, OSError) as error:
             raise RunError.of(
                 catalogue.IMAGE_UNREADABLE,
-                f"`{file}` holds no array of numbers: {error}",
+                f"`{file}` is not an array of numbers: {error}",
                 helps=("write it with `numpy.save`",),
             ) from None
         return array if array.ndim == len(port.shape) else array[np.newaxis]
@@ -163,7 +163,7 @@ def _array(session: Session, file: Path) -> Array:
     if preprocess is None:
         raise RunError.of(
             catalogue.NO_PREPROCESS,
-            f"`{session.name}` does not say how an image becomes its input",
-            helps=("give arrays as `.npy` files, or leave images out: then inputs are random",),
+            f"`{session.name}` has no preprocessing in its metadata, so images cannot become its input",
+            helps=("pass arrays as `.npy` files, or leave images out to use random inputs",),
         )
     return prepare(load_image(file), preprocess, channels=1 if port.shape[1] == 1 else 3)[np.newaxis]

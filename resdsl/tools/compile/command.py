@@ -16,6 +16,7 @@ from resdsl.analysis.quantities import short, size
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal
+from resdsl.cli.types import PRECISIONS
 from resdsl.compiler.compile import Compiled, compile, prepare
 from resdsl.compiler.lower import AfterPass
 from resdsl.compiler.options import CompileOptions
@@ -32,9 +33,6 @@ from resdsl.tools.compile.tree_text import tree_text
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 from resdsl.weights.read import read_weights
-
-PRECISIONS = {"fp32": DType.F32, "fp16": DType.F16, "bf16": DType.BF16}
-"""As people write them on a command line, and as the language does."""
 
 
 def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

@@ -13,61 +13,59 @@ import click
 from resdsl.cli.exits import FINE, INPUT
 from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored, width_of
-from resdsl.tools.doctor.device_checks import Finding, State
+from resdsl.tools.doctor.device_checks import Check, Status
 from resdsl.tools.doctor.doctor import doctor
 
-_MARKS = {State.FINE: ("✓", "green"), State.NOTE: ("·", "bright_black"), State.PROBLEM: ("✗", "red")}
+_MARKS = {Status.OK: ("✓", "green"), Status.NOTE: ("·", "bright_black"), Status.PROBLEM: ("✗", "red")}
 _WIDTH = 110
-_PLAIN_MARKS = {State.FINE: "+", State.NOTE: "-", State.PROBLEM: "!"}
+_PLAIN_MARKS = {Status.OK: "+", Status.NOTE: "-", Status.PROBLEM: "!"}
 
 
-@click.command("doctor", short_help="what runs models on this machine, and how to mend what does not")
+@click.command("doctor", short_help="check ONNX Runtime, devices and libraries, with fixes for problems")
 @command_options
 def command(terminal: Terminal) -> int:
-    """What runs models on this machine, and how to mend what does not.
+    """Check ONNX Runtime, the devices and their libraries, and show fixes for problems.
 
-    Every device is proven by a model of one node that really runs there. A machine without a GPU is in good health;
-    one whose GPU cannot be used is not. Ends with 1 where there are problems.
+    Each device is tested by running a model of one node. A machine without a GPU has no problem; one whose GPU cannot
+    be used has. The exit code is 1 if there are problems.
     """
-    found: list[Finding] = []
+    done: list[Check] = []
     color = colored(sys.stdout, terminal.color)
-    for topic, findings in groupby(doctor(), key=lambda finding: finding.topic):
-        of_topic = list(findings)
-        found += of_topic
-        shown = [one for one in of_topic if one.state is State.PROBLEM or not terminal.quiet]
+    for topic, checks in groupby(doctor(), key=lambda check: check.topic):
+        of_topic = list(checks)
+        done += of_topic
+        shown = [one for one in of_topic if one.status is Status.PROBLEM or not terminal.quiet]
         if shown and not terminal.as_json:
             heading = click.style(topic, bold=True) if color else topic
             terminal.result("\n".join([heading, *_lines(shown, color), ""]) + "\n")
-    problems = sum(finding.state is State.PROBLEM for finding in found)
+    problems = sum(check.status is Status.PROBLEM for check in done)
     if terminal.as_json:
-        terminal.data({"problems": problems, "findings": [dataclasses.asdict(finding) for finding in found]})
+        terminal.data({"problems": problems, "checks": [dataclasses.asdict(check) for check in done]})
     elif problems:
-        terminal.result(
-            f"{problems} problem{'s' if problems > 1 else ''}: they are marked {_mark(State.PROBLEM, color)}"
-        )
+        terminal.result(f"{problems} problem{'s' if problems > 1 else ''}, marked {_mark(Status.PROBLEM, color)}")
     else:
-        terminal.result("all is well")
+        terminal.result("no problems found")
     return INPUT if problems else FINE
 
 
-def _lines(findings: Sequence[Finding], color: bool) -> Iterator[str]:
-    width = max(len(finding.name) for finding in findings)
+def _lines(checks: Sequence[Check], color: bool) -> Iterator[str]:
+    width = max(len(check.name) for check in checks)
     columns = width_of(sys.stdout) or _WIDTH
-    for finding in findings:
-        head = f"  {_mark(finding.state, color)} {finding.name:<{width}}  "
+    for check in checks:
+        head = f"  {_mark(check.status, color)} {check.name:<{width}}  "
         indent = " " * (width + 6)
         room = max(columns - len(indent), 40)
-        # The name of a package that was broken at its hyphen cannot be copied.
-        said = textwrap.wrap(finding.said, room, break_long_words=False, break_on_hyphens=False) or [""]
-        yield head + said[0]
-        yield from (indent + line for line in said[1:])
-        yield from (f"{indent}fix: {fix}" for fix in finding.fixes)
+        # A package name broken at its hyphen could not be copied.
+        lines = textwrap.wrap(check.detail, room, break_long_words=False, break_on_hyphens=False) or [""]
+        yield head + lines[0]
+        yield from (indent + line for line in lines[1:])
+        yield from (f"{indent}fix: {fix}" for fix in check.fixes)
 
 
-def _mark(state: State, color: bool) -> str:
-    mark, style = _MARKS[state]
+def _mark(status: Status, color: bool) -> str:
+    mark, style = _MARKS[status]
     if not _can_be_written(mark):
-        return _PLAIN_MARKS[state]
+        return _PLAIN_MARKS[status]
     return click.style(mark, fg=style) if color else mark
 
 

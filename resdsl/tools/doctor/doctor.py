@@ -1,4 +1,4 @@
-"""What of resdsl works on this machine, and what to do about the rest."""
+"""Check the installation and the devices of this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from resdsl.compiler.compile import compile
 from resdsl.specification.load import loads
 from resdsl.tools.doctor import installation
-from resdsl.tools.doctor.device_checks import Finding, State, examine
+from resdsl.tools.doctor.device_checks import Check, Status, check_runtime
 from resdsl.version import __version__
 
 PROBE = """\
@@ -20,48 +20,48 @@ model probe {
   output y
 }
 """
-"""A network of one node, which a GPU has to run to be believed."""
+"""A network of one node, which each device must run."""
 
 _LIBRARIES = ("numpy", "onnx", "lark", "pillow")
-"""Those that most depends on; each is a requirement of resdsl itself and not of an extra."""
+"""Required dependencies whose versions are listed."""
 
-_OF_DEVELOPERS = frozenset({"fuzz", "test"})
-"""Extras for those who work on resdsl; nobody else lacks them."""
+_DEVELOPER_EXTRAS = frozenset({"fuzz", "test"})
+"""Extras for developing resdsl, which are not checked."""
 
 
-def doctor() -> Iterator[Finding]:
-    """Everything that is found, as it is found; nothing is wrong unless a finding is a ``State.PROBLEM``."""
-    yield Finding("resdsl", "version", State.FINE, __version__)
-    yield Finding("resdsl", "Python", State.FINE, f"{platform.python_version()} on {platform.platform()}")
+def doctor() -> Iterator[Check]:
+    """The results of all checks, one by one; only those with ``Status.PROBLEM`` need fixing."""
+    yield Check("resdsl", "version", Status.OK, __version__)
+    yield Check("resdsl", "Python", Status.OK, f"{platform.python_version()} on {platform.platform()}")
     for name in _LIBRARIES:
         yield _library(name)
     probe = io.BytesIO()
     try:
         compile(loads(PROBE), probe)
     except ImportError as error:
-        # `onnx` and `protobuf` of versions that don't go together, or built for another Python.
+        # Incompatible versions of `onnx` and `protobuf`, or builds for another Python.
         fix = "`pip install --force-reinstall onnx`"
-        yield Finding("resdsl", "compiling", State.PROBLEM, f"does not work: {error}", (fix,))
-    yield from examine(probe.getvalue() or None)
+        yield Check("resdsl", "compiling", Status.PROBLEM, f"does not work: {error}", (fix,))
+    yield from check_runtime(probe.getvalue() or None)
     yield from _extras()
 
 
-def _library(name: str) -> Finding:
+def _library(name: str) -> Check:
     try:
-        return Finding("resdsl", name, State.FINE, version(name))
+        return Check("resdsl", name, Status.OK, version(name))
     except PackageNotFoundError:
         fix = f"`pip install --force-reinstall {name}`"
-        return Finding("resdsl", name, State.PROBLEM, "pip does not list it", (fix,))
+        return Check("resdsl", name, Status.PROBLEM, "pip does not list it", (fix,))
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[Check]:
     for extra in installation.extras_of("resdsl"):
-        if extra in _OF_DEVELOPERS:
+        if extra in _DEVELOPER_EXTRAS:
             continue
         needed = installation.packages("resdsl", [extra])
         missing = [package.requirement for package in needed if not package.fits]
         if missing:
             fix = f"`pip install 'resdsl[{extra}]'`"
-            yield Finding("extras", extra, State.NOTE, f"lacks {', '.join(missing)}", (fix,))
+            yield Check("extras", extra, Status.NOTE, f"lacks {', '.join(missing)}", (fix,))
         else:
-            yield Finding("extras", extra, State.FINE, "installed")
+            yield Check("extras", extra, Status.OK, "installed")

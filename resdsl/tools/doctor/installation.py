@@ -1,4 +1,4 @@
-"""What is installed of ONNX Runtime and of the libraries that its providers need."""
+"""The installed distributions of ONNX Runtime and the libraries that its providers need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from types import ModuleType
 from packaging.requirements import InvalidRequirement, Requirement
 
 _FAMILY = re.compile(r"onnxruntime(?:-[a-z0-9-]+)?|ort-nightly(?:-[a-z0-9-]+)?", re.IGNORECASE)
-# Distributions that bring things beside ONNX Runtime and not the `onnxruntime` package itself.
+# Distributions of the family that do not contain the `onnxruntime` package itself.
 _OTHERS = frozenset({"onnxruntime-extensions", "onnxruntime-genai", "onnxruntime-genai-cuda", "onnxruntime-tools"})
 _NVIDIA = re.compile(r"lib(?:cu|nv)\w+\.so")
 _PROVIDER_FILES = {"cuda": "libonnxruntime_providers_cuda.so", "tensorrt": "libonnxruntime_providers_tensorrt.so"}
@@ -40,7 +40,7 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package that something needs: the requirement (``nvidia-cudnn-cu13~=9.0``), and the version that is there."""
+    """A required package: the requirement (``nvidia-cudnn-cu13~=9.0``) and the installed version."""
 
     requirement: str
     version: str | None
@@ -48,23 +48,23 @@ class Package:
 
 
 def runtimes() -> tuple[Distribution, ...]:
-    """The distributions that bring a package ``onnxruntime``. Of two, the one installed last wrote over the other."""
-    found = {
+    """The installed distributions of the package ``onnxruntime``. Two of them overwrite each other's files."""
+    versions = {
         (one.name.lower(), one.version)
         for one in distributions()
-        # A broken installation may leave metadata without a name.
+        # A damaged installation can leave metadata without a name.
         if one.name and _FAMILY.fullmatch(one.name) and one.name.lower() not in _OTHERS
     }
-    return tuple(Distribution(name, version) for name, version in sorted(found))
+    return tuple(Distribution(name, version) for name, version in sorted(versions))
 
 
 def packages(name: str, extras: Sequence[str]) -> tuple[Package, ...]:
-    """What the distribution ``name`` asks for under these extras, and what of it is there."""
+    """The packages that the distribution ``name`` requires for these extras, with their installed versions."""
     try:
         texts = distribution(name).requires or []
     except PackageNotFoundError:
         return ()
-    wanted = []
+    required = []
     for text in texts:
         try:
             requirement = Requirement(text)
@@ -72,12 +72,12 @@ def packages(name: str, extras: Sequence[str]) -> tuple[Package, ...]:
             continue
         marker = requirement.marker
         if marker and not marker.evaluate({"extra": ""}) and any(marker.evaluate({"extra": one}) for one in extras):
-            wanted.append(requirement)
-    return tuple(_package(requirement) for requirement in wanted)
+            required.append(requirement)
+    return tuple(_package(requirement) for requirement in required)
 
 
 def extras_of(name: str) -> tuple[str, ...]:
-    """The extras that a distribution offers; none where it is not installed as one."""
+    """The extras of a distribution; empty if it is not installed."""
     try:
         return tuple(distribution(name).metadata.get_all("Provides-Extra") or ())
     except PackageNotFoundError:
@@ -87,15 +87,15 @@ def extras_of(name: str) -> tuple[str, ...]:
 def libraries(onnxruntime: ModuleType, kind: str) -> tuple[Library, ...]:
     """The NVIDIA libraries that the provider of ``kind`` (``cuda``, ``tensorrt``) is linked with.
 
-    Told on Linux, by the system's own loader; elsewhere, and in a build without the provider, there are none. Those
-    that pip installed count as found once ONNX Runtime has loaded them.
+    From ``ldd``, so on Linux only; empty elsewhere, and for a build without the provider. Libraries installed by pip
+    are found once ONNX Runtime has preloaded them.
     """
     file = Path(str(onnxruntime.__file__)).parent / "capi" / _PROVIDER_FILES[kind]
     loader = shutil.which("ldd")
     if sys.platform != "linux" or loader is None or not file.is_file():
         return ()
-    told = subprocess.run([loader, file], capture_output=True, text=True, check=False, timeout=60).stdout
-    names = dict.fromkeys(line.split()[0] for line in told.splitlines() if _NVIDIA.match(line.strip()))
+    listing = subprocess.run([loader, file], capture_output=True, text=True, check=False, timeout=60).stdout
+    names = dict.fromkeys(line.split()[0] for line in listing.splitlines() if _NVIDIA.match(line.strip()))
     return tuple(Library(name, _loads(name)) for name in sorted(names))
 
 
@@ -108,9 +108,9 @@ def _loads(name: str) -> bool:
 
 
 def _package(requirement: Requirement) -> Package:
-    written = f"{requirement.name}{requirement.specifier}"
+    text = f"{requirement.name}{requirement.specifier}"
     try:
         version = distribution(requirement.name).version
     except PackageNotFoundError:
-        return Package(written, None, False)
-    return Package(written, version, requirement.specifier.contains(version, prereleases=True))
+        return Package(text, None, False)
+    return Package(text, version, requirement.specifier.contains(version, prereleases=True))

@@ -10,7 +10,7 @@ import click
 
 from resdsl.cli.columns import columns
 from resdsl.cli.device_options import device_options
-from resdsl.cli.image_options import image_options, require_use, say_what_runs
+from resdsl.cli.image_options import image_options, require_use, show_device
 from resdsl.cli.image_progress import Failures
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.progress import bar
@@ -19,19 +19,19 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.runtime.device import DeviceOptions
-from resdsl.runtime.rows import Failure
+from resdsl.runtime.results import Failure
 from resdsl.runtime.sources import count_of
 from resdsl.specification.load import NetworkOptions
-from resdsl.tools.evaluate.accuracy import Evaluation, Score
 from resdsl.tools.evaluate.evaluate import evaluate, write_confusion
+from resdsl.tools.evaluate.scores import Evaluation, Score
 
 
-@click.command("evaluate", short_help="how often a model is right, and what it takes for what")
+@click.command("evaluate", short_help="accuracy (top-1, top-5) and the confusion matrix of a model")
 @click.argument("source", metavar="MODEL")
 @click.argument("folder", required=False)
-@click.option("--truth", metavar="FILE", help="In place of FOLDER: a CSV file with the columns path and label.")
-@click.option("--confusion", metavar="FILE", help="Write how often which class was taken for which, as CSV.")
-@click.option("--worst", type=click.IntRange(0), default=10, help="How many classes and confusions to tell (10).")
+@click.option("--truth", metavar="FILE", help="A CSV file with the columns path and label, instead of FOLDER.")
+@click.option("--confusion", metavar="FILE", help="Write the confusion matrix as CSV.")
+@click.option("--worst", type=click.IntRange(0), default=10, help="Number of classes and confusions to show (10).")
 @image_options
 @device_options()
 @network_options
@@ -52,30 +52,30 @@ def command(
     device: DeviceOptions,
     network: NetworkOptions,
 ) -> int:
-    """How often a model is right: its first answer (top-1), or one of its first five (top-5).
+    """Accuracy of a model on labelled images (top-1 and top-5), and its confusion matrix.
 
-    FOLDER has one folder for each class, called as the class is: by its label, its index, or, for the classes of
-    ImageNet, its WordNet identifier (n01440764). Paths in a --truth file begin at the folder of the file. Intervals are
-    those of 95 % confidence (Wilson). Images that cannot be read are told and left out; the exit code is then 1.
+    FOLDER has one subfolder for each class, named by its label, its index, or, for the classes of ImageNet, its WordNet
+    ID (n01440764). Paths in a --truth file are relative to the file. Intervals are 95% confidence intervals (Wilson
+    score). Images that cannot be read are reported and not counted; the exit code is then 1.
     """
     if (folder is None) == (truth is None):
-        raise click.UsageError("give a FOLDER with one folder for each class, or --truth FILE, one of them")
+        raise click.UsageError("pass either FOLDER, with one subfolder for each class, or --truth FILE")
     build = Build(replace(INFERENCE, weights=weights), network)
     require_use(source, build)
     failures = Failures()
     wanted = not terminal.quiet and not terminal.as_json
     with open_model(source, device=device, build=build) as (session, _):
-        say_what_runs(terminal, source, session)
+        show_device(terminal, source, session)
         with bar("images", wanted=wanted, unit="images") as progress:
             total = count_of([folder]) if progress and folder else None
 
             def each(failure: Failure | None, done: int) -> None:
                 if failure:
-                    failures.see(failure)
+                    failures.add_result(failure)
                 if progress:
                     progress(done, total)
 
-            found = evaluate(
+            evaluation = evaluate(
                 session,
                 folder,
                 truth=truth,
@@ -87,59 +87,60 @@ def command(
                 each=each,
             )
     if confusion is not None:
-        write_confusion(found, Path(confusion))
+        write_confusion(evaluation, Path(confusion))
     if terminal.as_json:
         facts = {"device": str(session.device), "reason": session.reason}
-        terminal.data({**facts, **_data(found, worst), **failures.data()})
+        terminal.data({**facts, **_data(evaluation, worst), **failures.data()})
     else:
-        terminal.result(_text(found, worst, color=colored(sys.stdout, terminal.color)))
+        terminal.result(_text(evaluation, worst, color=colored(sys.stdout, terminal.color)))
         failures.show(terminal)
     return failures.status
 
 
-def _text(found: Evaluation, worst: int, *, color: bool) -> str:
-    failed = f", {found.failed:,} failed" if found.failed else ""
-    scores = found.classes()
-    parts = [f"{_many(found.images, 'image')} of {_many(len(scores), 'class')}{failed}"]
-    rows = [("top-1", *_cells(found.top1))]
-    if found.top5:
-        rows.append(("top-5", *_cells(found.top5)))
-    parts[0] += "\n" + columns(("", "right", "of", "accuracy", "95 %"), rows, color=color)
+def _text(evaluation: Evaluation, worst: int, *, color: bool) -> str:
+    failed = f", {evaluation.failed:,} failed" if evaluation.failed else ""
+    scores = evaluation.classes()
+    summary = f"{_many(evaluation.images, 'image')} of {_many(len(scores), 'class')}{failed}"
+    rows = [("top-1", *_cells(evaluation.top1))]
+    if evaluation.top5:
+        rows.append(("top-5", *_cells(evaluation.top5)))
+    tables = [summary + "\n" + columns(("", "correct", "images", "accuracy", "95% interval"), rows, color=color)]
     if worst and len(scores) > 1:
-        rows = [(found.name(index), *_cells(score)) for index, score in list(scores.items())[:worst]]
-        parts.append(columns(("worst classes", "right", "of", "top-1", "95 %"), rows, color=color))
-    if worst and (wrong := found.confusions()[:worst]):
-        named = [(found.name(one.truth), found.name(one.seen), str(one.count)) for one in wrong]
-        parts.append(columns(("most confused", "taken for", "times"), named, words=2, color=color))
-    return "\n\n".join(parts)
+        rows = [(evaluation.name(index), *_cells(score)) for index, score in list(scores.items())[:worst]]
+        tables.append(columns(("worst classes", "correct", "images", "top-1", "95% interval"), rows, color=color))
+    if worst and (confusions := evaluation.confusions()[:worst]):
+        named = [(evaluation.name(one.label), evaluation.name(one.predicted), str(one.count)) for one in confusions]
+        tables.append(columns(("most confused", "predicted as", "images"), named, words=2, color=color))
+    return "\n\n".join(tables)
 
 
-def _many(count: int, what: str) -> str:
-    plural = f"{what}es" if what.endswith("s") else f"{what}s"
-    return f"{count:,} {what if count == 1 else plural}"
+def _many(count: int, noun: str) -> str:
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def _cells(score: Score) -> tuple[str, str, str, str]:
     low, high = score.interval
-    return f"{score.hits:,}", f"{score.images:,}", f"{score.share:.2%}", f"{low:.2%} to {high:.2%}"
+    return f"{score.hits:,}", f"{score.images:,}", f"{score.accuracy:.2%}", f"{low:.2%} to {high:.2%}"
 
 
-def _data(found: Evaluation, worst: int) -> dict[str, object]:
+def _data(evaluation: Evaluation, worst: int) -> dict[str, object]:
     return {
-        "images": found.images,
-        "top1": _score(found.top1),
-        "top5": _score(found.top5) if found.top5 else None,
+        "images": evaluation.images,
+        "top1": _score_data(evaluation.top1),
+        "top5": _score_data(evaluation.top5) if evaluation.top5 else None,
         "classes": [
-            {"index": index, "label": found.name(index), **_score(score)} for index, score in found.classes().items()
+            {"index": index, "label": evaluation.name(index), **_score_data(score)}
+            for index, score in evaluation.classes().items()
         ],
         "confusions": [
-            {"truth": found.name(one.truth), "seen": found.name(one.seen), "count": one.count}
-            for one in found.confusions()[:worst]
+            {"label": evaluation.name(one.label), "predicted": evaluation.name(one.predicted), "count": one.count}
+            for one in evaluation.confusions()[:worst]
         ],
     }
 
 
-def _score(score: Score) -> dict[str, object]:
+def _score_data(score: Score) -> dict[str, object]:
     low, high = score.interval
-    share = score.share if score.images else None
-    return {"right": score.hits, "of": score.images, "accuracy": share, "low": low, "high": high}
+    accuracy = score.accuracy if score.images else None
+    return {"correct": score.hits, "images": score.images, "accuracy": accuracy, "low": low, "high": high}

@@ -1,4 +1,4 @@
-"""How often a model is right: its answers beside what images really show."""
+"""Evaluate a model on labelled images: accuracy and confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.files import write_file
+from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.images import MAX_PIXELS
-from resdsl.runtime.network import Network
-from resdsl.runtime.rows import Failure
+from resdsl.runtime.results import Failure
 from resdsl.runtime.session import Session
 from resdsl.specification.load import NetworkOptions
-from resdsl.tools.evaluate.accuracy import Evaluation
-from resdsl.tools.evaluate.accuracy import evaluate as evaluate_with
-from resdsl.tools.evaluate.ground_truth import Classes, truths_in, truths_of
+from resdsl.tools.evaluate.ground_truth import (
+    ClassNames,
+    labels_from_csv,
+    labels_from_folders,
+)
+from resdsl.tools.evaluate.scores import Evaluation, score
 
 
 def evaluate(
@@ -41,43 +44,44 @@ def evaluate(
     max_pixels: int = MAX_PIXELS,
     each: Callable[[Failure | None, int], None] = lambda _failure, _done: None,
 ) -> Evaluation:
-    """Top-1 and top-5 accuracy of a model, and which classes it takes for which.
+    """Top-1 and top-5 accuracy of a model, and its confusion matrix.
 
-    The images lie in ``folder``, in one folder for each class, or are listed in the CSV file ``truth`` with the columns
-    ``path`` (from the folder of the file on) and ``label``. A class is called by its label, its index, or its WordNet
-    identifier where the model has the labels of ImageNet. ``each`` is told of every image whether it failed, and how
-    many are done; the rest is as for ``resdsl.predict``.
+    The images are in ``folder``, one subfolder for each class, or listed in the CSV file ``truth`` with the columns
+    ``path`` (relative to the file) and ``label``. Classes are named by label, index, or WordNet ID if the model has the
+    labels of ImageNet. ``each`` gets the failure of each image, if any, and the number of images so far; other
+    arguments are as for ``resdsl.predict``.
 
-    Raises ``ValueError`` unless one of ``folder`` and ``truth`` is given, ``RunError`` where a class is not known,
-    and otherwise as ``resdsl.predict``.
+    Raises ``ValueError`` unless exactly one of ``folder`` and ``truth`` is given, ``RunError`` for an unknown class,
+    and as ``resdsl.predict``.
     """
     if (folder is None) == (truth is None):
-        raise ValueError("give a folder of classes or a table of truth, one of them")
+        raise ValueError("pass either `folder` or `truth`")
     if not isinstance(model, Session):
         build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
         with open_model(model, device=device, threads=threads, build=build) as (session, _):
             model = session
-    network = Network.of(model, max_pixels=max_pixels).with_views(crops, tuple(scales))
-    network.require_preprocess()
-    count = network.output.shape[-1]
-    classes = Classes(model.name, network.labels, count if isinstance(count, int) else None)
+    classifier = Classifier.of(model, max_pixels=max_pixels).with_views(crops, tuple(scales))
+    classifier.require_preprocess()
+    count = classifier.output.shape[-1]
+    classes = ClassNames(model.name, classifier.labels, count if isinstance(count, int) else None)
     if folder is not None:
-        truths = truths_in(Path(folder), classes)
+        images = labels_from_folders(Path(folder), classes)
     else:
         assert truth is not None
-        truths = truths_of(Path(truth), classes)
-    return evaluate_with(network, truths, batch_size=batch_size, readers=readers, each=each)
+        images = labels_from_csv(Path(truth), classes)
+    return score(classifier, images, batch_size=batch_size, readers=readers, each=each)
 
 
 def write_confusion(evaluation: Evaluation, target: str | os.PathLike[str]) -> None:
-    """A CSV file of how often images of the class of a row were taken for that of a column.
+    """Write the confusion matrix as CSV: a row for each label, a column for each predicted class.
 
-    It has the classes that images show or were taken for, by index. Raises ``OutputError`` where it cannot be written.
+    Classes without images or predictions are left out. Raises ``OutputError`` if the file cannot be written.
     """
     indices = sorted({index for pair in evaluation.counts for index in pair})
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["truth", *map(evaluation.name, indices)])
-    for truth in indices:
-        writer.writerow([evaluation.name(truth), *(evaluation.counts.get((truth, seen), 0) for seen in indices)])
+    for label in indices:
+        counts = [evaluation.counts.get((label, predicted), 0) for predicted in indices]
+        writer.writerow([evaluation.name(label), *counts])
     write_file(Path(target), text.getvalue().encode())

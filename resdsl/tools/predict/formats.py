@@ -1,4 +1,4 @@
-"""Rows as files: lines of JSON, CSV, Parquet, and features alone as a NumPy array."""
+"""File formats of results: JSON Lines, CSV, Parquet, and features as a NumPy array."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
-from resdsl.runtime.rows import Failure, Features, Prediction, Row, row_data
+from resdsl.runtime.results import Failure, Features, Prediction, Result, result_data
 
 LINES = ("jsonl", "csv")
-"""Formats of one line a row: what is written so far of them can be gone on with."""
+"""Formats with one row per image, so that interrupted runs can be resumed."""
 
 FORMATS = ("text", *LINES, "parquet", "npy")
 
@@ -28,31 +28,31 @@ _GROUP_BYTES = 32 * 2**20
 
 
 class Lines(ABC):
-    """A format of lines. No row depends on another one."""
+    """A line-oriented format. Rows are independent of each other."""
 
     header = b""
     separator = b""
-    """Stands between two rows."""
+    """Written between two rows."""
 
     @abstractmethod
-    def line(self, row: Row) -> bytes:
-        """A row, ended as lines are."""
+    def line(self, row: Result) -> bytes:
+        """A row with its line end."""
 
     @abstractmethod
-    def is_whole(self, line: bytes) -> bool:
-        """Whether a line is a row, rather than the beginning of one, which another line goes on with."""
+    def is_complete(self, line: bytes) -> bool:
+        """Whether ``line`` is a complete row, rather than one that continues on the next line."""
 
     @abstractmethod
     def read(self, line: bytes) -> tuple[str, bool]:
-        """The name of the image in a row, and whether it failed. Raises ``ValueError`` where it is no row."""
+        """The name of the image in a row, and whether it failed. Raises ``ValueError`` for anything else."""
 
 
 class TextLines(Lines):
-    """For people: the name of the image, below it the classes. It is not read again; failures are told elsewhere."""
+    """Readable text: the name of the image, then its classes. Failures go to standard error instead."""
 
     separator = b"\n"
 
-    def line(self, row: Row) -> bytes:
+    def line(self, row: Result) -> bytes:
         match row:
             case Prediction():
                 text = "\n".join([_heading(row), *_ranking(row), ""])
@@ -62,11 +62,11 @@ class TextLines(Lines):
                 text = ""
         return text.encode(errors="backslashreplace")
 
-    def is_whole(self, line: bytes) -> bool:
+    def is_complete(self, line: bytes) -> bool:
         return True
 
     def read(self, line: bytes) -> tuple[str, bool]:
-        raise ValueError("text is not read again")
+        raise ValueError("text cannot be parsed")
 
 
 def _heading(row: Prediction | Features) -> str:
@@ -88,14 +88,14 @@ def _short(values: npt.NDArray[Any]) -> str:
 
 
 class JsonLines(Lines):
-    """One JSON object a line, as ``row_data`` says."""
+    """One JSON object per line, see ``result_data``."""
 
-    def line(self, row: Row) -> bytes:
-        # Names of files need not be Unicode. JSON writes what they have instead of it as `\udc80`.
-        return json.dumps(row_data(row), ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+    def line(self, row: Result) -> bytes:
+        # File names need not be Unicode: their other bytes become escapes such as `\udc80`.
+        return json.dumps(result_data(row), ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
-    def is_whole(self, line: bytes) -> bool:
-        return True  # JSON escapes the ends of lines
+    def is_complete(self, line: bytes) -> bool:
+        return True  # JSON escapes line ends
 
     def read(self, line: bytes) -> tuple[str, bool]:
         data = json.loads(line)
@@ -105,14 +105,14 @@ class JsonLines(Lines):
 
 
 class CsvLines(Lines):
-    """``image,class_1,label_1,probability_1,..,error``: as many classes as are asked for, and one line an image."""
+    """``image,class_1,label_1,probability_1,..,error``, one row per image."""
 
     def __init__(self, top: int) -> None:
         self._top = top
-        places = [f"{name}_{place}" for place in range(1, top + 1) for name in ("class", "label", "probability")]
-        self.header = _csv_line(["image", *places, "error"])
+        columns = [f"{name}_{rank}" for rank in range(1, top + 1) for name in ("class", "label", "probability")]
+        self.header = _csv_line(["image", *columns, "error"])
 
-    def line(self, row: Row) -> bytes:
+    def line(self, row: Result) -> bytes:
         cells: list[object] = []
         if isinstance(row, Prediction):
             for ranked in row.classes:
@@ -120,8 +120,8 @@ class CsvLines(Lines):
         error = f"{row.diagnostic.code.id}: {row.diagnostic.message}" if isinstance(row, Failure) else ""
         return _csv_line([row.image, *cells, *[""] * (3 * self._top - len(cells)), error])
 
-    def is_whole(self, line: bytes) -> bool:
-        return line.count(b'"') % 2 == 0  # a quote inside of a cell is written twice
+    def is_complete(self, line: bytes) -> bool:
+        return line.count(b'"') % 2 == 0  # quotes in a cell are doubled
 
     def read(self, line: bytes) -> tuple[str, bool]:
         try:
@@ -140,19 +140,19 @@ def _csv_line(cells: Sequence[object]) -> bytes:
 
 
 class Table(ABC):
-    """Rows on their way into a stream, which is a file only once it is complete."""
+    """A format that is written to a stream from start to end."""
 
     @abstractmethod
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         """Add a row."""
 
     @abstractmethod
     def close(self) -> None:
-        """Write what is left, after which the file is complete."""
+        """Write the rest of the file."""
 
 
 class LinesTable(Table):
-    """A format of lines, where nothing will go on with it."""
+    """A line-oriented format, without resuming."""
 
     def __init__(self, stream: BinaryIO, lines: Lines) -> None:
         self._stream = stream
@@ -160,7 +160,7 @@ class LinesTable(Table):
         self._separator = b""
         stream.write(lines.header)
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         line = self._lines.line(row)
         if line:
             self._stream.write(self._separator + line)
@@ -173,8 +173,8 @@ class LinesTable(Table):
 class ParquetTable(Table):
     """Columns ``image``, ``error``, and ``class``, ``label``, ``probability`` (lists, the most probable first).
 
-    For features it is ``features`` in place of these: a list of float32, of whose ``shape`` the file's metadata
-    tells. Raises ``UnavailableError`` without pyarrow.
+    For features, ``features`` replaces the last three: a list of float32, whose ``shape`` is in the file's metadata.
+    Raises ``UnavailableError`` without pyarrow.
     """
 
     def __init__(self, stream: BinaryIO, output: str | None, shape: Sequence[int | None]) -> None:
@@ -193,7 +193,7 @@ class ParquetTable(Table):
         self._rows: list[dict[str, object]] = []
         self._bytes = 0
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         error = f"{row.diagnostic.code.id}: {row.diagnostic.message}" if isinstance(row, Failure) else None
         cells: dict[str, object] = dict.fromkeys(self._names)
         if isinstance(row, Prediction):
@@ -204,7 +204,7 @@ class ParquetTable(Table):
         elif isinstance(row, Features):
             cells["features"] = row.values.astype(np.float32, copy=False).ravel()
             self._bytes += 4 * row.values.size
-        # Names of files need not be Unicode, and texts of Parquet must.
+        # File names need not be Unicode; strings in Parquet must be.
         name = row.image.encode(errors="surrogateescape").decode(errors="backslashreplace")
         self._rows.append({"image": name, **cells, "error": error})
         self._bytes += 256
@@ -229,15 +229,15 @@ def _pyarrow() -> ModuleType:
             Diagnostic(
                 catalogue.EXTRA_NEEDED,
                 "Parquet files need pyarrow, which is not installed",
-                helps=("install it: `pip install 'resdsl[parquet]'`", "`--format jsonl` needs nothing"),
+                helps=("install it: `pip install 'resdsl[parquet]'`", "`--format jsonl` needs no package"),
             )
         ) from None
 
 
 class NpyTable(Table):
-    """One array ``[images, ..]`` of the features, in the order of the images; where one failed its row is NaN.
+    """One array ``[images, ..]`` of the features in input order, with NaN for images that failed.
 
-    The stream must be one that seeks: how many there are is written last.
+    The stream must be seekable: the number of rows is written last.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -246,7 +246,7 @@ class NpyTable(Table):
         self._rows = 0
         self._failed_first = 0
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         self._rows += 1
         if isinstance(row, Features):
             if self._like is None:
@@ -273,7 +273,7 @@ class NpyTable(Table):
     def _header(self) -> bytes:
         assert self._like is not None
         text = io.BytesIO()
-        # NumPy leaves room for the first size to grow, so that all headers of one array are equally long.
+        # NumPy pads the header for a growing first dimension, so its length does not change.
         description = np.lib.format.dtype_to_descr(self._like.dtype)
         header = {"descr": description, "fortran_order": False, "shape": (self._rows, *self._like.shape)}
         np.lib.format.write_array_header_1_0(text, header)
@@ -284,6 +284,8 @@ class NpyTable(Table):
         if row.values.shape != self._like.shape:
             raise RunError.of(
                 catalogue.NO_SUCH_OUTPUT,
-                f"the features of `{row.image}` are {list(row.values.shape)}, those before {list(self._like.shape)}",
-                helps=("an array has rows of one size: take `--format jsonl`, or an output after the global pooling",),
+                f"the features of `{row.image}` are {list(row.values.shape)}, earlier ones {list(self._like.shape)}",
+                helps=(
+                    "an array needs features of one shape: use `--format jsonl`, or an output after global pooling",
+                ),
             )

@@ -1,30 +1,44 @@
-"""Pictures to classes or features, with a model: row by row, or to a file."""
+"""Classify images or extract features with a model: as a stream of results, or to a file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict, Unpack
 
+import numpy as np
+
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
+from resdsl.ir.preprocess import Preprocess
+from resdsl.runtime.batching import run_images
+from resdsl.runtime.classifier import Array, Classifier
 from resdsl.runtime.device import DeviceOptions
-from resdsl.runtime.predict import predict as predict_with
-from resdsl.runtime.rows import Row
+from resdsl.runtime.images import MAX_PIXELS
+from resdsl.runtime.results import Failure, Features, Prediction, Ranked, Result
 from resdsl.runtime.session import Session
-from resdsl.runtime.sources import Source
+from resdsl.runtime.sources import Item, Source, items_of
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.predict.resumable import digest_of
 from resdsl.tools.predict.sinks import format_of, sink
 
+Results = Generator[Result, None, None]
 
-class Asked(TypedDict, total=False):
-    """How images are seen: options of ``resdsl.runtime.predict.predict``, which says what they are."""
+
+class PredictOptions(TypedDict, total=False):
+    """Options of ``predict``, with their defaults.
+
+    ``top = 5``: the number of classes. ``output``: the output or inner value of the model to return as features.
+    ``batch_size = 8``: images that run at once, if the batch size of the model is symbolic. ``crops = 1`` or 10, and
+    ``scales``: the views of an image to average over. ``readers``: threads that read images (default: one for each
+    available processor, at most 8). ``null``: paths on standard input end with a zero byte. ``max_pixels``: the limit
+    for an image. ``preprocess`` and ``labels`` replace those of the model's metadata.
+    """
 
     top: int
     output: str | None
@@ -34,13 +48,15 @@ class Asked(TypedDict, total=False):
     readers: int | None
     null: bool
     max_pixels: int
+    preprocess: Preprocess | None
+    labels: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file of rows: one for each of ``images``, of which ``failed`` say why there is nothing else in them.
+    """A file of results: one for each of ``images``, ``failed`` of them with an error.
 
-    ``resumed`` of the rows were there from a run before.
+    ``resumed`` of the results were there from an earlier run.
     """
 
     path: Path
@@ -58,36 +74,37 @@ def predict(
     threads: int | None = None,
     weights: str | os.PathLike[str] | None = None,
     set: Mapping[str, object] = MappingProxyType({}),
-    **asked: Unpack[Asked],
-) -> Generator[Row, None, None]:
-    """One row for each image, in the order given, as they are done: a ``Prediction``, ``Features`` or a ``Failure``.
+    **options: Unpack[PredictOptions],
+) -> Results:
+    """A result for each image, in input order, as soon as it is there: a ``Prediction``, ``Features`` or a ``Failure``.
 
-    ``model`` is an ONNX file, a session that is open already, or a specification (a ``.res`` file, or the name of one
-    that resdsl ships), which is compiled with ``weights`` and the arguments ``set``. How an image becomes its input,
-    and what its classes are called, is read from its metadata.
+    ``model`` is an ONNX file, an open session, or a specification (a ``.res`` file or the name of a built-in network),
+    which is compiled with ``weights`` and the arguments ``set``. Preprocessing and labels come from its metadata.
 
-    ``images`` are files, folders, patterns, ``.npy`` files, ``-`` for standard input, images of Pillow and arrays (see
-    ``resdsl.runtime.sources.items_of``); an image that cannot be read is a ``Failure``, and the others go on. They are
-    read in ``readers`` threads while the model runs ``batch_size`` of them at once, and few are in memory at a time.
+    ``images`` are files, folders, glob patterns, ``.npy`` files, ``-`` for standard input, Pillow images and arrays
+    (see ``resdsl.runtime.sources.items_of``). An image that cannot be read is a ``Failure``; the others are processed.
+    Threads read images while the model runs a batch, at most two batches in advance, so memory does not grow with the
+    number of images.
 
-    A row has the ``top`` classes, or with ``output`` the values of that output of the model, or of a value inside it.
-    ``crops = 10`` averages over the centre and the corners of the image and their mirror images; ``scales`` over the
-    whole image, resized so that its short side has each of these lengths in turn, for a model whose input leaves
-    height and width open.
+    A result has the ``top`` classes, or with ``output`` the values of that output of the model, or of a value inside
+    it. Probabilities are the output ``probabilities`` of a model that has it, otherwise the softmax of its last output
+    ``[N, classes]``. ``crops = 10`` averages over the centre and the corners of the image and their mirror images, as
+    Krizhevsky et al. 2012, sec. 4.1; ``scales`` over the whole image, resized to each of these short sides, as He et
+    al. 2015, arXiv:1512.03385, sec. 3.4, for a model whose input has a symbolic height and width.
 
-    ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``tensorrt``, or ``DeviceOptions``, which say more; one
-    that cannot be used is an error, never replaced.
+    ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``tensorrt``, or ``DeviceOptions``; a device that cannot be
+    used is an error, never replaced.
 
-    Raises ``resdsl.RunError`` for a model that cannot be read, classifies no images or cannot be
-    tested so, its subclass ``UnavailableError`` where the device or ONNX Runtime cannot be used, and
-    ``CompileError`` for a specification or weights with mistakes.
+    Raises, before the first image is read, ``resdsl.RunError`` for a model that cannot be read, is not an image
+    classifier or does not support the options, its subclass ``UnavailableError`` if the device or ONNX Runtime cannot
+    be used, and ``CompileError`` for a specification or weights with errors.
     """
     if isinstance(model, Session):
-        return predict_with(model, images, **asked)
+        return session_results(model, images, **options)
     build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
-    output = asked.get("output")
+    output = options.get("output")
     with open_model(model, device=device, threads=threads, build=build, output=output) as (session, _):
-        return predict_with(session, images, **asked)
+        return session_results(session, images, **options)
 
 
 def predict_to(
@@ -101,23 +118,24 @@ def predict_to(
     set: Mapping[str, object] = MappingProxyType({}),
     format: str | None = None,
     resume: bool = False,
-    **asked: Unpack[Asked],
+    **options: Unpack[PredictOptions],
 ) -> Written:
-    """Write the rows of ``predict`` to a file, which has its name once all are in it.
+    """Write the results of ``predict`` to the file ``target``, which appears once it is complete.
 
-    ``format`` is ``jsonl``, ``csv``, ``parquet``, ``npy`` (features alone) or ``text``; what ``target`` ends with, if
-    not said. With ``resume`` a file of lines goes on with what a run that was cut off has left beside it, and one that
-    is complete stays. That needs the same model, options and images.
+    ``format`` is ``jsonl``, ``csv``, ``parquet``, ``npy`` (features only) or ``text``; by default it follows from the
+    suffix of ``target``. ``resume`` continues the partial file of an interrupted run (jsonl and csv) and keeps a
+    complete file; the model, options and images must be the same.
 
-    Raises ``RunError`` where it cannot go on, where the format cannot, or the file cannot be written, and as
-    ``predict``.
+    Raises ``RunError`` if the run cannot be resumed, if the format does not fit, or if the file cannot be written, and
+    as ``predict``.
     """
     build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
-    with open_model(model, device=device, threads=threads, build=build, output=asked.get("output")) as (session, file):
-        return write_rows(Path(target), session, file, images, format=format, resume=resume, **asked)
+    output = options.get("output")
+    with open_model(model, device=device, threads=threads, build=build, output=output) as (session, file):
+        return write_results(Path(target), session, file, images, format=format, resume=resume, **options)
 
 
-def write_rows(
+def write_results(
     target: Path,
     session: Session,
     model: Path,
@@ -125,19 +143,70 @@ def write_rows(
     *,
     format: str | None = None,
     resume: bool = False,
-    each: Callable[[Row, int], None] = lambda _row, _done: None,
-    **asked: Unpack[Asked],
+    each: Callable[[Result, int], None] = lambda _result, _done: None,
+    **options: Unpack[PredictOptions],
 ) -> Written:
-    """As ``predict_to``, with a session that is open on the file ``model``. ``each`` is told rows and their number."""
-    output, top = asked.get("output"), asked.get("top", 5)
+    """As ``predict_to``, with an open session of the file ``model``. ``each`` gets each result and the count so far."""
+    output, top = options.get("output"), options.get("top", 5)
     kind = format_of(target, format, output)
     shape = next((port.shape for port in session.outputs if port.name == output), ())
-    settings = [asked.get(name) for name in ("output", "crops", "scales", "max_pixels")]
+    settings = [options.get(name) for name in ("output", "crops", "scales", "max_pixels")]
     digest = digest_of(model, kind, top, *settings)
     with sink(target, kind, top=top, output=output, shape=shape, digest=digest, resume=resume) as rows:
         resumed = rows.done
-        with closing(predict_with(session, images, select=rows.skip, **asked)) as found:
-            for row in found:
-                rows.write(row)
-                each(row, rows.done)
+        with closing(session_results(session, images, select=rows.skip, **options)) as results:
+            for result in results:
+                rows.write(result)
+                each(result, rows.done)
     return Written(target, kind, rows.done, rows.failed, resumed)
+
+
+def session_results(
+    session: Session,
+    images: Source | Iterable[Source],
+    *,
+    select: Callable[[Iterator[Item]], Iterator[Item]] = iter,
+    **options: Unpack[PredictOptions],
+) -> Results:
+    """The results of ``predict`` with an open session. ``select`` filters images before they are read."""
+    classifier = Classifier.of(
+        session,
+        output=options.get("output"),
+        preprocess=options.get("preprocess"),
+        labels=options.get("labels"),
+        max_pixels=options.get("max_pixels", MAX_PIXELS),
+    ).with_views(options.get("crops", 1), tuple(options.get("scales", ())))
+    if not _all_preprocessed(images):
+        classifier.require_preprocess()
+    items = select(items_of(images, null=options.get("null", False)))
+    return _results(classifier, items, options.get("top", 5), options.get("batch_size", 8), options.get("readers"))
+
+
+def _results(classifier: Classifier, items: Iterator[Item], top: int, batch_size: int, readers: int | None) -> Results:
+    device, output, views = str(classifier.session.device), classifier.output.name, classifier.views
+    with closing(run_images(classifier, items, batch_size=batch_size, readers=readers)) as answers:
+        for answer in answers:
+            name, values, seconds = answer.item.name, answer.values, answer.seconds
+            if isinstance(values, Failure):
+                yield values
+            elif classifier.features:
+                yield Features(name, output, values, device, seconds, views)
+            else:
+                yield Prediction(name, _ranked(classifier.labels, values, top), device, seconds, views)
+
+
+def _ranked(labels: Sequence[str], values: Array, top: int) -> tuple[Ranked, ...]:
+    # Stable, so that equally probable classes are in the order of their indices.
+    order = np.argsort(-values, kind="stable")[: max(top, 0)]
+    return tuple(
+        Ranked(int(index), float(values[index]), labels[index] if index < len(labels) else None) for index in order
+    )
+
+
+def _all_preprocessed(images: Source | Iterable[Source]) -> bool:
+    """Whether all images are arrays that may be preprocessed inputs, so that no preprocessing is needed."""
+    if isinstance(images, list | tuple):
+        return bool(images) and all(_all_preprocessed(one) for one in images)
+    if isinstance(images, np.ndarray):
+        return images.dtype != np.uint8
+    return isinstance(images, str | os.PathLike) and os.fspath(images).lower().endswith(".npy")

@@ -1,4 +1,4 @@
-"""Rows printed to standard output while a run is under way."""
+"""Print results to standard output during a run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import dataclasses
 import json
 import sys
 
-from resdsl.runtime.rows import Failure, Features, Row
+from resdsl.runtime.results import Failure, Features, Result
 from resdsl.tools.predict.formats import Lines
 
 
 class PrintedRows:
-    """Rows as lines on standard output, each as soon as it is there."""
+    """Rows on standard output, flushed one by one."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -19,7 +19,7 @@ class PrintedRows:
         self._stream.write(lines.header)
         self._separator = b""
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         line = self._lines.line(row)
         if line:
             self._stream.write(self._separator + line)
@@ -28,7 +28,7 @@ class PrintedRows:
 
 
 class JsonRows:
-    """One JSON object on standard output, of which no more is in memory than a row."""
+    """One JSON object on standard output, written row by row."""
 
     def __init__(self, **facts: object) -> None:
         print(
@@ -40,9 +40,9 @@ class JsonRows:
         print(',\n  "predictions": [', end="")
         self._separator = "\n    "
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         if isinstance(row, Failure):
-            return  # it is among the diagnostics
+            return  # failures are in the diagnostics
         if isinstance(row, Features):
             data = {"image": row.image, "output": row.output, "features": row.values.tolist()}
         else:

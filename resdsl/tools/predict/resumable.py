@@ -1,8 +1,8 @@
-"""Files of lines that can be gone on with.
+"""Resumable line-oriented output.
 
-``x.jsonl`` is ``x.jsonl.3fa9c1d2.part`` until its last row is written. A run that was cut off at any moment goes on
-from there: a line that was torn is cut off. The digits are a digest of what the rows depend on, so that no run goes on
-with the rows of another model.
+``x.jsonl`` is ``x.jsonl.3fa9c1d2.part`` until its last row is written. A run that was interrupted at any point can be
+resumed: an incomplete last line is removed. The hexadecimal digits are a digest of the model and the options, so a run
+never continues the rows of another model.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import BinaryIO
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.files import check_target, explained
-from resdsl.runtime.rows import Failure, Row
+from resdsl.runtime.results import Failure, Result
 from resdsl.runtime.sources import Item
 from resdsl.tools.predict.formats import Lines
 
 _DIGEST = r"\.[0-9a-f]{8}\.part"
 
 
-class Part:
-    """A file of lines that is being written, perhaps by several runs, one after another.
+class ResumableFile:
+    """A partial file of rows, written by one or more runs.
 
-    ``done`` rows were there already, of which ``failed`` tell of failures; ``skip`` leaves out their images.
+    It has ``done`` rows, ``failed`` of them failures. ``skip`` filters out the images that have rows already.
     """
 
     def __init__(self, target: Path, lines: Lines, digest: str) -> None:
@@ -41,7 +41,7 @@ class Part:
         self._stream: BinaryIO | None = None
 
     def open(self) -> None:
-        """Take up what there is, less what is torn."""
+        """Open the partial file, removing an incomplete row at its end."""
         end = len(self._lines.header)
         for _, failed, end in _rows(self.path, self._lines):  # noqa: B007  the end of the last row
             self.done += 1
@@ -55,28 +55,28 @@ class Part:
                 self._stream.write(self._lines.header)
 
     def skip(self, items: Iterator[Item]) -> Iterator[Item]:
-        """The items that come after the rows which are there. Raises ``RunError`` where those are of other images."""
+        """The items after the existing rows. Raises ``RunError`` if those are for other images."""
         for number, (name, _, _) in zip(range(self.done), _rows(self.path, self._lines), strict=False):
             item = next(items, None)
             if item is None or item.name != name:
-                found = f"is now `{item.name}`" if item else "is missing now"
+                now = f"is now `{item.name}`" if item else "is now missing"
                 raise RunError.of(
                     catalogue.NOT_RESUMABLE,
-                    f"image {number + 1} was `{name}` when `{self._target}` was begun, and {found}",
-                    helps=("name the same images in the same order", f"or begin anew: `rm {self.path}`"),
+                    f"image {number + 1} was `{name}` in the run that started `{self._target}`, and {now}",
+                    helps=("pass the same images in the same order", f"or start again: `rm {self.path}`"),
                 )
         yield from items
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         assert self._stream is not None
         with explained(self._target):
             self._stream.write(self._lines.line(row))
-            self._stream.flush()  # what the system has outlives the process
+            self._stream.flush()  # so that the rows survive a killed process
         self.done += 1
         self.failed += isinstance(row, Failure)
 
     def complete(self) -> None:
-        """Give the file its name."""
+        """Rename the file to its final name."""
         assert self._stream is not None
         with explained(self._target):
             self._stream.flush()
@@ -84,8 +84,8 @@ class Part:
             self._stream.close()
             self.path.replace(self._target)
 
-    def leave(self) -> None:
-        """Keep what is there for another run; an empty file is none."""
+    def close(self) -> None:
+        """Keep the rows for a later run; a file without rows is removed."""
         if self._stream is not None:
             with contextlib.suppress(OSError):
                 self._stream.close()
@@ -94,54 +94,53 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """How many rows a file of lines has, and how many of them tell of failures."""
+class RowCount:
+    """The number of rows in a file, and of failures among them."""
 
     rows: int
     failed: int
 
 
-def complete_already(target: Path, lines: Lines) -> Count | None:
-    """What is in ``target``, if a run completed it and none was cut off since."""
-    if _rests(target) or not target.exists():
+def completed_rows(target: Path, lines: Lines) -> RowCount | None:
+    """The rows of ``target`` if it is complete: it exists, and no later run was interrupted."""
+    if _partial_files(target) or not target.exists():
         return None
     failures = [failed for _, failed, _ in _rows(target, lines)]
-    return Count(len(failures), sum(failures))
+    return RowCount(len(failures), sum(failures))
 
 
 @contextlib.contextmanager
-def part_of(target: Path, lines: Lines, digest: str, *, resume: bool) -> Iterator[Part]:
-    """A file of lines that becomes ``target`` when the block ends without an exception.
+def resumable_file(target: Path, lines: Lines, digest: str, *, resume: bool) -> Iterator[ResumableFile]:
+    """A file of rows that becomes ``target`` if the block ends without an exception.
 
-    With ``resume`` it goes on with what a run that was cut off has left. Raises ``OutputError`` where it cannot be
-    written, and ``RunError`` where such rests are there and ``resume`` is not wanted, or where they are of another
-    model or of other options.
+    ``resume`` continues the partial file of an interrupted run. Raises ``OutputError`` if the file cannot be written,
+    and ``RunError`` if there is a partial file without ``resume``, or one of another model or of other options.
     """
     check_target(target, target)
-    part = Part(target, lines, digest)
-    rests = _rests(target)
-    if rests and not resume:
+    part = ResumableFile(target, lines, digest)
+    partial = _partial_files(target)
+    if partial and not resume:
         raise RunError.of(
             catalogue.NOT_RESUMABLE,
-            f"a run that wrote `{target}` was cut off, and what it had done is in `{rests[0]}`",
-            helps=("add `--resume` to go on with it", f"or begin anew: `rm {rests[0]}`"),
+            f"an earlier run that wrote `{target}` was interrupted; its results are in `{partial[0]}`",
+            helps=("add `--resume` to continue it", f"or start again: `rm {partial[0]}`"),
         )
-    if rests and part.path not in rests:
+    if partial and part.path not in partial:
         raise RunError.of(
             catalogue.NOT_RESUMABLE,
-            f"`{rests[0]}` is of another model or of other options, and its rows would not go with new ones",
-            helps=("take the model and the options of the first run", f"or begin anew: `rm {rests[0]}`"),
+            f"`{partial[0]}` was written with another model or other options, so it cannot be continued",
+            helps=("use the model and options of the first run", f"or start again: `rm {partial[0]}`"),
         )
     try:
         part.open()
         yield part
         part.complete()
     finally:
-        part.leave()
+        part.close()
 
 
 def digest_of(model: Path, *options: object) -> str:
-    """Eight digits that tell apart what rows depend on: the model's file, and options."""
+    """Eight hexadecimal digits that identify what rows depend on: the model file and the options."""
     digest = sha256(repr(options).encode())
     with model.open("rb") as stream:
         while chunk := stream.read(1 << 20):
@@ -149,18 +148,18 @@ def digest_of(model: Path, *options: object) -> str:
     return digest.hexdigest()[:8]
 
 
-def _rests(target: Path) -> list[Path]:
-    """What runs that were cut off have left of ``target``; one that had written nothing left nothing."""
+def _partial_files(target: Path) -> list[Path]:
+    """The partial files of ``target`` that interrupted runs left, except empty ones."""
     try:
-        beside = sorted(target.parent.iterdir())
+        siblings = sorted(target.parent.iterdir())
     except OSError:
         return []
-    named = [path for path in beside if re.fullmatch(re.escape(target.name) + _DIGEST, path.name)]
+    named = [path for path in siblings if re.fullmatch(re.escape(target.name) + _DIGEST, path.name)]
     return [path for path in named if path.stat().st_size]
 
 
 def _rows(path: Path, lines: Lines) -> Iterator[tuple[str, bool, int]]:
-    """Name, failure and end of every row of a file that is whole, up to the first that is not."""
+    """Name, failure and end offset of each complete row of a file, up to the first incomplete one."""
     try:
         stream = path.open("rb")
     except FileNotFoundError:
@@ -173,7 +172,7 @@ def _rows(path: Path, lines: Lines) -> Iterator[tuple[str, bool, int]]:
             row += line
             if not line.endswith(b"\n"):
                 return
-            if lines.is_whole(row):
+            if lines.is_complete(row):
                 try:
                     name, failed = lines.read(row)
                 except ValueError:

@@ -1,4 +1,4 @@
-"""Where rows go: the format that was asked for, in a file that has its name once all rows are in it."""
+"""Write results to a file in the requested format; it gets its name once it is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.files import is_stream, real_target, whole_file
-from resdsl.runtime.rows import Failure, Row
+from resdsl.runtime.results import Failure, Result
 from resdsl.runtime.sources import Item
 from resdsl.tools.predict.formats import (
     FORMATS,
@@ -25,31 +25,31 @@ from resdsl.tools.predict.formats import (
     Table,
     TextLines,
 )
-from resdsl.tools.predict.resumable import complete_already, part_of
+from resdsl.tools.predict.resumable import completed_rows, resumable_file
 
 _ENDINGS = {"txt": "text", "ndjson": "jsonl", "json": "jsonl", "pq": "parquet"}
 
 
 class Sink(Protocol):
-    """Takes rows. ``done`` are there, ``failed`` of them tell of failures; ``skip`` leaves out images that have one."""
+    """Receives results: ``done`` so far, ``failed`` of them failures. ``skip`` filters out images that have one."""
 
     done: int
     failed: int
 
-    def write(self, row: Row) -> None: ...
+    def write(self, row: Result) -> None: ...
 
     def skip(self, items: Iterator[Item]) -> Iterator[Item]: ...
 
 
-class Whole:
-    """A file that is written from its beginning to its end."""
+class NewFile:
+    """A file that one run writes from start to end."""
 
     def __init__(self, table: Table) -> None:
         self.done = 0
         self.failed = 0
         self._table = table
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Result) -> None:
         self._table.write(row)
         self.done += 1
         self.failed += isinstance(row, Failure)
@@ -58,15 +58,15 @@ class Whole:
         return items
 
 
-class Complete:
-    """A file that a run has completed: nothing is left to do."""
+class CompleteFile:
+    """A file that an earlier run has completed: nothing is left to write."""
 
     def __init__(self, done: int, failed: int) -> None:
         self.done = done
         self.failed = failed
 
-    def write(self, row: Row) -> None:
-        raise AssertionError("there is nothing to write")
+    def write(self, row: Result) -> None:
+        raise AssertionError("a complete file takes no rows")
 
     def skip(self, items: Iterator[Item]) -> Iterator[Item]:
         return iter(())
@@ -83,71 +83,71 @@ def sink(
     digest: str,
     resume: bool,
 ) -> Iterator[Sink]:
-    """The file ``target`` in the format ``kind``, one of ``FORMATS``; it appears when the block ends well.
+    """The file ``target`` in the format ``kind``, one of ``FORMATS``; it appears if the block ends without an error.
 
-    ``shape`` is that of ``output``, ``digest`` tells apart what the rows depend on. With ``resume`` a file of lines
-    goes on with what a run that was cut off has left, and one that is complete stays as it is. Raises ``RunError``
-    where the format cannot be gone on with, and as ``part_of``; ``OutputError`` where it cannot be written.
+    ``shape`` is that of ``output``; ``digest`` identifies the model and options. ``resume`` continues the partial file
+    of an interrupted run and keeps a complete file. Raises ``RunError`` if the format cannot be resumed, and as
+    ``resumable_file``; ``OutputError`` if the file cannot be written.
     """
     path = real_target(target)
     if kind in LINES and not is_stream(path):
         lines = lines_of(kind, top)
-        found = complete_already(path, lines) if resume else None
-        if found:
-            yield Complete(found.rows, found.failed)
+        complete = completed_rows(path, lines) if resume else None
+        if complete:
+            yield CompleteFile(complete.rows, complete.failed)
             return
-        with part_of(path, lines, digest, resume=resume) as part:
+        with resumable_file(path, lines, digest, resume=resume) as part:
             yield part
         return
     if resume:
         raise _not_resumable(kind)
     with whole_file(target) as stream:
         table = _table(kind, stream, top, output, shape)
-        yield Whole(table)
+        yield NewFile(table)
         table.close()
 
 
 def lines_of(kind: str, top: int) -> Lines:
-    """The format of lines called ``kind``: ``text``, ``jsonl`` or ``csv``."""
+    """The line-oriented format ``kind``: ``text``, ``jsonl`` or ``csv``."""
     if kind == "jsonl":
         return JsonLines()
     return CsvLines(top) if kind == "csv" else TextLines()
 
 
-def format_of(path: Path | None, asked: str | None, output: str | None) -> str:
-    """The format of rows: the one asked for, or that of the file's ending, or text where there is no file.
+def format_of(path: Path | None, requested: str | None, output: str | None) -> str:
+    """The requested format, or the one of the file's suffix; text without a file.
 
-    ``output`` names the features that they are, if so. Raises ``RunError`` where none fits.
+    ``output`` is the name of the features, if any. Raises ``RunError`` for a format that does not fit.
     """
     ending = path.suffix.lower().removeprefix(".") if path else "txt"
-    kind = asked or _ENDINGS.get(ending, ending)
+    kind = requested or _ENDINGS.get(ending, ending)
     if kind not in FORMATS:
         near = closest(ending, FORMATS[1:])
         raise RunError.of(
             catalogue.ROW_FORMAT,
-            f"the name `{path}` does not say in which format its rows are to be",
+            f"the suffix of `{path}` is not a known format",
             helps=(
                 *((f"did you mean `{path.with_suffix('.' + near)}`?",) if near and path else ()),
-                f"end it with {', '.join(f'`.{name}`' for name in FORMATS[1:])}, or say `--format`",
+                f"use {', '.join(f'`.{name}`' for name in FORMATS[1:])}, or `--format`",
             ),
         )
     if path is None and kind not in ("text", *LINES):
         raise RunError.of(
             catalogue.ROW_FORMAT,
-            f"`{kind}` is written to a file, and none is named",
-            helps=(f"name one: `--output-file rows.{kind}`",),
+            f"`{kind}` needs an output file",
+            helps=(f"use `--output-file rows.{kind}`",),
         )
     if kind == "npy" and output is None:
         raise RunError.of(
             catalogue.ROW_FORMAT,
-            "an `.npy` file holds features, and classes are asked for",
-            helps=("name the output of the model that they are: `--output NAME`", "`--format jsonl` takes classes"),
+            "`.npy` files hold features, not classes",
+            helps=("name the output of the model to write: `--output NAME`", "`--format jsonl` writes classes"),
         )
     if kind == "csv" and output is not None:
         raise RunError.of(
             catalogue.ROW_FORMAT,
-            f"the features `{output}` are many numbers, and a cell of CSV holds one",
-            helps=("`--format npy`, `parquet` and `jsonl` take features",),
+            f"CSV cannot hold the features `{output}`: a cell is one number",
+            helps=("use `--format npy`, `parquet` or `jsonl` for features",),
         )
     return kind
 
@@ -161,13 +161,13 @@ def _table(kind: str, stream: BinaryIO, top: int, output: str | None, shape: Seq
 
 
 def _not_resumable(kind: str) -> RunError:
-    why = {
-        "parquet": "a Parquet file says at its end what is in it, so that a part of one cannot be read",
-        "npy": "an array does not say which images its rows are of, so that nothing shows where to go on",
-        "text": "text for people is not read again",
+    reasons = {
+        "parquet": "a partial Parquet file cannot be read: its schema and index are at its end",
+        "npy": "an array does not record which images its rows belong to",
+        "text": "the text format cannot be parsed",
     }
     return RunError.of(
         catalogue.NOT_RESUMABLE,
-        why.get(kind, "what was written into a stream is gone"),
-        helps=("`--resume` is for files of lines: `--format jsonl` or `csv`",),
+        reasons.get(kind, "output to a stream cannot be read back"),
+        helps=("`--resume` works with `--format jsonl` and `csv`",),
     )

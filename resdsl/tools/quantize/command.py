@@ -18,13 +18,14 @@ from resdsl.cli.terminal import Terminal, colored
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import CompileOptions
 from resdsl.specification.load import NetworkOptions
-from resdsl.tools.quantize.quantize import Agreement, Layer, Quantization, Quantized, quantize
-from resdsl.tools.quantize.static import METHODS
+from resdsl.tools.quantize.agreement import Agreement, Layer
+from resdsl.tools.quantize.quantize import Quantization, Quantized, quantize
+from resdsl.tools.quantize.quantizer import METHODS
 
 _WORST = 10
 
 
-@click.command("quantize", short_help="a model in 8-bit whole numbers, and what that cost")
+@click.command("quantize", short_help="convert a model to int8 and report the accuracy cost")
 @click.argument("source", metavar="MODEL")
 @click.option(
     "--calibrate",
@@ -32,30 +33,36 @@ _WORST = 10
     metavar="IMAGES",
     multiple=True,
     required=True,
-    help="A folder of images, a file or a pattern: what the model will see. Repeatable.",
+    help="Calibration images: a folder, a file or a pattern. Repeatable.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Where to. If not said: MODEL's name, .int8.onnx.")
+@click.option("-o", "--output", metavar="FILE", help="The file to write (default: the name of MODEL with .int8.onnx).")
 @click.option(
-    "--keep", metavar="LAYER", multiple=True, help="A layer that stays in floating point, or a pattern. Repeatable."
+    "--keep", metavar="LAYER", multiple=True, help="A layer to keep in floating point, or a pattern. Repeatable."
 )
 @click.option(
-    "--keep-worst", metavar="N", type=click.IntRange(0), default=0, help="And the N layers that add the most noise."
+    "--keep-worst",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="Also keep the N layers that add the most noise.",
 )
-@click.option("--images", "most", type=click.IntRange(2), default=500, help="Of so many images at most (500).")
+@click.option("--images", "most", type=click.IntRange(2), default=500, help="Maximum number of images (500).")
 @click.option(
     "--held-back",
     metavar="PART",
     type=click.FloatRange(0, 0.5, min_open=True),
     default=0.2,
-    help="The part of the images for the report alone (0.2).",
+    help="Fraction of the images held out for the report (0.2).",
 )
-@click.option("--method", type=click.Choice(METHODS), default="minmax", help="How ranges are found (minmax).")
+@click.option("--method", type=click.Choice(METHODS), default="minmax", help="How ranges are chosen (minmax).")
 @click.option(
-    "--reduce-range", is_flag=True, help="7 bits for weights: processors without VNNI may saturate with 8 (no)."
+    "--reduce-range", is_flag=True, help="7-bit weights, for CPUs without VNNI, which may saturate with 8 (no)."
 )
-@click.option("--all", "everything", is_flag=True, help="Every layer in the report, not just the worst.")
-@click.option("--weights", metavar="FILE", help="For a specification: the checkpoint it is compiled with.")
-@click.option("--seed", type=int, default=0, help="For a specification without weights: what they are drawn from (0).")
+@click.option("--all", "everything", is_flag=True, help="Show every layer, not just the worst.")
+@click.option("--weights", metavar="FILE", help="Checkpoint to compile a specification with.")
+@click.option(
+    "--seed", type=int, default=0, help="Seed of random weights, for a specification without a checkpoint (0)."
+)
 @network_options
 @command_options
 def command(
@@ -74,33 +81,33 @@ def command(
     seed: int,
     network: NetworkOptions,
 ) -> int:
-    """A model in 8-bit whole numbers, for processors, and what that cost.
+    """Convert a model to int8 for CPUs, and report the accuracy cost.
 
-    MODEL is an ONNX file or a specification, which is compiled for the while. Batch norms are folded first. The images
-    of --calibrate say how large the values of each layer get; a part of them is held back, and the report says of those
-    how far the result is from the original, layer by layer, and how often both name the same class.
+    MODEL is an ONNX file or a specification, which is compiled to a temporary file. Batch norms are folded first. The
+    images of --calibrate determine the value range of each layer; some of them are held out for the report, which shows
+    the error of each layer and how often both models predict the same class.
     """
     build = Build(CompileOptions(optimize=2, weights=weights, seed=seed), network)
     require_use(source, build)
     how = Quantization(keep, keep_worst, most, held_back, method, reduce_range)
     target = output or f"{Path(source).stem}.int8.onnx"
     wanted = not terminal.quiet and not terminal.as_json
-    with bar(f"quantising {source}", wanted=wanted, unit="images") as progress:
-        made = quantize(source, images, target, how=how, build=build, progress=progress)
+    with bar(f"quantizing {source}", wanted=wanted, unit="images") as progress:
+        result = quantize(source, images, target, how=how, build=build, progress=progress)
     if terminal.as_json:
-        terminal.report(made.problems, **_data(made))
+        terminal.report(result.problems, **_data(result))
     else:
-        terminal.show(made.problems)
+        terminal.show(result.problems)
         terminal.result(
-            _table(made.layers if everything else made.layers[:_WORST], colored(sys.stdout, terminal.color))
+            _table(result.layers if everything else result.layers[:_WORST], colored(sys.stdout, terminal.color))
         )
-        for line in _lines(source, made, everything=everything):
+        for line in _lines(source, result, everything=everything):
             terminal.say(line)
-    return made.problems.exit_status
+    return result.problems.exit_status
 
 
 def _table(layers: tuple[Layer, ...], color: bool) -> str:
-    headings = ("layer", "", "signal to noise", "noise added", "cosine")
+    headings = ("layer", "", "signal-to-noise", "noise added", "cosine")
     rows = [
         (
             layer.name,
@@ -114,28 +121,28 @@ def _table(layers: tuple[Layer, ...], color: bool) -> str:
     return columns(headings, rows, words=2, color=color)
 
 
-def _lines(model: str, made: Quantized, *, everything: bool) -> list[str]:
+def _lines(model: str, result: Quantized, *, everything: bool) -> list[str]:
     lines = []
-    hidden = len(made.layers) - _WORST
+    hidden = len(result.layers) - _WORST
     if hidden > 0 and not everything:
-        lines.append(f"the other {hidden} layers are nearer to the original (--all shows them)")
-    lines += [_agreement(one) for one in made.outputs]
-    if made.folded:
-        lines.append(f"{model} was compiled without -O1, so its batch norms were folded first")
-    if made.saturated:
-        lines.append("this processor's arithmetic adds as much error again: try --reduce-range")
+        lines.append(f"{hidden} more layers are closer to the original (--all shows them)")
+    lines += [_agreement(one) for one in result.outputs]
+    if result.folded:
+        lines.append(f"{model} has batch norms, which were folded first")
+    if result.saturated:
+        lines.append("this CPU's kernels at least double the error: try --reduce-range")
     lines.append(
-        f"{made.path}: {size(made.bytes)}, {made.bytes / made.before:.0%} of {size(made.before)}; "
-        f"{made.calibrated} images, {made.seconds:.1f} s. Next: resdsl predict {made.path} photo.jpg"
+        f"{result.path}: {size(result.bytes)}, {result.bytes / result.before:.0%} of {size(result.before)}; "
+        f"{result.calibrated} calibration images, {result.seconds:.1f} s. Next: resdsl predict {result.path} photo.jpg"
     )
     return lines
 
 
 def _agreement(one: Agreement) -> str:
-    centred = "" if one.centred is None else f" ({one.centred:.3f} with the images' mean taken off)"
+    centred = "" if one.centred is None else f" ({one.centred:.3f} after subtracting the mean over images)"
     return (
-        f"{one.output}: cosine {one.cosine:.4f} at worst, {one.mean_cosine:.4f} on average{centred}; "
-        f"the largest value is the same for {one.agree} of {one.images} images that were held back"
+        f"{one.output}: minimum cosine {one.cosine:.4f}, mean {one.mean_cosine:.4f}{centred}; "
+        f"same top class for {one.agree} of {one.images} held-out images"
     )
 
 
@@ -143,22 +150,22 @@ def _decibels(value: float) -> str:
     return f"{value:.1f} dB" if math.isfinite(value) else "exact"
 
 
-def _data(made: Quantized) -> dict[str, object]:
+def _data(result: Quantized) -> dict[str, object]:
     return {
-        "output": str(made.path),
-        "bytes": made.bytes,
-        "before": made.before,
-        "seconds": round(made.seconds, 3),
-        "calibrated": made.calibrated,
-        "folded": made.folded,
-        "saturated": made.saturated,
-        "layers": [_finite(dataclasses.asdict(layer)) for layer in made.layers],
-        "outputs": [_finite(dataclasses.asdict(output)) for output in made.outputs],
+        "output": str(result.path),
+        "bytes": result.bytes,
+        "before": result.before,
+        "seconds": round(result.seconds, 3),
+        "calibrated": result.calibrated,
+        "folded": result.folded,
+        "saturated": result.saturated,
+        "layers": [_finite(dataclasses.asdict(layer)) for layer in result.layers],
+        "outputs": [_finite(dataclasses.asdict(output)) for output in result.outputs],
     }
 
 
 def _finite(entries: dict[str, object]) -> dict[str, object]:
-    """JSON has no infinity: a value that is exact has no ratio of signal to noise."""
+    """JSON has no infinity, which is the signal-to-noise ratio of an exact value."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in entries.items()

@@ -9,24 +9,11 @@ import click
 
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal, colored
+from resdsl.cli.types import Depth
 from resdsl.specification.load import NetworkOptions, load
 from resdsl.tools.summary import formats as summary_formats
 
 _LAYERS = 1
-
-
-class Depth(click.ParamType[int]):
-    """Levels of rows: a number from 1, or ``all``."""
-
-    name = "depth"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value)
-        if text == "all":
-            return sys.maxsize
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            self.fail(f"'{text}' is neither a whole number from 1 nor 'all'", param, ctx)
-        return int(text)
 
 
 @click.command("summary", short_help="what a network is made of, stage by stage")

@@ -1,4 +1,4 @@
-"""Catch what native code and libraries print, so that it can be told in our words."""
+"""Capture what native code and libraries print, to report it as diagnostics."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ _STYLE = re.compile(r"\x1b\[[\d;]*m")
 # 2026-01-31 12:00:00.000000001 [E:onnxruntime:Default, provider_bridge_ort.cc:2458 operator()] the message
 _LOG_HEAD = re.compile(r"\d{4}-\d\d-\d\d \S+ \[(?P<severity>[VIWEF]):onnxruntime:[^\]]*\] ?")
 # /onnxruntime_src/onnxruntime/core/session/x.cc:2043 onnxruntime::Provider& onnxruntime::ProviderLibrary::Get()
-_PLACE_IN_CODE = re.compile(r"\S*/onnxruntime/\S+\.(?:cc|h|cpp|cu):\d+ [^\[\n]*?\)(?: const)? ")
+_CODE_LOCATION = re.compile(r"\S*/onnxruntime/\S+\.(?:cc|h|cpp|cu):\d+ [^\[\n]*?\)(?: const)? ")
 _STATUS = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_ ]+ : ")
 
 
-class Printed:
-    """What was printed in a ``capture`` block, once it has ended."""
+class CapturedOutput:
+    """The text that a ``captured_output`` block printed; complete once the block has ended."""
 
     def __init__(self) -> None:
         self.text = ""
 
     @property
     def errors(self) -> list[str]:
-        """The messages of ONNX Runtime's log from errors on, in plain words, each once."""
-        found = re.split(r"(?m)^(?=\d{4}-\d\d-\d\d \S+ \[[VIWEF]:onnxruntime)", _STYLE.sub("", self.text))
-        heads = [(entry, _LOG_HEAD.match(entry)) for entry in found]
-        errors = [in_plain_words(entry) for entry, head in heads if head and head["severity"] in "EF"]
+        """The errors in ONNX Runtime's log, simplified, without duplicates."""
+        entries = re.split(r"(?m)^(?=\d{4}-\d\d-\d\d \S+ \[[VIWEF]:onnxruntime)", _STYLE.sub("", self.text))
+        heads = [(entry, _LOG_HEAD.match(entry)) for entry in entries]
+        errors = [simplified(entry) for entry, head in heads if head and head["severity"] in "EF"]
         return list(dict.fromkeys(errors))
 
 
 @contextlib.contextmanager
-def capture() -> Iterator[Printed]:
-    """Collect what the block prints: by Python, and by native code straight to the standard error stream."""
-    printed = Printed()
+def captured_output() -> Iterator[CapturedOutput]:
+    """Collect what the block prints: through Python, and native code directly to the standard error stream."""
+    captured = CapturedOutput()
     python = io.StringIO()
     with tempfile.TemporaryFile() as native:
         with contextlib.redirect_stdout(python), contextlib.redirect_stderr(python), _native_stderr(native.fileno()):
-            yield printed
+            yield captured
         native.seek(0)
-        printed.text = python.getvalue() + native.read().decode(errors="replace")
+        captured.text = python.getvalue() + native.read().decode(errors="replace")
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def _native_stderr(target: int) -> Iterator[None]:
     try:
         kept = os.dup(2)
     except OSError:
-        # Without a standard error stream nothing can be printed to it.
+        # There is no standard error stream.
         yield
         return
     try:
@@ -60,9 +60,9 @@ def _native_stderr(target: int) -> Iterator[None]:
         os.close(kept)
 
 
-def in_plain_words(message: str) -> str:
-    """A message of ONNX Runtime without the names, places and numbers that only its authors need."""
+def simplified(message: str) -> str:
+    """A message of ONNX Runtime without source locations and status codes."""
     text = _LOG_HEAD.sub("", _STYLE.sub("", message))
-    text = _STATUS.sub("", _PLACE_IN_CODE.sub("", text))
+    text = _STATUS.sub("", _CODE_LOCATION.sub("", text))
     text = " ".join(text.split()).rstrip(" .")
     return text or "no reason was given"

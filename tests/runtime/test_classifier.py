@@ -13,10 +13,10 @@ from PIL import Image
 
 from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
-from resdsl.runtime.predict import predict
 from resdsl.runtime.preprocess import prepare
-from resdsl.runtime.rows import Failure, Features, Prediction
+from resdsl.runtime.results import Failure, Features, Prediction
 from resdsl.runtime.session import Session, open_session
+from resdsl.tools.predict.predict import predict
 
 OpenModel = Callable[..., Session]
 STEPS = Preprocess((Resize(8, fit="exact"), Normalize((0.5,), (0.25,))))
@@ -68,8 +68,8 @@ def test_inputs_that_are_prepared_already_are_not_prepared_again(
     [
         ((2, 4, 8, 8), {}, "E0834: `{}[0]` is [4, 8, 8]"),
         ((2, 8, 8, 3), {}, "array.transpose(0, 3, 1, 2)"),
-        ((2, 3, 9, 8), {}, "E0834: preprocessing gives images of 9 x 8"),
-        ((2, 3, 8, 8), {"crops": 10}, "E0836: `{}[0]` is preprocessed already"),
+        ((2, 3, 9, 8), {}, "E0834: preprocessing makes images of 9 x 8"),
+        ((2, 3, 8, 8), {"crops": 10}, "E0836: `{}[0]` is already preprocessed"),
     ],
 )
 def test_inputs_that_do_not_fit_fail_alone(
@@ -149,7 +149,7 @@ def test_a_model_of_raw_images_gets_them_as_they_are(raw_model: bytes, photos: n
 
 
 def test_a_model_of_raw_images_sees_each_once(raw_model: bytes) -> None:
-    with pytest.raises(RunError, match="prepares its images itself"):
+    with pytest.raises(RunError, match="has its preprocessing embedded"):
         predict(open_session(raw_model, device="cpu"), [], crops=10)
 
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 from resdsl.diagnostics.errors import RunError
 from resdsl.labels import read_labels, synsets_of
-from resdsl.tools.evaluate.ground_truth import Classes, Truth, truths_in, truths_of
+from resdsl.tools.evaluate.ground_truth import ClassNames, LabelledImage, labels_from_csv, labels_from_folders
 
-ANIMALS = Classes("m.onnx", ["tench, Tinca tinca", "great white shark", "cat", "Cat", "drum", "drum"], 6)
-IMAGENET = Classes("m.onnx", read_labels("imagenet1k"), 1000)
+ANIMALS = ClassNames("m.onnx", ["tench, Tinca tinca", "great white shark", "cat", "Cat", "drum", "drum"], 6)
+IMAGENET = ClassNames("m.onnx", read_labels("imagenet1k"), 1000)
 
 
 def folder(path: Path, *names: str) -> Path:
@@ -26,7 +26,7 @@ def folder(path: Path, *names: str) -> Path:
     return path
 
 
-def told(found: list[Truth], root: Path) -> list[tuple[str, int]]:
+def told(found: list[LabelledImage], root: Path) -> list[tuple[str, int]]:
     return [(str(Path(item.name).relative_to(root)), index) for item, index in found]
 
 
@@ -62,11 +62,11 @@ def test_a_class_has_several_names(name: str, index: int | None) -> None:
 
 @pytest.mark.parametrize("name", ["drum", "CAT"])
 def test_a_name_that_may_be_several_classes_is_told(name: str) -> None:
-    assert "may be each of the classes" in problem(lambda: ANIMALS.find(name))
+    assert "is ambiguous" in problem(lambda: ANIMALS.find(name))
 
 
 def test_a_label_that_is_a_number_is_meant_before_an_index() -> None:
-    digits = Classes("m", ["1", "0"], 2)
+    digits = ClassNames("m", ["1", "0"], 2)
     assert [digits.find(name) for name in ("0", "1")] == [1, 0]
 
 
@@ -102,7 +102,7 @@ def test_identifiers_come_in_the_order_of_the_labels() -> None:
 
 def test_folders_tell_the_classes_of_all_images_below_them(tmp_path: Path) -> None:
     root = folder(tmp_path, "cat/2.png", "cat/10.png", "cat/more/x.png", "tench/y.png", "5/z.png")
-    found = list(truths_in(root, ANIMALS))
+    found = list(labels_from_folders(root, ANIMALS))
     assert told(found, root) == [
         ("5/z.png", 5),
         ("cat/10.png", 2),
@@ -114,51 +114,52 @@ def test_folders_tell_the_classes_of_all_images_below_them(tmp_path: Path) -> No
 
 def test_folders_of_no_class_are_told_with_what_they_are_like(tmp_path: Path) -> None:
     root = folder(tmp_path, "cat/1.png", "tensch/1.png", "great_wite_shark/1.png", "77/1.png", "zzz/1.png")
-    said = problem(lambda: truths_in(root, Classes("m.onnx", ["tench", "great white shark", "cat"], 3)))
-    assert "the folder `77` is no class of `m.onnx`, and 3 more are not" in said
+    said = problem(lambda: labels_from_folders(root, ClassNames("m.onnx", ["tench", "great white shark", "cat"], 3)))
+    assert "the folder `77` is not a class of `m.onnx` (and 3 more)" in said
     assert "the folder `77`: the last class is 2" in said
     assert "the folder `tensch`: did you mean `tench`?" in said
     assert "the folder `great_wite_shark`: did you mean `great white shark`?" in said
-    assert "the folder `zzz` is like no label" in said
+    assert "the folder `zzz` resembles no label" in said
 
 
 def test_the_folder_above_is_told_from_the_one_of_classes(tmp_path: Path) -> None:
     root = folder(tmp_path, "train/cat/1.png", "val/cat/1.png")
-    assert f"`{root / 'val'}` has folders of classes in it: name that one" in problem(lambda: truths_in(root, ANIMALS))
+    advice = f"`{root / 'val'}` has subfolders named like classes: pass that folder"
+    assert advice in problem(lambda: labels_from_folders(root, ANIMALS))
 
 
 def test_a_model_without_labels_has_indices(tmp_path: Path) -> None:
-    nameless = Classes("m.onnx", (), 10)
+    nameless = ClassNames("m.onnx", (), 10)
     root = folder(tmp_path, "7/1.png", "9/1.png")
-    assert [index for _, index in truths_in(root, nameless)] == [7, 9]
+    assert [index for _, index in labels_from_folders(root, nameless)] == [7, 9]
     folder(tmp_path / "b", "cat/1.png")
-    assert "call them by their indices, from 0" in problem(lambda: truths_in(tmp_path / "b", nameless))
+    assert "use the indices of the classes, from 0" in problem(lambda: labels_from_folders(tmp_path / "b", nameless))
 
 
 def test_a_folder_without_classes_is_told(tmp_path: Path) -> None:
     root = folder(tmp_path, "x.png")
-    assert "has no folders with images in them" in problem(lambda: truths_in(root, ANIMALS))
-    assert "is not a folder" in problem(lambda: truths_in(root / "x.png", ANIMALS))
-    assert problem(lambda: truths_in(root / "absent", ANIMALS)).startswith("E0801")
+    assert "has no subfolders with images" in problem(lambda: labels_from_folders(root, ANIMALS))
+    assert "is not a folder" in problem(lambda: labels_from_folders(root / "x.png", ANIMALS))
+    assert problem(lambda: labels_from_folders(root / "absent", ANIMALS)).startswith("E0801")
 
 
 def test_a_table_tells_the_classes_of_its_paths(tmp_path: Path) -> None:
     table = tmp_path / "truth.csv"
     table.write_text('\ufeffLabel, note ,PATH\r\ncat,,"a, b.png"\r\n\r\n4,x,c/d.png\r\n', encoding="utf-8")
-    assert told(list(truths_of(table, ANIMALS)), tmp_path) == [("a, b.png", 2), ("c/d.png", 4)]
+    assert told(list(labels_from_csv(table, ANIMALS)), tmp_path) == [("a, b.png", 2), ("c/d.png", 4)]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "E0805"),
-        ("a.png,cat\n", "does not name the columns `path` and `label`: it has `a.png`, `cat` | begin the file with"),
+        ("a.png,cat\n", "lacks the columns `path` and `label`: it has `a.png`, `cat` | start the file with"),
         ("path,label\n", "has no rows"),
         ("path,label\na.png\n", "line 2 of"),
-        ("path,label\na.png,dog\nb.png,dog\nc.png,catt\n", "the label `dog` is no class of `m.onnx`, and 1 more"),
+        ("path,label\na.png,dog\nb.png,dog\nc.png,catt\n", "the label `dog` is not a class of `m.onnx` (and 1 more)"),
         (f"path,label\na.png,{'x' * 200_000}\n", "is not CSV: field larger than field limit"),
     ],
 )
 def test_a_table_of_another_form_is_told(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text(text)
-    assert said in problem(lambda: truths_of(tmp_path / "truth.csv", ANIMALS))
+    assert said in problem(lambda: labels_from_csv(tmp_path / "truth.csv", ANIMALS))

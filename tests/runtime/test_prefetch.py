@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resdsl.runtime.ahead import in_threads
+from resdsl.runtime.prefetch import prefetch
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -17,7 +17,7 @@ def test_results_come_in_the_order_of_the_items(threads: int) -> None:
         time.sleep(0.01 / (number + 1))
         return number * number
 
-    results = in_threads(slower_first, range(20), threads=threads, ahead=8)
+    results = prefetch(slower_first, range(20), threads=threads, depth=8)
     assert list(results) == [number * number for number in range(20)]
 
 
@@ -30,7 +30,7 @@ def test_no_more_is_begun_than_is_allowed_ahead() -> None:
             asked += 1
             yield asked
 
-    results = in_threads(lambda number: number, endless(), threads=2, ahead=5)
+    results = prefetch(lambda number: number, endless(), threads=2, depth=5)
     for taken in range(1, 50):
         next(results)
         assert asked == taken + 5
@@ -44,7 +44,7 @@ def test_work_goes_on_while_the_caller_does_something_else() -> None:
         done.release()
         return number
 
-    results = in_threads(work, range(10), threads=2, ahead=4)
+    results = prefetch(work, range(10), threads=2, depth=4)
     assert next(results) == 0
     # Five were begun, and they end although nobody takes them.
     for _ in range(5):
@@ -60,7 +60,7 @@ def test_what_work_raises_is_raised_and_ends_the_threads() -> None:
             raise ValueError("three")
         return number
 
-    results = in_threads(work, range(100), threads=4, ahead=10)
+    results = prefetch(work, range(100), threads=4, depth=10)
     with pytest.raises(ValueError, match="three"):
         list(results)
     assert threading.active_count() == before
@@ -68,7 +68,7 @@ def test_what_work_raises_is_raised_and_ends_the_threads() -> None:
 
 def test_whoever_has_enough_leaves_no_threads() -> None:
     before = threading.active_count()
-    results = in_threads(lambda number: number, range(100), threads=4, ahead=10)
+    results = prefetch(lambda number: number, range(100), threads=4, depth=10)
     next(results)
     results.close()
     assert threading.active_count() == before

@@ -10,16 +10,16 @@ import pytest
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.files import OutputError
-from resdsl.runtime.rows import Failure, Prediction, Ranked, Row
+from resdsl.runtime.results import Failure, Prediction, Ranked, Result
 from resdsl.runtime.sources import Item
 from resdsl.tools.predict.formats import CsvLines, JsonLines, Lines
-from resdsl.tools.predict.resumable import complete_already, digest_of, part_of
+from resdsl.tools.predict.resumable import completed_rows, digest_of, resumable_file
 
 DIGEST = "0123abcd"
 NAMES = ["a.png", "b,\n.png", 'c"é".png', "d.png"]
 
 
-def rows(names: list[str] = NAMES) -> list[Row]:
+def rows(names: list[str] = NAMES) -> list[Result]:
     failed = Diagnostic(catalogue.IMAGE_UNREADABLE, "no,\nimage")
     return [
         Failure(name, failed) if name.startswith("c") else Prediction(name, (Ranked(1, 0.5, "x"),), "cpu", 0.1)
@@ -35,7 +35,7 @@ def run(target: Path, lines: Lines, *, resume: bool = True, names: list[str] = N
     """What a whole run does; the names of the images that it still had to see."""
     made = {row.image: row for row in rows(names)}
     seen = []
-    with part_of(target, lines, DIGEST, resume=resume) as part:
+    with resumable_file(target, lines, DIGEST, resume=resume) as part:
         for item in part.skip(items(names)):
             part.write(made[item.name])
             seen.append(item.name)
@@ -84,7 +84,7 @@ def test_what_a_failing_disk_left_is_cut_off(lines: Lines, tmp_path: Path) -> No
 
 def test_a_run_that_breaks_leaves_its_rows_and_no_file(tmp_path: Path) -> None:
     target = tmp_path / "rows.jsonl"
-    with pytest.raises(KeyboardInterrupt), part_of(target, JsonLines(), DIGEST, resume=False) as part:
+    with pytest.raises(KeyboardInterrupt), resumable_file(target, JsonLines(), DIGEST, resume=False) as part:
         part.write(rows()[0])
         raise KeyboardInterrupt
     assert not target.exists()
@@ -92,7 +92,7 @@ def test_a_run_that_breaks_leaves_its_rows_and_no_file(tmp_path: Path) -> None:
 
 
 def test_a_run_that_breaks_before_its_first_row_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), part_of(tmp_path / "rows", CsvLines(1), DIGEST, resume=False):
+    with pytest.raises(KeyboardInterrupt), resumable_file(tmp_path / "rows", CsvLines(1), DIGEST, resume=False):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -100,22 +100,22 @@ def test_a_run_that_breaks_before_its_first_row_leaves_nothing(tmp_path: Path) -
 def test_rests_are_not_overwritten_unasked(tmp_path: Path) -> None:
     rest = tmp_path / f"rows.{DIGEST}.part"
     rest.write_bytes(b"{")
-    with pytest.raises(RunError, match="was cut off") as caught:
+    with pytest.raises(RunError, match="was interrupted") as caught:
         run(tmp_path / "rows", JsonLines(), resume=False)
     assert caught.value.diagnostic.code.id == "E0815"
-    assert "add `--resume` to go on with it" in caught.value.diagnostic.helps
+    assert "add `--resume` to continue it" in caught.value.diagnostic.helps
     assert rest.read_bytes() == b"{"
 
 
 def test_rests_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "rows.ffffffff.part").write_bytes(JsonLines().line(rows()[0]))
-    with pytest.raises(RunError, match="of another model or of other options"):
+    with pytest.raises(RunError, match="with another model or other options"):
         run(tmp_path / "rows", JsonLines())
 
 
 @pytest.mark.parametrize(
     ("now", "said"),
-    [(["a.png", "x.png", "c"], "image 2 was `b,\n.png`.* is now `x.png`"), (["a.png"], "and is missing now")],
+    [(["a.png", "x.png", "c"], "image 2 was `b,\n.png`.* is now `x.png`"), (["a.png"], "and is now missing")],
 )
 def test_rests_of_other_images_are_not_gone_on_with(now: list[str], said: str, tmp_path: Path) -> None:
     lines = JsonLines()
@@ -128,13 +128,13 @@ def test_rests_of_other_images_are_not_gone_on_with(now: list[str], said: str, t
 
 def test_a_file_is_complete_where_no_run_was_cut_off_since(tmp_path: Path) -> None:
     target = tmp_path / "rows"
-    assert complete_already(target, JsonLines()) is None
+    assert completed_rows(target, JsonLines()) is None
     run(target, JsonLines(), resume=False)
-    found = complete_already(target, JsonLines())
+    found = completed_rows(target, JsonLines())
     assert found is not None
     assert (found.rows, found.failed) == (4, 1)
     (tmp_path / f"rows.{DIGEST}.part").write_bytes(b"{")
-    assert complete_already(target, JsonLines()) is None
+    assert completed_rows(target, JsonLines()) is None
 
 
 def test_a_place_that_cannot_be_is_told_before_anything_is_done(tmp_path: Path) -> None:

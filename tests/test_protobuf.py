@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnx
 import pytest
 
+from resdsl import protobuf
 from resdsl.ir.types import DType
-from resdsl.onnx import protobuf
 from resdsl.onnx.nodes import ELEMENT_TYPES
 
 

@@ -1,4 +1,4 @@
-"""How images go into a model, and classes or features come out of it."""
+"""A session with its preprocessing: images in, class probabilities or features out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from resdsl.diagnostics.suggest import closest
 from resdsl.ir.preprocess import Crop, Preprocess
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.metadata import read_metadata
-from resdsl.runtime.preprocess import at_scale, output_size, prepare, prepare_ten, refusal
+from resdsl.runtime.preprocess import at_scale, invalid_reason, output_size, prepare, prepare_ten
 from resdsl.runtime.session import Port, Session
 from resdsl.runtime.sources import Item
 
@@ -30,18 +30,18 @@ _DTYPES: dict[str, type[np.generic]] = {
     _RAW: np.uint8,
 }
 _OUTPUT_DTYPES = frozenset(_DTYPES) - {_RAW}
-# A fixed batch is filled up to its size: no file may make us fill memory.
+# A batch smaller than a fixed batch size is padded: a limit, so that no model makes us fill memory.
 _BATCHES = range(1, 4097)
 _PROBABILITIES = "probabilities"
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """A session, and what goes into it and comes out of it.
+class Classifier:
+    """A session, its input and output, and how images are preprocessed for it.
 
-    ``output`` is read as probabilities of classes, or with ``features`` as it is. ``preprocess`` is ``None`` for a
-    model that does not say how an image becomes its input, which can be given inputs that are prepared already, and
-    for one that is ``raw``: it takes images as they are, bytes ``[N, H, W, C]``.
+    ``output`` holds class probabilities or logits; with ``features`` its values are returned unchanged. ``preprocess``
+    is ``None`` for a model without preprocessing in its metadata, which takes preprocessed inputs only, and for a
+    ``raw`` model, which takes images as ``uint8[N, H, W, C]``.
     """
 
     session: Session
@@ -63,51 +63,49 @@ class Network:
         preprocess: Preprocess | None = None,
         labels: Sequence[str] | None = None,
         max_pixels: int = MAX_PIXELS,
-    ) -> Network:
-        """The model of ``session``; ``output`` names what to take as features in place of the classes.
+    ) -> Classifier:
+        """The classifier of ``session``; with ``output``, the features of that name instead of the classes.
 
-        ``preprocess`` and ``labels`` stand in for what its metadata says. Raises ``RunError`` where it takes no
-        images, has no such output, or says of itself what cannot be.
+        ``preprocess`` and ``labels`` replace those of the metadata. Raises ``RunError`` if the model takes no images,
+        has no such output, or has invalid metadata.
         """
         port = _image_input(session)
-        answer = _class_output(session) if output is None else _named_output(session, output)
+        result = _class_output(session) if output is None else _named_output(session, output)
         metadata = read_metadata(session.metadata, session.name, channels=channels(port))
         labels = labels if labels is not None else metadata.labels or ()
-        classes = answer.shape[-1]
+        classes = result.shape[-1]
         if output is None and labels and isinstance(classes, int) and len(labels) != classes:
             raise RunError.of(
                 catalogue.METADATA,
-                f"`{session.name}` has {classes} classes and {len(labels)} names for them",
-                helps=("say the right `labels` in its specification and compile it again",),
+                f"`{session.name}` has {classes} classes and {len(labels)} labels",
+                helps=("correct `labels` in its specification and compile it again",),
             )
-        # A model that prepares images itself has no steps left to do.
+        # A model with embedded preprocessing takes images unchanged.
         preprocess = None if port.dtype == _RAW else preprocess or metadata.preprocess
         size = output_size(preprocess) if preprocess else None
         if size and not _fits(port, size):
             raise _misfit(session.name, port, size)
-        return cls(session, port, answer, preprocess, labels, output is not None, max_pixels)
+        return cls(session, port, result, preprocess, labels, output is not None, max_pixels)
 
-    def with_views(self, crops: int, scales: tuple[int, ...]) -> Network:
-        """The same, averaging over views of the image; raises ``RunError`` where the model does not allow that."""
+    def with_views(self, crops: int, scales: tuple[int, ...]) -> Classifier:
+        """The same, averaging over several views of an image. Raises ``RunError`` if the model does not allow that."""
         if crops == 1 and not scales:
             return self
         if crops not in (1, 10):
-            raise _untestable(
-                f"an image is tested with 1 crop or with 10, not with {crops}", "leave `crops` out, or 10"
-            )
+            raise _untestable(f"the number of crops is 1 or 10, not {crops}", "use `crops = 10`, or leave it out")
         if crops == 10 and scales:
             raise _untestable(
-                "ten crops and several scales exclude each other: crops are parts of an image, scales take the whole",
-                "take one of them",
+                "`crops = 10` and `scales` cannot be combined: crops are parts of the image, scales the whole image",
+                "use one of them",
             )
         if self.raw:
             raise _untestable(
-                f"`{self.session.name}` prepares its images itself, and sees each once",
+                f"`{self.session.name}` has its preprocessing embedded, so it runs one view of each image",
                 "compile it without `--embed-preprocess`",
             )
         if crops == 10 and not (self.preprocess and any(isinstance(step, Crop) for step in self.preprocess.steps)):
             raise _untestable(
-                f"`{self.session.name}` has no `crop` in its preprocessing that would say how large ten crops are",
+                f"`{self.session.name}` has no `crop` in its preprocessing, which sets the size of the ten crops",
                 "write `crop(224)` in the `preprocess` of its specification and compile it again",
             )
         self._require_scales(scales)
@@ -119,47 +117,48 @@ class Network:
         self.require_preprocess()
         if any(isinstance(size, int) for size in self.input.shape[2:]):
             raise _untestable(
-                f"`{self.session.name}` takes {_shape(self.input)} alone, so that it cannot be run at several scales",
-                "compile it with its height and width left open: `resdsl compile SPEC --input 'N,3,H,W'`",
+                f"`{self.session.name}` takes only {_shape(self.input)}, so it cannot run at several scales",
+                "compile it with a symbolic height and width: `resdsl compile SPEC --input 'N,3,H,W'`",
                 "`resdsl compile resnet50_conv` is ResNet-50 in its fully convolutional form",
             )
         if len(self.output.shape) != 2:
             raise _untestable(
-                f"`{self.output.name}` is {_shape(self.output)}, whose sizes differ from scale to scale",
-                "take an output after the global pooling, `[N, channels]`",
+                f"`{self.output.name}` is {_shape(self.output)}, whose size depends on the scale",
+                "use an output after global pooling, `[N, channels]`",
             )
         assert self.preprocess is not None
         for scale in scales:
-            why_not = refusal(at_scale(self.preprocess, scale), channels(self.input))
-            if why_not:
-                raise _untestable(f"the image cannot be tested at the scale {scale!r}: {why_not}", "take other scales")
+            reason = invalid_reason(at_scale(self.preprocess, scale), channels(self.input))
+            if reason:
+                raise _untestable(f"scale {scale!r} cannot be used: {reason}", "use other scales")
 
     def require_preprocess(self) -> None:
-        """Raise ``RunError`` unless it is known how an image becomes the input."""
+        """Raise ``RunError`` if the model has no preprocessing, so images cannot become its input."""
         if self.preprocess is None and not self.raw:
             raise _no_preprocess(self.session, self.input)
 
     @property
     def raw(self) -> bool:
-        """Whether the model takes images as they are."""
+        """Whether the model takes images unchanged, ``uint8[N, H, W, C]``."""
         return self.input.dtype == _RAW
 
     @property
     def views(self) -> int:
-        """How many views of an image the answer is averaged over."""
+        """The number of views of an image that results are averaged over."""
         return len(self.scales) or self.crops
 
-    def batch_size(self, asked: int) -> int:
+    def batch_size(self, requested: int) -> int:
+        """The fixed batch size of the model, or the requested one."""
         fixed = self.input.shape[0]
-        return fixed if isinstance(fixed, int) else max(asked, 1)
+        return fixed if isinstance(fixed, int) else max(requested, 1)
 
     def read(self, item: Item) -> list[Array]:
-        """The views of one image as the model takes them, each without the dimension of the batch.
+        """The views of one image as the model takes them, each without the batch dimension.
 
-        May run in any thread. Raises ``RunError`` for an image that cannot be read or does not fit.
+        Thread-safe. Raises ``RunError`` for an image that cannot be read or does not fit the input.
         """
-        found = item.load(self.max_pixels)
-        arrays = [self._prepared_already(found, item.name)] if isinstance(found, np.ndarray) else self._prepared(found)
+        image = item.load(self.max_pixels)
+        arrays = [self._checked_input(image, item.name)] if isinstance(image, np.ndarray) else self._preprocessed(image)
         dtype = _DTYPES[self.input.dtype]
         for array in arrays:
             size = (array.shape[0], array.shape[1]) if self.raw else (array.shape[1], array.shape[2])
@@ -167,7 +166,7 @@ class Network:
                 raise _misfit(self.session.name, self.input, size)
         return [array.astype(dtype, copy=False) for array in arrays]
 
-    def _prepared(self, image: Image.Image) -> list[Array]:
+    def _preprocessed(self, image: Image.Image) -> list[Array]:
         depth = channels(self.input)
         if self.raw:
             pixels = np.asarray(image.convert("RGB" if depth == 3 else "L"))
@@ -176,16 +175,16 @@ class Network:
         assert self.preprocess is not None
         if self.crops == 10:
             return [*prepare_ten(image, self.preprocess, channels=depth, max_pixels=self.max_pixels)]
-        ways = [at_scale(self.preprocess, scale) for scale in self.scales] or [self.preprocess]
-        return [prepare(image, way, channels=depth, max_pixels=self.max_pixels) for way in ways]
+        variants = [at_scale(self.preprocess, scale) for scale in self.scales] or [self.preprocess]
+        return [prepare(image, variant, channels=depth, max_pixels=self.max_pixels) for variant in variants]
 
-    def _prepared_already(self, values: Array, name: str) -> Array:
+    def _checked_input(self, values: Array, name: str) -> Array:
         if self.views > 1 or self.raw:
-            why = "takes images as they are" if self.raw else "is to see several views of each image"
+            why = "takes images, uint8" if self.raw else "needs images to make several views of them"
             raise RunError.of(
                 catalogue.TESTING,
-                f"`{name}` is preprocessed already, and `{self.session.name}` {why}",
-                helps=("give it images: files, or uint8 arrays [N, H, W, 3]",),
+                f"`{name}` is already preprocessed, and `{self.session.name}` {why}",
+                helps=("pass images: files, or uint8 arrays [N, H, W, 3]",),
             )
         if values.shape[0] != channels(self.input):
             sizes = ", ".join(map(str, values.shape))
@@ -196,34 +195,34 @@ class Network:
             )
         return np.ascontiguousarray(values)
 
-    def answers(self, images: Sequence[Sequence[Array]], batch_size: int) -> Array:
+    def run(self, images: Sequence[Sequence[Array]], batch_size: int) -> Array:
         """The probabilities or features ``[len(images), ..]``, each the mean over the views of its image.
 
-        At most ``batch_size`` views run at once, and only such as have one size.
+        At most ``batch_size`` views run at once; views of different sizes run in different batches.
         """
         views = [view for image in images for view in image]
-        places: dict[tuple[int, ...], list[int]] = {}
-        for place, view in enumerate(views):
-            places.setdefault(view.shape, []).append(place)
-        rows: dict[int, Array] = {}
-        for batch in _batches(places.values(), batch_size):
-            rows.update(zip(batch, self._run([views[place] for place in batch], batch_size), strict=True))
-        in_order = np.stack([rows[place] for place in range(len(views))])
+        indices_by_shape: dict[tuple[int, ...], list[int]] = {}
+        for index, view in enumerate(views):
+            indices_by_shape.setdefault(view.shape, []).append(index)
+        values: dict[int, Array] = {}
+        for batch in _batches(indices_by_shape.values(), batch_size):
+            values.update(zip(batch, self._run_batch([views[index] for index in batch], batch_size), strict=True))
+        in_order = np.stack([values[index] for index in range(len(views))])
         if self.views == 1:
             return in_order
         means: Array = in_order.reshape(len(images), self.views, *in_order.shape[1:]).mean(axis=1)
         return means
 
-    def _run(self, arrays: Sequence[Array], batch_size: int) -> Array:
+    def _run_batch(self, arrays: Sequence[Array], batch_size: int) -> Array:
         """The probabilities or features ``[len(arrays), ..]`` of inputs of one size."""
         missing = batch_size - len(arrays) if isinstance(self.input.shape[0], int) else 0
-        # A batch of a fixed size is filled up, and what the filling gives is dropped.
+        # A fixed batch size is filled with copies, whose results are dropped.
         batch = np.stack([*arrays, *[arrays[-1]] * missing])
         values = self.session.run({self.input.name: batch}, [self.output.name])[self.output.name][: len(arrays)]
         if self.features:
             return values
         values = values.astype(np.float64)
-        # What is not finite stays so, and is told image by image.
+        # Values that are not finite stay so: they are reported for each image.
         with np.errstate(invalid="ignore"):
             return values if self.output.name == _PROBABILITIES else _softmax(values)
 
@@ -235,7 +234,7 @@ def _batches(groups: Iterable[list[int]], size: int) -> Iterator[list[int]]:
 
 
 def channels(port: Port) -> int:
-    """3, or 1 for an input of grey images."""
+    """The number of channels of an image input: 3, or 1 for greyscale."""
     return 1 if port.shape[3 if port.dtype == _RAW else 1] == 1 else 3
 
 
@@ -256,42 +255,42 @@ def _class_output(session: Session) -> Port:
     flat = [port for port in session.outputs if len(port.shape) == 2 and port.dtype in _OUTPUT_DTYPES]
     named = [port for port in flat if port.name == _PROBABILITIES]
     if not flat:
-        raise _not_a_classifier(session, f"its outputs are {_told(session.outputs)}, and none is [N, classes]")
+        raise _not_a_classifier(session, f"its outputs are {_listed(session.outputs)}, and none is [N, classes]")
     return (named or flat)[-1]
 
 
 def _named_output(session: Session, name: str) -> Port:
-    found = next((port for port in session.outputs if port.name == name), None)
-    if found is None:
+    port = next((port for port in session.outputs if port.name == name), None)
+    if port is None:
         near = closest(name, [port.name for port in session.outputs])
         raise RunError.of(
             catalogue.NO_SUCH_OUTPUT,
             f"`{session.name}` has no output `{name}`",
             helps=(
                 *((f"did you mean `{near}`?",) if near else ()),
-                f"its outputs are {_told(session.outputs)}",
-                f"write `output {name if name.isidentifier() else 'NAME'}` in its specification, after the layer whose "
-                "result it is, and compile it again",
+                f"its outputs are {_listed(session.outputs)}",
+                f"write `output {name if name.isidentifier() else 'NAME'}` in its specification, after the layer that "
+                "computes it, and compile it again",
             ),
         )
-    if len(found.shape) < 2 or found.dtype not in _OUTPUT_DTYPES:
+    if len(port.shape) < 2 or port.dtype not in _OUTPUT_DTYPES:
         raise RunError.of(
             catalogue.NO_SUCH_OUTPUT,
-            f"the output `{name}` of `{session.name}` is {_shape(found)} of {found.dtype}, not values for each image",
-            helps=("features are floating-point numbers of the shape [N, ..]",),
+            f"the output `{name}` of `{session.name}` is {_shape(port)} of {port.dtype}, not features of images",
+            helps=("features are floating-point values of shape [N, ..]",),
         )
-    return found
+    return port
 
 
-def _told(ports: Sequence[Port]) -> str:
+def _listed(ports: Sequence[Port]) -> str:
     return ", ".join(f"`{port.name}` {_shape(port)}" for port in ports)
 
 
 def _not_a_classifier(session: Session, fact: str) -> RunError:
     return RunError.of(
         catalogue.NOT_A_CLASSIFIER,
-        f"`{session.name}` does not make classes of an image: {fact}",
-        helps=("one input [N, 3, H, W] of f32 and an output [N, classes] are needed",),
+        f"`{session.name}` is not an image classifier: {fact}",
+        helps=("an image classifier has one f32 input [N, 3, H, W] and an output [N, classes]",),
     )
 
 
@@ -299,12 +298,12 @@ def _no_preprocess(session: Session, port: Port) -> RunError:
     size = port.shape[2] if isinstance(port.shape[2], int) else 224
     return RunError.of(
         catalogue.NO_PREPROCESS,
-        f"`{session.name}` does not say how an image becomes its input",
-        notes=("another resize or normalisation than in training gives wrong classes, so none is guessed",),
+        f"`{session.name}` has no preprocessing in its metadata, so images cannot become its input",
+        notes=("preprocessing that differs from training gives wrong classes, so none is guessed",),
         helps=(
             f"write `preprocess {{ resize({size * 8 // 7}); crop({size}); normalize(mean = [...], std = [...]) }}` "
-            "in its specification, with the numbers of its training, and compile it again",
-            "or give it `.npy` files of inputs that are preprocessed already",
+            "in its specification, with the values used in training, and compile it again",
+            "or pass `.npy` files of preprocessed inputs",
         ),
     )
 
@@ -317,8 +316,8 @@ def _misfit(name: str, port: Port, size: tuple[int, int]) -> RunError:
     wanted = next((size for size in port.shape[2:] if isinstance(size, int)), 224)
     return RunError.of(
         catalogue.PREPROCESS_SIZE,
-        f"preprocessing gives images of {size[0]} x {size[1]}, and `{name}` takes {_shape(port)}",
-        helps=(f"let `preprocess` end with `crop({wanted})`, or leave the size of the input open: `[N, 3, H, W]`",),
+        f"preprocessing makes images of {size[0]} x {size[1]}, and `{name}` takes {_shape(port)}",
+        helps=(f"end `preprocess` with `crop({wanted})`, or make the size of the input symbolic: `[N, 3, H, W]`",),
     )
 
 
