@@ -16,6 +16,7 @@ from resdsl.compiler.options import CompileOptions
 from resdsl.compiler.provenance import provenance
 from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.files import OutputError
+from resdsl.ir import metadata
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.initializers import Initializer
@@ -27,7 +28,7 @@ from resdsl.weights.checkpoint import Checkpoint, CheckpointError
 from resdsl.weights.initial import zero_init_residual
 from resdsl.weights.match import MatchReport, match
 from resdsl.weights.read import read_weights
-from resdsl.weights.resnet_variant import METADATA_KEY, check_variant, variant_of
+from resdsl.weights.resnet_variant import check_variant, variant_of
 from resdsl.weights.values import ParameterTensor, stream
 from resdsl.weights.values import prepare as prepare_values
 
@@ -136,7 +137,7 @@ def prepare(
         graph = zero_init_residual(graph)
     lowered = lower(graph, diagnostics, options, after_pass)
     random = sum(isinstance(parameter.source, Initializer) for parameter in lowered.parameters.values())
-    metadata = {
+    entries = {
         **provenance(
             specification.program,
             specification.arguments,
@@ -144,13 +145,13 @@ def prepare(
             _origin(options, report, source, random),
         ),
         # Of the network as it is written: folding makes other tensors, not another network.
-        "resdsl.parameters": str(graph.parameter_count),
+        **metadata.PARAMETERS.of(graph.parameter_count),
         **lowering_metadata(graph, options),
     }
     if (variant := variant_of(graph)) is not None:
         # So that weights taken out of this model cannot go into the other variant unnoticed.
-        metadata[METADATA_KEY] = str(variant)
-    return Prepared(graph, lowered, metadata, random, report, adopted)
+        entries |= metadata.VARIANT.of(str(variant))
+    return Prepared(graph, lowered, entries, random, report, adopted)
 
 
 @contextmanager

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.files import OutputError, explained, is_stream, pending_file, real_target
+from resdsl.ir import metadata
 from resdsl.onnx import Emitted
 from resdsl.onnx.emit import remove_files, side_files_of
-from resdsl.runtime.optimised import KEY, this_machine, write_optimised
+from resdsl.runtime.optimised import this_machine, write_optimised
 
 WritePlain = Callable[[Path, Mapping[str, str]], object]
 """Writes a model to a file, with more entries in its metadata than it would have otherwise."""
@@ -27,13 +27,13 @@ def write_for_runtime(path: Path, write_plain: WritePlain) -> Emitted:
     if is_stream(path) or path == Path("-"):
         raise no_stream_for_runtime(path)
     target = real_target(path)
-    made_for = json.dumps(this_machine())
+    made_for = metadata.RUNTIME.write(this_machine())
     with pending_file(path) as pending, explained(path):
         # In the same folder, so that giving the files their names moves no bytes.
         with tempfile.TemporaryDirectory(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent) as name:
             folder = Path(name)
             plain = folder / "plain.onnx"
-            write_plain(plain, {KEY: made_for})
+            write_plain(plain, metadata.RUNTIME.of(this_machine()))
             data_path = target.with_name(f"{target.stem}.{_digest(folder, made_for)}.data")
             optimised = folder / "optimised.onnx"
             write_optimised(plain, optimised, data_path.name)

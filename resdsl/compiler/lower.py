@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
+from resdsl.ir import metadata
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType
@@ -14,14 +14,6 @@ from resdsl.passes import optimize
 
 AfterPass = Callable[[str, Graph], None]
 """Called with the name of each pass that ran, and its result."""
-
-EMBEDDED_KEY = "resdsl.preprocess.embedded"
-"""Where a model that takes raw images says what it does to them, in the form of ``resdsl.preprocess``.
-
-That itself it does not have: it says what is still to be done to an image.
-"""
-
-PRECISION_KEY = "resdsl.precision"
 
 
 def lower(
@@ -56,7 +48,7 @@ def lowering_metadata(graph: Graph, options: CompileOptions) -> dict[str, str]:
     """Entries for the metadata of a model that differs from the network ``graph``."""
     entries: dict[str, str] = {}
     if options.embed_preprocess and graph.preprocess is not None:
-        entries[EMBEDDED_KEY] = json.dumps(graph.preprocess.to_data())
+        entries |= metadata.EMBEDDED_PREPROCESS.of(graph.preprocess)
     if options.precision is not DType.F32:
-        entries[PRECISION_KEY] = str(options.precision)
+        entries |= metadata.PRECISION.of(str(options.precision))
     return entries

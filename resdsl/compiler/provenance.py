@@ -1,43 +1,38 @@
-"""What a compiled file says of where it came from. Nothing that depends on the machine or the hour goes in."""
+"""What a compiled file states about where it comes from. Nothing depends on the machine or the time."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import PurePath
 
 from resdsl.diagnostics import Source
 from resdsl.elaborate import Program
+from resdsl.ir import metadata
 
 
 def provenance(
     program: Program, arguments: Mapping[str, object], level: int, weights: Mapping[str, object]
 ) -> dict[str, str]:
-    """Entries for the model's metadata.
-
-    ``resdsl.spec`` is the name of the specification's file, ``resdsl.spec.sha256`` the digest of its text in UTF-8;
-    ``resdsl.used`` gives the digests of the files that it uses, ``resdsl.arguments`` what the model was called with,
-    ``resdsl.optimize`` the level, and ``resdsl.weights`` where the weights are from; the last three are JSON.
-    """
+    """Metadata entries on where a model comes from: texts by their digests, arguments, level and weights."""
     main, *used = program.sources
     return {
-        "resdsl.spec": _name(main),
-        "resdsl.spec.sha256": _digest(main),
-        "resdsl.used": _json({_name(source): _digest(source) for source in used}),
-        "resdsl.arguments": _json({name: str(value) for name, value in arguments.items()}),
-        "resdsl.optimize": str(level),
-        "resdsl.weights": _json(weights),
+        **metadata.SPECIFICATION.of(_name(main)),
+        **metadata.SPECIFICATION_DIGEST.of(_digest(main)),
+        **metadata.USED.of({_name(source): _digest(source) for source in used}),
+        **metadata.ARGUMENTS.of({name: str(value) for name, value in arguments.items()}),
+        **metadata.OPTIMIZE.of(str(level)),
+        **metadata.WEIGHTS.of(weights),
     }
 
 
-def weights_are_random(metadata: Mapping[str, str]) -> bool:
-    """Whether a model's metadata says that all of its weights were drawn at random."""
+def weights_are_random(entries: Mapping[str, str]) -> bool:
+    """Whether a model's metadata states that all of its weights are random."""
     try:
-        origin = json.loads(metadata.get("resdsl.weights", "null"))
+        origin = metadata.WEIGHTS.find(entries) or {}
     except ValueError:
         return False
-    return isinstance(origin, dict) and "scheme" in origin and "checkpoint" not in origin
+    return "scheme" in origin and "checkpoint" not in origin
 
 
 def _name(source: Source) -> str:
@@ -47,7 +42,3 @@ def _name(source: Source) -> str:
 
 def _digest(source: Source) -> str:
     return sha256(source.text.encode()).hexdigest()
-
-
-def _json(data: Mapping[str, object]) -> str:
-    return json.dumps(data, sort_keys=True, ensure_ascii=False)

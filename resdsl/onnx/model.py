@@ -6,10 +6,10 @@ four times as long, and loading it longer than all the rest of compiling a small
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from resdsl import protobuf
+from resdsl.ir import metadata
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import TensorType
 from resdsl.onnx.names import name_values
@@ -28,31 +28,28 @@ _TENSOR_TYPE, _ELEM_TYPE, _SHAPE = 1, 1, 2  # TypeProto, TypeProto.Tensor
 _DIM, _DIM_VALUE, _DIM_PARAM = 1, 1, 2  # TensorShapeProto, TensorShapeProto.Dimension
 
 
-def encode_model(metadata: Mapping[str, str], opset: int) -> bytes:
-    """The fields of a model of an operator set without its graph; ``metadata`` in alphabetical order."""
+def encode_model(entries: Mapping[str, str], opset: int) -> bytes:
+    """The fields of a model of an operator set without its graph; metadata ``entries`` in alphabetical order."""
     operators = protobuf.text(_DOMAIN, "") + protobuf.integer(_VERSION, opset)
     parts = (
         protobuf.integer(_IR_VERSION, IR_VERSION),
         protobuf.text(_PRODUCER_NAME, "resdsl"),
         protobuf.text(_PRODUCER_VERSION, __version__),
         protobuf.message(_OPSET_IMPORT, operators),
-        *(entry(_METADATA, key, metadata[key]) for key in sorted(metadata)),
+        *(entry(_METADATA, key, entries[key]) for key in sorted(entries)),
     )
     return b"".join(parts)
 
 
 def model_metadata(graph: Graph) -> dict[str, str]:
-    """What a model says of itself; the runtime reads ``resdsl.preprocess`` and ``resdsl.labels`` back."""
-    found = {
-        "resdsl.name": graph.name,
-        "resdsl.parameters": str(graph.parameter_count),
-        "resdsl.macs": str(graph.macs),
-    }
+    """What a model states about its network."""
+    entries = metadata.NAME.of(graph.name) | metadata.PARAMETERS.of(graph.parameter_count)
+    entries |= metadata.MACS.of(str(graph.macs))
     if graph.preprocess is not None:
-        found["resdsl.preprocess"] = json.dumps(graph.preprocess.to_data())
+        entries |= metadata.PREPROCESS.of(graph.preprocess)
     if graph.labels is not None:
-        found["resdsl.labels"] = json.dumps(list(graph.labels), ensure_ascii=False)
-    return found
+        entries |= metadata.LABELS.of(graph.labels)
+    return entries
 
 
 def encode_graph(graph: Graph) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from resdsl import protobuf
 from resdsl.diagnostics import Span
+from resdsl.ir import metadata
 from resdsl.ir.application import Application
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import Attribute, Lowering, Prim, Ref
@@ -111,9 +112,9 @@ class NodeEncoder:
         label = node.path.rpartition(".")[2]
         source = self._sources.get(node.span)
         if source is None:
-            source = self._sources[node.span] = _entry("resdsl.source", _place(node.span))
+            source = self._sources[node.span] = _entry(metadata.SOURCE.key, _place(node.span))
         shown = _entry("namespace", f"{namespace}/{label}: {type(node.operator).__name__.lower()}")
-        return shown + _entry("resdsl.path", node.path) + source
+        return shown + _entry(metadata.PATH.key, node.path) + source
 
 
 def identity(name: str, source: str, output: str) -> bytes:

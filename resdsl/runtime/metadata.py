@@ -1,20 +1,19 @@
-"""The ``resdsl.*`` entries of a model's metadata, validated: any program may have written them."""
+"""The ``resdsl.*`` entries of a model's metadata that a run needs, validated: any program may have written them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
+from resdsl.ir import metadata
 from resdsl.ir.preprocess import Preprocess
 from resdsl.runtime.preprocess import invalid_reason
+from resdsl.untrusted import bounded_int
 
-_LONGEST_ENTRY = 64 * 2**20
-_LONGEST_LABEL = 1000
-_MOST_DIGITS = 18
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,59 +26,27 @@ class Metadata:
 
 
 def read_metadata(entries: Mapping[str, str], name: str, *, channels: int = 3) -> Metadata:
-    """The ``resdsl.*`` entries of a model's metadata, validated; ``name`` is used in messages.
+    """The entries that say how images become the input and what classes are called; ``name`` is used in messages.
 
-    ``resdsl.preprocess`` is the JSON of ``Preprocess.to_data``, ``resdsl.labels`` a JSON list of strings. Raises
-    ``RunError`` for an entry of another form.
+    Raises ``RunError`` for an entry of another form than ``resdsl.ir.metadata`` says.
     """
-    return Metadata(
-        entries.get("resdsl.name"),
-        _preprocess(entries, name, channels),
-        _labels(entries, name),
-    )
+    preprocess = _find(metadata.PREPROCESS, entries, name)
+    reason = None if preprocess is None else invalid_reason(preprocess, channels)
+    if reason:
+        raise _invalid(metadata.PREPROCESS.key, name, reason)
+    return Metadata(_find(metadata.NAME, entries, name), preprocess, _find(metadata.LABELS, entries, name))
 
 
 def macs_of_image(entries: Mapping[str, str]) -> int | None:
     """The multiply-accumulates for one image that the metadata of a model states."""
-    text = entries.get("resdsl.macs", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+    return bounded_int(metadata.MACS.find(entries))
 
 
-def _preprocess(entries: Mapping[str, str], name: str, channels: int) -> Preprocess | None:
-    key = "resdsl.preprocess"
-    if key not in entries:
-        return None
+def _find(entry: metadata.Entry[Value], entries: Mapping[str, str], name: str) -> Value | None:
     try:
-        preprocess = Preprocess.from_data(_json(entries[key], key, name))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _invalid(key, name, str(error)) from None
-    reason = invalid_reason(preprocess, channels)
-    if reason:
-        raise _invalid(key, name, reason)
-    return preprocess
-
-
-def _labels(entries: Mapping[str, str], name: str) -> tuple[str, ...] | None:
-    key = "resdsl.labels"
-    if key not in entries:
-        return None
-    labels = _json(entries[key], key, name)
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise _invalid(key, name, "it is not a list of strings")
-    longest = max(map(len, labels), default=0)
-    if longest > _LONGEST_LABEL:
-        raise _invalid(key, name, f"a label has {longest} characters")
-    return tuple(labels)
-
-
-def _json(text: str, key: str, name: str) -> Any:
-    if len(text) > _LONGEST_ENTRY:
-        raise _invalid(key, name, f"it has {len(text)} characters")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else f"it is not JSON: {error}"
-        raise _invalid(key, name, reason) from None
+        return entry.find(entries)
+    except ValueError as error:
+        raise _invalid(entry.key, name, str(error)) from None
 
 
 def _invalid(key: str, name: str, reason: str) -> RunError:

@@ -7,7 +7,6 @@ are those of one version of ONNX Runtime. Its metadata says so, and other machin
 from __future__ import annotations
 
 import io
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -16,13 +15,11 @@ from pathlib import Path
 from resdsl import protobuf
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import UnavailableError
+from resdsl.ir import metadata
 from resdsl.runtime.captured_output import captured_output, simplified
 from resdsl.runtime.device import Device
 from resdsl.runtime.processor import processor
 from resdsl.runtime.providers import onnx_runtime
-
-KEY = "resdsl.runtime"
-"""The metadata entry of an optimised model: ``this_machine()`` where it was made, as JSON. Other models have none."""
 
 _INLINE_BELOW = "1024"
 _LARGEST_ENTRY = 2**20
@@ -42,8 +39,8 @@ def write_optimised(model: Path, target: Path, data: str) -> None:
     """Optimise the file ``model`` for this machine's processor and write the result to ``target``.
 
     Weights go to the file ``data`` beside ``target``, which is memory-mapped when the model is loaded; there is no such
-    file if all weights are small. The metadata is kept, and must have ``this_machine()`` under ``KEY`` already. Raises
-    ``UnavailableError`` if ONNX Runtime cannot do it.
+    file if all weights are small. The metadata is kept, and must have a ``metadata.RUNTIME`` entry of ``this_machine()``
+    already. Raises ``UnavailableError`` if ONNX Runtime cannot do it.
     """
     onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
@@ -80,11 +77,13 @@ def made_for(model: Path | bytes) -> Mapping[str, str] | None:
     try:
         with io.BytesIO(model) if isinstance(model, bytes) else model.open("rb") as stream:
             entries = protobuf.values_of(stream, protobuf.MODEL_METADATA, at_most=_LARGEST_ENTRY)
-            text = next((text for key, text in map(protobuf.string_entry, entries) if key == KEY), None)
-        machine = json.loads(text) if text else None
+            text = next(
+                (text for key, text in map(protobuf.string_entry, entries) if key == metadata.RUNTIME.key), None
+            )
+        machine = metadata.RUNTIME.read(text) if text else None
     except (OSError, ValueError, RecursionError):
         return None
-    return {str(key): str(value) for key, value in machine.items()} if isinstance(machine, dict) else None
+    return None if machine is None else {key: str(value) for key, value in machine.items()}
 
 
 def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
+from resdsl.ir import metadata
 from resdsl.ir.graph import Graph, Scope
 from resdsl.ir.types import Size
 from resdsl.ops.conv import Conv
@@ -91,15 +92,12 @@ _HINTS = (
 
 _KEYS = ("architecture", "arch", "source", "url", "model", "model_name", "name")
 
-METADATA_KEY = "resdsl.variant"
-"""The variant in the metadata of compiled models and of weights extracted from them."""
-
 
 def hint_of(checkpoint: Checkpoint) -> Hint | None:
     """The variant named by a checkpoint's metadata or file name, if any."""
-    stated = checkpoint.metadata.get(METADATA_KEY)
+    stated = metadata.VARIANT.find(checkpoint.metadata)
     if stated in list(Variant):
-        return Hint(Variant(stated), f"`{stated}` in its metadata (`{METADATA_KEY}`)")
+        return Hint(Variant(stated), f"`{stated}` in its metadata (`{metadata.VARIANT.key}`)")
     for key in _KEYS:
         text = checkpoint.metadata.get(key, "")
         if hint := _named_variant(text):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
+from resdsl.ir.metadata import own_entries
 from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.read import read_weights
 
@@ -105,5 +106,5 @@ def save_weights(source: str | os.PathLike[str], output: str | os.PathLike[str])
                 helps=("pass a model that was compiled with its weights",),
             )
         headers = [TensorHeader(key, checkpoint.tensors[key].shape) for key in keys]
-        metadata = {key: text for key, text in checkpoint.metadata.items() if key.startswith("resdsl.")}
+        metadata = own_entries(checkpoint.metadata)
         return save_safetensors(Path(output), headers, (checkpoint.read(key) for key in keys), metadata)

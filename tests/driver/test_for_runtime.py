@@ -13,8 +13,9 @@ import pytest
 import resdsl
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.diagnostics.errors import UnavailableError
+from resdsl.ir.metadata import RUNTIME
 from resdsl.runtime import optimised
-from resdsl.runtime.optimised import KEY, made_for, this_machine
+from resdsl.runtime.optimised import made_for, this_machine
 from resdsl.runtime.session import open_session
 
 TEXT = """\
@@ -39,7 +40,7 @@ def test_it_computes_the_same_and_says_what_it_is_for(tmp_path: Path) -> None:
     fast = open_session(tmp_path / "fast.onnx")
     assert (str(fast.device), fast.reason) == ("cpu", "the model was compiled for this machine's CPU")
     assert plain.metadata.items() <= fast.metadata.items()
-    assert json.loads(fast.metadata[KEY]) == this_machine()
+    assert json.loads(fast.metadata[RUNTIME.key]) == this_machine()
     x = np.random.Generator(np.random.PCG64(1)).standard_normal((2, 3, 16, 16)).astype(np.float32)
     expected = plain.run({"x": x})["logits"]
     np.testing.assert_allclose(fast.run({"x": x})["logits"], expected, atol=1e-5 * np.abs(expected).max())
@@ -116,7 +117,7 @@ def test_metadata_is_found_without_loading_and_other_files_have_none(tmp_path: P
     model.graph.initializer.add(name="w", raw_data=b"\x07" * 5000, data_type=onnx.TensorProto.UINT8, dims=[5000])
     model.metadata_props.add(key="other", value="{}")
     assert made_for(model.SerializeToString()) is None
-    model.metadata_props.add(key=KEY, value='{"onnxruntime": "1", "device": "cpu"}')
+    model.metadata_props.add(key=RUNTIME.key, value='{"onnxruntime": "1", "device": "cpu"}')
     assert made_for(model.SerializeToString()) == {"onnxruntime": "1", "device": "cpu"}
     path = tmp_path / "m.onnx"
     for content in (b"", b"no model", b"\xff" * 100, b"\x72\xff\xff\xff\xff\x7f", b"\x72\x04\x12\x02{}", b"\x3a\x80"):
@@ -128,5 +129,5 @@ def test_metadata_is_found_without_loading_and_other_files_have_none(tmp_path: P
 @pytest.mark.parametrize("text", ["[]", "no json", "[" * 10_000, '"cpu"', ""])
 def test_an_entry_of_another_form_is_none(text: str) -> None:
     model = onnx.ModelProto(ir_version=10)
-    model.metadata_props.add(key=KEY, value=text)
+    model.metadata_props.add(key=RUNTIME.key, value=text)
     assert optimised.made_for(model.SerializeToString()) is None

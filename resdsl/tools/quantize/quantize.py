@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.compiler.lower import PRECISION_KEY
 from resdsl.compiler.models import Build, model_files
 from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.suggest import closest
+from resdsl.ir import metadata
 from resdsl.onnx.expose import Outline, Value
 from resdsl.onnx.relabel import relabel
 from resdsl.runtime.classifier import Classifier
@@ -216,10 +215,9 @@ class _Quantizer:
 
     def metadata(self, settings: Settings) -> dict[str, str]:
         """The metadata of the original, and how it was quantized."""
-        original = {key: text for key, text in self._session.metadata.items() if key.startswith("resdsl.")}
         kept = [name for name in settings.keep if name in map(layer_name, self._layers())]
         how = {"method": settings.method, "images": self.calibrated, "keep": kept}
-        return {**original, PRECISION_KEY: "int8", "resdsl.quantized": json.dumps(how)}
+        return metadata.own_entries(self._session.metadata) | metadata.PRECISION.of("int8") | metadata.QUANTIZED.of(how)
 
     def _layers(self) -> Iterator[Value]:
         return (value for value in self._outline.values.values() if value.op in LAYERS)
