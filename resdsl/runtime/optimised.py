@@ -39,7 +39,7 @@ def write_optimised(model: Path, target: Path, data: str) -> None:
     """Optimise the file ``model`` for this machine's processor and write the result to ``target``.
 
     Weights go to the file ``data`` beside ``target``, which is memory-mapped when the model is loaded; there is no such
-    file if all weights are small. The metadata is kept, and must have a ``metadata.RUNTIME`` entry of ``this_machine()``
+    file if all weights are small. The metadata is kept, and must have a ``RUNTIME`` entry of ``this_machine()``
     already. Raises ``UnavailableError`` if ONNX Runtime cannot do it.
     """
     onnxruntime = onnx_runtime()
