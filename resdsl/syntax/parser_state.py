@@ -1,4 +1,4 @@
-"""Lark's interactive parser, with what recovery needs besides: looking ahead, and going back."""
+"""Lark's interactive parser, with the lookahead and the unwinding that recovery needs."""
 
 from __future__ import annotations
 

@@ -284,6 +284,13 @@ def test_errors_inside_a_skipped_statement_are_reported() -> None:
     assert [error.code.id for error in found] == ["E0101", "E0106", "E0101"]
 
 
+@pytest.mark.parametrize("value", ["conv(1e999)", "l{1 < 2 < 3}: conv(64)"])
+def test_errors_in_the_values_of_a_skipped_statement_are_reported(value: str) -> None:
+    found = errors(f"{HEAD}{value} + 3{TAIL}")
+    assert len(found) == 2
+    assert found[1].message == "expected the end of the statement behind `)`, found `+`"
+
+
 def test_a_repaired_error_leaves_a_complete_tree() -> None:
     wrong = parse(Source("", f"{HEAD}conv(64 3x3, stride: 2); 3 * b(1){TAIL}"), Diagnostics())
     right = parse(Source("", f"{HEAD}conv(64, 3x3, stride = 2); 3 x b(1){TAIL}"), Diagnostics())

@@ -74,7 +74,7 @@ def outside_of_a_body(context: ErrorContext) -> Explanation:
 
 def _head_keyword(context: ErrorContext) -> Explanation | None:
     """A word that was read as the call of a block, but is a keyword of another context, or meant as a keyword."""
-    # `let x = 1` goes wrong only behind the `x`, which could have been that of a repeat.
+    # `let x = 1` fails only after the `x`, which could have been that of a repeat.
     if context.at_top or not context.head < context.position <= context.head + 2:
         return None
     head, second = context.tokens[context.head], context.tokens[context.head + 1]

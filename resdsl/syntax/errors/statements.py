@@ -105,7 +105,7 @@ def _second_label(context: ErrorContext) -> Explanation | None:
 
 
 def _labelled_keyword(context: ErrorContext) -> Explanation | None:
-    """The same where the keyword was read as a call: ``a: output b`` fails at ``b``."""
+    """The same if the keyword was read as a call: ``a: output b`` fails at ``b``."""
     if context.position != context.head + 1 or context.head == context.start:
         return None
     kind = context.keywords.get(str(context.tokens[context.head]), "")
