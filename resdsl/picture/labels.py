@@ -1,4 +1,4 @@
-"""The words in a picture's boxes, as papers write them: ``3x3 conv, 64, /2`` (He et al. 2015, figure 3)."""
+"""The labels of boxes, as in papers: ``3x3 conv, 64, /2`` (He et al. 2015, figure 3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ONE = Size(1, 1)
 
 
 def layer_label(operator: Operator) -> str:
-    """What a box of this operator says: ``7x7 conv, 64, /2``, ``3x3 max pool, /2``, ``avg pool``, ``fc 1000``.
+    """The label of an operator's box: ``7x7 conv, 64, /2``, ``3x3 max pool, /2``, ``avg pool``, ``fc 1000``.
 
     ``/2`` is the stride, ``V`` a window of more than one pixel that is not padded (as in the figures of
     arXiv:1602.07261), ``g = 32`` and ``d = 2`` are groups and dilation.
@@ -35,7 +35,7 @@ def layer_label(operator: Operator) -> str:
 
 
 def size_label(type: TensorType) -> str:
-    """Rows and columns of an image, one number where they are the same: ``112``, ``8x16``; ``1`` for a vector."""
+    """Height and width of an image, one number if they are equal: ``112``, ``8x16``; ``1`` for a vector."""
     rows, columns = spatial(type)
     if rows == columns:
         return str(rows)
@@ -43,12 +43,12 @@ def size_label(type: TensorType) -> str:
 
 
 def spatial(type: TensorType) -> tuple[Dim, Dim]:
-    """Rows and columns of an image; a vector is one pixel."""
+    """Height and width of an image; a vector is one pixel."""
     return (type.shape[2], type.shape[3]) if type.rank == 4 else (1, 1)
 
 
 def shape_label(type: TensorType) -> str:
-    """A value without its batch size, channels last as papers write it: ``56 x 56 x 256``, ``1000``."""
+    """A shape without the batch dimension, channels last, as in papers: ``56 x 56 x 256``, ``1000``."""
     _, *rest = type.shape
     return " x ".join(str(dim) for dim in (*rest[1:], rest[0])) if rest else str(type)
 
@@ -67,7 +67,7 @@ def _pool(what: str) -> Callable[[Any], str]:
 
 
 def _window(operator: Conv | AvgPool | MaxPool) -> list[str]:
-    """What is not usual about a window."""
+    """The non-default arguments of a window."""
     notes: list[str] = []
     if operator.stride != _ONE:
         notes.append(f"/{_one_number(operator.stride)}")
@@ -77,7 +77,7 @@ def _window(operator: Conv | AvgPool | MaxPool) -> list[str]:
     groups = getattr(operator, "groups", 1)
     if groups != 1:
         notes.append(f"g = {groups}")
-    # A pooling window as wide as its step is never padded; saying so tells nobody anything.
+    # A pooling window with kernel size equal to stride is never padded, so `V` would be redundant.
     if operator.pad == "valid" and operator.kernel not in (_ONE, operator.stride):
         notes.append("V")
     return notes

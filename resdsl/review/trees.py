@@ -42,7 +42,7 @@ class Item:
     """The kind of shortcut, for the addition at the end of a residual."""
 
     def walk(self) -> Iterator[Item]:
-        """This item and all items inside, in preorder."""
+        """The item and all items inside it, in preorder."""
         stack = [self]
         while stack:
             item = stack.pop()

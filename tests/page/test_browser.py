@@ -170,7 +170,7 @@ def test_search_finds_nothing_and_says_so(browser: Browser, pages: Path) -> None
     browser.open(page(pages, "resnet50"))
     browser.press("/")
     browser.type("transformer")
-    assert browser.run("document.querySelector('.tally').textContent") == "nothing of that kind"
+    assert browser.run("document.querySelector('.tally').textContent") == "no matches"
     browser.press("Enter")
 
 
@@ -195,7 +195,7 @@ def test_the_keyboard_is_enough(browser: Browser, pages: Path) -> None:
     assert browser.run("document.getElementById('help').open")
     browser.press("Escape")
     browser.press("Escape")
-    assert "Where the MACs are" in browser.run("document.getElementById('details').textContent")
+    assert "MACs by part" in browser.run("document.getElementById('details').textContent")
 
 
 def test_the_mouse_moves_and_zooms(browser: Browser, pages: Path) -> None:
@@ -336,6 +336,6 @@ def test_boxes_lie_in_one_another_or_apart(browser: Browser, pages: Path, name: 
 
 def test_names_in_the_address_are_opened(browser: Browser, pages: Path) -> None:
     browser.open(page(pages, "resnet18") + "#%E0%A4%A")
-    assert "Where the MACs are" in browser.run("document.getElementById('details').textContent")
+    assert "MACs by part" in browser.run("document.getElementById('details').textContent")
     browser.open(page(pages, "resnet18") + "#layer4.1.conv2")
     assert "layer4.1.conv2.weight" in details(browser)
