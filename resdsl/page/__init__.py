@@ -1,1 +1,1 @@
-"""Networks as a page to explore: a graph becomes plain data, and a page that draws the data wherever it is opened."""
+"""Interactive pages: a graph becomes plain data, and a self-contained HTML page that draws it."""

@@ -1,34 +1,31 @@
-"""A network as a card for notebooks: its picture, and below it what it is made of, stage by stage."""
+"""A network as a card for notebooks: its picture, and a summary by stage below it."""
 
 from __future__ import annotations
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from resdsl.analysis.quantities import exact, short, size
 from resdsl.analysis.summary import Row, Summary, folded
-from resdsl.ir.dims import Dim
-from resdsl.page.page import asset
+from resdsl.page.page import template
 
 _LONGEST = 24
-"""Characters of a symbolic count; a longer one says less than that it varies."""
+"""Maximum length of a symbolic count; longer ones are shown as `varies`."""
 
 
 def render_card(summary: Summary, picture: str) -> str:
-    """HTML that needs nothing else. The card brings its own light ground along, for notebooks in dark.
+    """Self-contained HTML. The card has a light background of its own, for dark notebooks.
 
-    ``picture`` is the text of an SVG file, in light colours.
+    ``picture`` is the text of an SVG file in light colours.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(asset("card.html.jinja")).render(
+    return template("card.html.jinja").render(
         name=summary.name,
-        # Drawn by this package, which writes names as text.
+        # Written by `resdsl.picture`, which escapes names.
         picture=Markup(picture),
         ends=[(summary.input_name, str(summary.input)), *((name, str(type_)) for name, type_ in summary.outputs)],
         totals=[
             ("parameters", exact(summary.cost.parameters)),
-            ("MACs", _count(summary.cost.macs)),
-            ("activations", _memory(summary.cost.activation_bytes)),
+            ("MACs", _bounded(short(summary.cost.macs))),
+            ("activations", _bounded(size(summary.cost.activation_bytes))),
             ("depth", str(summary.depth)),
         ],
         rows=[_cells(row) for row in folded(summary.rows)],
@@ -43,15 +40,9 @@ def _cells(row: Row) -> tuple[str, str, str, str, str]:
         row.text,
         str(row.output),
         short(cost.parameters) if cost.parameters else "",
-        _count(cost.macs) if cost.macs != 0 else "",
+        _bounded(short(cost.macs)) if cost.macs != 0 else "",
     )
 
 
-def _count(count: Dim) -> str:
-    text = short(count)
-    return text if len(text) <= _LONGEST else "varies"
-
-
-def _memory(count: Dim) -> str:
-    text = size(count)
+def _bounded(text: str) -> str:
     return text if len(text) <= _LONGEST else "varies"

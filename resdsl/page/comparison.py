@@ -1,4 +1,4 @@
-"""What a comparison of two networks found, as the page shows it. Who compares them is not this package's matter."""
+"""The comparison of two networks as the page shows it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ChangeCard:
-    """One change in words: its sign (``+ - ~ > =``), what it is, what it costs, and the pieces by their paths.
+    """One change in words: sign (``+ - ~ > =``), headline and lines of details.
 
-    ``old`` and ``new`` are where the page leads to; ``loud`` marks what the names of the tensors do not show.
+    ``old`` and ``new`` are the paths that the card links to; ``loud`` marks a change that tensor names do not reveal.
     """
 
     sign: str
@@ -26,11 +26,11 @@ class ChangeCard:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two networks: a ``verdict`` (``loud`` where it is a warning), the ``changes``, and what became of each leaf.
+    """Two networks: the ``verdict`` (``loud`` for a warning), the ``changes``, and the mark of each leaf.
 
-    ``marks`` are of the old and of the new one: for a leaf, in the order of computation, ``added``, ``removed``,
-    ``changed``, ``moved`` or ``follows``; a leaf that is not named is as it was. ``pairs`` are old and new leaves.
-    ``totals`` are rows of a table: name, old, new, difference.
+    ``marks`` map leaves of the old and the new network, counted in the order of computation, to ``added``, ``removed``,
+    ``changed``, ``moved``, ``renamed`` or ``follows``; other leaves are unchanged. ``pairs`` maps old leaves to new.
+    ``totals`` are the rows of a table: name, old, new, difference.
     """
 
     verdict: str
@@ -42,9 +42,7 @@ class Comparison:
 
 
 def comparison_data(comparison: Comparison) -> Data:
-    """Plain data. What is the same for neighbours is told once: ``marks`` as ``[first, number, mark]`` for each
-    network, ``pairs`` as ``[old, new, number]``.
-    """
+    """Plain data, with runs of equal marks as ``[first, number, mark]`` and of pairs as ``[old, new, number]``."""
     return {
         "verdict": comparison.verdict,
         "loud": comparison.loud,

@@ -1,33 +1,32 @@
-"""A graph as the plain data that the page draws. Equal blocks are told once, so a page stays small however deep a net.
+"""A graph as plain data for the page. Equal blocks are stored once, so the size does not grow with the depth.
 
 ::
 
     {
       "name": "resnet50", "source": "resnet50.res", "input": "image",
-      "at": {"H": 224, "W": 224},     # what costs are counted for where the input's sizes are open
+      "at": {"H": 224, "W": 224},     # values of symbolic input sizes for costs
       "depth": 50, "leaves": 177,
-      "outputs": [["logits", 174]],   # names, and the leaves that they are
+      "outputs": [["logits", 174]],   # names and leaves
       "types": [{"dtype": "f32", "shape": ["N", "64", "56", "56"], "level": 2}],
-      "fields": [[7, 7, 2, 2]],       # rows and columns of the receptive field, and the steps between neighbours'
+      "fields": [[7, 7, 2, 2]],       # size and stride of receptive fields, rows and columns
       "field_of": [0, -1],            # for each leaf; -1 sees the whole image
       "pieces": [PIECE], "root": 93,
       "files": [{"name": "resnet50.res", "lines": [["k", "use", "", " "]]}]
     }
 
-A *leaf* is an operator at work, counted in the order of computation; leaf 0 is the input. A PIECE is what equal leaves,
-or equal scopes, have in common::
+A *leaf* is an operator node, numbered in the order of computation; leaf 0 is the input. A PIECE is the shared data of
+equal leaves or equal scopes::
 
     {"op": "conv", "title": "3x3 conv, 64", "call": "conv(64, 3x3)", "arguments": [["kernel", "3x3", true]],
      "from": [1], "weight": true, "snug": false, "tensors": [["weight", "[64, 64, 3, 3]", true]], ...}
     {"kind": "block", "callee": "bottleneck", "call": "bottleneck(64)", "arguments": [["width", "64", true]],
      "children": [["conv1", 17]], "leaves": 12, "out": 11, ...}
 
-Both have ``in`` and ``type`` (places in ``types`` of the value that flows in and out), ``cost`` (parameters, buffers,
-MACs, activations and their bytes, for one image), and ``at``: file, line and column, last line and column behind it.
-``from`` counts the leaves back to each input, and ``back`` those from a scope's first leaf to the value that flows into
-it; ``out`` is the place of the leaf that flows out of it. ``snug`` leaves are drawn close below the layer before them.
-A child is a label and a piece. The third of an argument is whether it stands in the call (or differs from its
-default).
+Both have ``in`` and ``type`` (indices into ``types`` of the input and the output), ``cost`` (parameters, buffers, MACs,
+activations and their bytes, for one image), and ``at``: file, line and column of the start, line and column of the end.
+``from`` are the distances in leaves to the inputs, ``back`` the distance from a scope's first leaf to its input, and
+``out`` the offset of its output leaf. ``snug`` leaves are drawn close below the layer before them. A child is a label
+and a piece. The third item of an argument is whether it is explicit in the call (or differs from its default).
 """
 
 from __future__ import annotations
@@ -53,21 +52,21 @@ from resdsl.page.text import coloured
 Data = dict[str, Any]
 
 NOMINAL = 224
-"""What an open size of the input is taken as where costs are counted: the images of ImageNet."""
+"""Substitute for symbolic input sizes in costs: the size of ImageNet crops."""
 
 
 def network_data(
     graph: Graph, sources: Sequence[Source], *, name: str, title: Callable[[Operator], str] = describe
 ) -> Data:
-    """The data of one network: its graph, and the texts that made it, the main one first.
+    """The data of one network: its graph and its source files, the main one first.
 
-    ``name`` is what the main text is called, ``title`` writes the first line of an operator's box.
+    ``name`` is the name of the main file, ``title`` returns the first line of an operator's box.
     """
     return _Writer(graph, sources, title).data(name)
 
 
 class _Part(NamedTuple):
-    """A piece at one place: its first leaf, how many leaves it has, and what they cost."""
+    """A piece at one position: first leaf, number of leaves, and their costs."""
 
     piece: int
     first: int
@@ -111,7 +110,7 @@ class _Writer:
         }
 
     def _tree(self) -> int:
-        """The piece of the whole network. A stack and not recursion: how deep texts may nest is for limits to say."""
+        """The piece of the whole network. Uses a stack: nesting can exceed the recursion limit."""
         pending = [self._graph.root]
         parents_first: list[Scope] = []
         while pending:
@@ -124,11 +123,11 @@ class _Writer:
         return done[id(self._graph.root)].piece
 
     def _scope(self, scope: Scope, done: Mapping[int, _Part]) -> _Part:
-        """A scope whose own scopes are done."""
+        """A scope whose inner scopes are done."""
         children: list[tuple[str, int]] = []
         parts = [done[id(child)] if isinstance(child, Scope) else self._leaf(child) for child in scope.children]
         for child, part in zip(scope.children, parts, strict=True):
-            # A block may turn out to do nothing; then it is not there to be drawn.
+            # An empty block is not drawn.
             if part.leaves:
                 children.append((_label(self._path_of(child), scope.path), part.piece))
         first = next((part.first for part in parts if part.leaves), 0)
@@ -194,7 +193,7 @@ class _Writer:
         return self._graph.nodes[child].path or self._graph.input_name
 
     def _place(self, span: Span) -> tuple[int, ...]:
-        """File, line and column, and the last line and the column behind it; a text that is not shown is file -1."""
+        """File, start line and column, end line and column; file -1 if the text is not shown."""
         start, end = span.position, span.source.position(max(span.start, span.end))
         return (self._files.get(id(span.source), -1), *start, *end)
 
@@ -209,7 +208,7 @@ class _Writer:
         }
 
     def _level(self, type_: TensorType) -> int:
-        """How often the input's rows were halved; -1 for what is no image any more."""
+        """The number of halvings of the input height; -1 for values that are not images."""
         source = self._graph.input.type
         if type_.rank != 4 or source.rank != 4:
             return -1
@@ -219,7 +218,7 @@ class _Writer:
         return max(0, round(log2(whole / rows)))
 
     def _fields(self) -> tuple[list[list[int]], list[int]]:
-        fields_seen: dict[tuple[int, ...], int] = {}
+        distinct: dict[tuple[int, ...], int] = {}
         fields = receptive_fields(self._graph)
         field_of: list[int] = []
         for index in self._order:
@@ -228,10 +227,8 @@ class _Writer:
                 field_of.append(-1)
                 continue
             rows, columns = field.rows, field.columns
-            field_of.append(
-                fields_seen.setdefault((rows.size, columns.size, rows.stride, columns.stride), len(fields_seen))
-            )
-        return [list(field) for field in fields_seen], field_of
+            field_of.append(distinct.setdefault((rows.size, columns.size, rows.stride, columns.stride), len(distinct)))
+        return [list(field) for field in distinct], field_of
 
 
 def _numbers(cost: Cost, values: Mapping[str, int]) -> list[int]:
@@ -240,7 +237,7 @@ def _numbers(cost: Cost, values: Mapping[str, int]) -> list[int]:
 
 
 def _label(path: str, around: str) -> str:
-    """The part of a path that is below ``around``; a path that is elsewhere is written whole, with a slash."""
+    """The path relative to ``around``; a path outside of it is absolute, with a slash."""
     if path == around:
         return ""
     if not around:
@@ -249,7 +246,7 @@ def _label(path: str, around: str) -> str:
 
 
 def _call(scope: Scope) -> str:
-    """A call as it is written, with the values that its arguments have: ``bottleneck(64, stride = 2)``."""
+    """A call as written, with the values of its arguments: ``bottleneck(64, stride = 2)``."""
     if scope.kind is ScopeKind.STAGE:
         return _written("stage", [f"{name} = {value}" for name, value in scope.arguments.items()])
     text = scope.span.text
@@ -269,7 +266,7 @@ def _arguments(operator: Operator) -> list[list[object]]:
     arguments: list[list[object]] = []
     for field in dataclasses.fields(operator):
         value = getattr(operator, field.name)
-        # As in a call: what must be given, such as a kernel, is written out (3x3).
+        # As in a call: required arguments such as a kernel are written in full (3x3).
         is_required = field.default is dataclasses.MISSING
         text = str(value) if is_required and isinstance(value, Size) else format_value(value, shortest=True)
         arguments.append([field.name, text, value != field.default])

@@ -1,4 +1,4 @@
-"""The page itself: one HTML file that needs nothing else, neither a server nor the network."""
+"""Render the page: one self-contained HTML file that makes no requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from resdsl.page.comparison import Comparison, comparison_data
@@ -39,22 +39,22 @@ _SCRIPTS = (
     "preferences.js",
     "app.js",
 )
-"""In this order, each standing on those before it."""
+"""In the order of their dependencies."""
 
 _FOLLOWING = "live.js"
-"""Only for pages from a server: the others have nothing in them that could reach one."""
+"""Only in pages from a server; other pages contain no code that makes requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Names and values of CSS variables (``stage-0-fill``: ``#fff4c8``), for light and for dark."""
+    """Names and values of CSS variables (``stage-0-fill``: ``#fff4c8``) for the light and the dark scheme."""
 
     light: Mapping[str, str]
     dark: Mapping[str, str]
 
 
 def page_data(networks: Sequence[Data], comparison: Comparison | None = None) -> Data:
-    """All that the page draws: one network, or two and what changed between them (``network_data`` makes them)."""
+    """The data of a page: one network, or two with their comparison. ``network_data`` makes the networks."""
     return {
         "schema": 1,
         "networks": list(networks),
@@ -63,15 +63,13 @@ def page_data(networks: Sequence[Data], comparison: Comparison | None = None) ->
 
 
 def render_page(data: Data, *, colours: Colours, version: str = "") -> str:
-    """The HTML of a page. Whatever names a specification has, they are text in it and no markup.
+    """The HTML of a page. All names from specifications are escaped.
 
-    A page with a ``version`` asks the server that it came from for newer ones; others may reach nothing at all.
+    A page with a ``version`` polls its server for newer versions; other pages cannot make requests.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(asset("page.html.jinja"))
     style, script = _style(colours), _script(*([_FOLLOWING] if version else []))
-    # What is marked as markup is ours, its digest stands in the policy, or it is escaped for where it stands.
-    return template.render(
+    # `Markup` is used for our own assets, whose digests are in the policy, and for escaped JSON.
+    return template("page.html.jinja").render(
         title=_title(data),
         style=Markup(style),
         script=Markup(script),
@@ -88,7 +86,7 @@ def _title(data: Data) -> str:
 
 
 def _embedded(data: Data) -> str:
-    """JSON that may stand inside ``<script>``: no character in it can end the element or open a comment."""
+    """JSON for a ``<script>`` element, without characters that could end the element or open a comment."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -112,6 +110,13 @@ def _script(*more: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def template(name: str) -> Template:
+    """A template in ``assets``, with escaping."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(asset(name))
 
 
 @cache

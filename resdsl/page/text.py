@@ -1,4 +1,4 @@
-"""The text of a specification with its colours, as plain data."""
+"""Source text with syntax highlighting, as plain data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from resdsl.highlight import ResLexer
 
 
 def coloured(text: str) -> list[list[str]]:
-    """For each line, colours and texts in turn: ``["kd", "stage", "", " ", "nl", "layer1"]``.
+    """For each line, alternating classes and texts: ``["kd", "stage", "", " ", "nl", "layer1"]``.
 
-    The colours are the short names that all style sheets of Pygments use; what has none is ``""``.
+    The classes are the short names of Pygments style sheets, or ``""``.
     """
     lines: list[list[str]] = [[]]
     for _, kind, piece in ResLexer().get_tokens_unprocessed(text):
@@ -20,5 +20,5 @@ def coloured(text: str) -> list[list[str]]:
                 lines.append([])
             if part:
                 lines[-1] += (name, part)
-    # What ends with a line's end has no further line.
+    # A trailing newline does not start another line.
     return lines if lines[-1] or len(lines) == 1 else lines[:-1]

@@ -1,1 +1,1 @@
-"""Networks as pictures: a graph becomes a diagram, the diagram shapes on a sheet, the shapes SVG, PDF or PNG."""
+"""Draw networks: a graph becomes a diagram, the diagram a scene of shapes, the scene SVG, PDF or PNG."""

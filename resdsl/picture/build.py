@@ -1,4 +1,4 @@
-"""A graph as a diagram, at a level of detail."""
+"""Build the diagram of a graph at a level of detail."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _SIGNS = {"add": "+", "mul": "x", "concat": "concat", "mean": "mean"}
 
 
 def build(graph: Graph, detail: Detail, *, marks: Mapping[int, str] = MappingProxyType({})) -> Diagram:
-    """The diagram of a network, with every repeat written out.
+    """The diagram of a network, with all repeats expanded.
 
-    ``marks`` are what a comparison found about nodes (see ``resdsl.picture.theme.Theme.marks``).
+    ``marks`` are the marks of nodes in a comparison (see ``resdsl.picture.theme.Theme.marks``).
     """
     return Diagram(graph, graph.name, _facts(graph), _Builder(graph, detail, marks).whole())
 
 
 def _facts(graph: Graph) -> tuple[str, ...]:
     macs = graph.macs
-    # Of an open size the count is a formula, which no title has room for.
+    # For symbolic sizes the count is a formula, which is too long for a title.
     counted = [f"{short(macs)} MACs"] if isinstance(macs, int) and macs else []
     return (f"{graph.depth} layers", f"{short(graph.parameter_count)} parameters", *counted)
 
 
 @dataclass(slots=True)
 class _Piece:
-    """An element, or a node that will stand inside of one, and the values that flow in and out."""
+    """An element, or a node that goes inside one, with its input and output values."""
 
     source: int
     value: int
@@ -63,13 +63,13 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Path:
-    """Elements one after another, from one value."""
+    """Consecutive elements, starting from one value."""
 
     source: int
     elements: list[Element] = field(default_factory=list)
     nodes: set[int] = field(default_factory=set)
     waiting: list[int] = field(default_factory=list)
-    """Nodes that will stand inside of the next element."""
+    """Nodes that go inside the next element."""
 
 
 class _Builder:
@@ -98,7 +98,7 @@ class _Builder:
         return Series((start, *self._without_last_port(series).items))
 
     def _without_last_port(self, series: Series) -> Series:
-        """Where a network has one end, and its outputs are there, nobody asks what they are called."""
+        """Drop the port at the end of a network with a single output, whose name adds nothing."""
         ports = [item for item in walk(series) if isinstance(item, Port)]
         last = series.items[-1] if series.items else None
         if self._detail is Detail.OP or len(ports) != 1 or ports[0] is not last:
@@ -172,7 +172,7 @@ class _Builder:
         return _Piece(scope.input, scope.output, box, nodes)
 
     def _single(self, scope: Scope, nodes: tuple[int, ...]) -> _Piece | None:
-        """A block of one layer says what that layer is."""
+        """A block of one layer is labelled as that layer."""
         layers = [node for node in nodes if not self._graph.nodes[node].operator.drawn_inside]
         if len(layers) != 1 or isinstance(self._graph.nodes[layers[0]].operator, Join):
             return None
@@ -225,7 +225,7 @@ class _Builder:
         ends = list(node.inputs)
         scaled: Node | None = None
         if inside.children and inside.children[-1] == ends[0] and isinstance(self._operator(ends[0]), Scale):
-            # The scale of a residual comes after both paths and belongs to the first.
+            # The scale of a residual is listed after both paths and belongs to the first.
             scaled = self._graph.nodes[ends[0]]
             inside.children = inside.children[:-1]
             ends[0] = scaled.inputs[0]
@@ -237,7 +237,7 @@ class _Builder:
             if skip is not None:
                 return [_Piece(scope.input, node.index, skip, tuple(scope.nodes()))]
         branches = tuple(self._branch(path, end, scope.input) for path, end in zip(paths, ends, strict=True))
-        # A path from elsewhere comes in from the side.
+        # A path from another value enters from the side.
         ordered = tuple(sorted(branches, key=_inwards))
         what = "filter concat" if node.operator.join == "concat" else node.operator.join
         element = Branches(
@@ -252,7 +252,7 @@ class _Builder:
     def _skip(
         self, scope: Scope, node: Node, ends: Sequence[int], paths: Sequence[Sequence[_Piece]], scaled: Node | None
     ) -> Skip | None:
-        """Two paths of which one is the main one; ``None`` where the other comes from outside of it."""
+        """A main path and a shortcut, or ``None`` if the shortcut starts outside the main path."""
         one, other = (0, 1) if paths[0] else (1, 0)
         if not paths[one] or paths[one][0].source != scope.input:
             return None
@@ -275,7 +275,7 @@ class _Builder:
             f"x {scaled.operator.factor:g}" if scaled is not None and isinstance(scaled.operator, Scale) else "",
             None if arc or not shortcut.items else shortcut,
             shows_sign=self._detail is Detail.OP or sign != "+",
-            # An arc stands for the layers on it too.
+            # An arc also represents the layers on it.
             mark=self._mark((node.index, *(part for box in passed for part in box.nodes if arc))),
             around=around,
             nodes=(node.index,),
@@ -291,10 +291,10 @@ class _Builder:
     # --- series ---
 
     def _series(self, pieces: Iterable[_Piece], source: int, *, whole: bool = False, ends: bool = True) -> Series:
-        """Pieces in the order of their flow.
+        """Pieces in the order of computation.
 
-        With ``whole``, what has no layer gets a box of its own. Outputs taken from the last piece are named here,
-        unless the series is but a part that ``ends`` elsewhere.
+        With ``whole``, nodes without a layer get a box of their own. Outputs of the last piece get ports here,
+        unless the series is a part that does not ``end`` here.
         """
         paths = [_Path(source)]
         current = source
@@ -326,12 +326,12 @@ class _Builder:
         path.elements.append(element)
 
     def _grown(self, element: Element, piece: _Piece) -> Element:
-        """An element with one more node inside, which comes after it."""
+        """An element with one more node inside, after its layer."""
         if isinstance(element, Port | Resume | Offshoot):
             return element
         nodes = (*element.nodes, *piece.nodes)
         if isinstance(element, Box | Branches | Skip):
-            # What a join was marked for stands for its shortcut too, whose nodes are not its own.
+            # The mark of a join also covers its shortcut, whose nodes are not part of the join.
             keeps = not isinstance(element, Box) and element.mark not in ("", "same")
             marked = element.mark if keeps else self._mark(nodes)
             return replace(element, nodes=nodes, value=piece.value, mark=marked)
@@ -352,11 +352,11 @@ class _Builder:
             )
             path.elements.append(replace(box, nodes=nodes, value=last.index))
             path.waiting = []
-        # What is whole goes on into a join.
+        # A whole path continues into a join.
         self._end_with_ports(path, ends=not whole)
 
     def _end_with_ports(self, path: _Path, *, ends: bool = False) -> None:
-        """Name the outputs that are taken from the last element, each once."""
+        """Add a port for each output of the last element."""
         last = path.elements[-1] if path.elements else None
         if last is None or isinstance(last, Port | Resume | Offshoot):
             return
@@ -371,7 +371,7 @@ class _Builder:
         layers = [node for node in inside if self._operator(node).counts_as_layer]
         main = {self._marks.get(node, "same") for node in layers or inside}
         marks = main | {self._marks.get(node, "same") for node in inside}
-        # A new convolution makes a new box, though its activation was there before.
+        # An added convolution makes an added box, even if its activation existed before.
         if len(marks) == 1 or (len(main) == 1 and main <= {"added", "removed"}):
             return main.pop()
         loud = marks - {"same", "follows"}
@@ -385,7 +385,7 @@ def _rows(graph: Graph) -> Iterable[Row]:
 
 
 def _inwards(branch: Branch) -> int:
-    """How far inside a branch stands: what takes values from elsewhere is further out, where their lines come from."""
+    """Sort key of branches: those that take other values are placed outside, where their lines arrive."""
     if branch.source is not None:
         return 0
     inside = (item for item in walk(branch.body) if isinstance(item, Branches))
@@ -404,7 +404,7 @@ def _has_models(root: Scope) -> bool:
 
 
 def call(scope: Scope) -> str:
-    """A call as a reader wrote it, with its first argument by position."""
+    """A call in the syntax of the language, with its first argument by position."""
     first = next(iter(scope.arguments), None)
     shown = [
         value if name == first else f"{name} = {value}"
@@ -416,7 +416,7 @@ def call(scope: Scope) -> str:
 
 
 def _split(pieces: Sequence[_Piece], ends: Sequence[int]) -> list[list[_Piece]]:
-    """The pieces of a join by its branches, which stand one after another and end in ``ends``."""
+    """The pieces of a join, split into its branches, which are listed one after another and end in ``ends``."""
     paths: list[list[_Piece]] = []
     cursor = 0
     for end in ends:
@@ -430,7 +430,7 @@ def _split(pieces: Sequence[_Piece], ends: Sequence[int]) -> list[list[_Piece]]:
 
 
 def _place(main: Series, source: int) -> int | None:
-    """After how many items of a path a value is there."""
+    """The number of items of a path after which a value is available."""
     for place, item in enumerate(main.items):
         if isinstance(item, Box) and source in item.before:
             return place
@@ -440,7 +440,7 @@ def _place(main: Series, source: int) -> int | None:
 
 
 def _is_short(shortcut: Series, graph: Graph) -> bool:
-    """Whether a shortcut is but a projection: one layer with weights, or the subsampling of option A."""
+    """Whether a shortcut is a mere projection: one layer with weights, or the subsampling of option A."""
     weighted = sum(
         graph.nodes[node].operator.counts_as_layer
         for item in shortcut.items
@@ -451,7 +451,7 @@ def _is_short(shortcut: Series, graph: Graph) -> bool:
 
 
 def _joined(paths: Sequence[_Path], users: Mapping[int, Sequence[int]]) -> Series:
-    """Paths as one series: those that lead nowhere but to an output branch off, the others resume from elsewhere."""
+    """Join paths into one series: paths to outputs branch off, the others resume from another value."""
     main = [path for path in paths[1:] if path.elements]
     items: list[Element] = list(paths[0].elements)
     for path in main:
@@ -465,7 +465,7 @@ def _joined(paths: Sequence[_Path], users: Mapping[int, Sequence[int]]) -> Serie
 
 
 def _after(items: Sequence[Element], value: int) -> int | None:
-    """Where in a series what takes this value can leave; not from its end, where the flow itself goes on."""
+    """Where a path that takes this value can leave the series; never at its end, where the flow continues."""
     for place, item in enumerate(items[:-1], start=1):
         taken = isinstance(item, Box) and value in item.nodes
         if not isinstance(item, Resume | Offshoot) and (item.value == value or taken):

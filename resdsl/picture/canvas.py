@@ -1,7 +1,7 @@
-"""Drawing along the flow of a network, whichever way that runs over the sheet.
+"""Draw along the flow of a network, in either direction on the sheet.
 
-Places are ``(along, across)``: ``along`` grows with the flow, ``across`` to its right. A flow downwards has them as
-``(y, x)``; a flow to the right as ``(x, -y)``.
+Positions are ``(along, across)``: ``along`` grows with the flow, ``across`` to its right. They are ``(y, x)`` for a
+downward flow and ``(x, -y)`` for a flow to the right.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from resdsl.picture.scene import Area, Circle, Line, Part, Point, Rect, Shape, S
 from resdsl.picture.theme import Paint, Theme
 
 LEADING = 1.3
-"""Distance of two lines of text, in font sizes."""
+"""Line height, in font sizes."""
 
 HEAD = 5.5
 """Length of an arrow's head."""
 
 HEAD_WIDTH = 2.6
-"""Half its width."""
+"""Half the width of an arrow head."""
 
 Path = Sequence[Point | tuple[Point, Point, Point]]
 
@@ -33,7 +33,7 @@ class Direction(StrEnum):
 
 @dataclass(slots=True)
 class Canvas:
-    """Collects shapes. ``origin`` is where on the sheet the flow begins, as ``x, y``."""
+    """Collects shapes. ``origin`` is the position ``x, y`` on the sheet where the flow begins."""
 
     direction: Direction
     theme: Theme
@@ -44,7 +44,7 @@ class Canvas:
 
     @property
     def all(self) -> tuple[Shape, ...]:
-        """Everything in the order of painting: frames, lines beneath all else, the rest as it was drawn."""
+        """All shapes in painting order: frames first, then background lines, then the rest."""
         return (*self._frames, *self._under, *self.shapes)
 
     @property
@@ -52,7 +52,7 @@ class Canvas:
         return self.direction is Direction.DOWN
 
     def at(self, along: float, across: float) -> Point:
-        """Where on the sheet a place is."""
+        """The position on the sheet."""
         x, y = self.origin
         return (x + across, y + along) if self.down else (x + along, y - across)
 
@@ -60,7 +60,7 @@ class Canvas:
         return Stroke(color or self.theme.line, width, (0.1, 3.2) if dotted else None)
 
     def line(self, path: Path, stroke: Stroke, *, head: bool = False, under: bool = False, tip: str = "") -> None:
-        """A path; with ``head``, an arrow, whose last piece is straight."""
+        """A path, with an arrow head if ``head`` is set; the last segment is straight."""
         target = self._under if under else self.shapes
         points = [self._point(piece) for piece in path]
         if head:
@@ -68,7 +68,7 @@ class Canvas:
             length = max(abs(end[0] - before[0]), abs(end[1] - before[1]))
             step = ((end[0] - before[0]) / length, (end[1] - before[1]) / length) if length else (0.0, 1.0)
             neck = (end[0] - step[0] * HEAD, end[1] - step[1] * HEAD)
-            # The line ends inside its head, so that its square end does not blunt the tip.
+            # The line ends inside its head, so its square end does not cover the tip.
             points[-1] = (end[0] - step[0] * HEAD * 0.7, end[1] - step[1] * HEAD * 0.7)
             side = (step[1] * HEAD_WIDTH, -step[0] * HEAD_WIDTH)
             left, right = (neck[0] + side[0], neck[1] + side[1]), (neck[0] - side[0], neck[1] - side[1])
@@ -88,7 +88,7 @@ class Canvas:
         stroke: Stroke | None = None,
         tip: str = "",
     ) -> Rect:
-        """A rectangle from ``along`` on, with ``across`` in its middle."""
+        """A rectangle that starts at ``along`` and is centred on ``across``."""
         first, last = self.at(along, across - breadth / 2), self.at(along + length, across + breadth / 2)
         rect = Rect(
             min(first[0], last[0]),
@@ -109,19 +109,19 @@ class Canvas:
         self.shapes.append(Circle(x, y, radius, fill, stroke))
 
     def text_in(self, rect: Rect, lines: Sequence[tuple[str, float, str]], *, vertical: bool = False) -> None:
-        """Lines of text, as ``(text, size, colour)``, in the middle of a rectangle."""
+        """Lines of text, as ``(text, size, colour)``, centred in a rectangle."""
         total = sum(size * LEADING for _, size, _ in lines)
         x, y = rect.x + rect.width / 2, rect.y + rect.height / 2
         start = -total / 2
         for text, size, color in lines:
-            # Capitals and digits are centred; what hangs below the line is rare in a label.
+            # Capitals and digits are centred; descenders are rare in labels.
             base = start + size * LEADING / 2 + size * (ASCENT - DESCENT * 0.15) / 2
             place = (x + base, y) if vertical else (x, y + base)
             self.shapes.append(Text(*place, text, size, color, "middle", vertical, rect))
             start += size * LEADING
 
     def text(self, x: float, y: float, text: str, size: float, color: str, anchor: str = "start") -> None:
-        """A line of text at a place of the sheet."""
+        """A line of text at a position on the sheet."""
         self.shapes.append(Text(x, y, text, size, color, anchor))
 
     def _point(self, piece: Point | tuple[Point, Point, Point]) -> Point | tuple[Point, Point, Point]:
@@ -136,16 +136,16 @@ class Canvas:
 
 
 def rounded(points: Sequence[Point], radius: float) -> list[Point | tuple[Point, Point, Point]]:
-    """A path along straight pieces at right angles, with round corners."""
+    """A path of straight segments at right angles, with rounded corners."""
     path: list[Point | tuple[Point, Point, Point]] = [points[0]]
     last = len(points) - 3
     for number, (before, corner, after) in enumerate(zip(points, points[1:], points[2:], strict=False)):
-        # Two corners share the piece between them; at its end, a path stays straight for its head.
+        # Two corners share the segment between them; the end stays straight for the arrow head.
         reach = _distance(before, corner) / (1 if number == 0 else 2)
         ahead = max(0.0, _distance(corner, after) - HEAD - 1) if number == last else _distance(corner, after) / 2
         room = min(radius, reach, ahead)
         start, end = _towards(corner, before, room), _towards(corner, after, room)
-        # A quarter of a circle, as near as a cubic curve comes to it.
+        # Cubic approximation of a quarter circle.
         one, other = _towards(start, corner, room * 0.5523), _towards(end, corner, room * 0.5523)
         path += [start, (one, other, end)]
     path.append(points[-1])

@@ -1,4 +1,4 @@
-"""Where a network's money goes: bars of MACs, weights and activations along its depth, and the receptive field."""
+"""Draw costs: bars of MACs, parameters and activations along the depth, and the receptive field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from resdsl.picture.scene import Part, Rect, Scene, Stroke
 from resdsl.picture.theme import Theme
 
 _MOST_ROWS = 64
-"""Rows up to which every layer has its own; a deeper network has one for each block, then for each stage."""
+"""Maximum number of rows; a deeper network has a row for each block, then for each stage."""
 
 _MARGIN = 20.0
 _ROW = 17.0
@@ -38,7 +38,7 @@ _LONGEST = 190.0
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A row: what it is, what it costs, and the receptive field behind it (``None``: the whole image)."""
+    """A row: label, cost, and receptive field of its output (``None``: the whole image)."""
 
     text: str
     path: str
@@ -58,20 +58,20 @@ class _Column:
 
 
 def is_fixed(graph: Graph) -> bool:
-    """Whether all costs are numbers: those of an input of open size are formulas, which make no bars."""
+    """Whether all costs are numbers; for a symbolic input size they are formulas, which cannot be drawn as bars."""
     return all(isinstance(dim, int) for dim in graph.input.type.shape[1:])
 
 
 def arrange_costs(graph: Graph, theme: Theme, *, detail: Detail | None = None) -> Scene:
-    """The sheet of a network whose input has a fixed size; ``detail`` is what gets a row of its own.
+    """The cost picture of a network with a fixed input size; ``detail`` selects what a row is.
 
-    If not said, it is the finest for which the rows are few enough to be read.
+    The default is the finest level with few enough rows to read.
     """
     return _Sheet(graph, theme, layers(graph, detail)).scene()
 
 
 def layers(graph: Graph, detail: Detail | None) -> list[Layer]:
-    """The rows. Their costs add up to those of the network."""
+    """The rows, whose costs add up to the total of the network."""
     levels = [detail] if detail is not None else [Detail.LAYER, Detail.BLOCK, Detail.STAGE]
     for level in levels[:-1]:
         rows = _Rows(graph, level).rows()
@@ -92,7 +92,7 @@ class _Rows:
         rows: list[tuple[str, str, list[int]]] = []
         for text, path, nodes in self._pieces(self._graph.root):
             if text is None and rows:
-                # What has no box of its own is paid for by the one before it.
+                # Operators without a box are counted in the preceding row.
                 rows[-1][2].extend(nodes)
             else:
                 rows.append((text or path, path, list(nodes)))
@@ -112,7 +112,7 @@ class _Rows:
         )
 
     def _pieces(self, root: Scope) -> Iterator[tuple[str | None, str, Iterable[int]]]:
-        """Text, path and nodes of each piece; no text for a node that stands inside of another's box."""
+        """Text, path and nodes of each piece; no text for a node that is drawn inside another box."""
         pending: list[Scope | int] = [root]
         while pending:
             item = pending.pop()
@@ -133,7 +133,7 @@ class _Rows:
             return scope.path
         operators = [self._graph.nodes[node].operator for node in scope.nodes()]
         shown = [operator for operator in operators if not operator.drawn_inside]
-        # A block of one layer says what that layer is.
+        # A block of one layer is labelled as that layer.
         return layer_label(shown[0]) if len(shown) == 1 else call(scope)
 
 
@@ -190,7 +190,7 @@ class _Sheet:
         return fitted(layer.text, _FONT, _LONGEST)
 
     def _bands(self, top: float, right: float, ends: Sequence[float]) -> None:
-        """Every other resolution on a ground of its own, with its share of each cost."""
+        """A background for every other resolution, with its share of each cost."""
         theme = self._theme
         wholes = [sum(map(column.value, self._layers)) for column in self._columns]
         for number, (start, rows) in enumerate(_sections(self._layers)):
@@ -201,7 +201,7 @@ class _Sheet:
             for column, whole, end in zip(self._columns, wholes, ends, strict=True):
                 part = 100 * sum(map(column.value, rows)) / whole if whole else 0.0
                 share = f"{part:.0f}%" if part >= 0.5 or part == 0 else "<1%"
-                # Beside the middle of its layers.
+                # Next to the middle of its layers.
                 middle = y + len(rows) * _ROW / 2 + _FONT * ASCENT / 2
                 self._canvas.text(end - 2, middle, share, _FONT, theme.ink, "end")
 
@@ -239,7 +239,7 @@ class _Sheet:
             canvas.text(x + length + 4, base, column.label(value), _NUMBER, theme.muted)
 
     def _fields(self, x: float, top: float) -> None:
-        """The receptive field behind each row: a line that grows, beside the border of the image."""
+        """The receptive field of each row: a growing line beside the border of the image."""
         canvas, theme = self._canvas, self._theme
         image = max(_count(dim) for dim in self._graph.input.type.shape[2:] or (1,))
         most = max([image, *(layer.field for layer in self._layers if layer.field is not None)])
@@ -267,7 +267,7 @@ class _Sheet:
 
 
 def _sections(layers: Sequence[Layer]) -> Iterator[tuple[int, list[Layer]]]:
-    """Rows of one size in a row, and the number of the first."""
+    """Consecutive rows of one size, and the index of the first."""
     start = 0
     for number in range(1, len(layers) + 1):
         if number == len(layers) or layers[number].size != layers[start].size:

@@ -1,7 +1,7 @@
-"""What a picture shows, before it has a place: boxes in series, branches, shortcuts, repeats.
+"""The elements of a picture, before layout: boxes in series, branches, shortcuts, repeats.
 
-Elements are equal when they are drawn alike, whatever they are called and wherever they stand: that is what folds
-``x36`` into one. So names, nodes and tips take no part in comparing.
+Elements are equal if they look equal, regardless of name and position, so that 36 equal blocks fold into one. Therefore
+names, nodes and tooltips are excluded from comparison.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from resdsl.ir.graph import Graph, Scope, ScopeKind
 
 
 class Detail(StrEnum):
-    """How much of a network is opened.
+    """The level of detail of a picture.
 
-    ``layer`` is the level of the figures in papers: a box a weighted layer or pool, with the batch norms and
-    activations around it inside. ``op`` has a box for each operator, ``block``, ``stage`` and ``model`` one for each
-    scope of that kind.
+    ``layer`` is the level of figures in papers: one box per weighted layer or pool, which includes the adjacent batch
+    norms and activations. ``op`` has one box per operator; ``block``, ``stage`` and ``model`` one per such scope.
     """
 
     MODEL = "model"
@@ -28,7 +27,7 @@ class Detail(StrEnum):
     OP = "op"
 
     def closes(self, scope: Scope) -> bool:
-        """Whether a scope is one box, its inside unseen."""
+        """Whether a scope is drawn as one closed box."""
         match self:
             case Detail.MODEL:
                 return scope.kind is ScopeKind.MODEL
@@ -41,11 +40,11 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One or more layers. ``text`` is what it is, ``level`` which resolution it is coloured for (``None``: none).
+    """One or more layers. ``text`` is its label, ``level`` the resolution that sets its colour (``None``: none).
 
-    ``notes`` are said below: what is in it, the shape that it gives.
-    ``size`` is what it gives (``112``), ``nodes`` are the graph's nodes in it, ``before`` those of them that come
-    before its layer; ``value`` is the node that flows out, ``tip`` what is told to whoever points at it.
+    ``notes`` are lines below the label: contents, output shape. ``size`` is the output size (``112``), ``nodes`` are
+    the graph's nodes in the box, ``before`` those before its layer, ``value`` is the output node, and ``tip`` the
+    tooltip.
     """
 
     text: str
@@ -61,13 +60,13 @@ class Box:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """All that it says."""
+        """All lines of text in the box."""
         return (self.text, *self.notes)
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A value with a name outside: the input, or an output, at which a path ``ends`` or from which it goes on."""
+    """The input, or an output, where a path ``ends`` or continues."""
 
     text: str
     is_input: bool = False
@@ -77,7 +76,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A path between the ends of ``Branches``; ``source`` is the value it takes where that comes from elsewhere."""
+    """A path of ``Branches``; ``source`` is its input if that is not the common input of the branches."""
 
     body: Series
     source: int | None = field(default=None, compare=False)
@@ -85,7 +84,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """Paths from one value, side by side, that a join brings together. ``text`` is what the join is called."""
+    """Parallel paths from one value into a join. ``text`` is the label of the join."""
 
     branches: tuple[Branch, ...]
     text: str
@@ -96,7 +95,7 @@ class Branches:
 
 
 class Kind(StrEnum):
-    """What a shortcut does on its way; those that are not the identity are dotted."""
+    """The kind of shortcut; all but identities are dotted."""
 
     IDENTITY = "identity"
     PROJECTION = "projection"
@@ -106,9 +105,9 @@ class Kind(StrEnum):
 class Skip:
     """A main path and a shortcut around it.
 
-    The shortcut leaves after ``start`` items of the main path. ``sign`` is how the two meet (``+``), ``scale`` what
-    the main path is multiplied by before. Where ``shortcut`` has items, they are drawn beside the main path, otherwise
-    the shortcut is an arc. ``around`` tells what the arc stands for.
+    The shortcut leaves after ``start`` items of the main path. ``sign`` shows the join (``+``), ``scale`` the factor of
+    the main path before it. If ``shortcut`` has items, they are drawn beside the main path; otherwise the shortcut is
+    an arc with the tooltip ``around``.
     """
 
     main: Series
@@ -126,9 +125,9 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A named piece; ``count`` equal ones in a row. ``value`` flows out of the last.
+    """A named piece, repeated ``count`` times. ``value`` is the output of the last.
 
-    ``is_whole`` is a network inside of another, which is told by its name.
+    ``is_whole`` marks a network inside another, which is shown by name.
     """
 
     name: str
@@ -141,9 +140,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """Layers of which each takes the outputs of all before it (Huang et al. 2017, figure 1).
+    """Layers that each take the outputs of all preceding ones (Huang et al. 2017, figure 1).
 
-    ``layers`` are the first ones and the last; ``omitted`` that many between them are left out.
+    ``layers`` are the first layers and the last; ``omitted`` is the number of layers between them that are not drawn.
     """
 
     name: str
@@ -159,7 +158,7 @@ class Dense:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The flow ends here; what follows takes ``source``, a value from elsewhere."""
+    """The flow ends here; the next element takes ``source``, another value."""
 
     source: int = field(compare=False)
     value: int = field(default=-1, compare=False)
@@ -167,7 +166,7 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Offshoot:
-    """A path that leaves from ``source``, a value of the series it stands in, and ends in an output."""
+    """A path that leaves the series at ``source``, one of its values, and ends in an output."""
 
     body: Series
     source: int = field(compare=False)
@@ -179,14 +178,14 @@ Element = Box | Port | Branches | Skip | Block | Dense | Resume | Offshoot
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Elements one after another."""
+    """Consecutive elements."""
 
     items: tuple[Element, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A network to be drawn: what it is called, what is said of it, and its elements."""
+    """A network to draw: title, facts below the title, and elements."""
 
     graph: Graph
     title: str
@@ -201,7 +200,7 @@ class Diagram:
 
 
 def walk(series: Series) -> Iterator[Element]:
-    """Every element, each before what is in it."""
+    """All elements in preorder."""
     stack: list[Element] = list(reversed(series.items))
     while stack:
         item = stack.pop()

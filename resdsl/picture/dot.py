@@ -1,4 +1,4 @@
-"""A diagram in the language of Graphviz, for those who lay it out and style it themselves."""
+"""Write a diagram as a Graphviz graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resdsl.picture.theme import Theme
 
 
 def render_dot(outline: Outline, theme: Theme, direction: Direction) -> str:
-    """The text of a directed graph, with a newline at the end."""
+    """The text of a directed graph."""
     return "".join(f"{line}\n" for line in _lines(outline, theme, direction))
 
 
@@ -54,6 +54,6 @@ def _edge(edge: Edge) -> str:
 
 
 def _quoted(*lines: str) -> str:
-    """A string of the language; a backslash is doubled, lest it begin one of the language's escapes."""
+    """A quoted string; backslashes are doubled, because they begin escapes."""
     escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\0", "") for line in lines)
     return '"' + "\\n".join(escaped) + '"'

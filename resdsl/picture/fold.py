@@ -1,4 +1,4 @@
-"""What repeats is drawn once: equal elements in a row become one with a count, dense layers become a ``Dense``."""
+"""Fold repeats: equal consecutive elements become one with a count, dense layers become a ``Dense``."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from itertools import groupby
 from resdsl.picture.diagram import Block, Box, Branch, Branches, Dense, Element, Kind, Offshoot, Series, Skip, walk
 
 _FEWEST_BOXES = 4
-"""Equal boxes in a row that become one; fewer take no more room than a frame with a count."""
+"""Minimum number of equal boxes to fold; fewer take no more room than a frame with a count."""
 
 _FEWEST_DENSE = 3
-"""Dense layers in a row from which on they are drawn as a dense block."""
+"""Minimum number of consecutive dense layers that are drawn as a dense block."""
 
 _SHOWN_DENSE = 4
-"""Dense layers that a folded block shows at most; of more, it shows the first two and the last."""
+"""Maximum number of layers shown of a folded dense block; of more, the first two and the last are shown."""
 
 _MOST_ARCS = 12
-"""Dense layers whose arcs, each to each, can still be told apart; of more, each has the arc around itself alone."""
+"""Maximum number of dense layers with all arcs; beyond that, each layer only has the arc around itself."""
 
 
 def boxes(series: Series) -> int:
-    """How many boxes there are to draw."""
+    """The number of boxes to draw."""
     return sum(isinstance(item, Box) for item in walk(series))
 
 
 def folded(series: Series) -> Series:
-    """Equal neighbours as one."""
+    """The series with equal neighbours folded."""
     items = [_inside(item, folded) for item in _dense(series.items, fold=True)]
     return Series(tuple(_repeats(items)))
 
 
 def expanded(series: Series) -> Series:
-    """Everything as it stands; dense layers are joined into blocks where their arcs can be told apart."""
+    """The series with all repeats expanded; dense layers become blocks if their arcs remain distinguishable."""
     return Series(tuple(_inside(item, expanded) for item in _dense(series.items, fold=False)))
 
 
@@ -42,7 +42,7 @@ def _inside(item: Element, change: Callable[[Series], Series]) -> Element:
         return replace(item, branches=tuple(Branch(change(branch.body), branch.source) for branch in item.branches))
     if isinstance(item, Skip):
         shortcut = None if item.shortcut is None else change(item.shortcut)
-        # The shortcut counts the items of the main path: where it starts inside, they stay as they are.
+        # `start` counts items of the main path: if the shortcut starts inside, they are not folded.
         return replace(item, main=change(item.main) if not item.start else item.main, shortcut=shortcut)
     if isinstance(item, Block | Offshoot):
         return replace(item, body=change(item.body))
@@ -98,7 +98,7 @@ def _alike(layers: Iterable[Series]) -> bool:
 
 
 def _is_dense(item: Element) -> bool:
-    """Whether an element joins its input with what it makes of it."""
+    """Whether an element concatenates its input with the output of its layers."""
     if not isinstance(item, Block) or len(item.body.items) != 1:
         return False
     (skip,) = item.body.items

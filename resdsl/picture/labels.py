@@ -1,4 +1,4 @@
-"""The words in a picture's boxes, as papers write them: ``3x3 conv, 64, /2`` (He et al. 2015, figure 3)."""
+"""The labels of boxes, as in papers: ``3x3 conv, 64, /2`` (He et al. 2015, figure 3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def layer_label(operator: Operator) -> str:
 
 
 def size_label(type: TensorType) -> str:
-    """Rows and columns of an image, one number where they are the same: ``112``, ``8x16``; ``1`` for a vector."""
+    """Height and width of an image, one number if they are equal: ``112``, ``8x16``; ``1`` for a vector."""
     rows, columns = spatial(type)
     if rows == columns:
         return str(rows)
@@ -22,11 +22,11 @@ def size_label(type: TensorType) -> str:
 
 
 def spatial(type: TensorType) -> tuple[Dim, Dim]:
-    """Rows and columns of an image; a vector is one pixel."""
+    """Height and width of an image; a vector is one pixel."""
     return (type.shape[2], type.shape[3]) if type.rank == 4 else (1, 1)
 
 
 def shape_label(type: TensorType) -> str:
-    """A value without its batch size, channels last as papers write it: ``56 x 56 x 256``, ``1000``."""
+    """A shape without the batch dimension, channels last, as in papers: ``56 x 56 x 256``, ``1000``."""
     _, *rest = type.shape
     return " x ".join(str(dim) for dim in (*rest[1:], rest[0])) if rest else str(type)

@@ -1,4 +1,4 @@
-"""Which resolution a value has: what layers are coloured by."""
+"""The resolution of each value, which determines the colour of layers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from resdsl.ir.types import TensorType
 from resdsl.picture.labels import spatial
 
 _LARGE = 1 << 12
-"""What an open size is taken for: only how often it is halved counts."""
+"""Substitute for symbolic sizes; only the number of halvings matters."""
 
 
 class Levels:
-    """How often the input has been halved, for each value; ``None`` for a value of one pixel.
+    """The number of halvings of the input for each value; ``None`` for a value of one pixel.
 
-    A stage that keeps the size of the stage before it (dilated instead of strided) counts as one more: it is a stage
-    of its own.
+    A stage with the size of the preceding one (dilated instead of strided) counts as one more halving.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -26,7 +25,7 @@ class Levels:
 
     def __getitem__(self, node: int) -> int | None:
         staged = self._staged.get(node)
-        # What is one pixel inside of a stage (a gate) has no resolution.
+        # Values of one pixel inside a stage (a gate) have no resolution.
         level = self._level(self._graph.nodes[node].type)
         return level if staged is None or level is None else level + staged
 

@@ -1,6 +1,6 @@
-"""How much room each element of a diagram takes, along the flow and to both sides of it.
+"""Measure elements of a diagram along the flow and to both sides of it.
 
-The same numbers decide where things are drawn (``resdsl.picture.place``), so that neither has to be guessed.
+``resdsl.picture.place`` uses the same sizes to draw the elements.
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ FONT = 11.0
 SMALL = 9.5
 TIMES = 13.0
 WIDEST = 230.0
-"""Room for one line of text in a box, at most: a longer one is cut, and whole in the tip."""
+"""Maximum width of a line of text in a box; longer ones are cut, and complete in the tooltip."""
 
 BOX_PAD = 9.0
 BOX_AIR = 7.0
-"""What a box is larger than its text: at the sides, and above and below together."""
+"""Padding of boxes: at each side, and above and below together."""
 
 GAP = 15.0
-"""Between two boxes: an arrow."""
+"""Distance between two boxes, for an arrow."""
 
 LEAD = 11.0
-"""From where a path parts to its first box."""
+"""Distance from a fork to the first box."""
 
 TAIL = 9.0
-"""From the last box of a path to where paths meet."""
+"""Distance from the last box to a join."""
 
 REST = 7.0
-"""After paths have met, before they part again."""
+"""Distance from a join to the next fork."""
 
 RESUME = 26.0
-"""Between the end of a flow and the beginning of another."""
+"""Distance between the end of one flow and the start of the next."""
 
 ARC = 17.0
-"""How far an arc stands off the boxes that it goes around."""
+"""Distance of an arc from the boxes it passes."""
 
 COLUMN = 13.0
-"""Between the columns of branches."""
+"""Distance between columns of branches."""
 
 BUS = 7.0
-"""From where branches part to the line that they hang on."""
+"""Distance from a fork to the horizontal line of its branches."""
 
 _NEARLY = 14.0
-"""How far beside the axis a branch would look like a mistake."""
+"""Offsets from the axis below this look unintended, so such a branch is aligned with it."""
 
 BAR = 18.0
 FRAME_PAD = 9.0
 HEADER = 17.0
 SIGN = 6.0
-"""Radius of the sign where two paths meet."""
+"""Radius of the sign of a join."""
 
 PILL = 44.0
 PILL_HEIGHT = 14.0
@@ -75,7 +75,7 @@ STUB = 14.0
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Room along the flow, and to the left and right of its axis."""
+    """Size along the flow, and to the left and right of its axis."""
 
     length: float
     left: float
@@ -84,7 +84,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class SeriesExtent:
-    """The room of a series and where its items begin. ``shoots`` are the axes of its offshoots, by their place."""
+    """The size of a series and the offsets of its items. ``shoots`` are the axes of its offshoots by item index."""
 
     extent: Extent
     offsets: tuple[float, ...]
@@ -92,10 +92,10 @@ class SeriesExtent:
 
 
 class Measure:
-    """Measures elements, each once.
+    """Measures elements and caches their sizes.
 
-    ``down`` is whether the flow runs downwards. ``upright`` is whether text stands upright in boxes of a flow to the
-    right; otherwise it runs upwards, so that a deep network stays short.
+    ``down`` selects a downward flow. ``upright`` selects horizontal text for a flow to the right; otherwise the text is
+    rotated, which keeps deep networks short.
     """
 
     def __init__(self, *, down: bool, upright: bool) -> None:
@@ -106,7 +106,7 @@ class Measure:
     # --- boxes ---
 
     def lines(self, box: Box) -> list[tuple[str, float]]:
-        """The lines of a box, cut to the room that there is, and their sizes."""
+        """The lines of a box, cut to the maximum width, and their font sizes."""
         notes = [(fitted(note, SMALL, WIDEST), SMALL) for note in box.notes]
         return [(fitted(box.text, FONT, WIDEST), FONT), *notes]
 
@@ -118,7 +118,7 @@ class Measure:
         return Extent(width, height / 2, height / 2)
 
     def breadth(self, series: Series) -> float:
-        """How wide the boxes along the axis are: as wide as the widest."""
+        """The common width of the boxes along the axis: that of the widest."""
         widest = 0.0
         pending = list(series.items)
         while pending:
@@ -142,13 +142,13 @@ class Measure:
     # --- elements ---
 
     def of(self, item: Element, breadth: float) -> Extent:
-        """The room of an element whose axis has boxes of this breadth."""
+        """The size of an element if boxes on its axis have this breadth."""
         known = self._known.get((id(item), breadth))
         if known is not None:
             assert isinstance(known[1], Extent)
             return known[1]
         extent = self._of(item, breadth)
-        # The element is kept with its extent, lest another one get its identity.
+        # Keep a reference to the element, so that its id is not reused.
         self._known[id(item), breadth] = (item, extent)
         return extent
 
@@ -162,12 +162,12 @@ class Measure:
         return extent
 
     def spread(self, series: Series, breadth: float, extra: dict[int, float]) -> SeriesExtent:
-        """A series with ``extra`` room before some of its items, by their places."""
+        """The size of a series with ``extra`` distance before some items, by index."""
         offsets: list[float] = []
         shoots: dict[int, float] = {}
         along = left = right = 0.0
         before: Element | None = None
-        # Offshoots stand below each other: where one is long, the next leaves further down.
+        # Offshoots are placed below each other: the next one leaves further down if one is long.
         taken = wide = 0.0
         for place, item in enumerate(series.items):
             if isinstance(item, Offshoot):
@@ -189,7 +189,7 @@ class Measure:
         return SeriesExtent(Extent(max(along, taken - GAP), left, right), tuple(offsets), axes)
 
     def branch(self, series: Series) -> Extent:
-        """The room of a series that is a path of its own, with boxes as wide as its own widest."""
+        """The size of a series as a separate path, with its own common box width."""
         return self.series(series, self.breadth(series)).extent
 
     def _of(self, item: Element, breadth: float) -> Extent:
@@ -218,16 +218,16 @@ class Measure:
     def _branches(self, item: Branches) -> Extent:
         inner = [self.branch(branch.body) for branch in item.branches]
         columns = self.columns(item)
-        # The bar below has to hold its own word too, around the axis.
+        # The bar of the join has to hold its label, centred on the axis.
         half = text_width(item.text, SMALL) / 2 + BOX_PAD
         left = max(half, *(max(one.left, BOX_PAD) - at for one, at in zip(inner, columns, strict=True)))
         right = max(half, *(max(one.right, BOX_PAD) + at for one, at in zip(inner, columns, strict=True)))
         return Extent(BUS + LEAD + max(one.length for one in inner) + GAP + BAR, left, right)
 
     def columns(self, item: Branches) -> list[float]:
-        """Where across the axes of branches are: side by side, and together in the middle.
+        """The axes of branches: side by side, centred as a group.
 
-        A branch without anything in it goes straight on, and one that nearly would does too.
+        An empty branch is aligned with the axis; without one, the first branch that is close to the axis is.
         """
         inner = [self.branch(branch.body) for branch in item.branches]
         width = sum(one.left + one.right for one in inner) + COLUMN * (len(inner) - 1)
@@ -255,13 +255,13 @@ class Measure:
         return Extent(LEAD + max(main.length, side.length) + ends, left, right)
 
     def tail(self, item: Skip) -> float:
-        """From the last box of the main path to where it meets the shortcut."""
+        """Distance from the last box of the main path to the join."""
         if not item.scale:
             return TAIL
         return 2 * TAIL if self.down else TAIL + text_width(item.scale, SMALL)
 
     def sign(self, item: Skip) -> float:
-        """Room along the flow of the sign where the paths meet."""
+        """Size of the sign of the join along the flow."""
         if not item.shows_sign:
             return 0.0
         if is_round(item):
@@ -296,7 +296,7 @@ class Measure:
 
     @property
     def inset(self) -> float:
-        """From the beginning of a frame to what is in it."""
+        """Distance from the start of a frame to its contents."""
         return HEADER + LEAD if self.down else FRAME_PAD + LEAD
 
 
@@ -318,7 +318,7 @@ def is_round(item: Skip) -> bool:
 
 
 def is_framed(block: Block) -> bool:
-    """Repeats have a frame to carry their number, modules of branches and whole networks one to carry their name."""
+    """Whether a block has a frame: repeats for the count, branching blocks and whole networks for the name."""
     return block.count > 1 or block.is_whole or has_branches(block.body)
 
 
@@ -334,12 +334,12 @@ def has_branches(series: Series) -> bool:
 
 
 def dense_bulge(spans: int) -> float:
-    """How far the handles of the curve around so many dense layers stand off the boxes."""
+    """Distance from the boxes to the control points of a curve around this many dense layers."""
     return 16.0 + DENSE_ARC * (spans - 1)
 
 
 def entry(item: Element, measure: Measure) -> float:
-    """From the beginning of an element to its first box."""
+    """Distance from the start of an element to its first box."""
     if isinstance(item, Skip):
         return LEAD + (entry(item.main.items[0], measure) if item.main.items else 0.0)
     if isinstance(item, Branches):
@@ -351,7 +351,7 @@ def entry(item: Element, measure: Measure) -> float:
 
 
 def gap(before: Element | None, item: Element) -> float:
-    """Room between two items of a series."""
+    """Distance between two items of a series."""
     if before is None:
         return 0.0
     if isinstance(item, Resume):
@@ -360,7 +360,7 @@ def gap(before: Element | None, item: Element) -> float:
         return 0.0
     parts = isinstance(item, Skip | Branches) or (isinstance(item, Block) and not is_framed(item) and _parts(item))
     meets = isinstance(before, Skip) or (isinstance(before, Block) and not is_framed(before) and _meets(before))
-    # A path that parts has its own lead, one that has met its own tail.
+    # Forks include their own lead, joins their own tail.
     if parts:
         return REST
     return GAP - 2 if meets else GAP

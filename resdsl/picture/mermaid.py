@@ -1,4 +1,4 @@
-"""A diagram as Mermaid, which forges draw inside of a comment or a README."""
+"""Write a diagram as Mermaid, which GitHub and GitLab render in comments and Markdown files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from resdsl.picture.theme import Paint, Theme
 _ENTITIES = str.maketrans(
     {character: f"#{ord(character)};" for character in '"#&<>;`\\[](){}|'} | dict.fromkeys(map(chr, range(32)), " ")
 )
-"""Mermaid's own way of writing what would end a text or begin markup."""
+"""Mermaid entities for characters that would end a text or begin markup."""
 
 
 def render_mermaid(outline: Outline, theme: Theme, direction: Direction) -> str:
-    """The text of a flowchart, with a newline at the end."""
+    """The text of a flowchart."""
     return "".join(f"{line}\n" for line in _lines(outline, theme, direction))
 
 

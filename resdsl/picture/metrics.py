@@ -1,7 +1,7 @@
-"""How wide a text is, so that boxes fit their words on a machine without a single font.
+"""Text widths from a table, so that layout does not depend on installed fonts.
 
-The widths are those of Arimo (SIL Open Font License), which are those of Liberation Sans, Arial and
-Helvetica: their makers drew them to be exchanged for each other.
+The widths are those of Arimo (SIL Open Font License), which is metric-compatible with Liberation Sans, Arial and
+Helvetica.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import unicodedata
 from functools import lru_cache
 
 UNITS = 2048
-"""Parts of the font size that widths are counted in."""
+"""Units per font size of the width table."""
 
 ASCENT = 0.72
-"""How far capitals and digits reach above the baseline, as part of the font size."""
+"""Height of capitals and digits above the baseline, relative to the font size."""
 
 DESCENT = 0.21
-"""How far letters reach below it."""
+"""Depth of letters below the baseline, relative to the font size."""
 
 _CHARACTERS = {
     391: "'",
@@ -131,7 +131,7 @@ _WIDTHS = {character: width for width, characters in _CHARACTERS.items() for cha
 
 
 def known(text: str) -> bool:
-    """Whether the width of every character is known; that of others is guessed, and not too small."""
+    """Whether all characters are in the table; widths of others are estimated generously."""
     return all(character in _WIDTHS for character in text)
 
 
@@ -142,10 +142,10 @@ def text_width(text: str, size: float) -> float:
 
 
 def fitted(text: str, size: float, room: float) -> str:
-    """The text, cut off with an ellipsis where it is wider than ``room``."""
+    """The text, cut off with an ellipsis if it is wider than ``room``."""
     if text_width(text, size) <= room:
         return text
-    # Whatever somebody calls a layer: no more characters than could fit are looked at.
+    # Names can be long: only as many characters as could fit are considered.
     kept = text[: int(room / size * UNITS / min(_CHARACTERS)) + 1]
     while kept and text_width(kept.rstrip() + "…", size) > room:
         kept = kept[:-1]

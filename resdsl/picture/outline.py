@@ -1,4 +1,4 @@
-"""A diagram as boxes, arrows and groups, without places: what programs that lay graphs out themselves take."""
+"""A diagram as nodes, edges and groups without layout, for programs with a layout of their own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Edge:
 
 @dataclass(slots=True)
 class Group:
-    """Nodes and groups with a frame around them and a title above; the outermost has neither."""
+    """Nodes and groups with a frame and a title; the outermost group has neither."""
 
     name: str
     title: str
@@ -68,7 +68,7 @@ class Outline:
 
 
 def outline(diagrams: list[Diagram] | tuple[Diagram, ...]) -> Outline:
-    """The outline of some networks; of several, each is a group."""
+    """The outline of networks; if there are several, each is a group."""
     writer = _Writer()
     for diagram in diagrams:
         writer.network(diagram, alone=len(diagrams) == 1)
@@ -122,7 +122,7 @@ class _Writer:
             self.edges.append(Edge(source, target, dotted, text))
 
     def _series(self, series: Series, source: str | None) -> str | None:
-        """Write a series that takes ``source``; gives what its last element is."""
+        """Add a series that takes ``source``; returns its last node."""
         for item in series.items:
             if isinstance(item, Offshoot):
                 self._series(item.body, self._maker(item.source) or source)
@@ -196,7 +196,7 @@ class _Writer:
         return name
 
     def _dense(self, item: Dense, source: str | None) -> str | None:
-        """Layers with a join after each, which takes what all before it made."""
+        """Dense layers, with a join after each that takes the outputs of all preceding ones."""
         made = source
         for number, layer in enumerate(item.layers):
             if item.omitted and number == len(item.layers) - 1:

@@ -1,7 +1,7 @@
-"""A scene as PDF and PNG, with a font of its own inside: no font and no program of the system is needed.
+"""Write a scene as PDF or PNG with an embedded font; no system font or program is needed.
 
-ReportLab writes the PDF and PDFium draws it, so that both show the same. The face is Arimo, whose widths are those of
-``resdsl.picture.metrics``. All three are in the extra ``picture``; without it, importing fails in these functions.
+ReportLab writes the PDF and PDFium renders it as PNG, so both look the same. The font is Arimo, which has the widths of
+``resdsl.picture.metrics``. All three are in the extra ``picture``; without it, these functions raise ``ImportError``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from resdsl.picture.scene import Area, Circle, Line, Point, Rect, Scene, Shape, 
 _FACE = "Arimo"
 
 _LONGEST_PAGE = 14_400.0
-"""Points along a side of a page, at most (ISO 32000-1, annex C.2); a longer scene is drawn smaller."""
+"""Maximum side of a page in points (ISO 32000-1, annex C.2); larger scenes are scaled down."""
 
 
 def render_pdf(scene: Scene) -> bytes:
-    """A PDF of one page of the scene's size, in points, as far as a page may be that long; the same bytes each time."""
+    """A PDF with one page of the scene's size in points, scaled down if that is too large; deterministic."""
     from reportlab.pdfgen.canvas import Canvas  # an extra
 
     _load_font()
@@ -37,12 +37,12 @@ def render_pdf(scene: Scene) -> bytes:
 
 
 def render_png(scene: Scene, *, scale: float = 2.0) -> bytes:
-    """A PNG of ``scale`` pixels a point."""
+    """A PNG with ``scale`` pixels per point."""
     from pypdfium2 import PdfDocument  # an extra
 
     with PdfDocument(render_pdf(scene)) as document:
         page = document[0]
-        # Of a scene that was drawn smaller than it is, as many pixels as of any other.
+        # Compensate for a scaled-down page.
         image = page.render(scale=scale * scene.width / page.get_width()).to_pil()
     target = io.BytesIO()
     image.save(target, "PNG", optimize=True)
@@ -59,7 +59,7 @@ def _load_font() -> None:
 
 
 class _Page:
-    """Writes shapes onto a page, whose ``y`` grows upwards."""
+    """Draws shapes on a page, whose ``y`` axis points up."""
 
     def __init__(self, page: Any, height: float) -> None:
         self._page = page
@@ -132,7 +132,7 @@ class _Page:
         page = self._page
         page.setStrokeColor(stroke.color)
         page.setLineWidth(stroke.width)
-        # A dash of no length is a dot where lines end round.
+        # With round line caps, a dash of length zero is a dot.
         page.setLineCap(1 if stroke.dash else 0)
         page.setDash(*(([*stroke.dash], 0) if stroke.dash else ([], 0)))
 

@@ -1,4 +1,4 @@
-"""Drawing a diagram's elements at their places, with the arrows between them."""
+"""Draw the elements of a diagram at their positions, with arrows between them."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ from resdsl.picture.theme import Paint, Theme
 
 _CORNER = 9.0
 _LANE = 11.0
-"""Between the lanes of paths that come from elsewhere."""
+"""Distance between the lanes of links."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """From this place along the flow on, values have this size."""
+    """The position along the flow where an output size begins."""
 
     along: float
     size: str
@@ -63,18 +63,18 @@ class Tick:
 
 @dataclass(slots=True)
 class _Link:
-    """A path from a value somewhere else to the place where it is taken."""
+    """A link from a distant value to the position where it is used."""
 
     source: int
     along: float
     across: float
     enters: float
-    """Where along the flow its line turns to the place."""
+    """The position along the flow where the line turns towards its target."""
 
 
 @dataclass(slots=True)
 class Placer:
-    """Draws one network on a canvas. ``ticks`` are the sizes along its axis, in order."""
+    """Draws one network on a canvas. ``ticks`` are the output sizes along its axis, in order."""
 
     canvas: Canvas
     measure: Measure
@@ -89,7 +89,7 @@ class Placer:
         return self.canvas.theme
 
     def network(self, series: Series, breadth: float, spread: SeriesExtent) -> None:
-        """Draw a whole network, whose items are where ``spread`` has them."""
+        """Draw a network with its items at the offsets of ``spread``."""
         self._series(series, 0.0, 0.0, breadth, None, spread)
         self._draw_links(spread.extent.left)
 
@@ -104,7 +104,7 @@ class Placer:
         start: float | None,
         spread: SeriesExtent | None = None,
     ) -> float | None:
-        """Draw a series whose first item is reached from ``start``; gives where its last line may go on from."""
+        """Draw a series with an arrow from ``start``; returns the position where the next line begins."""
         spread = spread or self.measure.series(series, breadth)
         end = start
         for place, (item, offset) in enumerate(zip(series.items, spread.offsets, strict=True)):
@@ -118,7 +118,7 @@ class Placer:
         return end
 
     def _item(self, item: Element, along: float, across: float, breadth: float, start: float | None) -> float:
-        """Draw an element and the line that leads to it; gives where the line from it begins."""
+        """Draw an element and the line to it; returns the position where the next line begins."""
         if isinstance(item, Box):
             return self._box(item, along, across, breadth, start)
         if isinstance(item, Port):
@@ -135,7 +135,7 @@ class Placer:
         assert_never(item)
 
     def _anchor(self, item: Element, end: float, across: float) -> None:
-        """Remember where a value can be taken from: a little behind where it is made."""
+        """Record the position where links to a value begin, slightly after its element."""
         place = (end, across)
         self._anchors[item.value] = place
         if isinstance(item, Box | Branches | Skip):
@@ -207,7 +207,7 @@ class Placer:
         for branch, column in zip(item.branches, columns, strict=True):
             breadth = self.measure.breadth(branch.body)
             length = self.measure.branch(branch.body).length
-            # Shorter branches stand in the middle of the longest.
+            # Shorter branches are centred along the longest.
             begin = first + (bar - room - first - length) / 2
             at = across + column
             to = begin if branch.body.items else bar
@@ -233,7 +233,7 @@ class Placer:
     def _from_bus(
         ends: tuple[float, float], across: float, bus: float, at: float, to: float
     ) -> list[tuple[float, float]]:
-        """The line to a branch: the outermost two come round the corner, the others hang on theirs."""
+        """The line to a branch: the two outermost have a rounded corner, the others start at their line."""
         if at in ends:
             return [(bus - _CORNER, across), (bus, across), (bus, at), (to, at)]
         towards = _CORNER if at < across else -_CORNER
@@ -244,7 +244,7 @@ class Placer:
         spread = self.measure.series(item.main, breadth)
         first = along + LEAD
         inside = self._on_axis
-        # A gate is beside the flow, though its boxes stand on the axis.
+        # A gate is beside the flow although its boxes are on the axis.
         self._on_axis = inside and item.sign != "x"
         end = self._series(item.main, first, across, breadth, start if start is not None else along)
         self._on_axis = inside
@@ -267,7 +267,7 @@ class Placer:
 
     @staticmethod
     def _split(item: Skip, along: float, first: float, spread: SeriesExtent) -> float:
-        """Where the shortcut leaves: in front of the main path, or behind its first items."""
+        """The position where the shortcut leaves: before the main path, or after its first items."""
         if not item.start:
             return along
         if item.start >= len(spread.offsets):
@@ -302,7 +302,7 @@ class Placer:
         self._line(rounded([(end, at), (reach, at), (reach, target)], _CORNER), head=True)
 
     def _scale(self, item: Skip, meet: float, across: float) -> None:
-        """What the main path is multiplied by, beside its last line."""
+        """The scale of the main path, next to its last line."""
         room = self.measure.tail(item)
         x, y = self.canvas.at(meet - room / 2, across)
         if self.canvas.down:
@@ -338,7 +338,7 @@ class Placer:
         return end if end is not None else along
 
     def _frame(self, extent: Extent, along: float, across: float, title: str, count: int) -> float:
-        """Draw a frame with its title and count; gives where its inside begins."""
+        """Draw a frame with its title and count; returns the position where its contents begin."""
         theme = self.theme
         paint = Paint(theme.panel, theme.hairline, theme.muted)
         middle = across + (extent.right - extent.left) / 2
@@ -369,9 +369,9 @@ class Placer:
             end = cursor
         edge = across + breadth / 2 + 4
         for first, point in enumerate(points[:-1]):
-            # An arc has the colour of what it carries, as in figure 1 of the paper.
+            # An arc has the colour of the value that it carries, as in figure 1 of the paper.
             color = self.theme.stage(first).stroke
-            # What comes in and what goes out are told apart.
+            # Incoming and outgoing arcs have different ends.
             one = point + (3 if first else 0)
             self._line([(one, across), (one, edge)], color=color)
             for span, end in enumerate(points[first + 1 :], start=1):
@@ -386,7 +386,7 @@ class Placer:
             self.canvas.circle(along + DOTS * step, across, 1.3, self.theme.muted)
         return along + DOTS
 
-    # --- from elsewhere ---
+    # --- links ---
 
     def _offshoot(self, item: Offshoot, along: float, across: float, at: float) -> None:
         inside, self._on_axis = self._on_axis, False
@@ -402,12 +402,12 @@ class Placer:
         return along
 
     def _laned(self) -> list[tuple[int, _Link]]:
-        """Links by their lanes: a short one runs inside of a long one, and what does not meet shares a lane."""
+        """Links with their lanes: short links run inside long ones, and links that do not overlap share a lane."""
         links: list[tuple[int, _Link]] = []
         lanes: list[list[tuple[float, float]]] = []
         for link in sorted(self._links, key=lambda link: link.enters - self._source(link)[0]):
             first, last = sorted((self._source(link)[0] - 4, link.enters + 4))
-            # Further out than every lane that it runs along.
+            # Outside every lane with an overlapping link.
             lane = max(
                 (number + 1 for number, taken in enumerate(lanes) if any(a < last and first < b for a, b in taken)),
                 default=0,
@@ -436,19 +436,19 @@ class Placer:
                 (link.enters, link.across),
                 (link.along, link.across),
             ]
-            # Beneath the boxes, should one stand in the way.
+            # Behind the boxes, in case it crosses one.
             self.canvas.line(rounded(path, _CORNER), self.canvas.stroke(), head=True, under=True)
 
 
 def _takes_head(item: Element) -> bool:
-    """Whether the line to an element ends at its beginning, with the head of an arrow."""
+    """Whether the line to an element ends at its start with an arrow head."""
     if isinstance(item, Block):
         return not is_framed(item) and _takes_head(item.body.items[0])
     return isinstance(item, Box)
 
 
 def links_room(series: Series) -> float:
-    """Room for the lanes of paths from elsewhere, beside a network."""
+    """Width of the lanes of links beside a network."""
     count = 0
     for item in walk(series):
         if isinstance(item, Resume):

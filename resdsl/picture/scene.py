@@ -1,4 +1,4 @@
-"""Shapes on a sheet, in points from its top left corner: what a diagram becomes, and what is written as SVG or PDF."""
+"""Shapes on a sheet, in points from its top left corner; written as SVG or PDF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 
 class Part(StrEnum):
-    """What a rectangle is in the picture: no line may cross a box, a frame is there to be crossed."""
+    """The role of a rectangle: lines may cross a frame, but not a box."""
 
     BOX = "box"
     FRAME = "frame"
@@ -27,7 +27,7 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A rectangle with round corners; ``tip`` is told to whoever points at it."""
+    """A rectangle with rounded corners and a tooltip ``tip``."""
 
     x: float
     y: float
@@ -42,9 +42,9 @@ class Rect:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A path of straight pieces and cubic curves.
+    """A path of straight segments and cubic curves.
 
-    ``points`` begins with a point; after it come points, and triples of points for curves.
+    ``points`` begins with a point, followed by points (segments) and triples of points (curves).
     """
 
     points: tuple[Point | tuple[Point, Point, Point], ...]
@@ -73,7 +73,7 @@ class Circle:
 class Text:
     """A line of text: ``x, y`` is on its baseline, at its ``anchor`` (``start``, ``middle``, ``end``).
 
-    ``vertical`` text runs upwards, with its baseline to the right of it. ``inside`` is the rectangle whose text it is.
+    ``vertical`` text runs upwards, with its baseline on the right. ``inside`` is the rectangle that it labels.
     """
 
     x: float
@@ -87,7 +87,7 @@ class Text:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of the room that it takes."""
+        """Left, top, right and bottom of its bounding box."""
         width = text_width(self.text, self.size)
         before = {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
         if self.vertical:
@@ -102,7 +102,7 @@ Shape = Rect | Line | Area | Circle | Text
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A whole picture. ``title`` and ``description`` are for whoever cannot see it."""
+    """A picture. ``title`` and ``description`` are for screen readers."""
 
     width: float
     height: float

@@ -18,17 +18,17 @@ MARGIN = 20.0
 TITLE = 15.0
 SUBTITLE = 10.0
 COLUMNS = 34.0
-"""Between two networks."""
+"""Distance between two networks."""
 
 TICK_GAP = 14.0
-"""Between the sizes and the network that they are of."""
+"""Distance between output sizes and their network."""
 
 LONGEST_TITLE = 260.0
 
 
 @dataclass(slots=True)
 class _Net:
-    """A network and the room that it takes. ``starts`` are the items of the axis at which a new size begins."""
+    """A network and its size. ``starts`` are the items of the axis at which the output size changes."""
 
     diagram: Diagram
     measure: Measure
@@ -36,14 +36,14 @@ class _Net:
     starts: list[tuple[int, str]]
     extra: dict[int, float] = field(default_factory=dict)
     heading: float = 0.0
-    """Width of what is written above it."""
+    """Width of the heading."""
 
     @property
     def spread(self) -> SeriesExtent:
         return self.measure.spread(self.diagram.body, self.breadth, self.extra)
 
     def begins(self, place: int) -> float:
-        """Where the first box of an item of the axis is."""
+        """The position of the first box of an item of the axis."""
         return self.spread.offsets[place] + entry(self.diagram.body.items[place], self.measure)
 
     @property
@@ -53,7 +53,7 @@ class _Net:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What stands below a picture: colours, each by the name of its mark with what it means, and a table."""
+    """The legend below a picture: marks with their meanings, and a table."""
 
     entries: tuple[tuple[str, str], ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
@@ -67,10 +67,10 @@ def arrange(
     upright: bool = False,
     legend: Legend | None = None,
 ) -> Scene:
-    """The sheet of some networks.
+    """The sheet of one or more networks.
 
-    Where they have most of their sizes in common, layers of the same size begin at the same height in all of them.
-    ``upright``: text in boxes stands upright also where the flow runs to the right.
+    If they have most sizes in common, layers of the same size begin at the same height in all of them. ``upright``
+    selects horizontal text in boxes also for a flow to the right.
     """
     down = direction is Direction.DOWN
     measure = Measure(down=down, upright=upright)
@@ -85,7 +85,7 @@ def arrange(
 
 
 def _starts(series: Series) -> list[tuple[int, str]]:
-    """The items of a series that make another size than the one before, and that size."""
+    """The items of a series at which the output size changes, with the new size."""
     starts: list[tuple[int, str]] = []
     last = ""
     for place, item in enumerate(series.items):
@@ -97,7 +97,7 @@ def _starts(series: Series) -> list[tuple[int, str]]:
 
 
 def _sizes(series: Series) -> list[str]:
-    """The sizes along the axis, in order."""
+    """The output sizes along the axis, in order."""
     sizes: list[str] = []
     for item in series.items:
         if isinstance(item, Box | Branches):
@@ -112,7 +112,7 @@ def _sizes(series: Series) -> list[str]:
 
 
 def _align(nets: Sequence[_Net]) -> bool:
-    """Let layers of the same size begin at the same place in all networks, if they have most sizes in common."""
+    """Align layers of equal size across networks that have most sizes in common."""
     orders = [[size for _, size in net.starts] for net in nets]
     if any(not _falls(order) for order in orders):
         return False
@@ -180,7 +180,7 @@ class _Sheet:
             title = fitted(net.diagram.title, TITLE, LONGEST_TITLE)
             facts = [fitted(fact, SUBTITLE, LONGEST_TITLE) for fact in net.diagram.facts]
             half = max(text_width(title, TITLE), *(text_width(fact, SUBTITLE) for fact in facts)) / 2
-            # A column is as wide as what is written above it.
+            # A column is at least as wide as its heading.
             left = max(net.left, half)
             x += left
             self._heading(x, title, facts)
@@ -209,7 +209,7 @@ class _Sheet:
     def _ticks_down(self, ticks: Sequence[Tick], x: float, top: float) -> None:
         last = float("-inf")
         for tick in ticks:
-            # Two sizes close to each other are written below each other.
+            # Labels that would overlap are moved down.
             y = max(top + tick.along, last + SMALL * LEADING)
             self._canvas.text(x, y + SMALL * ASCENT / 2, _size_text(tick.size), SMALL, self._theme.muted, "end")
             last = y
@@ -275,7 +275,7 @@ class _Sheet:
         self._table(self._legend.table)
 
     def _table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Rows of cells below the picture; all but the first cell of a row are numbers."""
+        """The table below the picture; all cells but the first of a row are right-aligned."""
         if not rows:
             return
         cells = [[fitted(cell, SUBTITLE, LONGEST_TITLE) for cell in row] for row in rows]
@@ -305,7 +305,7 @@ class _Sheet:
 
 
 def _first_ticks(ticks: Sequence[Tick]) -> list[Tick]:
-    """Where a size begins."""
+    """The first tick of each size."""
     first: list[Tick] = []
     for tick in ticks:
         if not first or first[-1].size != tick.size:
@@ -314,7 +314,7 @@ def _first_ticks(ticks: Sequence[Tick]) -> list[Tick]:
 
 
 def _together(ticks: Sequence[Tick]) -> list[Tick]:
-    """Where a size begins in the first of aligned networks that has it."""
+    """The first tick of each size in aligned networks."""
     places: dict[str, float] = {}
     for tick in ticks:
         places[tick.size] = min(places.get(tick.size, tick.along), tick.along)

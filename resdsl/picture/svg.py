@@ -1,4 +1,4 @@
-"""A scene as SVG: small, the same bytes each time, text as text."""
+"""Write a scene as compact, deterministic SVG with selectable text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from resdsl.picture.scene import Area, Circle, Line, Rect, Scene, Shape, Stroke,
 from resdsl.picture.theme import FONT
 
 _ILLEGAL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "�")
-"""Characters that XML 1.0 cannot carry, not even escaped."""
+"""Characters that XML 1.0 does not allow, not even escaped."""
 
 
 def render_svg(scene: Scene) -> str:
-    """The text of an SVG file, with a newline at the end."""
+    """The text of an SVG file."""
     return "".join(f"{line}\n" for line in _Writer(scene).lines())
 
 
@@ -28,7 +28,7 @@ class _Writer:
         scene = self._scene
         body = list(self._shapes(scene.shapes))
         width, height = _number(scene.width), _number(scene.height)
-        # Styles of an SVG inside of a page are those of the whole page: a picture's are its own by their digest.
+        # Styles of an inline SVG apply to the whole page, so class names contain a digest of the picture.
         own = f"net-{crc32(repr(list(self._classes)).encode()):08x}"
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="{own}" width="{width}" height="{height}" '
@@ -49,7 +49,7 @@ class _Writer:
         return self._classes.setdefault(style, f"s{len(self._classes)}")
 
     def _shapes(self, shapes: Sequence[Shape]) -> Iterator[str]:
-        """Shapes in order; a box with a tip and its words are a group, so that the tip is told over the words too."""
+        """Shapes in order; a box with a tooltip is grouped with its text, so the tooltip also shows over the text."""
         group: Rect | None = None
         for shape in shapes:
             if group is not None and not (isinstance(shape, Text) and shape.inside is group):
@@ -86,7 +86,7 @@ class _Writer:
     def _words(self, text: Text) -> str:
         anchor = "" if text.anchor == "start" else f";text-anchor:{text.anchor}"
         style = self._class(f"font-size:{_number(text.size)}px;fill:{text.color}{anchor}")
-        # Where the machine's font is another one, the words still take the room that was made for them.
+        # With another font, the text still has the measured width.
         width = f' textLength="{_number(text_width(text.text, text.size))}" lengthAdjust="spacingAndGlyphs"'
         fixed = width if text.text and known(text.text) else ""
         x, y = _number(text.x), _number(text.y)

@@ -1,11 +1,11 @@
-"""What a picture is coloured with."""
+"""The colours of pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 FONT = "Arial, Arimo, 'Liberation Sans', Helvetica, sans-serif"
-"""Faces whose characters have the widths that ``resdsl.picture.metrics`` knows."""
+"""Font families whose widths match the table in ``resdsl.picture.metrics``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,9 @@ class Paint:
 class Theme:
     """The colours of a picture, ``#rrggbb``.
 
-    ``stages`` are the paints of layers by their resolution: each halving of the input takes the next one. ``plain`` is
-    for pools, classifiers and what else carries no stage, ``marks`` for the result of a comparison (the
-    values of ``resdsl.review.marks.Mark``), ``bars`` for costs (``macs``, ``parameters``, ``activations``,
-    ``field``).
+    ``stages`` are the paints of layers by resolution: each halving of the input takes the next one. ``plain`` is for
+    pools, classifiers and others without a resolution, ``marks`` for comparisons (the values of
+    ``resdsl.review.marks.Mark``), ``bars`` for costs (``macs``, ``parameters``, ``activations``, ``field``).
     """
 
     name: str
@@ -40,11 +39,11 @@ class Theme:
     bars: dict[str, str]
 
     def stage(self, level: int) -> Paint:
-        """The paint of the layers after ``level`` halvings of the input."""
+        """The paint of layers after ``level`` halvings of the input."""
         return self.stages[level % len(self.stages)]
 
     def paint(self, level: int | None, mark: str = "") -> Paint:
-        """The paint of a box: what a comparison found about it, or else its resolution."""
+        """The paint of a box by its mark in a comparison, or else by its resolution."""
         if mark:
             return self.marks[mark]
         return self.plain if level is None else self.stage(level)
@@ -112,7 +111,7 @@ DARK = Theme(
     bars={"macs": "#db8a3c", "parameters": "#8f7ee7", "activations": "#57ab63", "field": "#57a0dd"},
 )
 
-# For paper: no large areas of colour, and greys far enough apart for a printer that has no other.
+# For paper: no large coloured areas, and greys that stay distinct on a black-and-white printer.
 PRINT = Theme(
     name="print",
     background="#ffffff",

@@ -1,1 +1,1 @@
-"""What changed between two networks: layer by layer, in cost, and for the weights of the old one."""
+"""Compare two networks: changed layers, cost differences, and compatibility of old weights."""

@@ -1,8 +1,8 @@
-"""Which layer of one network is which of another.
+"""Pair the layers of two networks.
 
-Scopes are compared from the top. Their children are paired in order, so that the pairs are worth the most: what is
-called alike and built alike is worth more than what is only one of them. What is left over on both sides is looked
-for elsewhere: it may have moved, or been put into a scope of its own.
+Scopes are compared from the top down. Their children are paired in order such that the total score is maximal; equal
+names and equal structure both raise the score of a pair. Items that remain unpaired on both sides are then matched
+across scopes: they may have moved, or been wrapped in a new scope.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from resdsl.review.equality import NodeEquality
 from resdsl.review.trees import Forest, Item
 
 Slot = tuple[Item | None, Item | None]
-"""Two children that are one piece, or one of them alone: removed, or added."""
+"""A pair of children, or one child alone: removed, or added."""
 
 _LARGEST_TABLE = 400_000
-"""Pairs of children that are weighed against each other; longer lists are paired by name."""
+"""Maximum number of candidate pairs to score; children of larger scopes are paired by name."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """The pairing of two networks. A pair of scopes that are built alike is not opened: it has no ``slots``.
+    """The pairs of corresponding items of two networks.
 
-    ``pairs`` are old and new nodes, ``back`` the same the other way. ``slots`` are the children of a pair of scopes,
-    by the old scope, merged into one list; ``partners`` the other scope of a pair, for both. ``moved`` are the new
-    nodes that were found in another place than where they had been.
+    ``pairs`` maps old nodes to new ones, ``back`` new nodes to old ones. ``slots`` maps the old scope of a pair to the
+    children of both, merged into one list; pairs of scopes with equal structure have none. ``partners`` maps each
+    scope of a pair to the other. ``moved`` are the new nodes that were matched across scopes.
     """
 
     old: Item
@@ -60,8 +60,8 @@ class Alignment:
 
 
 def align(old: Graph, new: Graph) -> Alignment:
-    """Pair the layers of two networks; ``align(new, old)`` gives the same pairs."""
-    # Ties are decided by what comes first, so that both directions are computed in the same one.
+    """Pair the layers of two networks. ``align(new, old)`` returns the same pairs."""
+    # Ties are broken by order, so both directions are computed in the same order of arguments.
     if not _comes_first(old, new):
         there = align(new, old)
         slots = {
@@ -73,7 +73,7 @@ def align(old: Graph, new: Graph) -> Alignment:
 
 
 def same_network(old: Graph, new: Graph) -> bool:
-    """Whether two graphs compute the same from the same tensors, whatever the order in which they were written."""
+    """Whether two graphs compute the same outputs from the same tensors, in any order of nodes."""
     if (old.input_name, old.input.type) != (new.input_name, new.input.type):
         return False
     numbers: dict[Hashable, int] = {}
@@ -83,9 +83,9 @@ def same_network(old: Graph, new: Graph) -> bool:
 def _outputs(
     graph: Graph, numbers: dict[Hashable, int], *, complete: bool = False
 ) -> tuple[dict[str, int], frozenset[int]] | None:
-    """A number for each output, which is the same where the same is computed, and the numbers of all nodes.
+    """A number for each output, equal for equal computations, and the numbers of all nodes.
 
-    ``None`` where the numbers are ``complete`` and one is missing.
+    With ``complete``, no new number is assigned, and the result is ``None`` if a node has none.
     """
     operators: dict[int, int] = {}
     number_of: list[int] = []
@@ -104,12 +104,12 @@ def _outputs(
 
 
 def commutes(node: Node) -> bool:
-    """Whether the order of its inputs is no matter."""
+    """Whether the order of its inputs does not matter."""
     return isinstance(node.operator, Join) and node.operator.join != "concat"
 
 
 def _comes_first(graph: Graph, other: Graph) -> bool:
-    """An order of networks that is the same whichever is named first."""
+    """Whether ``graph`` precedes ``other`` in a fixed order of networks."""
     sizes = (len(graph.nodes), graph.parameter_count), (len(other.nodes), other.parameter_count)
     if sizes[0] != sizes[1]:
         return sizes[0] < sizes[1]
@@ -141,7 +141,7 @@ class _Aligner:
         return Alignment(old, new, self._pairs, self._back, self._slots, self._partners, frozenset(self._moved))
 
     def _descend(self, old: Item, new: Item) -> None:
-        """Pair two items and what is in them."""
+        """Pair two items and their contents."""
         pending = [(old, new)]
         while pending:
             before, after = pending.pop()
@@ -175,13 +175,13 @@ class _Aligner:
         return before + middle + after
 
     def _alike(self, old: Item, new: Item) -> bool:
-        """Whether two children of the same place are one, changed a little at most."""
+        """Whether two children at the same position are the same item, with few changes at most."""
         if old.label != new.label or (old.node is None) != (new.node is None):
             return False
         return self._forest.likeness(old, new) >= 0.5
 
     def _weigh(self, old: Sequence[Item], new: Sequence[Item]) -> list[Slot]:
-        """The pairing in order that is worth the most, by dynamic programming from the end."""
+        """The order-preserving pairing with the maximal score, by dynamic programming from the end."""
         rows, columns = len(old), len(new)
         worth = self._worths(old, new)
         best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
@@ -207,7 +207,7 @@ class _Aligner:
         return slots
 
     def _by_name(self, old: Sequence[Item], new: Sequence[Item]) -> list[Slot]:
-        """Pairs of the same label, as long as they come in order."""
+        """Order-preserving pairs of items with the same label."""
         places = {item.label: place for place, item in enumerate(new)}
         slots: list[Slot] = []
         done = 0
@@ -223,7 +223,7 @@ class _Aligner:
         return slots
 
     def _worths(self, old: Sequence[Item], new: Sequence[Item]) -> list[list[float]]:
-        """What each pair is worth: computed once for all that are built alike."""
+        """The score of each pair, computed once for items of equal structure."""
         known: dict[tuple[int, int, bool], float] = {}
         kinds: dict[Hashable, int] = {}
         columns = [(kinds.setdefault(_kind(item), len(kinds)), item.label, item) for item in new]
@@ -241,7 +241,7 @@ class _Aligner:
         return table
 
     def _worth(self, old: Item, new: Item) -> float:
-        """What a pair is worth; 0 for two that have nothing to do with each other."""
+        """The score of a pair; 0 for unrelated items."""
         if (old.node is None) != (new.node is None):
             return 0.0
         called_alike = old.label == new.label
@@ -250,10 +250,10 @@ class _Aligner:
         likeness = self._forest.likeness(old, new)
         if old.structure == new.structure:
             return 7.0 + (0.5 if old.label.isdigit() else 3.0) * called_alike
-        # Under another name it has to be much alike, lest a stage be taken for the whole around it.
+        # Items with different names must be very similar; otherwise a stage could match the scope around it.
         if not called_alike and likeness < (0.5 if old.callee and old.callee == new.callee else 0.75):
             return 0.0
-        # A number is a place, not a name.
+        # A number is a position, not a name.
         name = 0.0 if not called_alike else 0.5 if old.label.isdigit() else 3.0
         if likeness < 0.1 and old.callee != new.callee:
             return 0.0
@@ -270,7 +270,7 @@ class _Aligner:
             return name + 2.0
         if weighted:
             return 1.5 if called_alike and old.weighted and new.weighted else 0.0
-        # One activation for another, one pool for another; a join is none of them.
+        # An activation can replace an activation and a pool a pool; joins are not replaced.
         plain = not isinstance(before.operator, Join) and not isinstance(after.operator, Join)
         pools = hasattr(before.operator, "kernel") == hasattr(after.operator, "kernel")
         return 1.0 if plain and pools and bool(before.index) == bool(after.index) else 0.0
@@ -278,7 +278,7 @@ class _Aligner:
     # --- elsewhere ---
 
     def _is_rewritten(self) -> bool:
-        """Whether the two are the same operators on the same values in the same order: then those are the pairs."""
+        """Pair nodes by index if both networks have the same operators on the same inputs in the same order."""
         old, new = self._graphs
         if len(old.nodes) != len(new.nodes):
             return False
@@ -305,7 +305,7 @@ class _Aligner:
         return lost, gained
 
     def _match_subtrees(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
-        """Pieces with weights that stand elsewhere now: whole scopes, and layers or changed scopes of their label."""
+        """Match unpaired items with weights: scopes of equal structure, and layers or changed scopes of equal label."""
         wanted: dict[Hashable, list[Item]] = defaultdict(list)
         for top in gained:
             for item in top.walk():
@@ -337,7 +337,7 @@ class _Aligner:
         return any(leaf in self._back for leaf in item.leaves)
 
     def _match_by_inputs(self) -> None:
-        """Layers without a pair that do the same to the same values."""
+        """Match unpaired layers with the same operator and the same inputs."""
         old, new = self._graphs
         readers: dict[tuple[object, tuple[int, ...]], list[int]] = defaultdict(list)
         for node in new.nodes[1:]:
@@ -354,7 +354,7 @@ class _Aligner:
                 self._moved.add(other)
 
     def _match_in_scope(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
-        """Layers without weights that changed their place among their neighbours."""
+        """Match unpaired layers without weights that moved within their scope."""
         spots: dict[Hashable, list[int]] = defaultdict(list)
         for item in gained:
             if item.node is not None and not item.weighted and item.node not in self._back:
@@ -370,12 +370,12 @@ class _Aligner:
 
 
 def _kind(item: Item) -> Hashable:
-    """What decides, beside the label, what a pair with an item is worth."""
+    """Everything except the label that determines the score of a pair with this item."""
     return item.structure, item.callee, item.label.isdigit(), item.weighted, item.node is None, bool(item.node)
 
 
 def _identity(item: Item) -> Hashable:
-    # A layer alone is not told from another of the same arguments but by its name.
+    # Single layers with the same arguments are only distinguished by name.
     return (item.structure, item.label) if item.node is not None else item.structure
 
 

@@ -1,4 +1,4 @@
-"""How much a network may grow: ``12G`` at most, ``+5%`` or ``+1M`` more than before."""
+"""Size limits of a network: absolute (``12G``), or relative to the old one (``+5%``, ``+1M``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WRITTEN = re.compile(r"(?P<sign>[+-]?)(?P<number>\d[\d_]*(?:\.\d+)?)\s*(?P<unit
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A bound as somebody wrote it. A ``relative`` one is counted from the old network, in ``percent`` or in units."""
+    """A limit. A ``relative`` one is added to the value of the old network, in ``percent`` or in units."""
 
     text: str
     amount: float
@@ -23,13 +23,13 @@ class Budget:
     percent: bool
 
     def limit(self, old: int) -> float:
-        """The most that the new network may have."""
+        """The maximum for the new network."""
         if self.percent:
             return old * (1 + self.amount / 100)
         return old + self.amount if self.relative else self.amount
 
     def breach(self, what: str, old: Dim, new: Dim) -> str | None:
-        """What is wrong with a count, or ``None`` if it is within the budget."""
+        """The message if a count exceeds the budget, else ``None``."""
         if not isinstance(old, int) or not isinstance(new, int):
             return f"{what} depend on the size of the input, and the budget is {self.text}"
         if new <= self.limit(old):
@@ -39,7 +39,7 @@ class Budget:
 
 
 def parse_budget(text: str) -> Budget:
-    """A budget as the command line takes it; raises ``ValueError`` for what is none."""
+    """Parse a budget in the syntax of the command line. Raises ``ValueError`` if it is invalid."""
     match = _WRITTEN.fullmatch(text.strip())
     if match is None or (match["unit"] == "%" and not match["sign"]):
         raise ValueError(f"'{text}' is no budget: write 12G for a bound, +5% or +1M for how much may be added")

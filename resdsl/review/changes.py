@@ -1,4 +1,4 @@
-"""What a comparison of two networks finds, as data."""
+"""The differences between two networks, as data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resdsl.ir.types import TensorType
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """New minus old: trainable elements, multiply-accumulates and bytes of activations, the last two for one image."""
+    """New minus old: trainable parameters, and MACs and bytes of activations for one image."""
 
     parameters: int = 0
     macs: Dim = 0
@@ -31,9 +31,9 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class ValueInfo:
-    """A value as it leaves a place: its type, and how many layers led to it.
+    """The output of a layer or scope: its type, depth in layers, and receptive field.
 
-    ``receptive_field`` is how many pixels one element sees down and across; ``None``: all of them.
+    ``receptive_field`` is the height and width in pixels; ``None`` means the whole image.
     """
 
     type: TensorType
@@ -43,7 +43,7 @@ class ValueInfo:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A layer or scope in the old network, in the new one, or in both: its path and what it gave and gives."""
+    """A layer or scope in the old network, the new one, or both: its paths and outputs."""
 
     old: str | None
     new: str | None
@@ -52,13 +52,13 @@ class Location:
 
     @property
     def path(self) -> str:
-        """Where a reader of the new network looks for it, or of the old one where it is gone."""
+        """The path in the new network, or in the old one if it was removed."""
         return self.new if self.new is not None else self.old or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An argument that changed, as the language writes its values."""
+    """A changed argument; values are in the syntax of the language."""
 
     name: str
     old: str
@@ -70,21 +70,21 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """Layers that are written as before and give other shapes, or own tensors of other shapes, because of a change."""
+    """Layers that are written as before but have other shapes because of a change elsewhere."""
 
     places: tuple[Location, ...]
     reshaped: tuple[str, ...]
-    """Names of the tensors that have other shapes now, as the new network calls them."""
+    """Names of the tensors whose shapes changed, in the new network."""
     delta: Delta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing that somebody did to the network, in all places where it was done.
+    """One edit of the network, in all places where it was made.
 
-    ``what`` is the piece as the language writes it. ``delta`` is its own cost, in all places together;
-    ``consequences`` are layers that only follow. ``is_silent`` says that the old weights do not show it: every tensor
-    has the name and shape that it had, and something else is computed with it.
+    ``what`` is the piece in the syntax of the language. ``delta`` is the cost difference of the edit itself in all
+    places; ``consequences`` are the layers that follow. ``is_silent`` means that loading old weights does not reveal
+    the change: all tensors keep their names and shapes, but the computation differs.
     """
 
     sign: ClassVar[str] = "~"
@@ -97,7 +97,7 @@ class Change:
 
     @property
     def total(self) -> Delta:
-        """Its cost with everything that follows from it."""
+        """The cost difference including consequences."""
         return self.delta + self.consequences.delta if self.consequences else self.delta
 
 
@@ -115,7 +115,7 @@ class Removed(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed(Change):
-    """Another operator, or other arguments of a layer or block. ``details`` are what that means inside of a block."""
+    """Another operator, or other arguments of a layer or block. ``details`` are the changes inside the block."""
 
     kind: ClassVar[str] = "changed"
     fields: tuple[Field, ...]
@@ -124,7 +124,7 @@ class Changed(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renamed(Change):
-    """Layers with weights that are called otherwise. ``old`` and ``new`` are what differs in their names."""
+    """Layers with weights whose names changed. ``old`` and ``new`` are the parts of the names that differ."""
 
     sign: ClassVar[str] = "="
     kind: ClassVar[str] = "renamed"
@@ -136,7 +136,7 @@ class Renamed(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved(Change):
-    """A piece that is built as before and now stands elsewhere. ``old`` and ``new`` are the values that it takes."""
+    """A piece with the same structure at another place. ``old`` and ``new`` are the names of its inputs."""
 
     sign: ClassVar[str] = ">"
     kind: ClassVar[str] = "moved"
@@ -146,7 +146,7 @@ class Moved(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated(Change):
-    """A block that is called more or fewer times, one after another."""
+    """A block that is repeated more or fewer times. ``old`` and ``new`` are the counts."""
 
     kind: ClassVar[str] = "repeated"
     old: int
@@ -155,7 +155,7 @@ class Repeated(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewired(Change):
-    """A layer that takes other values than before. ``old`` and ``new`` are the names of those that it takes."""
+    """A layer with other inputs than before. ``old`` and ``new`` are the names of its inputs."""
 
     kind: ClassVar[str] = "rewired"
     old: tuple[str, ...]
@@ -164,18 +164,18 @@ class Rewired(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface(Change):
-    """What the network is from outside: names of input and outputs, preprocessing, names of classes."""
+    """A change of the interface: names of input and outputs, preprocessing, class labels."""
 
     kind: ClassVar[str] = "interface"
     old: str
     new: str
     architectural: bool
-    """Whether the graph itself differs, and not only what travels with it."""
+    """Whether the graph itself differs, not only preprocessing or labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A whole network. ``receptive_field`` is the largest of a value that does not see all of the image yet."""
+    """Totals of a network. ``receptive_field`` is that of the last feature map before global pooling."""
 
     parameters: int
     macs: Dim

@@ -1,4 +1,4 @@
-"""Does a checkpoint of the old network load into the new one, and does it still mean the same there?"""
+"""Determine whether a checkpoint of the old network loads into the new one with the same meaning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 
 class Fit(StrEnum):
-    """How much of the new network a checkpoint of the old one fills."""
+    """How many tensors of the new network a checkpoint of the old one provides."""
 
     FULLY = "fully"
     PARTLY = "partly"
@@ -25,7 +25,7 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reshaped:
-    """A tensor that both networks have under one name, in two shapes."""
+    """A tensor that has the same name but different shapes in the two networks."""
 
     name: str
     old: Shape
@@ -34,13 +34,13 @@ class Reshaped:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of the tensors. ``kept`` load as they are, ``missing`` are only in the new network, ``unexpected``
-    only in the old one, ``reshaped`` do not load.
+    """Compatibility of the tensors. ``kept`` load unchanged, ``missing`` are only in the new network, ``unexpected``
+    only in the old one, and ``reshaped`` do not load.
 
-    ``values`` are the elements of the new network, ``kept_values`` those that the checkpoint gives, and
-    ``renamed_values`` those that it gives once ``renames`` are applied, in order, as ``compile --rename`` does.
-    ``silent`` are the changes that loading does not notice. ``misplaced`` are tensors that load, by their name, into
-    a layer that stands where another one did: the old network's name for that layer's tensor, by the new one.
+    ``values`` is the number of elements of the new network, ``kept_values`` the number that the checkpoint provides,
+    and ``renamed_values`` the number that it provides after ``renames``, applied in order as by ``compile --rename``.
+    ``silent`` are the changes that loading does not reveal. ``misplaced`` maps names of tensors that load into another
+    layer than the one they were trained for to the old name of that layer's tensor.
     """
 
     fit: Fit
@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def share(self) -> float:
-        """The part of the new network's values that the checkpoint gives, 0 to 1; 1 for a network without any."""
+        """The fraction of the new network's values that the checkpoint provides; 1 for a network without tensors."""
         return self.kept_values / self.values if self.values else 1.0
 
     @property
@@ -66,12 +66,12 @@ class Verdict:
 
     @property
     def is_compatible(self) -> bool:
-        """Whether the old weights load whole and compute what they did."""
+        """Whether the old weights load completely and compute the same."""
         return self.fit is Fit.FULLY and not self.silent and not self.misplaced
 
 
 def judge(old: Graph, new: Graph, alignment: Alignment | None, changes: Sequence[Change]) -> Verdict:
-    """The verdict on checkpoints of ``old``; ``alignment`` is ``None`` for one network written in two ways."""
+    """The verdict on checkpoints of ``old``. ``alignment`` is ``None`` if both networks are the same."""
     stored = {name: parameter.shape for name, parameter in old.parameters.items()}
     wanted = {name: parameter.shape for name, parameter in new.parameters.items()}
     shared = [name for name in wanted if name in stored]
@@ -103,15 +103,15 @@ def judge(old: Graph, new: Graph, alignment: Alignment | None, changes: Sequence
 
 
 def loads(stored: Shape, wanted: Shape | None) -> bool:
-    """Whether a tensor loads where one of the shape ``wanted`` is asked for.
+    """Whether a tensor of shape ``stored`` loads as one of shape ``wanted``.
 
-    Axes of size 1 at the end do not matter: a 1x1 convolution and a linear layer hold the same numbers in order.
+    Trailing axes of size 1 do not matter: a 1x1 convolution and a linear layer have the same values in order.
     """
     return stored == wanted or (wanted is not None and _without_ones(stored) == _without_ones(wanted))
 
 
 def renames_text(verdict: Verdict) -> str:
-    """The renames as a file for ``resdsl compile --rename @FILE``: one ``OLD=NEW`` a line, to be applied in order."""
+    """The renames as a file for ``resdsl compile --rename @FILE``: one ``OLD=NEW`` per line, applied in order."""
     return "".join(f"{old}={new}\n" for old, new in verdict.renames.items())
 
 
@@ -126,7 +126,7 @@ def _without_ones(shape: Shape) -> Shape:
 
 
 def _tensor_pairs(old: Graph, new: Graph, alignment: Alignment) -> dict[str, str]:
-    """The new name of each tensor of the old network that the new one has too, in a shape that loads."""
+    """The new names of the old tensors that the new network has too, in a compatible shape."""
     names: dict[str, str] = {}
     known: dict[tuple[Application, Application], list[str]] = {}
     for before, after in alignment.pairs.items():

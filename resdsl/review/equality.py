@@ -1,4 +1,4 @@
-"""Whether two nodes of two networks do the same: decided once for all nodes that do what they do."""
+"""Compare nodes of two networks; equal applications are compared once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from resdsl.ir.graph import Graph
 
 
 class NodeEquality:
-    """Compares nodes of an old and a new network, by their indices."""
+    """Compares nodes of an old and a new network by index."""
 
     def __init__(self, old: Graph, new: Graph) -> None:
         self._old = old.applications
@@ -15,11 +15,11 @@ class NodeEquality:
         self._known: dict[tuple[Application, Application], tuple[bool, bool]] = {}
 
     def operators(self, old: int, new: int) -> bool:
-        """Whether both apply the same operator with the same arguments."""
+        """Whether both have the same operator with the same arguments."""
         return self._compared(old, new)[0]
 
     def types(self, old: int, new: int) -> bool:
-        """Whether both take values of the same types and give one of the same type."""
+        """Whether inputs and outputs of both have the same types."""
         return self._compared(old, new)[1]
 
     def _compared(self, old: int, new: int) -> tuple[bool, bool]:

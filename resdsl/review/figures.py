@@ -1,4 +1,4 @@
-"""Differences of counts and sizes as people say them."""
+"""Format differences of counts and sizes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def signed(count: int) -> str:
 
 
 def percent(old: Dim, new: Dim) -> str:
-    """``+35.1%``; empty where it cannot be said."""
+    """``+35.1%``; empty if it is undefined or symbolic."""
     if not isinstance(old, int) or not isinstance(new, int) or old == 0:
         return ""
     change = 100 * (new - old) / old
     if abs(change) >= 999.5:
         return f"x {new / old:.3g}"
-    # Too little to show is not nothing.
+    # A difference that rounds to zero is still shown.
     if change and abs(change) < 0.05:
         return "+<0.1%" if change > 0 else "-<0.1%"
     return f"{change:+.1f}%"
@@ -47,9 +47,9 @@ def difference(old: Dim, new: Dim) -> str:
 
 
 def cost(delta: Delta, old: Totals | None = None) -> str:
-    """``+1.12 M parameters, +873 M MACs, +35.3 MB activations``, without what does not change.
+    """``+1.12 M parameters, +873 M MACs, +35.3 MB activations``; only what changes.
 
-    With the totals ``old`` of the network before, each also in percent of those: ``+1.12 M parameters (+2.5%)``.
+    With the totals ``old`` of the old network, each with its percentage: ``+1.12 M parameters (+2.5%)``.
     """
     known = (
         (delta.parameters, "parameters", old.parameters if old else 0),
@@ -65,7 +65,7 @@ def cost(delta: Delta, old: Totals | None = None) -> str:
 
 
 def reach(places: Sequence[Location]) -> str:
-    """What the last of the places does to depth and receptive field: ``depth 92 -> 131 at layer3``."""
+    """The change of depth and receptive field at the last location: ``depth 92 -> 131 at layer3``."""
     both = [(place.path, place.before, place.after) for place in places if place.before and place.after]
     if not both:
         return ""
@@ -103,7 +103,7 @@ def outputs(ends: tuple[tuple[str, TensorType], ...]) -> str:
 
 
 def share(part: float) -> str:
-    """A part of a whole in percent, 100% and 0% only where it is all or nothing."""
+    """A fraction in percent; 100% and 0% only if it is exactly 1 or 0."""
     if part in (0.0, 1.0):
         return f"{part:.0%}"
     return f"{min(max(100 * part, 0.1), 99.9):.1f}%"

@@ -1,4 +1,4 @@
-"""What differs between two networks whose layers are paired, piece by piece and place by place."""
+"""List the single differences between two networks whose layers are paired."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from resdsl.review.wording import called, described, operator_fields, operator_t
 
 @dataclass(slots=True, eq=False)
 class Finding:
-    """One difference in one place. ``before`` and ``after`` are the piece in the old and in the new network.
+    """One difference at one location. ``before`` and ``after`` are the piece in the old and the new network.
 
-    ``old_nodes`` and ``new_nodes`` are the layers whose cost it accounts for; ``counts`` of a repetition how often the
-    block is called in the two.
+    ``old_nodes`` and ``new_nodes`` are the layers whose cost it accounts for. For a repetition, ``counts`` are the
+    numbers of calls of the block in both networks.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Finding:
 
 
 class Finder:
-    """All findings of an alignment, in the order of the new network, what is gone before what came."""
+    """Lists the differences in the order of the new network, removed pieces before added ones."""
 
     def __init__(self, old: Graph, new: Graph, alignment: Alignment, marks: Marks) -> None:
         self._old = old
@@ -50,7 +50,7 @@ class Finder:
         self._marks = marks
         self._equal = NodeEquality(old, new)
         self._repeated: set[Item] = set()
-        # For each old layer, the new one of the last layer up to it that is in both.
+        # For each old layer, the new counterpart of the last layer up to it that is in both networks.
         paired = [alignment.pairs.get(index, 0) for index in range(len(old.nodes))]
         self._still_there = list(accumulate(paired, _later))
 
@@ -67,14 +67,14 @@ class Finder:
     def _position(self, finding: Finding) -> tuple[int, int]:
         if finding.after is not None:
             return min(finding.after.leaves, default=0), 1
-        # What is gone stood after the last layer before it that is still there.
+        # A removed piece is listed after the last layer before it that still exists.
         assert finding.before is not None
         return self._still_there[min(finding.before.leaves, default=0)], 0
 
-    # --- pieces that are in one of the two ---
+    # --- pieces in one network ---
 
     def _repetitions(self) -> Iterator[Finding]:
-        """Blocks of which there are more, or fewer, among their like."""
+        """Blocks that are repeated more or fewer times than before."""
         for scope, slots in self._alignment.slots.items():
             for place, callees in ((0, self._alone(slots, 1)), (1, self._alone(slots, 0))):
                 for callee, items in callees.items():
@@ -126,7 +126,7 @@ class Finder:
         )
 
     def _whole(self, item: Item, kind: str) -> Iterator[Finding]:
-        """The largest pieces of which nothing is in the other network."""
+        """The largest pieces without any layer in the other network."""
         known = self._alignment.pairs if kind == "removed" else self._alignment.back
         graph = self._old if kind == "removed" else self._new
         for child in item.children:
@@ -145,7 +145,7 @@ class Finder:
             else:
                 yield Finding(kind, None, child, what, new_nodes=nodes)
 
-    # --- pieces that are in both ---
+    # --- pieces in both networks ---
 
     def _moved(self) -> Iterator[Finding]:
         for old, new in self._marks.moved_pieces:

@@ -1,4 +1,4 @@
-"""From findings to changes: what was done in many places is told once, what only follows is told under its cause."""
+"""Group findings into changes: equal edits become one change, and layers that follow are listed under their cause."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from resdsl.review.wording import call_fields, called
 
 
 class Measured:
-    """A graph with what is known about each of its nodes."""
+    """A graph with cost, depth and receptive field of each node."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        # The input is handed in: it is no activation of the network's.
+        # The input is not an activation of the network.
         self.costs = (Cost(), *costs(graph)[1:])
         self.depths = graph.depths()
         self.fields = receptive_fields(graph)
@@ -59,7 +59,7 @@ _ARGUMENTS = re.compile(r"\([^()]*\)")
 
 @dataclass(slots=True, eq=False)
 class _Cause:
-    """Equal findings, or those in equal calls of a block. ``calls`` are the scopes that are called otherwise."""
+    """Equal findings, or findings in equal calls of a block. ``calls`` are the scopes whose calls changed."""
 
     fields: tuple[Field, ...] = ()
     findings: list[Finding] = field(default_factory=list)
@@ -68,7 +68,7 @@ class _Cause:
 
 
 class Grouper:
-    """Makes changes of findings. The changes' totals add up to the difference of the two networks."""
+    """Groups findings into changes, whose totals add up to the difference between the two networks."""
 
     def __init__(self, old: Measured, new: Measured, alignment: Alignment, marks: Marks) -> None:
         self._old = old
@@ -90,10 +90,10 @@ class Grouper:
         self._follow(list(causes.values()))
         return (*(self._change(cause) for cause in causes.values()), *self._renamings())
 
-    # --- what belongs together ---
+    # --- grouping ---
 
     def _call_of(self, finding: Finding) -> tuple[Item, Item] | None:
-        """The innermost call around a finding that is made otherwise than before, in the old and the new network."""
+        """The innermost enclosing call that changed, in the old and the new network."""
         for scope in finding.item.ancestors():
             partner = self._alignment.partners.get(scope)
             if partner is None or not scope.kind == partner.kind == "block":
@@ -115,14 +115,14 @@ class Grouper:
         if finding.kind in ("repeated", "rewired"):
             return finding.kind, finding.item.path, finding.what
         label = finding.item.label
-        # The same piece in many blocks is one change, and in one block, at several numbers, too.
+        # The same piece in many blocks is one change, and so is the same piece at several numbers in one block.
         named = not label.isdigit()
         return finding.kind, label if named else "", _ARGUMENTS.sub("", finding.what) if named else finding.what
 
-    # --- what follows ---
+    # --- consequences ---
 
     def _follow(self, causes: Sequence[_Cause]) -> None:
-        """Give each layer that is written as before, and has other shapes, to the cause that reached it first."""
+        """Assign each layer that follows to the cause that reached it first."""
         owner: dict[int, _Cause] = {}
         gone: dict[int, _Cause] = {}
         for cause in causes:
@@ -157,7 +157,7 @@ class Grouper:
             reshaped += [name for was, (name, shape) in zip(*shapes, strict=True) if was != shape]
         return Follows(tuple(places), tuple(reshaped), delta)
 
-    # --- from cause to change ---
+    # --- changes ---
 
     def _change(self, cause: _Cause) -> Change:
         if not cause.calls:
@@ -180,7 +180,7 @@ class Grouper:
         )
 
     def _merge(self, findings: Sequence[Finding]) -> Change:
-        """Equal findings as one change."""
+        """One change from equal findings."""
         first = findings[0]
         places = tuple(self._place(finding.before, finding.after) for finding in findings)
         delta = sum((self._difference(one.old_nodes, one.new_nodes) for one in findings), Delta())
@@ -203,7 +203,7 @@ class Grouper:
         return Changed(what=what, places=places, delta=delta, is_silent=silent, fields=fields)
 
     def _is_silent(self, finding: Finding) -> bool:
-        """Whether a finding changes what is computed, and no tensor's name or shape."""
+        """Whether a finding changes the computation but no name or shape of a tensor."""
         old = [self._old.graph.nodes[index] for index in finding.old_nodes]
         new = [self._new.graph.nodes[index] for index in finding.new_nodes]
         if all(node.operator.is_identity or isinstance(node.operator, Input) for node in (*old, *new)):
@@ -232,7 +232,7 @@ class Grouper:
         before, after = total(self._old.costs, old), total(self._new.costs, new)
         return _difference(before, after)
 
-    # --- names ---
+    # --- renames ---
 
     def _renamings(self) -> list[Change]:
         alignment = self._alignment
@@ -260,13 +260,13 @@ class Grouper:
 
 
 def _within(finding: Finding, scopes: Collection[Item]) -> str:
-    """The name of a piece inside the one of some calls that it is in."""
+    """The path of a piece relative to the call around it."""
     scope = next(scope for scope in finding.item.ancestors() if scope in scopes)
     return finding.item.path.removeprefix(f"{scope.path}.")
 
 
 def _what(texts: Iterable[str]) -> str:
-    """Pieces in a word: where their arguments differ, by their names alone."""
+    """One text for several pieces, without their arguments if these differ."""
     distinct = list(dict.fromkeys(texts))
     if len(distinct) == 1:
         return distinct[0]
@@ -274,7 +274,7 @@ def _what(texts: Iterable[str]) -> str:
 
 
 def _merged(several: Sequence[tuple[Field, ...]]) -> tuple[Field, ...]:
-    """The same arguments in several places; where the values differ, all of them in a list."""
+    """The same arguments at several locations; different values are listed."""
     merged: list[Field] = []
     for same in zip(*several, strict=True):
         pairs = list(dict.fromkeys((one.old, one.new) for one in same))
@@ -283,7 +283,7 @@ def _merged(several: Sequence[tuple[Field, ...]]) -> tuple[Field, ...]:
 
 
 def _needed_for(graph: Graph, outputs: Collection[str]) -> set[int]:
-    """The nodes that some outputs are computed from."""
+    """The nodes that the given outputs depend on."""
     needed = {output.node for output in graph.outputs if output.name in outputs}
     for node in reversed(graph.nodes):
         if node.index in needed:
@@ -306,11 +306,11 @@ def _difference(before: Cost, after: Cost) -> Delta:
 
 
 def _heads(old: str, new: str) -> tuple[str, str]:
-    """Two names without the parts that they have in common at the end."""
+    """Two names without their common suffix."""
     before, after = old.split("."), new.split(".")
     while before and after and before[-1] == after[-1]:
         del before[-1], after[-1]
-    # What was only put in or taken out keeps a neighbour, so that both have a name.
+    # If one name would be empty, both keep one common part.
     if not before or not after:
         common = old.split(".")[len(before)]
         before, after = [*before, common], [*after, common]
@@ -318,7 +318,7 @@ def _heads(old: str, new: str) -> tuple[str, str]:
 
 
 def _renaming(old: str, new: str) -> tuple[Hashable, str, str]:
-    """What two names have not in common, and a key that is the same for all that are renamed in the same way."""
+    """A key that is equal for equal renames, and the parts of two names that differ."""
     before, after = _heads(old, new)
     left, right = before.split("."), after.split(".")
     common = 0
@@ -326,6 +326,6 @@ def _renaming(old: str, new: str) -> tuple[Hashable, str, str]:
         common += 1
     short = ".".join(left[common:]), ".".join(right[common:])
     if all(part.isdigit() for part in short):
-        # In a list, those behind an insertion count on.
+        # In a list, the items behind an insertion are renumbered.
         return ("list", *left[common - 1 : common], int(short[1]) - int(short[0])), before, after
     return short, *short

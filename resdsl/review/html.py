@@ -1,4 +1,4 @@
-"""A review as one HTML file that needs nothing else: no script, no font, no network."""
+"""A review as a self-contained HTML file without scripts, fonts or requests."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TEMPLATE = Path(__file__).with_name("review.html.jinja")
 
 
 def render_html(*reviews: Review, remarks: Sequence[str] = ()) -> str:
-    """The page, of one review or of several below each other. Everything that comes from a specification is escaped.
+    """A page with one or more reviews. All text from specifications is escaped.
 
-    ``remarks`` stand at the top: what is to be said of networks that there is no review of.
+    ``remarks`` are shown at the top, for networks without a review.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))

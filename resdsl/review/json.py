@@ -24,11 +24,11 @@ from resdsl.review.review import Review
 from resdsl.review.sentences import describe_change, verdict_line, weights_line
 
 SCHEMA = 1
-"""Counts up when a field changes its meaning or goes away; new fields may come without that."""
+"""Incremented when a field changes its meaning or is removed; fields may be added without it."""
 
 
 def review_data(review: Review) -> dict[str, object]:
-    """What ``--json`` prints. Sizes are integers, or texts where they depend on symbols of the input."""
+    """The data of ``--json``. Sizes are integers, or strings if they depend on symbols of the input."""
     return {
         "schema": SCHEMA,
         "verdict": verdict_line(review),

@@ -1,4 +1,4 @@
-"""A review as a comment on a pull request: one line that says it all, the totals, the rest folded."""
+"""A review as a pull-request comment: a one-line summary, the totals, and folded details."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resdsl.review.sentences import (
 )
 
 LONGEST = 65_536
-"""Characters that GitHub takes in a comment."""
+"""Maximum length of a GitHub comment in characters."""
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~&$]|:(?=//)|(?<=www)\.")
 _REFERENCE = re.compile(r"([@#!~%&$])(?=[\w\"])")
@@ -27,11 +27,11 @@ _FENCE_MARKS = {"+": "+", "-": "-", "~": "!", ">": "!", "=": "!", " ": " "}
 
 
 def render_markdown(review: Review, *, longest: int = LONGEST) -> str:
-    """The comment, with a newline at the end and fewer than ``longest`` characters: details beyond are left out."""
+    """The comment, shorter than ``longest`` characters; changes that do not fit are counted."""
     head = "\n".join(_head(review))
     blocks = [_block(describe_change(change, review.old.totals)) for change in review.changes]
     notes = "".join(f"- {_note(note)}\n" for note in weights_notes(review)) if _has_notes(review) else ""
-    # Room for the frame around the blocks, and for the line that says what was left out.
+    # Room for the frame around the blocks and for the count of omitted changes.
     room = longest - len(head) - len(notes) - 500
     kept: list[str] = []
     for block in blocks:

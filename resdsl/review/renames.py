@@ -1,4 +1,4 @@
-"""The renames that bring the tensors of one network to the names of another."""
+"""Find renames that map the tensor names of one network to those of another."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from resdsl.review.changes import Renamed
 from resdsl.weights.renaming import rename
 
 _UNDONE, _DONE = "_old_", "_new_"
-"""First parts of names that no layer has."""
+"""Prefixes that no layer name has."""
 
 
 def find_renames(
     stored: Collection[str], wanted: Collection[str], names: Mapping[str, str], changes: Sequence[Renamed]
 ) -> dict[str, str]:
-    """Renames that bring all tensors to their new names and no other tensor to any: the shortest that do.
+    """The shortest renames that give all shared tensors their new names, and no other tensor one of these.
 
-    ``stored`` are the names in the old network, ``wanted`` those in the new one, and ``names`` the new name of each old
-    tensor that both have. The renames are to be applied in order.
+    ``stored`` are the names in the old network, ``wanted`` those in the new one, and ``names`` maps the old names of
+    shared tensors to the new ones. The renames are applied in order.
     """
     if all(before == after for before, after in names.items()):
         return {}
@@ -33,7 +33,7 @@ def find_renames(
 
 
 def renamed(names: Iterable[str], renames: Mapping[str, str]) -> dict[str, str]:
-    """What names become by renames, one after another."""
+    """The names after renames, applied one after another."""
     becoming = _Becoming(names)
     for old, new in renames.items():
         becoming.rename(old, new)
@@ -41,14 +41,14 @@ def renamed(names: Iterable[str], renames: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Becoming:
-    """Names on their way through many renames, each of which finds the few that it changes."""
+    """Names under many renames; an index by part gives each rename the few names that it affects."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.current = {name: name for name in names}
         self._counts = Counter(self.current.values())
         self._twice = 0
         self._with: dict[str, dict[str, None]] = defaultdict(dict)
-        """For each part the names that have it now, or had it before."""
+        """For each part, the names that have or had it."""
         for name in self.current:
             self._enter(name, name)
 
@@ -72,7 +72,7 @@ class _Becoming:
     def _candidates(self, old: str) -> list[str]:
         if not old:
             return list(self.current)
-        # In `layer2.17.conv1`, the number is what few names have.
+        # In `layer2.17.conv1`, the number is the part with the fewest names.
         holders: list[dict[str, None]] = [self._with.get(part, {}) for part in old.split(".")]
         fewest = min(holders, key=len)
         return list(fewest)
@@ -83,7 +83,7 @@ class _Becoming:
 
 
 def _does(stored: Collection[str], names: Mapping[str, str], wanted: Collection[str], rules: Mapping[str, str]) -> bool:
-    """Whether rules, one after another, give the wanted names and never two tensors the same."""
+    """Whether the rules, applied in order, give the wanted names and never the same name to two tensors."""
     becoming = _Becoming(stored)
     for old, new in rules.items():
         becoming.rename(old, new)
@@ -92,15 +92,15 @@ def _does(stored: Collection[str], names: Mapping[str, str], wanted: Collection[
     current = becoming.current
     if any(current[before] != after for before, after in names.items()):
         return False
-    # What is left over must not be taken for a tensor that it is not.
+    # An unshared tensor must not get the name of a wanted one.
     return not any(current[name] in wanted for name in stored if name not in names and current[name] != name)
 
 
 def _by_way_of(stored: Collection[str], names: Mapping[str, str]) -> dict[str, str]:
-    """Renames layer by layer, for names that change places or are a part of others.
+    """Renames layer by layer, for names that are swapped or are parts of others.
 
-    A rename finds its parts anywhere in a name. So all names get a first part, which is what anchors the renames, and
-    what is done gets another one until nothing can be met any more.
+    A rename matches its parts anywhere in a name. Therefore all names get a prefix, which anchors the renames, and
+    renamed ones get another prefix, which later renames do not match.
     """
     layers = {before.rpartition(".")[0]: after.rpartition(".")[0] for before, after in names.items()}
     taken = {after for before, after in layers.items() if before != after}

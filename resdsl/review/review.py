@@ -1,4 +1,4 @@
-"""Two networks in, one review out."""
+"""Compare two networks; the result is a `Review`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from resdsl.review.marks import Marks, mark_nodes, unchanged
 
 @dataclass(frozen=True)
 class Review:
-    """What changed from one network to another, and what becomes of the old one's weights."""
+    """The differences between two networks, and whether weights of the old one load into the new one."""
 
     old: Side
     new: Side
@@ -28,17 +28,17 @@ class Review:
     checkpoint: Verdict
     graphs: tuple[Graph, Graph] = dataclasses.field(repr=False)
     marks: Marks = dataclasses.field(repr=False)
-    """What became of each node: what text, pictures and pages show."""
+    """The mark of each node, which text, pictures and pages show."""
     _aligned: Alignment | None = dataclasses.field(default=None, repr=False)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing differs, except the text."""
+        """Whether the networks are equal; their texts may differ."""
         return not self.changes
 
     @property
     def is_architectural(self) -> bool:
-        """Whether the graph differs or the names of its tensors, and not only what travels with it."""
+        """Whether the graph or the tensor names differ, not only preprocessing or labels."""
         return any(not isinstance(change, Interface) or change.architectural for change in self.changes)
 
     @property
@@ -49,12 +49,12 @@ class Review:
 
     @cached_property
     def alignment(self) -> Alignment:
-        """Which layer of the one is which of the other."""
+        """The pairs of corresponding layers."""
         return self._aligned or align(*self.graphs)
 
 
 def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")) -> Review:
-    """Compare two networks. ``sources`` are where they are from, as a reader calls it."""
+    """Compare two networks. ``sources`` are the names of their files, for display."""
     with collection_paused():
         return _compared(old, new, sources)
 
@@ -91,7 +91,7 @@ def _side(measured: Measured, source: str) -> Side:
 
 
 def _last_field(measured: Measured) -> tuple[int, int] | None:
-    """What an element of the last features sees: those before a global pool, and before any upsampling."""
+    """The receptive field of the last feature map before global pooling and upsampling."""
     whole: set[int] = set()
     last = 0
     for node in measured.graph.nodes:
@@ -128,12 +128,12 @@ def _interface(old: Graph, new: Graph, alignment: Alignment | None) -> tuple[Cha
 
 
 def _is_elsewhere(alignment: Alignment, before: int, after: int) -> bool:
-    """Whether an output is taken from another value, though the one that it was taken from is still there."""
+    """Whether an output now comes from another node, although its old node still exists."""
     return alignment.pairs.get(before) != after and before in alignment.pairs and after in alignment.back
 
 
 def _differing_steps(old: Preprocess | None, new: Preprocess | None) -> tuple[str, str]:
-    """The steps of both that the other one has not; all of them where only the order differs."""
+    """The steps that are only in one of the two; all steps if only the order differs."""
     before, after = _steps(old), _steps(new)
     gone, come = [step for step in before if step not in after], [step for step in after if step not in before]
     if not gone and not come:
@@ -157,7 +157,7 @@ def _steps(preprocess: Preprocess | None) -> list[str]:
 
 
 def _word(value: object) -> str:
-    # Choices are bare words in the language.
+    # Choices are written without quotes in the language.
     return value if isinstance(value, str) else format_value(value, shortest=True)
 
 

@@ -1,4 +1,4 @@
-"""A review in words: the sentences that every rendering of it shares."""
+"""The sentences of a review, which all output formats share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SILENT = "same tensors, different computation"
 
 @dataclass(frozen=True, slots=True)
 class ChangeText:
-    """One change: its sign, what it is, where it was made, what it means inside, what follows, and what it costs."""
+    """One change in words: sign, headline, locations, details inside blocks, consequences and cost."""
 
     sign: str
     headline: str
@@ -52,7 +52,7 @@ class ChangeText:
 
 @dataclass(frozen=True, slots=True)
 class TotalsRow:
-    """One line of the table of totals."""
+    """A row of the table of totals."""
 
     name: str
     old: str
@@ -65,7 +65,7 @@ class TotalsRow:
 
 
 def describe_change(change: Change, old: Totals | None = None) -> ChangeText:
-    """A change in words; costs also in percent of the totals of the ``old`` network, where they are given."""
+    """A change in words, with costs in percent of the ``old`` totals if these are given."""
     costs = (figures.cost(change.total, old), figures.reach(change.places))
     details: list[tuple[str, str]] = []
     if isinstance(change, Changed):
@@ -115,7 +115,7 @@ def totals_table(review: Review) -> tuple[TotalsRow, ...]:
 
 
 def verdict_line(review: Review) -> str:
-    """All in one sentence: what happened, what it costs, what becomes of old weights."""
+    """The summary in one sentence: changes, costs, compatibility of old weights."""
     if review.is_empty:
         return NOTHING
     if not review.is_architectural:
@@ -138,7 +138,7 @@ def tally(changes: Sequence[Change]) -> str:
 
 
 def weights_line(review: Review) -> str:
-    """What becomes of a checkpoint of the old network, in a few words."""
+    """Whether a checkpoint of the old network loads, in a few words."""
     verdict = review.checkpoint
     if not verdict.values and not verdict.unexpected:
         return "no weights"
@@ -150,27 +150,27 @@ def weights_line(review: Review) -> str:
         helped = f", {figures.share(verdict.renamed_share)} after renaming" if verdict.renamed_values else ""
         return f"old weights do not load{helped}"
     if not verdict.missing and not verdict.reshaped:
-        line = f"old weights load, {figures.count(len(verdict.unexpected), 'tensor')} left over"
+        line = f"old weights load, {figures.count(len(verdict.unexpected), 'tensor')} unused"
     else:
         line = f"old weights load partly ({figures.share(verdict.share)})"
     return f"{line}; AND {SILENT.upper()}" if verdict.silent or verdict.misplaced else line
 
 
 def weights_notes(review: Review) -> Iterator[Note]:
-    """The facts behind that line, the dangerous ones first."""
+    """The details of that line, warnings first."""
     for text in _facts(review):
         yield (text,)
     verdict = review.checkpoint
     if verdict.renames:
         share = figures.share(verdict.renamed_share)
         yield (
-            f"with renames {share} of the values carry over: ",
+            f"with renames {share} of the values load: ",
             "--write-renames FILE",
-            " writes them for ",
+            " writes the renames for ",
             "resdsl compile --weights --rename @FILE",
         )
     if verdict.fit is Fit.PARTLY:
-        yield "", "resdsl compile --partial", " takes what fits"
+        yield "", "resdsl compile --partial", " loads the tensors that fit"
 
 
 def note_text(note: Note) -> str:
@@ -188,10 +188,10 @@ def _facts(review: Review) -> Iterator[str]:
     old, new = (review.old.name, review.new.name) if review.old.name != review.new.name else ("old", "new")
     if verdict.silent:
         unnoticed = "; ".join(_short(change) for change in verdict.silent)
-        yield f"{SILENT}: loading does not notice {unnoticed}"
+        yield f"{SILENT}: loading does not reveal {unnoticed}"
     if verdict.misplaced:
         yield (
-            f"{figures.count(len(verdict.misplaced), 'tensor')} would load into another layer than the one that they"
+            f"{figures.count(len(verdict.misplaced), 'tensor')} would load into other layers than those that they"
             f" were trained for: {_pairs(verdict.misplaced)}"
         )
     total = len(verdict.kept) + len(verdict.missing) + len(verdict.reshaped)
@@ -205,13 +205,13 @@ def _facts(review: Review) -> Iterator[str]:
 
 def _misfits(verdict: Verdict, old: str) -> Iterator[str]:
     if verdict.missing:
-        yield f"missing from {old}: {_tensors(verdict.missing)}"
+        yield f"not in {old}: {_tensors(verdict.missing)}"
     if verdict.reshaped:
         shown = [f"{one.name} {list(one.old)} -> {list(one.new)}" for one in verdict.reshaped[:2]]
         more = f" and {len(verdict.reshaped) - 2} more" if len(verdict.reshaped) > 2 else ""
-        yield f"other shapes: {', '.join(shown)}{more}"
+        yield f"different shapes: {', '.join(shown)}{more}"
     if verdict.unexpected:
-        yield f"left over from {old}: {_tensors(verdict.unexpected)}"
+        yield f"only in {old}, not loaded: {_tensors(verdict.unexpected)}"
 
 
 def _tensors(names: Sequence[str]) -> str:
@@ -219,11 +219,11 @@ def _tensors(names: Sequence[str]) -> str:
 
 
 def _branches(layers: Sequence[str]) -> list[str]:
-    """Layers by the numbered scope that they are in, where there is one: ``layer3.23`` for all of that block's."""
+    """Layers grouped by their numbered scope, if they have one: ``layer3.23`` for all layers of that block."""
     branches: dict[str, None] = {}
     for layer in layers:
         parts = layer.split(".")
-        # Few enough are named themselves; of many, where they are.
+        # A few layers are named individually; many are grouped by scope.
         whole = len(parts) if len(layers) <= 8 else 2
         end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdigit()), whole)
         branches[".".join(parts[:end])] = None
@@ -231,7 +231,7 @@ def _branches(layers: Sequence[str]) -> list[str]:
 
 
 def _pairs(origins: Mapping[str, str]) -> str:
-    """Layers of the new network and those of the old one that they are, where their names say otherwise."""
+    """New layers with the old ones that they correspond to, where the names differ."""
     layers = dict.fromkeys((new.rpartition(".")[0], old.rpartition(".")[0]) for new, old in origins.items())
     shown = [f"{new} was {old}" for new, old in layers]
     return ", ".join(shown[:2]) + (f" and {len(shown) - 2} more layers" if len(shown) > 2 else "")
@@ -240,14 +240,14 @@ def _pairs(origins: Mapping[str, str]) -> str:
 def _short(change: Change) -> str:
     if isinstance(change, Interface):
         return f"other {change.what}ing"
-    article = {"added": "the new ", "removed": "the lost "}.get(change.kind, "")
+    article = {"added": "the added ", "removed": "the removed "}.get(change.kind, "")
     return f"{article}{_headline(change)}"
 
 
 def _headline(change: Change) -> str:
     if isinstance(change, Renamed | Interface):
         return _sentence(change)
-    # Another operator is looked for where the one was that it replaces.
+    # A replaced operator is named by its old path.
     replaced = isinstance(change, Changed) and not all(field.name for field in change.fields)
     names = [place.old if replaced and place.old is not None else place.path for place in change.places]
     label = names[0] if len(names) == 1 else common_end(names)
@@ -257,12 +257,12 @@ def _headline(change: Change) -> str:
 
 
 def _named(label: str, sentence: str) -> str:
-    """A sentence after the name that it is about, unless it begins with that anyway."""
+    """A sentence with the name of its subject in front, unless it begins with that name."""
     return sentence if not label or re.match(rf"{re.escape(label)}\b", sentence) else f"{label}: {sentence}"
 
 
 def _inside(places: Sequence[Location], scopes: Sequence[Location]) -> list[str]:
-    """The names of places inside of those that a change is told of."""
+    """The paths of locations relative to the scopes of the change."""
     around = {path for scope in scopes for path in (scope.new, scope.old) if path is not None}
     return [inside(place.path, around) for place in places]
 
@@ -275,7 +275,7 @@ def _sentence(change: Change) -> str:
         case Changed():
             return _changed(known)
         case Renamed():
-            # In a list, those that come after are numbered on.
+            # In a list, the items behind it are renumbered.
             more = " and so on" if len(known.places) > 1 and known.new.rpartition(".")[2].isdigit() else ""
             return f"{known.old} -> {known.new}{more}"
         case Moved():
@@ -284,11 +284,11 @@ def _sentence(change: Change) -> str:
                 return known.what
             if first.old != first.new:
                 return f"{known.what} moves from {first.old} to {first.new}"
-            return f"{known.what} moves: it takes {', '.join(known.new)} in place of {', '.join(known.old)}"
+            return f"{known.what} moves: it takes {', '.join(known.new)} instead of {', '.join(known.old)}"
         case Repeated():
             return f"{known.old} -> {known.new} x {known.what}"
         case Rewired():
-            return f"{known.what} takes {', '.join(known.new)} in place of {', '.join(known.old)}"
+            return f"{known.what} takes {', '.join(known.new)} instead of {', '.join(known.old)}"
         case Interface():
             return f"{known.what}: {known.old} -> {known.new}"
     assert_never(known)
@@ -317,7 +317,7 @@ def _where(change: Change) -> str:
 
 
 def _output(change: Change) -> list[tuple[str, str]]:
-    """What comes out of a place, where that is of another shape."""
+    """The output shapes, if they changed."""
     shapes = dict.fromkeys(
         f"output {place.before.type} -> {place.after.type}"
         for place in change.places

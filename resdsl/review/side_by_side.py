@@ -1,4 +1,4 @@
-"""Two networks beside each other, line by line, with what did not change folded away."""
+"""Two networks side by side, line by line, with unchanged parts folded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from resdsl.review.wording import described, paths
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One side of a line: the label, the piece as the language writes it, and the shape that it gives."""
+    """One side of a line: label, piece in the syntax of the language, and output shape."""
 
     label: str
     text: str
@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the comparison, ``depth`` levels in.
+    """A line of the comparison at nesting level ``depth``.
 
     ``mark`` is one of ``resdsl.review.marks.Mark``, or ``inside`` where the lines below show what changed in a scope.
     """
@@ -69,14 +69,14 @@ class _Walker:
                     yield Line(depth, mark, self._cell(before, self._old), self._cell(after, self._new))
 
     def _opened(self, slots: Sequence[Slot], depth: int) -> Iterator[Line]:
-        """Scopes in which the same changed, one after another: the first of them stands for all."""
+        """Consecutive scopes with the same changes, of which only the first is opened."""
         pairs = [(before, after) for before, after in slots if before is not None and after is not None]
         old, new = [one for one, _ in pairs], [one for _, one in pairs]
         yield Line(depth, "inside", self._run(old, self._old), self._run(new, self._new))
         yield from self._scope(old[0], depth + 1)
 
     def _folded(self, slots: Sequence[Slot], mark: str, depth: int) -> Iterator[Line]:
-        """Scopes that are called alike in one line, layers one by one, or all in one where they are many."""
+        """Equal calls in one line; layers one per line, or in one line if there are many."""
         for is_layer, group in groupby(slots, key=_is_layer):
             part = [(before, after) for before, after in group if before is not None and after is not None]
             if is_layer and len(part) > 3:
@@ -131,7 +131,7 @@ class _Walker:
         return "same" if self._marks.follows.isdisjoint(new.leaves) else "follows"
 
     def _mark_alone(self, slot: Slot) -> str:
-        """The mark of what is on one side only: gone, new, or on another line of the other side."""
+        """The mark of an item on one side: removed, added, or on another line of the other side."""
         old, new = slot
         item, marks = (old, self._marks.old) if old is not None else (new, self._marks.new)
         assert item is not None

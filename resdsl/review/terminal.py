@@ -1,4 +1,4 @@
-"""A review on a terminal: signs and colours as of a plan, the totals, the weights, and a last line that says it all."""
+"""A review for a terminal: changes with signs and colours, totals, weights, and a one-line summary at the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INDENT = "    "
 
 
 def render_text(review: Review, *, color: bool = False, width: int | None = None) -> str:
-    """The review as lines, with a newline at the end. Long ones are wrapped to ``width``, if there is one."""
+    """The review as text that ends with a newline. Lines are wrapped to ``width`` if it is given."""
     paint = _Paint(color)
     lines: list[str] = [paint(one_line(_title(review)), "1")]
     for change in review.changes:
@@ -84,7 +84,7 @@ def _wrapped(text: str, width: int | None, indent: str, first: str = "") -> list
 
 
 def _table(table: Sequence[TotalsRow], paint: _Paint) -> Iterator[str]:
-    """The totals in columns. What is long and the same stands once."""
+    """The totals in columns, without long values that are equal in both networks."""
     shown = [row for row in table if row.changed or row.name not in ("receptive field", "outputs")]
     wide = [row for row in shown if row.name == "outputs"]
     cells = [(row.name, one_line(row.old), one_line(row.new), row.difference) for row in shown if row not in wide]

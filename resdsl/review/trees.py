@@ -1,7 +1,7 @@
-"""The tree of names that two networks are compared by.
+"""The trees of names by which two networks are compared.
 
-A scope that adds nothing to names (a join, a group without a label) is no level of this tree: what is in it counts to
-the scope around it. So a piece that moves into a block, with its names kept, stands where it stood.
+Scopes that add nothing to names (joins, groups without a label) are not levels of the tree: their contents belong to
+the enclosing scope. So moving a piece into a block without changing its names does not change the tree.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from resdsl.ir.operator import Operator
 class Item:
     """A layer (with its ``node``) or a named scope of layers (with ``children``).
 
-    ``structure`` is the same number for all that is built of the same operators in the same order, whatever it is
-    called and whatever shapes flow through; ``named`` also counts the names below. ``leaves`` are the nodes, in order,
-    ``output`` is the one that flows out.
+    ``structure`` is equal for items with the same operators in the same order, regardless of names and shapes;
+    ``named`` also depends on the names inside. ``leaves`` are the nodes in order, ``output`` is the node whose value
+    leaves the item.
     """
 
     label: str
@@ -37,12 +37,12 @@ class Item:
     structure: int = -1
     named: int = -1
     given: tuple[str, ...] = ()
-    """Of a call: the arguments that stand in it."""
+    """The explicit arguments of a call."""
     shortcut: str = ""
-    """Of the addition at the end of a residual: the kind of its shortcut."""
+    """The kind of shortcut, for the addition at the end of a residual."""
 
     def walk(self) -> Iterator[Item]:
-        """It and all below it, each before what is in it."""
+        """The item and all items inside it, in preorder."""
         stack = [self]
         while stack:
             item = stack.pop()
@@ -50,7 +50,7 @@ class Item:
             stack.extend(reversed(item.children))
 
     def ancestors(self) -> Iterator[Item]:
-        """The scopes around it, the innermost first."""
+        """The enclosing scopes, innermost first."""
         scope = self.parent
         while scope is not None:
             yield scope
@@ -58,12 +58,12 @@ class Item:
 
 
 class Forest:
-    """Makes comparable trees: the numbers of structures mean the same in all trees of one forest."""
+    """Builds comparable trees: numbers of structures are shared by all trees of a forest."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
         self._operators: dict[int, int] = {}
-        """The number of an operator by its identity: the graphs hold on to their operators."""
+        """Numbers of operators by identity; the graphs keep the operators alive."""
         self._features: dict[int, Counter[Hashable]] = {}
         self._likeness: dict[tuple[int, int], float] = {}
 
@@ -72,13 +72,13 @@ class Forest:
         scopes = [root]
         for item, child, shortcut in _named(graph.root, root, scopes):
             item.children.append(self._leaf(graph, child, item, shortcut))
-        # From the leaves up: a scope was met before those in it.
+        # Bottom-up: a scope precedes the scopes inside it.
         for scope in reversed(scopes):
             self._complete(scope)
         return root
 
     def likeness(self, one: Item, other: Item) -> float:
-        """How much of two items is built of operators of the same kind and arguments: 0 nothing, 1 everything."""
+        """The similarity of two items by their operators: 0 for nothing in common, 1 for equal structure."""
         if one.structure == other.structure:
             return 1.0
         key = (one.structure, other.structure)
@@ -100,7 +100,7 @@ class Forest:
         )
 
     def _complete(self, scope: Item) -> None:
-        """Gather what is in a scope, whose children are complete."""
+        """Fill in a scope whose children are complete."""
         children = scope.children
         for child in children:
             scope.leaves += child.leaves
@@ -119,7 +119,7 @@ class Forest:
         number = self._operators.get(id(operator))
         if number is None:
             number = self._operators[id(operator)] = self._number_of(operator)
-            # Its kind counts as much as its arguments.
+            # The type of the operator has the same weight as its arguments.
             self._features[number] = Counter((number, type(operator).__name__))
         return number
 
@@ -128,7 +128,7 @@ class Forest:
 
 
 def _named(root: Scope, top: Item, scopes: list[Item]) -> Iterator[tuple[Item, int, str]]:
-    """Each node with the named scope that it is in, and the kind of the shortcut that it ends; fills ``scopes``."""
+    """Each node with its named scope and the kind of shortcut that it ends; fills ``scopes``."""
     pending: list[tuple[Item, Scope, str, Scope | int]] = [(top, root, "", child) for child in reversed(root.children)]
     while pending:
         item, around, shortcut, child = pending.pop()

@@ -1,4 +1,4 @@
-"""Pieces of a network as the language writes them, short enough for a line."""
+"""Pieces of a network in the syntax of the language, short enough for one line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def described(item: Item, graph: Graph) -> str:
 
 
 def called(item: Item) -> str:
-    """A call of a block with the arguments that stand in it; those of its stage and defaults are told elsewhere."""
+    """A call of a block with its explicit arguments, without those from its stage and from defaults."""
     shown = [
         value if place == 0 else f"{name} = {value}"
         for place, (name, value) in enumerate(item.arguments.items())
@@ -72,7 +72,7 @@ def call_fields(old: Item, new: Item) -> tuple[Field, ...]:
 
 
 def inside(path: str, scopes: Collection[str]) -> str:
-    """A path as it reads inside of the innermost of some scopes that it is in. Of many scopes, make a set."""
+    """A path relative to its innermost scope among ``scopes``; pass a set if there are many."""
     around, point, _ = path.rpartition(".")
     while point and around not in scopes:
         around, point, _ = around.rpartition(".")
@@ -80,7 +80,7 @@ def inside(path: str, scopes: Collection[str]) -> str:
 
 
 def common_end(names: Iterable[str]) -> str:
-    """The parts that names have in common at their ends, empty where these are numbers alone."""
+    """The common suffix of names, or empty if it has only numbers."""
     parts = [reversed(name.split(".")) for name in names]
     end = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, zip(*parts, strict=False))]
     return "" if all(part.isdigit() for part in end) else ".".join(reversed(end))
@@ -92,7 +92,7 @@ def _whole(item: Item) -> str:
 
 
 def paths(names: Sequence[str], most: int = 4) -> str:
-    """Names in a line: those of a list that count on as ``layer1.0 to 5``, many as the first and the last."""
+    """Names in one line: consecutive numbers as ``layer1.0 to 5``, and ``and 3 more`` beyond ``most``."""
     runs = _counting_runs(names)
     if len(runs) > most:
         return f"{', '.join(runs[: most - 1])} and {len(runs) - most + 1} more"
@@ -124,5 +124,5 @@ def _counts_on(name: str, following: str) -> bool:
 
 
 def folded_names(tensors: Mapping[str, str] | Iterable[str]) -> list[str]:
-    """Names of tensors without their last part, each once."""
+    """The distinct names of tensors without their last part."""
     return list(dict.fromkeys(name.rpartition(".")[0] for name in tensors))

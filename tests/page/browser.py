@@ -21,7 +21,7 @@ _KEYS = {"Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40, "ArrowLeft":
 
 
 class Browser:
-    """A browser with one page. ``complaints`` are the errors that the page has told its console so far."""
+    """A browser with one page. ``complaints`` are the errors that the page has logged to its console so far."""
 
     def __init__(self, profile: Path) -> None:
         assert EXECUTABLE is not None
@@ -89,8 +89,8 @@ class Browser:
 
     def click(self, selector: str, *, place: int = 0, times: int = 1, at: tuple[float, float] | None = None) -> None:
         """Click the middle of an element, or a point ``at`` pixels from its corner, as a mouse does."""
-        found = f"document.querySelectorAll({json.dumps(selector)})[{place}].getBoundingClientRect().toJSON()"
-        box = self.run(found)
+        rectangle = f"document.querySelectorAll({json.dumps(selector)})[{place}].getBoundingClientRect().toJSON()"
+        box = self.run(rectangle)
         x, y = (
             (box["x"] + at[0], box["y"] + at[1]) if at else (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         )
@@ -146,8 +146,8 @@ class Browser:
             assert piece, "the browser has ended"
             self._buffer += piece
         message, _, self._buffer = self._buffer.partition(b"\0")
-        found: dict[str, Any] = json.loads(message)
-        return found
+        answer: dict[str, Any] = json.loads(message)
+        return answer
 
     def _heard(self, event: dict[str, Any]) -> None:
         parameters = event.get("params", {})

@@ -46,8 +46,8 @@ def labels(browser: Browser) -> list[str]:
     """What the boxes say first, from top to bottom."""
     script = """[...document.querySelectorAll(".box")].map(box => [box.getBoundingClientRect().top,
         box.querySelector("text")?.textContent ?? ""]).sort((a, b) => a[0] - b[0]).map(([, text]) => text)"""
-    found: list[str] = browser.run(script)
-    return found
+    texts: list[str] = browser.run(script)
+    return texts
 
 
 def place_of(browser: Browser, text: str, *, nth: int = 0) -> int:
@@ -83,9 +83,9 @@ def marked_lines(browser: Browser, kind: str = "own") -> list[int]:
 
 def test_a_network_opens_with_its_stages_folded(browser: Browser, pages: Path) -> None:
     browser.open(page(pages, "resnet50"))
-    found = labels(browser)
-    assert found[:2] == ["image", "7x7 conv, 64, /2"]
-    assert [label for label in found if label.startswith("layer")] == ["layer1", "layer2", "layer3", "layer4"]
+    shown = labels(browser)
+    assert shown[:2] == ["image", "7x7 conv, 64, /2"]
+    assert [label for label in shown if label.startswith("layer")] == ["layer1", "layer2", "layer3", "layer4"]
     assert "25,557,032" in details(browser)
     # He et al. 2015, table 1.
     assert browser.run("document.querySelector('[aria-label^=layer3]').textContent").count("6 × bottleneck(256)") == 1
@@ -113,7 +113,7 @@ def test_a_layer_tells_all_of_itself(browser: Browser, pages: Path) -> None:
     fold(browser, "layer2")
     fold(browser, "0")
     choose(browser, "3x3 conv, 128, /2")
-    told = details(browser)
+    text = details(browser)
     weights = 128 * 128 * 3 * 3
     for expected in (
         f"{weights:,}",
@@ -124,7 +124,7 @@ def test_a_layer_tells_all_of_itself(browser: Browser, pages: Path) -> None:
         "conv(128, 3x3, stride = 2)",
         "receptive field",
     ):
-        assert expected in told
+        assert expected in text
     # It is written in a file that the network uses, whose text is shown now, and was called from the network's own.
     assert browser.run("document.querySelector('.tab[aria-selected=true]').textContent") == "residual.res"
     (line,) = marked_lines(browser)
@@ -170,7 +170,7 @@ def test_search_finds_nothing_and_says_so(browser: Browser, pages: Path) -> None
     browser.open(page(pages, "resnet50"))
     browser.press("/")
     browser.type("transformer")
-    assert browser.run("document.querySelector('.tally').textContent") == "nothing of that kind"
+    assert browser.run("document.querySelector('.tally').textContent") == "no matches"
     browser.press("Enter")
 
 
@@ -195,7 +195,7 @@ def test_the_keyboard_is_enough(browser: Browser, pages: Path) -> None:
     assert browser.run("document.getElementById('help').open")
     browser.press("Escape")
     browser.press("Escape")
-    assert "Where the MACs are" in browser.run("document.getElementById('details').textContent")
+    assert "MACs by part" in browser.run("document.getElementById('details').textContent")
 
 
 def test_the_mouse_moves_and_zooms(browser: Browser, pages: Path) -> None:
@@ -336,6 +336,6 @@ def test_boxes_lie_in_one_another_or_apart(browser: Browser, pages: Path, name: 
 
 def test_names_in_the_address_are_opened(browser: Browser, pages: Path) -> None:
     browser.open(page(pages, "resnet18") + "#%E0%A4%A")
-    assert "Where the MACs are" in browser.run("document.getElementById('details').textContent")
+    assert "MACs by part" in browser.run("document.getElementById('details').textContent")
     browser.open(page(pages, "resnet18") + "#layer4.1.conv2")
     assert "layer4.1.conv2.weight" in details(browser)

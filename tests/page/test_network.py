@@ -1,4 +1,4 @@
-"""The data of a page are those of the graph, each piece told once."""
+"""The data of a page are those of the graph, each piece stored once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def data_of(name: str, **arguments: object) -> tuple[Data, Graph]:
     specification = resdsl.load(name, set=arguments)
     graph = specification.graph
     # As the page reads them: as JSON.
-    found = network_data(graph, specification.program.sources, name=name)
-    return json.loads(json.dumps(found)), graph
+    data = network_data(graph, specification.program.sources, name=name)
+    return json.loads(json.dumps(data)), graph
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_operator_is_there_with_its_call_its_inputs_and_its_type(name: str) -> None:
     data, graph = data_of(name)
     order = list(graph.root.nodes())
-    told = list(leaves(data))
-    assert len(told) == len(graph.nodes) == data["leaves"]
-    for place, (path, piece) in enumerate(told):
+    pairs = list(leaves(data))
+    assert len(pairs) == len(graph.nodes) == data["leaves"]
+    for place, (path, piece) in enumerate(pairs):
         node = graph.nodes[order[place]]
         assert path == (node.path or graph.input_name)
         assert [order[place - back] for back in piece["from"]] == list(node.inputs)
@@ -53,15 +53,15 @@ def test_costs_of_scopes_are_those_of_what_is_in_them(name: str) -> None:
         cost = total(each, item.nodes())
         wanted[item.callee, cost.parameters, cost.buffers, cost.macs, cost.activations] += 1
         pending += item.children
-    found: Counter[tuple[str, int, int, object, object]] = Counter()
+    counts: Counter[tuple[str, int, int, object, object]] = Counter()
     numbers = [data["root"]]
     while numbers:
         piece = data["pieces"][numbers.pop()]
         if "op" in piece:
             continue
-        found[piece["callee"], *piece["cost"][:4]] += 1
+        counts[piece["callee"], *piece["cost"][:4]] += 1
         numbers += [child for _, child in piece["children"]]
-    assert found == wanted
+    assert counts == wanted
 
 
 def test_a_network_costs_what_its_paper_says() -> None:

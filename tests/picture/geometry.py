@@ -58,7 +58,7 @@ def crossings(scene: Scene, *, hidden: bool = False) -> Iterator[str]:
     for bounds, shape in obstacles:
         for shelf in range(int(bounds[1] // _SHELF), int(bounds[3] // _SHELF) + 1):
             shelves.setdefault(shelf, []).append((bounds, shape))
-    told: set[str] = set()
+    reported: set[str] = set()
     for number, (one, other) in pieces:
         top, bottom = sorted((one[1], other[1]))
         near = [
@@ -70,8 +70,8 @@ def crossings(scene: Scene, *, hidden: bool = False) -> Iterator[str]:
                 continue
             if _crosses(bounds, one, other):
                 words = f"a line through {_called(shape)}"
-                if words not in told:
-                    told.add(words)
+                if words not in reported:
+                    reported.add(words)
                     yield words
 
 

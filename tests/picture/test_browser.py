@@ -58,15 +58,15 @@ def test_words_are_apart_and_inside_of_their_boxes(drawn: object, tmp_path: Path
         timeout=120,
     )
     (text,) = re.findall(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    found = json.loads(html.unescape(text))
-    assert len(found["texts"]) > 20
-    for word, (left, top, right, bottom) in found["texts"]:
+    drawn = json.loads(html.unescape(text))
+    assert len(drawn["texts"]) > 20
+    for word, (left, top, right, bottom) in drawn["texts"]:
         # A browser's box of a text is as high as its font; what is drawn of it is not.
         middle = (left + right) / 2, (top + bottom) / 2
-        for box in found["boxes"]:
+        for box in drawn["boxes"]:
             if box[0] < middle[0] < box[2] and box[1] < middle[1] < box[3] and box[3] - box[1] < 160:
                 assert box[0] <= left and right <= box[2], word
-    placed = sorted(found["texts"], key=lambda each: each[1][1])
+    placed = sorted(drawn["texts"], key=lambda each: each[1][1])
     for number, (word, one) in enumerate(placed):
         for other_word, other in placed[number + 1 :]:
             if other[1] >= one[3]:

@@ -53,8 +53,8 @@ def test_standard_output_gets_the_picture_alone() -> None:
 
 
 def test_json_says_what_was_written() -> None:
-    found = json.loads(run("resnet18", "-o", "net.svg", "--json").stdout)
-    assert (found["output"], found["format"], found["diagnostics"]) == ("net.svg", "svg", [])
+    report = json.loads(run("resnet18", "-o", "net.svg", "--json").stdout)
+    assert (report["output"], report["format"], report["diagnostics"]) == ("net.svg", "svg", [])
 
 
 def test_a_broken_specification_gives_its_mistakes_and_no_file() -> None:
@@ -176,9 +176,9 @@ def test_blocks_too_deep_inside_of_blocks_are_refused() -> None:
 
 def marked(name: str, mark: str, side: int, pair: tuple[str, str]) -> list[str]:
     drawn = compared(*pair, detail="op", repeats="expand")
-    found = [item for item in walk(drawn.diagrams[side].body) if isinstance(item, Box)]
-    assert found, name
-    return [item.text for item in found if item.mark == mark]
+    boxes = [item for item in walk(drawn.diagrams[side].body) if isinstance(item, Box)]
+    assert boxes, name
+    return [item.text for item in boxes if item.mark == mark]
 
 
 OLD = "model net {\n  input x: f32[N, 3, 8, 8]\n  a: conv(8, 3x3);  relu\n  b: conv(8, 3x3)\n  output y\n}\n"
@@ -205,16 +205,16 @@ def test_a_shortcut_that_computes_something_else_is_marked() -> None:
 
 def test_a_comparison_lists_the_totals() -> None:
     scene = compared("resnet50", "resnet101").scene
-    told = [shape.text for shape in scene.shapes if isinstance(shape, Text)]
+    texts = [shape.text for shape in scene.shapes if isinstance(shape, Text)]
     # He et al. 2015, table 1, in torchvision's counts.
     for number in ("25,557,032", "44,549,160", "50", "101"):
-        assert number in told
+        assert number in texts
 
 
 def test_a_comparison_of_equals_says_so() -> None:
-    told = [shape.text for shape in compared("resnet18", "resnet18").scene.shapes if isinstance(shape, Text)]
-    assert "nothing changed" in told
-    assert not any(text.startswith("added") for text in told)
+    texts = [shape.text for shape in compared("resnet18", "resnet18").scene.shapes if isinstance(shape, Text)]
+    assert "nothing changed" in texts
+    assert not any(text.startswith("added") for text in texts)
 
 
 # --- costs -----------------------------------------------------------------------------------------------------------

@@ -186,9 +186,9 @@ def test_without_the_extra_the_way_out_is_told(form: str, monkeypatch: pytest.Mo
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(resdsl.CompileError) as raised:
         tiny().render(form)
-    (found,) = raised.value.diagnostics
-    assert found.code.id == "E0863"
-    assert any("resdsl[picture]" in way for way in found.helps)
+    (diagnostic,) = raised.value.diagnostics
+    assert diagnostic.code.id == "E0863"
+    assert any("resdsl[picture]" in text for text in diagnostic.helps)
 
 
 def test_costs_are_no_graph() -> None:

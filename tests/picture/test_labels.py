@@ -11,7 +11,7 @@ from resdsl.picture.metrics import UNITS, fitted, known, text_width
 from resdsl.tools.draw.draw import draw
 
 
-def said(statement: str, shape: str = "N, 8, 16, 16") -> str:
+def label_of(statement: str, shape: str = "N, 8, 16, 16") -> str:
     text = f"model m {{\n  input x: f32[{shape}]\n  it: {statement}\n  output y\n}}\n"
     (diagram,) = draw(resdsl.loads(text), detail="op").diagrams
     return next(item.text for item in walk(diagram.body) if isinstance(item, Box))
@@ -41,11 +41,11 @@ def said(statement: str, shape: str = "N, 8, 16, 16") -> str:
     ],
 )
 def test_an_operator_is_called_as_papers_call_it(statement: str, expected: str) -> None:
-    assert said(statement) == expected
+    assert label_of(statement) == expected
 
 
 def test_a_linear_layer_is_called_fc() -> None:
-    assert said("linear(1000)", "N, 2048") == "fc 1000"
+    assert label_of("linear(1000)", "N, 2048") == "fc 1000"
 
 
 def test_widths_are_those_of_a_font_that_can_be_exchanged_for_helvetica() -> None:

@@ -15,8 +15,8 @@ from resdsl.tools.draw.draw import draw
 def column(name: str) -> list[tuple[str, int]]:
     """What the boxes of a network say, from the input on, with how often in a row."""
     (diagram,) = draw(name, repeats="expand").diagrams
-    said = [box.text for box in walk(diagram.body) if isinstance(box, Box)]
-    return [(text, len(list(group))) for text, group in groupby(said)]
+    labels = [box.text for box in walk(diagram.body) if isinstance(box, Box)]
+    return [(text, len(list(group))) for text, group in groupby(labels)]
 
 
 def test_resnet_34_is_the_right_column_of_figure_3() -> None:
@@ -72,9 +72,9 @@ def test_shortcuts_of_resnet_34_are_dotted_where_the_dimensions_increase() -> No
 
 def test_figure_3_has_its_sizes_at_the_side_once_and_in_order() -> None:
     scene = draw(["vgg19", "plain34", "resnet34"]).scene
-    told = [shape for shape in scene.shapes if isinstance(shape, Text) and shape.text.startswith("output size")]
-    assert [text.text for text in told] == [f"output size: {size}" for size in (224, 112, 56, 28, 14, 7, 1)]
-    assert [text.y for text in told] == sorted(text.y for text in told)
+    texts = [shape for shape in scene.shapes if isinstance(shape, Text) and shape.text.startswith("output size")]
+    assert [text.text for text in texts] == [f"output size: {size}" for size in (224, 112, 56, 28, 14, 7, 1)]
+    assert [text.y for text in texts] == sorted(text.y for text in texts)
 
 
 def test_layers_of_one_size_begin_at_one_height_in_all_networks() -> None:
@@ -88,8 +88,8 @@ def test_layers_of_one_size_begin_at_one_height_in_all_networks() -> None:
 
 def branches(name: str, block: str) -> list[list[str]]:
     (diagram,) = draw(name).diagrams
-    found = next(item for item in walk(diagram.body) if isinstance(item, Block) and item.name == block)
-    (join,) = (item for item in found.body.items if isinstance(item, Branches))
+    module = next(item for item in walk(diagram.body) if isinstance(item, Block) and item.name == block)
+    (join,) = (item for item in module.body.items if isinstance(item, Branches))
     return [[box.text for box in walk(branch.body) if isinstance(box, Box)] for branch in join.branches]
 
 
@@ -124,9 +124,9 @@ def test_inception_v4_repeats_its_modules_as_often_as_figure_9_says() -> None:
 
 def test_the_residual_of_inception_resnet_is_scaled_where_it_meets_the_shortcut() -> None:
     scene = draw("inception_resnet_v2").scene
-    told = [shape.text for shape in scene.shapes if isinstance(shape, Text) and shape.text.startswith("x 0.")]
+    texts = [shape.text for shape in scene.shapes if isinstance(shape, Text) and shape.text.startswith("x 0.")]
     # The factors of the authors' code; the paper says "between 0.1 and 0.3" (section 3.3).
-    assert told == ["x 0.17", "x 0.1", "x 0.2"]
+    assert texts == ["x 0.17", "x 0.1", "x 0.2"]
 
 
 def test_dense_blocks_of_densenet_121_have_the_lengths_of_table_1() -> None:

@@ -26,8 +26,8 @@ def test_every_shipped_network_is_drawn_well_at_every_detail_in_both_directions(
         for direction, repeats in (("down", "fold"), ("down", "expand"), ("right", "fold")):
             if detail != "op" or repeats == "fold":
                 scene = draw(specification, detail=detail, direction=direction, repeats=repeats).scene
-                told = [*faults(scene), *crossings(scene, hidden=True)]
-                assert told == [], f"{detail}, {direction}, {repeats}"
+                problems = [*faults(scene), *crossings(scene, hidden=True)]
+                assert problems == [], f"{detail}, {direction}, {repeats}"
 
 
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "resnet50_conv"])

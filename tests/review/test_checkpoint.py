@@ -23,7 +23,7 @@ def checkpoint(graph: Graph, path: Path) -> Path:
     return path
 
 
-# What moves between two networks of the same tensors, and is told so: PyTorch loads all of these without a word.
+# What moves between two networks of the same tensors, and is reported: PyTorch loads all of these without a warning.
 @pytest.mark.parametrize(
     "name",
     [
@@ -38,7 +38,7 @@ def checkpoint(graph: Graph, path: Path) -> Path:
         "preprocessing",
     ],
 )
-def test_the_same_tensors_with_another_meaning_are_told_loudly(name: str) -> None:
+def test_the_same_tensors_with_another_meaning_are_reported_loudly(name: str) -> None:
     old, new = (one() for one in PAIRS[name])
     review = compare(old, new)
     assert {n: p.shape for n, p in old.parameters.items()} == {n: p.shape for n, p in new.parameters.items()}
@@ -64,7 +64,7 @@ def test_the_share_counts_values_and_not_tensors() -> None:
     assert {one.name for one in verdict.reshaped} == {"fc.weight", "fc.bias"}
 
 
-def test_weights_that_load_into_another_layer_are_told() -> None:
+def test_weights_that_load_into_another_layer_are_reported() -> None:
     old = text(BLOCKS)()
     new = text(BLOCKS, ("stage layer1             { 2 x unit(16) }", "stage layer1 { conv(16, 3x3); 2 x unit(16) }"))()
     verdict = compare(old, new).checkpoint
@@ -95,10 +95,10 @@ def test_renames_bring_the_weights_over_when_compiled_with(name: str, tmp_path: 
     from resdsl.diagnostics import Diagnostics
     from resdsl.weights.match import match
 
-    found = Diagnostics()
+    diagnostics = Diagnostics()
     with resdsl.read_weights(stored) as opened:
-        loaded, report = match(new, opened, found, partial=True, renames=renames)
-    assert not [error.message for error in found.errors]
+        loaded, report = match(new, opened, diagnostics, partial=True, renames=renames)
+    assert not [error.message for error in diagnostics.errors]
     assert report.values == verdict.renamed_values
     # A tensor of a layer that is paired comes from that layer.
     for change in compare(old, new).changes:

@@ -79,14 +79,14 @@ def broken(name: str) -> Difference:
 
 
 def check_comment(text: str) -> None:
-    found = tokens(text)
-    types = {token.type for token in found}
+    parsed = tokens(text)
+    types = {token.type for token in parsed}
     assert not types & {"image", "link_open", "math_inline", "s_open"}, text
-    html = {token.content.strip() for token in found if token.type in ("html_inline", "html_block")}
+    html = {token.content.strip() for token in parsed if token.type in ("html_inline", "html_block")}
     ours = r"</?details>(<summary>[\w ]+</summary>)?"
     assert all(re.fullmatch(ours, part) for one in html for part in one.split("\n") if part), html
     # In code nobody is mentioned.
-    for token in found:
+    for token in parsed:
         if token.type == "text":
             assert not _REFERENCES.search(token.content), token.content
     assert not _CONTROLS.search(text.replace("\u200b", ""))

@@ -32,8 +32,8 @@ def chain(layers: list[Layer]) -> Specification:
 
 
 def in_text(old: Specification, new: Specification) -> set[str]:
-    """The kinds of changes that the text reports."""
-    return set(_kinds(compare(old.graph, new.graph).changes))
+    """The kinds of changes that the text reports for layers; names of inputs and outputs belong to none."""
+    return set(_kinds(compare(old.graph, new.graph).changes)) - {"interface"}
 
 
 def _kinds(changes: Iterable[Change]) -> Iterable[str]:

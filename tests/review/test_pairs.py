@@ -1,4 +1,4 @@
-"""Pairs of networks, told on a terminal, in a pull request and as a page."""
+"""Pairs of networks, compared as text, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def test_the_other_direction_mirrors(name: str) -> None:
 @names
 def test_a_network_does_not_differ_from_itself(name: str) -> None:
     for graph in graphs(name):
-        found = compare(graph, graph)
-        assert found.is_empty
-        assert found.checkpoint.is_compatible
-        assert "no architectural change" in render_text(found)
+        same = compare(graph, graph)
+        assert same.is_empty
+        assert same.checkpoint.is_compatible
+        assert "no architectural change" in render_text(same)
 
 
 def frame_and_body(name: str) -> tuple[str, str]:
@@ -109,14 +109,14 @@ def title(name: str) -> str:
 
 def counted(graph: Graph) -> list[int]:
     """Elements of the trainable tensors, from what the operators say that they own."""
-    found: list[int] = []
+    counts: list[int] = []
     for node in graph.nodes[1:]:
         for spec in node.operator.parameters(*graph.input_types(node)):
             size = 1
             for dim in spec.shape:
                 size *= dim
-            found.append(size if spec.trainable else 0)
-    return found
+            counts.append(size if spec.trainable else 0)
+    return counts
 
 
 def macs(graph: Graph) -> Dim:

@@ -1,4 +1,4 @@
-// The page as a whole: what is chosen, and who has to know.
+// The page: its state, and updates of its parts.
 
 class App {
   constructor(data) {
@@ -84,7 +84,7 @@ class App {
     return Object.assign(canvas, { frame });
   }
 
-  /** Both networks are open in the same places. */
+  /** Unfold both networks at the changes. */
   openChanges() {
     const { marks } = this.state;
     for (const canvas of this.canvases) {
@@ -111,7 +111,7 @@ class App {
     ].join(" · ");
   }
 
-  /** Take the data of a newer version; what was open and chosen stays, as far as it is still there. */
+  /** Load a newer version; unfolded scopes and the selection are kept if they still exist. */
   update(data) {
     const before = this.canvases.map(({ folding, camera }) => ({
       open: folding.open,
@@ -135,7 +135,7 @@ class App {
     if (item) this.choose(item);
   }
 
-  // --- choosing ---
+  // --- selection ---
 
   canvasOf(item) {
     return this.canvases.find(canvas => canvas.network === item.network);
@@ -182,13 +182,13 @@ class App {
     this.say(`line ${number} makes ${plural(items.length, "piece")}`);
   }
 
-  /** Items to be marked in the picture. */
+  /** Highlight items in the picture. */
   light(items) {
     this.state.lit = new Set(items);
     for (const canvas of this.canvases) canvas.light();
   }
 
-  /** Go to the pieces of a change. */
+  /** Go to the items of a change. */
   visit(items) {
     this.light(items);
     for (const canvas of this.canvases) {
@@ -200,7 +200,7 @@ class App {
     this.choose(first, { reveal: true, keepLit: true });
   }
 
-  /** The next of the lit items, or of the changes. */
+  /** Go to the next highlighted item, or the next change. */
   step(by) {
     const canvas = this.active;
     const marks = this.state.marks?.[canvas.number];
@@ -212,7 +212,7 @@ class App {
     this.choose(items[(at + by + items.length) % items.length], { reveal: true, keepLit: true });
   }
 
-  /** The item and the calls that led to it, the innermost first, each with its place in the text. */
+  /** The item and the calls that led to it, innermost first, with their source locations. */
   chainOf(item) {
     const steps = [{ item, at: item.piece.at }];
     for (let around = item.frame; around; around = around.frame) {
@@ -269,7 +269,7 @@ class App {
     this.colourBy(names[(names.indexOf(this.state.heat.metric) + 1) % names.length]);
   }
 
-  // --- telling ---
+  // --- notifications ---
 
   refresh({ scroll = false } = {}) {
     this.details.show();
@@ -281,7 +281,7 @@ class App {
     document.getElementById("status").textContent = text;
   }
 
-  /** On a narrow screen, one pane at a time. */
+  /** Select the visible pane on narrow screens. */
   showPane(name) {
     document.body.dataset.pane = name;
     for (const tab of this.panes) tab.setAttribute("aria-pressed", String(tab.dataset.shows === name));

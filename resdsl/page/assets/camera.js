@@ -3,7 +3,7 @@
 const SCALE = { least: 0.02, most: 3, start: 1 };
 
 class Camera {
-  /** `changed` is called after each move; `host` is the element that is looked through. */
+  /** `changed` is called after each move; `host` is the viewport element. */
   constructor(host, changed) {
     this.host = host;
     this.changed = changed;
@@ -21,7 +21,7 @@ class Camera {
     return this.host.clientHeight;
   }
 
-  /** The part of the picture that is seen, and `margin` pixels around it. */
+  /** The visible part of the picture, extended by `margin` pixels. */
   seen(margin) {
     const { scale } = this;
     return {
@@ -39,7 +39,7 @@ class Camera {
     this.changed();
   }
 
-  /** Larger by a factor, the point under (`x`, `y`) of the screen staying where it is. */
+  /** Zoom by a factor around the screen position (`x`, `y`). */
   zoom(factor, x = this.width / 2, y = this.height / 2) {
     this.stop();
     const scale = Math.min(SCALE.most, Math.max(SCALE.least, this.scale * factor));
@@ -49,25 +49,25 @@ class Camera {
     this.changed();
   }
 
-  /** The whole picture; or, so that it can be read, its beginning. */
+  /** Show the whole picture, or its beginning if the whole would be illegible. */
   fit(root, { readable = false } = {}) {
     const pad = Math.min(36, this.width / 16);
     const wide = (this.width - 2 * pad) / root.width;
     const high = (this.height - 2 * pad) / root.height;
     const whole = Math.min(wide, high, 1.25);
-    // A network of a thousand layers one below the other would be a hair.
+    // A network of a thousand layers would be too thin to see.
     const scale = readable
       ? Math.min(1.1, Math.max(whole, Math.min(wide, 0.8)))
       : Math.max(whole, Math.min(wide, 60 / root.width));
     const spare = this.height - root.height * scale;
-    // The flow of the network stands in the middle, unless its branches would not fit.
+    // Centre the axis of the network, unless its branches would not fit.
     const axis = this.width / 2 - root.axis * scale;
     const centred = (this.width - root.width * scale) / 2;
     const isInside = axis >= pad && axis + root.width * scale <= this.width - pad;
     this.go(isInside ? axis : centred, spare > 2 * pad ? spare / 2 : pad, scale, { instantly: readable });
   }
 
-  /** Bring a box into view, moving no more than needed; what is around it too, as far as that has room. */
+  /** Scroll a box into view with the least movement, including its surroundings if they fit. */
   show(box, { centred = false } = {}) {
     const pad = 20;
     const scale = Math.max(this.scale, 0.55);
@@ -87,12 +87,12 @@ class Camera {
     this.go(left > right ? this.width / 2 - box.axis * scale : Math.max(left, Math.min(x, right)), y, scale);
   }
 
-  /** Move, and further away where needed, so that a box is seen in its whole width, and as far down as possible. */
+  /** Scroll, and zoom out if needed, to show the full width of a box and as much of its height as possible. */
   include(box) {
     const pad = 20;
     const room = this.width - 2 * pad;
     const scale = Math.max(Math.min(this.scale, room / box.width), Math.min(this.scale, 0.5));
-    // The top of the box stays where it is, as long as there is room for the rest of it.
+    // The top of the box stays in place if the rest fits.
     const top = box.y * this.scale + this.y;
     const overhang = Math.max(0, top + box.height * scale + pad - this.height);
     const y = top - Math.max(0, Math.min(overhang, top - 3 * pad)) - box.y * scale;
@@ -135,7 +135,7 @@ class Camera {
         event.preventDefault();
         const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 18 : 1;
         const { left, top } = host.getBoundingClientRect();
-        // Pinching a touchpad arrives as a wheel with Ctrl.
+        // Touchpad pinches arrive as wheel events with Ctrl.
         if (event.ctrlKey || event.metaKey)
           this.zoom(Math.exp(-event.deltaY * unit * 0.004), event.clientX - left, event.clientY - top);
         else if (event.shiftKey) this.moveBy(-event.deltaY * unit, 0);

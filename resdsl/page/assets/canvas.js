@@ -1,13 +1,13 @@
-// One network on the screen. Only what is seen is in the document: a network of any depth scrolls alike.
+// One network on the screen. Only visible boxes are in the document, so deep networks scroll fast.
 
-const MARGIN = 240; // pixels drawn around what is seen
-const LEAST = 1.2; // pixels: what is lower is not drawn
-const LEAST_OPEN = 26; // pixels: a frame that is lower is drawn without what is in it
+const MARGIN = 240; // pixels drawn around the visible part
+const LEAST = 1.2; // pixels: smaller boxes are not drawn
+const LEAST_OPEN = 26; // pixels: smaller frames are drawn without contents
 const CHEVRON = 32; // the corner of a scope that folds and unfolds it
-const LEGIBLE = 0.3; // scale: below, words are left out
+const LEGIBLE = 0.3; // scale below which text is left out
 
 class Canvas {
-  /** `state` says what is chosen and lit (see `App`); `act` is told what the reader does. */
+  /** `state` has the selection and the highlights (see `App`); `act` handles user actions. */
   constructor(host, network, number, state, act) {
     Object.assign(this, { host, network, number, state, act });
     this.folding = new Folding(network);
@@ -33,7 +33,7 @@ class Canvas {
     this.arrange();
   }
 
-  /** Lay everything out anew. `anchor` is an item whose box stays where it is on the screen. */
+  /** Update the layout. `anchor` is an item whose box keeps its position on the screen. */
   arrange(anchor = null) {
     const before = anchor && this.boxOf(anchor);
     this.root = layOut(this.network, this.folding);
@@ -61,7 +61,7 @@ class Canvas {
     return wires;
   }
 
-  /** The box in which an item is seen. */
+  /** The visible box of an item. */
   boxOf(item) {
     return this.byKey?.get(this.folding.seen(item).key);
   }
@@ -107,7 +107,7 @@ class Canvas {
     this.picture.setAttribute("aria-activedescendant", this.chosenIdentifier() ?? "");
   }
 
-  /** Boxes to draw, each before those in it. */
+  /** Boxes to draw, in preorder. */
   visible(seen) {
     const { scale } = this.camera;
     const boxes = [];
@@ -127,7 +127,7 @@ class Canvas {
     return boxes;
   }
 
-  /** Make the document have the wanted elements and no others; what did not change stays. */
+  /** Update the elements of the document; unchanged ones are kept. */
   replace(wanted) {
     for (const [key, { element, signature }] of this.drawn) {
       if (wanted.get(key)?.signature !== signature) {
@@ -143,7 +143,7 @@ class Canvas {
       }
       dress(this.drawn.get(key).element);
     }
-    // Frames lie in one another: the outer ones first.
+    // Frames are nested: outer ones first.
     const frames = [...wanted].filter(([, { layer }]) => layer === 0).map(([key]) => this.drawn.get(key).element);
     const isOrdered = frames.every((element, place) => this.layers[0].children[place] === element);
     if (!isOrdered) this.layers[0].append(...frames);
@@ -166,14 +166,14 @@ class Canvas {
     };
   }
 
-  /** How many of the lit items are seen in this box. */
+  /** The number of highlighted items in this box. */
   litIn(item, isOpen) {
     if (!this.state.lit.size) return 0;
     if (isOpen) return this.state.lit.has(item) ? 1 : 0;
     return this.litCounts.get(item) ?? 0;
   }
 
-  /** Call when what is lit has changed. */
+  /** Call after the highlights have changed. */
   light() {
     this.litCounts = new Map();
     for (const item of this.state.lit) {
@@ -200,7 +200,7 @@ class Canvas {
     return item?.network === this.network && this.drawn.has(`box ${item.key}`) ? this.identifier(item) : null;
   }
 
-  /** The innermost box under the pointer, found by its place: its element may just have been painted anew. */
+  /** The innermost box under the pointer, by position: its element may have been replaced. */
   boxAt(event) {
     const { left, top } = this.picture.getBoundingClientRect();
     const { camera } = this;
@@ -209,7 +209,7 @@ class Canvas {
     return { box, isOnChevron: Boolean(box?.item.isFrame) && x < box.x + CHEVRON && y < box.y + CHEVRON };
   }
 
-  /** A click chooses, the second of two folds. */
+  /** A click selects, a double click folds. */
   clicked(event) {
     if (this.camera.wasDragged) return;
     const { box, isOnChevron } = this.boxAt(event);
@@ -226,7 +226,7 @@ class Canvas {
     if (box) this.camera.include(box);
   }
 
-  /** Open what is around an item, and bring it into view. */
+  /** Unfold the scopes around an item and scroll to it. */
   reveal(item, options) {
     const wasSeen = this.folding.seen(item) === item;
     this.folding.reveal(item);
@@ -246,7 +246,7 @@ function overlaps(one, other) {
   return one.left <= other.right && one.right >= other.left && one.top <= other.bottom && one.bottom >= other.top;
 }
 
-/** What an element must be painted anew for. An element that is only dressed otherwise stays: the mouse may be on it. */
+/** The state that requires a new element. For other changes the element is kept: the mouse may be over it. */
 function signed(box, { chosen, partner, ...look }) {
   return [box.form, box.x, box.y, box.width, box.height, ...Object.values(look)].join(" ");
 }

@@ -1,9 +1,9 @@
-// Two networks and what changed between them.
+// The comparison of two networks.
 
-/** The marks of what differs by itself; `follows` is for layers that only have other shapes. */
+/** Marks of actual differences; `follows` marks layers that only have other shapes. */
 const TOUCHED = ["added", "removed", "changed", "moved", "renamed"];
 
-/** The marks of one network, so that those of any scope are counted at once. */
+/** The marks of one network, with prefix sums to count the marks in any scope. */
 class Marks {
   constructor(runs, leaves) {
     this.marks = new Array(leaves).fill("");
@@ -18,7 +18,7 @@ class Marks {
     return this.sums[name][item.end] - this.sums[name][item.first];
   }
 
-  /** The mark of an item: its own, or what became of all in it. An open scope shows only what is true of it whole. */
+  /** The mark of an item: of a leaf, or summed up for a scope. An open scope is only marked if all of it is. */
   of(item, isOpen) {
     if (item.isLeaf) return this.marks[item.first];
     for (const name of ["added", "removed", "moved"]) if (this.count(item, name) === item.leaves) return name;
@@ -46,7 +46,7 @@ class Pairs {
     }
   }
 
-  /** The item of the other network that is this one: of the same path, or around the same leaves. */
+  /** The corresponding item of the other network: with the same path, or around the same leaves. */
   of(item) {
     const side = item.network === this.networks[0] ? 0 : 1;
     const other = this.networks[1 - side];
@@ -65,9 +65,9 @@ class Pairs {
   }
 }
 
-const MOST_SHOWN = 60; // boxes of a network: so many changes are opened at the beginning
+const MOST_SHOWN = 60; // boxes of a network up to which changes are unfolded initially
 
-/** What has changes in it, the outermost first, as long as the picture stays small; of equal blocks the first. */
+/** Scopes with changes, outermost first, as long as the picture stays small; only the first of equal blocks. */
 function scopesWithChanges(network, marks) {
   const scopes = [];
   const pieces = new Set();
@@ -90,7 +90,7 @@ function changesPanel(comparison, app) {
   const differing = comparison.totals.filter(([, , , difference]) => difference !== "same");
   const same = comparison.totals.filter(([, , , difference]) => difference === "same").map(([name]) => name);
   return [
-    h("h2", {}, "What changed"),
+    h("h2", {}, "Changes"),
     h("p", { class: comparison.loud ? "verdict loud" : "verdict" }, comparison.verdict),
     comparison.changes.length > 0 &&
       h(
@@ -119,7 +119,7 @@ function changesPanel(comparison, app) {
         ),
       ),
     same.length > 0 && differing.length > 0 && h("p", { class: "note" }, `the same: ${same.join(", ")}`),
-    h("p", { class: "note" }, h("kbd", {}, "n"), " and ", h("kbd", {}, "N"), " go from change to change."),
+    h("p", { class: "note" }, h("kbd", {}, "n"), " and ", h("kbd", {}, "N"), " go to the next and previous change."),
   ];
 }
 

@@ -1,4 +1,4 @@
-// What is said of the chosen item; where nothing is chosen, of the network.
+// The details panel: the selected item, or the network if nothing is selected.
 
 const MOST_LISTED = 40;
 const MOST_BARS = 10;
@@ -42,7 +42,7 @@ class Details {
     ]);
     return h(
       "nav",
-      { class: "crumbs", "aria-label": "where it is" },
+      { class: "crumbs", "aria-label": "location" },
       links,
       h("span", {}, item.label || item.network.name),
     );
@@ -95,10 +95,10 @@ class Details {
 
   counted(network) {
     const sizes = Object.entries(network.at).map(([name, size]) => `${name} = ${size}`);
-    return sizes.length > 0 && h("p", { class: "note" }, `MACs and activations are counted for ${sizes.join(", ")}`);
+    return sizes.length > 0 && h("p", { class: "note" }, `MACs and activations are computed for ${sizes.join(", ")}`);
   }
 
-  /** In a comparison: what this was, and a way to it. */
+  /** In a comparison: the mark, and a link to the counterpart. */
   changedFrom(item) {
     const { marks, comparison } = this.app.state;
     if (!marks) return null;
@@ -119,7 +119,7 @@ class Details {
         "p",
         { class: `mark-line mark-${mark || "same"}` },
         meanings[mark] ?? "unchanged",
-        partner && [" · ", this.link(partner, `the other: ${callText(partner)} → ${fullShape(partner.type)}`)],
+        partner && [" · ", this.link(partner, `counterpart: ${callText(partner)} → ${fullShape(partner.type)}`)],
       )
     );
   }
@@ -187,11 +187,11 @@ class Details {
     );
   }
 
-  /** Where it is written, and the calls that led there, the innermost first. */
+  /** The source location, and the calls that led there, innermost first. */
   origin(item) {
     const steps = this.app.chainOf(item);
     return section(
-      "Written in",
+      "Source",
       h(
         "ol",
         { class: "chain" },
@@ -221,8 +221,8 @@ class Details {
         "p",
         {},
         items.length
-          ? `makes ${plural(items.length, "piece")} of the network`
-          : "makes nothing of the network by itself",
+          ? `creates ${plural(items.length, "item")} of the network`
+          : "creates no part of the network",
       ),
       h(
         "ul",
@@ -271,11 +271,11 @@ class Details {
       ),
       this.counted(network),
       this.whereCostIs(network),
-      h("p", { class: "note" }, "Click a box or a line of the text. ", h("kbd", {}, "?"), " lists the keys."),
+      h("p", { class: "note" }, "Click a box or a source line. ", h("kbd", {}, "?"), " lists the keys."),
     ];
   }
 
-  /** The parts of the network as bars, by the chosen cost. */
+  /** The parts of the network as bars, by the selected cost. */
   whereCostIs(network) {
     const { heat } = this.app.state;
     const metric = METRICS[heat.isOn ? heat.metric : "macs"];
@@ -285,7 +285,7 @@ class Details {
       .sort((one, other) => cost(other) - cost(one));
     if (parts.length < 2) return null;
     return section(
-      `Where the ${metric.name} are`,
+      `${metric.name} by part`,
       h(
         "ul",
         { class: "bars" },

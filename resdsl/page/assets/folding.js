@@ -1,7 +1,7 @@
-// Which scopes are open. What nobody touched is as `overview` leaves it.
+// Which scopes are open. Scopes that the user has not touched follow `overview`.
 
-const SMALL = 36; // leaves: a network of no more is shown whole
-const TINY = 4; // leaves: a labelled group of so few opens with what is around it
+const SMALL = 36; // leaves: smaller networks are fully unfolded
+const TINY = 4; // leaves: smaller labelled groups unfold with their parent
 const MOST_OPENED = 20000; // leaves: "unfold all" stops there
 
 class Folding {
@@ -26,7 +26,7 @@ class Folding {
     }
   }
 
-  /** Stages folded, and what is around them open; a small network whole. */
+  /** Stages folded and their parents unfolded; small networks fully unfolded. */
   overview() {
     const { root } = this.network;
     this.open = new Set([root.key]);
@@ -44,12 +44,12 @@ class Folding {
     return this;
   }
 
-  /** Open everything around an item. */
+  /** Unfold all scopes around an item. */
   reveal(item) {
     for (let around = item.parent; around; around = around.parent) if (!this.isOpen(around)) this.unfold(around);
   }
 
-  /** Where an item is seen: itself, or the folded scope that it is in. */
+  /** The visible representative of an item: itself, or the folded scope around it. */
   seen(item) {
     let shown = item;
     for (let around = item.parent; around; around = around.parent) if (!this.isOpen(around)) shown = around;
@@ -57,7 +57,7 @@ class Folding {
   }
 }
 
-/** Scopes with a stage in them, and groups that are most of the network. */
+/** Scopes that contain a stage, and groups that make up most of the network. */
 function holdersIn(root) {
   const holders = [];
   const visit = item => {
@@ -72,7 +72,7 @@ function holdersIn(root) {
   return holders;
 }
 
-/** What the network consists of, at a glance: stages, and what is beside them. */
+/** The top-level parts of the network: stages and their siblings. */
 function partsOf(root) {
   const opened = new Set([root, ...holdersIn(root)]);
   const flat = item => (opened.has(item) || item.kind === "join" ? item.children.flatMap(flat) : [item]);

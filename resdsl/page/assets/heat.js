@@ -1,4 +1,4 @@
-// Costs as colours. A box is as warm as its share of the costliest box that is to be seen.
+// Costs as colours, relative to the most expensive visible box.
 
 const METRICS = {
   none: null,
@@ -21,14 +21,14 @@ class Heat {
     return item.cost[METRICS[this.metric].index];
   }
 
-  /** What the colours are counted from: the costliest of these boxes. */
+  /** Set the reference of the colours: the most expensive of these boxes. */
   scale(boxes) {
     this.most = 0;
     if (!this.isOn) return;
     for (const box of boxes) if (box.form !== "open") this.most = Math.max(this.most, this.costOf(box.item));
   }
 
-  /** 0 to 1. Costs differ by orders of magnitude: the root keeps the small ones apart. */
+  /** 0 to 1. The square root keeps small costs distinct, which differ by orders of magnitude. */
   warmth(item) {
     return this.most ? Math.sqrt(this.costOf(item) / this.most) : 0;
   }

@@ -1,20 +1,20 @@
-// Everything can be done from the keyboard.
+// Keyboard control of all functions.
 
 const KEYS = [
-  ["↓ ↑", "the next or previous box"],
-  ["→", "unfold, or go inside"],
-  ["←", "fold, or go to what is around"],
+  ["↓ ↑", "select the next or previous box"],
+  ["→", "unfold, or enter"],
+  ["←", "fold, or go to the parent"],
   ["Enter, Space", "fold or unfold"],
-  ["Home, End", "the first or last box"],
-  ["/", "search; ↓ ↑ choose, Enter goes there"],
-  ["n, N", "the next or previous match, or change"],
-  ["h", "colour by MACs, parameters, activations, or not"],
+  ["Home, End", "select the first or last box"],
+  ["/", "search; ↓ ↑ select a match, Enter opens it"],
+  ["n, N", "go to the next or previous match or change"],
+  ["h", "colour by MACs, parameters, activations or resolution"],
   ["e, E", "unfold everything, fold everything"],
-  ["+, −, 0", "zoom; fit the whole picture"],
-  ["Tab", "between picture, details and text"],
-  ["d", "dark or light"],
-  ["Esc", "let go of what is chosen"],
-  ["?", "these keys"],
+  ["+, −, 0", "zoom in, zoom out, show the whole picture"],
+  ["Tab", "switch between picture, details and source"],
+  ["d", "switch between dark and light"],
+  ["Esc", "clear the selection"],
+  ["?", "list all keys"],
 ];
 
 function listenToKeys(app) {
@@ -94,7 +94,7 @@ function toggle(app) {
 
 function helpDialog(dialog) {
   dialog.replaceChildren(
-    h("h2", {}, "Keys"),
+    h("h2", {}, "Keyboard shortcuts"),
     h(
       "dl",
       { class: "keys" },

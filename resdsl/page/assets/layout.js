@@ -1,7 +1,7 @@
-// Where everything stands. A box is an item as it is seen; `axis` is the line that values flow down through it.
+// Layout. A box is the visible form of an item; `axis` is the vertical line of its data flow.
 //
-// Boxes are made from the inside out, their places counted from the box around them, and made absolute at the end.
-// In a join the branches stand side by side; a branch that is the value itself is a lane, a wire past the others.
+// Boxes are built bottom-up with positions relative to their parent, which become absolute at the end.
+// Branches of a join are side by side; an identity branch is a lane, a wire past the others.
 
 const SIZE = {
   width: 228,
@@ -33,7 +33,7 @@ class Box {
     this.axis = width / 2;
     this.boxes = [];
     this.wires = [];
-    this.wanting = []; // [leaf, box]: what boxes in it take from further away
+    this.wanting = []; // [leaf, box]: inputs of inner boxes from outside
     this.around = null;
   }
 
@@ -44,7 +44,7 @@ class Box {
     return this.y + this.height / 2;
   }
 
-  /** The boxes that are drawn, joins left out, each before those in it. */
+  /** The boxes to draw, without joins, in preorder. */
   *seen() {
     if (this.form !== "join") yield this;
     for (const box of this.boxes) yield* box.seen();
@@ -134,7 +134,7 @@ function add(around, item, box, placed) {
   return box;
 }
 
-/** Boxes of items, from top to bottom: each below what it takes. */
+/** Boxes of items, from top to bottom: each below its input. */
 function stack(around, items, chains, folding, top) {
   const placed = new Map();
   const above = new Map();
@@ -152,12 +152,12 @@ function stack(around, items, chains, folding, top) {
   return placed;
 }
 
-/** Boxes of chains, by columns: a chain that begins below the end of another may stand in the same. */
+/** Boxes of chains, by columns: a chain that begins below the end of another can share its column. */
 function columnsOf(chains, placed) {
   const columns = [];
   for (const chain of chains) {
     const boxes = chain.map(item => placed.get(item));
-    // The wire that leads to the first comes from the side, in the gap above it.
+    // The wire to the first box comes from the side, in the gap above it.
     const top = boxes[0].y - SIZE.gap;
     const free = columns.slice(1).find(column => column.bottom <= top || column.top >= boxes.at(-1).bottom + SIZE.gap);
     const column = free ?? { boxes: [], top: Infinity, bottom: -Infinity };
@@ -169,26 +169,26 @@ function columnsOf(chains, placed) {
   return columns.map(column => column.boxes);
 }
 
-/** Put the boxes of a column under each other, none further left than `x`; gives where they end on the right. */
+/** Stack the boxes of a column, none further left than `x`; returns their right end. */
 function setColumn(boxes, x) {
   const axis = x + Math.max(...boxes.map(box => box.axis));
   for (const box of boxes) box.x = axis - box.axis;
   return Math.max(...boxes.map(box => box.x + box.width + roomForMark(box)));
 }
 
-/** What a join joins, from left to right: chains, and values that come from elsewhere. */
+/** The inputs of a join, from left to right: chains, and values from outside. */
 function branchesOf(knot, chains) {
   const left = new Set(chains);
   const branches = knot.inputs.map(leaf => {
     const chain = chains.find(each => each.at(-1).output === leaf && left.delete(each));
     return { leaf, chain };
   });
-  // What nothing joins, such as a branch that another one takes from.
+  // Chains that are not inputs of the join, such as a branch that another one takes from.
   for (const chain of left) branches.push({ chain });
   return branches;
 }
 
-/** Short branches hang in the middle between the fork and the join. */
+/** Short branches are centred between the fork and the join. */
 function centre(chains, placed, lowest) {
   for (const chain of chains) {
     const boxes = chain.map(item => placed.get(item));
@@ -198,7 +198,7 @@ function centre(chains, placed, lowest) {
   }
 }
 
-/** Outputs of the network have their names beside them. */
+/** Width of the names of outputs beside a box. */
 function roomForMark(box) {
   const names = outputsAt(box);
   return names.length ? SIZE.mark + widthOf(names.join(", "), 11, 600) + 26 : 0;

@@ -1,9 +1,9 @@
-// A page from `resdsl view --serve` follows the file. While that has mistakes, the last good picture stays.
+// Updates a page of `resdsl view --serve`. While the file has errors, the last valid picture stays.
 
 function followServer(app, version) {
   const trouble = document.getElementById("trouble");
   const away = document.getElementById("away");
-  // The browser connects anew by itself, and says which version it saw last.
+  // The browser reconnects automatically and sends the last version that it received.
   const events = new EventSource(`events?seen=${version}`);
   events.addEventListener("network", async () => {
     const answer = await fetch("data.json", { cache: "no-store" });
@@ -13,7 +13,7 @@ function followServer(app, version) {
   });
   events.addEventListener("mistakes", event => {
     trouble.querySelector("p").textContent = app.canvases.length
-      ? "The picture shows the last version without mistakes."
+      ? "The picture shows the last version without errors."
       : "";
     trouble.querySelector("pre").textContent = JSON.parse(event.data);
     trouble.hidden = false;

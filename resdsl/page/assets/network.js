@@ -1,12 +1,12 @@
-// The data of a network as a tree of items: leaves (operators at work) and scopes of them.
+// The data of a network as a tree of items: leaves (operator nodes) and scopes.
 //
-// Equal blocks share one piece of data; an item is such a piece at its place. Items are made when they are asked for.
-// Blocks that are the same, one after another, stand in a run, which folds as a scope does.
+// Equal blocks share one piece of data; an item is a piece at a position. Items are created on demand.
+// Consecutive equal blocks form a run, which folds like a scope.
 
 const SHORTEST_RUN = 3;
 
 class Item {
-  /** `kind`: leaf, scope, join (whose branches are drawn, but which is no box of its own), or run. */
+  /** `kind`: leaf, scope, join (drawn as its branches, without a box of its own), or run. */
   constructor(network, parent, kind, label, piece, first) {
     this.network = network;
     this.parent = parent;
@@ -44,17 +44,17 @@ class Item {
     return this.piece.cost.map(number => number * this.count);
   }
 
-  /** The leaf that flows out of it. */
+  /** The output leaf. */
   get output() {
     return this.isLeaf ? this.first : this.end - this.piece.leaves + this.piece.out;
   }
 
-  /** The leaves that flow into it; of a scope the one, taps apart. */
+  /** The input leaves; of a scope the single one, without taps. */
   get inputs() {
     return this.isLeaf ? this.piece.from.map(back => this.first - back) : [this.first - this.piece.back];
   }
 
-  /** All leaves outside of it that something in it takes. */
+  /** All outside leaves that are inputs of leaves inside. */
   get taken() {
     const taken = new Set(this.inputs);
     const outside = this.network.takenBy(this.piece);
@@ -65,7 +65,7 @@ class Item {
     return taken;
   }
 
-  /** The scope around it that has a name. */
+  /** The innermost named scope around it. */
   get frame() {
     let around = this.parent;
     while (around && around.kind === "join") around = around.parent;
@@ -118,7 +118,7 @@ class Item {
     return this.first <= leaf && leaf < this.end;
   }
 
-  /** It and all below it, each before what is in it. */
+  /** The item and all items inside it, in preorder. */
   *walk() {
     const pending = [this];
     while (pending.length) {
@@ -176,7 +176,7 @@ class Network {
     return this.root.cost;
   }
 
-  /** What is outside of a piece and taken by something in it, counted back from its first leaf. */
+  /** Outside inputs of a piece, as offsets from its first leaf. */
   takenBy(piece) {
     if (this.outside.has(piece)) return this.outside.get(piece);
     const offsets = new Set();
@@ -194,13 +194,13 @@ class Network {
     return offsets;
   }
 
-  /** All items but joins, in order. */
+  /** All items except joins, in order. */
   get items() {
     this.listed ??= [...this.root.walk()].filter(item => item.kind !== "join");
     return this.listed;
   }
 
-  /** The item of a path, or nothing. */
+  /** The item of a path, or undefined. */
   find(path) {
     this.named ??= new Map(this.items.map(item => [item.key, item]));
     return this.named.get(path);
@@ -213,7 +213,7 @@ class Network {
     return item;
   }
 
-  /** For each leaf, those that take it. */
+  /** For each leaf, the leaves that use it. */
   get takers() {
     if (!this.taking) {
       this.taking = Array.from({ length: this.root.leaves }, () => []);

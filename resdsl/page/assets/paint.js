@@ -2,7 +2,7 @@
 
 const SIGNS = { add: "+", mul: "×", mean: "mean", concat: "concat" };
 
-/** The element of a box. `look` says what the box looks like now (see `Canvas.lookOf`). */
+/** The element of a box. `look` is its current appearance (see `Canvas.lookOf`). */
 function paintBox(box, look) {
   const { item } = box;
   const level = levelOf(item);
@@ -28,7 +28,7 @@ function paintBox(box, look) {
   return group;
 }
 
-/** What changes about an element with every click. */
+/** Update what changes with every click. */
 function dressBox(element, { chosen, partner }) {
   element.classList.toggle("chosen", chosen);
   element.classList.toggle("partner", partner);
@@ -51,7 +51,7 @@ function depthOf(item) {
   return depth;
 }
 
-/** What a screen reader says. */
+/** The text for screen readers. */
 function spoken(item) {
   const words = [item.path || item.network.name, callText(item), shapeText(item.type)];
   const [parameters, , macs] = item.cost;
@@ -99,7 +99,7 @@ function paintTall(box, look) {
   ].filter(Boolean);
 }
 
-/** A label that somebody wrote; a layer without one is called by its operator, which the box says anyway. */
+/** An explicit label; layers without one are named by their operator, which the box shows anyway. */
 function ownLabel(item) {
   const { label, piece } = item;
   return label === piece.op || (label.startsWith(`${piece.op}_`) && /^\d+$/.test(label.slice(piece.op.length + 1)))
@@ -155,7 +155,7 @@ function paintOpen(box) {
   const room = box.width - 42;
   const name = fittedName(item.label, room, 12.5, 600);
   const left = room - widthOf(name, 12.5, 600) - 8;
-  // What is in a group is to be seen, and is called by nothing else.
+  // The contents of a group are visible and describe it.
   const call = item.piece.kind === "group" ? "" : fitted(callText(item), left, 11.5);
   return [
     body(box, 11),
@@ -166,7 +166,7 @@ function paintOpen(box) {
   ].filter(Boolean);
 }
 
-/** The strip at the top of a frame: round above, straight below. */
+/** The title bar of a frame: rounded at the top, straight at the bottom. */
 function headPath(width, height, r) {
   return `M0 ${height}V${r}Q0 0 ${r} 0H${width - r}Q${width} 0 ${width} ${r}V${height}Z`;
 }
@@ -209,7 +209,7 @@ function paintWire(wire) {
   const [px, py] = points.at(-2);
   const group = svg("g", { class: "wire" }, svg("path", { class: "line", d: pathThrough(points) }));
   if (wire.target && wire.target.form !== "join") {
-    // The tip ends at the box, and points the way that the wire comes.
+    // The arrow head ends at the box and points along the wire.
     const d =
       py < y - 0.5 ? `M${x} ${y}l-3.6-6.5h7.2z` : px < x ? `M${x} ${y}l-6.5-3.6v7.2z` : `M${x} ${y}l6.5-3.6v7.2z`;
     group.append(svg("path", { class: "tip", d }));

@@ -1,4 +1,4 @@
-// Light or dark, kept from one page to the next where the browser allows it.
+// The light or dark scheme, stored if the browser allows it.
 
 class Preferences {
   constructor(button) {
@@ -17,7 +17,7 @@ class Preferences {
   }
 
   use(theme) {
-    // What the system wants needs no saying, and then follows the system.
+    // The scheme of the system is not stored, so that it follows the system.
     const isUsual = theme === (this.system.matches ? "dark" : "light");
     if (theme && !isUsual) this.root.dataset.theme = theme;
     else delete this.root.dataset.theme;

@@ -1,4 +1,4 @@
-// Finding layers and blocks by name, operator, size or shape.
+// Search for layers and blocks by name, operator, size or shape.
 
 const MOST_FOUND = 60;
 
@@ -21,7 +21,7 @@ class Search {
     }
     const all = this.app.canvases.flatMap(canvas => canvas.network.items.slice(1));
     this.matches = all.filter(item => item.kind !== "run" && terms.every(term => textOf(item).includes(term)));
-    // Those whose own label begins so come first.
+    // Items whose own label starts with the query come first.
     const begins = item =>
       item.label.toLowerCase().startsWith(terms[0]) || item.path.toLowerCase() === terms[0] ? 0 : 1;
     this.listed = this.matches
@@ -53,11 +53,11 @@ class Search {
       h(
         "li",
         { class: "tally", role: "presentation" },
-        this.matches.length ? plural(this.matches.length, "match", "matches") : "nothing of that kind",
+        this.matches.length ? plural(this.matches.length, "match", "matches") : "no matches",
       ),
       ...options,
       ...(more > 0
-        ? [h("li", { class: "tally", role: "presentation" }, `and ${exact(more)} more, all marked in the picture`)]
+        ? [h("li", { class: "tally", role: "presentation" }, `and ${exact(more)} more, all highlighted`)]
         : []),
     );
     this.list.hidden = false;

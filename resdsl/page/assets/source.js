@@ -1,4 +1,4 @@
-// The text beside the picture: lines lead to what they make, and what is chosen to its lines.
+// The source panel: lines are linked to the items that they create, and the selection to its lines.
 
 class SourceView {
   constructor(host, app) {
@@ -61,7 +61,7 @@ class SourceView {
     );
   }
 
-  /** Mark the lines of what is chosen, and of the calls that led there; the first of them comes into view. */
+  /** Highlight the lines of the selection and of the calls that led there; scrolls to the first. */
   mark({ scroll = false } = {}) {
     const chosen = this.app.state.chosen?.item;
     const marks = new Map();
@@ -84,7 +84,7 @@ class SourceView {
     if (scroll) this.scroll(Math.min(...[...marks].filter(([, mark]) => mark === "own").map(([line]) => line)));
   }
 
-  /** The very words of the chosen call, where the browser can mark them without changing the text. */
+  /** Highlight the text of the selected call, if the browser supports it without changing the document. */
   underline(chosen) {
     if (!globalThis.CSS?.highlights) return;
     CSS.highlights.delete("own");
@@ -122,7 +122,7 @@ function pointAt(element, column) {
   let left = column;
   while (walker.nextNode()) {
     const node = walker.currentNode;
-    // Columns count characters; a string counts those beyond the basic plane twice.
+    // Columns count code points; JavaScript strings count UTF-16 code units.
     const characters = [...node.data];
     if (left <= characters.length) return [node, characters.slice(0, left).join("").length];
     left -= characters.length;
@@ -130,13 +130,13 @@ function pointAt(element, column) {
   return null;
 }
 
-/** Names of files without the folders that they share. */
+/** File names without their common folders. */
 function shortNames(names) {
   const last = names.map(name => name.split("/").at(-1));
   return names.map((name, index) => (last.filter(each => each === last[index]).length > 1 ? name : last[index]));
 }
 
-/** What a line of a file makes: pieces that begin in it, or else the innermost that it is in. */
+/** The items that a source line creates: those that begin in it, or else the innermost around it. */
 function itemsOfLine(network, file, line) {
   const here = network.items.filter(({ piece: { at }, kind }) => at[0] === file && kind !== "run");
   const starting = here.filter(({ piece: { at } }) => at[1] === line);

@@ -1,10 +1,10 @@
-// The lines between boxes. Their corners are counted from the box around them, as the boxes' places are.
+// Wires between boxes, with positions relative to the parent box, like those of boxes.
 
 function connect(around, source, target, points) {
   around.wires.push({ source, target, points });
 }
 
-/** From an item to those that take it, in a sequence. The first is also led to from the top, the last to the bottom. */
+/** Wires from items to their users in a sequence, from the top to the first, and from the last to the bottom. */
 function wireSequence(box, placed, chains) {
   const { item } = box;
   const isRoot = !item.parent;
@@ -31,7 +31,7 @@ function wireSequence(box, placed, chains) {
   }
 }
 
-/** From the fork at the top through the branches into the knot. */
+/** Wires from the fork at the top through the branches to the join. */
 function wireJoin(box, placed, branches, knot) {
   const [entry] = box.item.inputs;
   for (const { chain } of branches) {
@@ -72,7 +72,7 @@ function wireJoin(box, placed, branches, knot) {
 function wireDown(around, source, x, y, target) {
   const end = target.x + target.axis;
   if (target.snug) return;
-  // The bend is close to where the wire begins: further down there may be boxes beside it.
+  // The bend is close to the start of the wire: further down there may be boxes beside it.
   const bend = y + SIZE.gap / 2;
   const points =
     Math.abs(end - x) < 1
@@ -89,7 +89,7 @@ function wireDown(around, source, x, y, target) {
   connect(around, source, target, points);
 }
 
-/** The last piece of a branch. A round knot is entered from the side, a wide one from the top. */
+/** The last segment of a branch. Wires enter a round join from the side, a wide one from the top. */
 function intoKnot(around, source, points, knot) {
   const [x] = points.at(-1);
   const axis = knot.x + knot.axis;
@@ -105,7 +105,7 @@ function boxWithOutput(placed, leaf) {
   return null;
 }
 
-/** Values that are taken far from where they are made lead around everything on the right. */
+/** Wires of distant values run around everything on the right. */
 function wireTaps(box, placed) {
   const [entry] = box.item.inputs;
   const items = [...placed.keys()];
@@ -144,7 +144,7 @@ function heightIn(around, box) {
   return y;
 }
 
-/** When all places are known, the corners of what leads around. */
+/** The corners of these wires, once all positions are known. */
 function finish(wire) {
   if (wire.points) return;
   const { around, target } = wire;
@@ -176,7 +176,7 @@ function entryOf(box) {
   return box.form === "knot" ? box.middle : box.y + SIZE.head / 2;
 }
 
-/** Two corners that are not above each other, with a bend between them. */
+/** Two corners with different `x`, with a bend between them. */
 function straighten([[x, y], [endX, endY]]) {
   if (Math.abs(x - endX) < 1)
     return [
@@ -192,7 +192,7 @@ function straighten([[x, y], [endX, endY]]) {
   ];
 }
 
-/** A path with its corners rounded. */
+/** A path with rounded corners. */
 function pathThrough(points, radius = 8) {
   const [[x0, y0], ...rest] = points;
   let path = `M${x0} ${y0}`;

@@ -1,6 +1,6 @@
-// Words, numbers and elements.
+// Texts, numbers and elements.
 
-/** An HTML element: `h("p", { class: "quiet" }, "text", child)`. Texts are texts, never markup. */
+/** An HTML element: `h("p", { class: "quiet" }, "text", child)`. Texts are never parsed as markup. */
 function h(name, attributes = {}, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
@@ -55,7 +55,7 @@ function plural(count, one, many = `${one}s`) {
   return `${exact(count)} ${count === 1 ? one : many}`;
 }
 
-/** A value without its first axis, which counts the images: `64×56×56`. */
+/** A shape without the batch axis: `64×56×56`. */
 function shapeText(type) {
   const sizes = type.shape.slice(1).map(size => (size.includes(" ") ? `(${size})` : size));
   return sizes.length ? sizes.join("×") : `[${type.shape.join(", ")}]`;
@@ -65,14 +65,14 @@ function fullShape(type) {
   return `[${type.shape.join(", ")}]`;
 }
 
-/** What a scope is called with, or what is in it: `bottleneck(64)`, `3 × bottleneck(64)`. */
+/** The call of a scope, or its contents: `bottleneck(64)`, `3 × bottleneck(64)`. */
 function callText(item) {
   if (item.isLeaf) return item.piece.call;
   if (item.kind === "run") return `${item.count} × ${item.piece.call}`;
   return item.piece.callee ? item.piece.call : contentText(item);
 }
 
-/** The calls in a stage or group, equal ones counted. */
+/** The calls in a stage or group, with counts of equal ones. */
 function contentText(item) {
   const calls = [];
   const collect = each => {
@@ -96,7 +96,7 @@ function nameOf(item) {
 }
 
 function fieldText(field) {
-  if (!field) return "the whole image";
+  if (!field) return "whole image";
   const [rows, columns, down, across] = field;
   return `${rows}×${columns} pixels, step ${down === across ? down : `${down}×${across}`}`;
 }
@@ -111,7 +111,7 @@ function kindOf(item) {
 const measuring = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
-/** How wide a text is drawn, in pixels. */
+/** The width of a text in pixels. */
 function widthOf(text, size, weight = 400) {
   const key = `${weight} ${size} ${text}`;
   if (!widths.has(key)) {
@@ -121,7 +121,7 @@ function widthOf(text, size, weight = 400) {
   return widths.get(key);
 }
 
-/** The text, shortened to what fits; its last characters stay, if `end` says how many. */
+/** The text, shortened to fit, keeping its last `end` characters. */
 function fitted(text, width, size, weight = 400, end = 0) {
   if (widthOf(text, size, weight) <= width) return text;
   const last = end ? text.slice(-end) : "";
@@ -130,7 +130,7 @@ function fitted(text, width, size, weight = 400, end = 0) {
   return `${text.slice(0, kept).trimEnd()}…${last}`;
 }
 
-/** A name: those of neighbours often differ at the end alone. */
+/** A shortened name: neighbours often differ only at the end. */
 function fittedName(name, width, size, weight) {
   return fitted(name, width, size, weight, 6);
 }

@@ -1,4 +1,4 @@
-"""Pictures of networks, of a change, and of costs."""
+"""Draw networks, comparisons and costs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from resdsl.review.review import Review, compare
 from resdsl.review.sentences import totals_table
 from resdsl.specification.load import Network, NetworkOptions, load
 from resdsl.specification.specification import Specification
+from resdsl.untrusted import printable
 
 FORMATS = ("svg", "png", "pdf", "mermaid", "dot")
 SUFFIXES = {
@@ -44,16 +45,16 @@ SUFFIXES = {
 }
 
 MOST_WHOLE = 40
-"""Boxes up to which a network is drawn whole, as figure 3 draws ResNet-34; of a deeper one, repeats are folded."""
+"""Maximum number of boxes of a network that is drawn in full, such as ResNet-34; repeats of larger ones are folded."""
 
 MOST_BOXES = 10_000
-"""Boxes of a picture. ResNet-1202 has 1,203 layers and, opened down to its operators, some 4,300."""
+"""Maximum number of boxes. ResNet-1202 has 1,203 layers and about 4,300 operators."""
 
 MOST_PIXELS = 80_000_000
-"""Of a PNG: Pillow takes images from some 89 million on for decompression bombs, and others do likewise."""
+"""Maximum size of a PNG. Pillow rejects images above 89 million pixels as decompression bombs."""
 
 DEEPEST = 60
-"""Scopes inside of scopes: the layout calls itself for each."""
+"""Maximum nesting of scopes, because layout is recursive."""
 
 _MEANINGS = {
     Mark.REMOVED: "removed",
@@ -67,7 +68,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Picture:
-    """A picture, to be written in one of ``FORMATS``. A notebook shows it where it is the last value of a cell."""
+    """A picture that can be written in any of ``FORMATS``. Notebooks display it."""
 
     scene: Scene
     diagrams: tuple[Diagram, ...]
@@ -75,15 +76,15 @@ class Picture:
     direction: Direction
 
     def svg(self) -> str:
-        """The text of an SVG file: the same bytes each time, in text that is text."""
+        """The text of an SVG file, deterministic and with selectable text."""
         return render_svg(self.scene)
 
     def render(self, format: str = "svg", *, scale: float = 2.0) -> bytes:
-        """The bytes of a file; ``scale`` is how many pixels of a PNG a point has.
+        """The bytes of a file. ``scale`` is the number of pixels per point of a PNG.
 
-        Raises ``CompileError`` where the format needs the extra ``picture`` and that is not installed, or is one of
-        boxes and arrows and the picture is one of costs, or where a PNG would have more than ``MOST_PIXELS``;
-        ``ValueError`` for a format that there is not.
+        Raises ``CompileError`` if the format needs the extra ``picture`` and it is not installed, if a cost picture is
+        requested as Mermaid or Graphviz, or if a PNG would have more than ``MOST_PIXELS``; ``ValueError`` for an
+        unknown format.
         """
         if format not in FORMATS:
             raise ValueError(f"there is no format '{format}'; there are {', '.join(FORMATS)}")
@@ -112,9 +113,9 @@ class Picture:
             ) from None
 
     def save(self, path: str | os.PathLike[str], format: str | None = None, *, scale: float = 2.0) -> None:
-        """Write a file, whole or not at all, in the format that its suffix names, unless ``format`` says another.
+        """Write a file atomically, in ``format`` or else in the format of its suffix.
 
-        Raises as ``render`` does, ``ValueError`` also for a suffix that names no format.
+        Raises like ``render``, and ``ValueError`` for an unknown suffix.
         """
         write_file(Path(path), self.render(format or format_of(path), scale=scale))
 
@@ -138,7 +139,7 @@ class Picture:
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """The format that a file's suffix names; SVG where it has none. Raises ``ValueError`` where it names another."""
+    """The format of a file by its suffix; SVG without one. Raises ``ValueError`` for an unknown suffix."""
     suffix = Path(path).suffix.lower()
     if suffix and suffix not in SUFFIXES:
         raise ValueError(f"'{suffix}' is the suffix of no format; there are {', '.join(SUFFIXES)}")
@@ -156,13 +157,13 @@ def draw(
 ) -> Picture:
     """A picture of a network, or of several side by side (He et al. 2015, figure 3).
 
-    Each is as for ``resdsl.load``, whose options ``network`` are. ``detail`` is how much of them is opened: ``model``,
-    ``stage``, ``block``, ``layer`` (as in papers) or ``op``. ``repeats`` are drawn once (``fold``), each time
-    (``expand``), or once where a network has more than ``MOST_WHOLE`` boxes (``auto``). ``direction`` is ``down`` or
-    ``right``, ``theme`` ``light``, ``dark`` or ``print``.
+    Each is given as for ``resdsl.load``, whose options ``network`` are. ``detail`` is the level of detail: ``model``,
+    ``stage``, ``block``, ``layer`` (as in papers) or ``op``. ``repeats`` are folded (``fold``), expanded (``expand``),
+    or folded if a network has more than ``MOST_WHOLE`` boxes (``auto``). ``direction`` is ``down`` or ``right``,
+    ``theme`` is ``light``, ``dark`` or ``print``.
 
-    Raises ``CompileError`` if one has errors or would have more than ``MOST_BOXES`` boxes, and ``ValueError`` for a
-    word that is not among those above.
+    Raises ``CompileError`` if a specification has errors or a picture would have more than ``MOST_BOXES`` boxes, and
+    ``ValueError`` for an unknown option value.
     """
     given = [specs] if isinstance(specs, str | os.PathLike | Source | Specification) else specs
     loaded = [load(one, **network) for one in given]
@@ -180,9 +181,9 @@ def compared(
     theme: str = "light",
     **network: Unpack[NetworkOptions],
 ) -> Picture:
-    """Two networks side by side, with what was removed, added and changed in colours, and the totals of both.
+    """Two networks side by side, with their differences in colours and the totals of both.
 
-    The two are as for ``resdsl.load``, the rest is as for ``draw``.
+    The networks are given as for ``resdsl.load``, the options are those of ``draw``.
     """
     before, after = (load(one, **network) for one in (old, new))
     review = compare(before.graph, after.graph, sources=(before.source.name, after.source.name))
@@ -190,7 +191,7 @@ def compared(
         ("old", "new"), (review.old, review.new), review.graphs, (review.marks.old, review.marks.new), strict=True
     )
     diagrams = [
-        replace(diagram, facts=(f"{when}: {_printable(side.source)}", *diagram.facts))
+        replace(diagram, facts=(f"{when}: {printable(side.source)}", *diagram.facts))
         for when, side, diagram in (
             (when, side, _diagram(graph, Detail(detail), marks)) for when, side, graph, marks in sides
         )
@@ -208,8 +209,8 @@ def cost_picture(
 ) -> Picture:
     """MACs, weights and activations as bars along the depth of a network, and how its receptive field grows.
 
-    ``detail`` is what has a row of its own; if not said, the finest that leaves few enough rows to be read. The rest
-    is as for ``draw``. Raises ``CompileError`` also for an input of open size, whose costs are formulas.
+    ``detail`` selects what a row is; the default is the finest level with few enough rows to read. The other options
+    are those of ``draw``. Raises ``CompileError`` also for a symbolic input size, whose costs are formulas.
     """
     graph = load(spec, **network).graph
     if not is_fixed(graph):
@@ -285,16 +286,11 @@ def _repeated(diagrams: Sequence[Diagram], repeats: str) -> tuple[Diagram, ...]:
     return shown
 
 
-# --- what a comparison found -----------------------------------------------------------------------------------------
-
-
-def _printable(path: str) -> str:
-    """A file's name, which need not be text, as text."""
-    return path.encode(errors="replace").decode()
+# --- comparison -----------------------------------------------------------------------------------------------------
 
 
 def _legend(review: Review) -> Legend:
-    """The colours with what they mean and how many layers have them, and the totals of both networks."""
+    """The colours with their meanings and numbers of layers, and the totals of both networks."""
     entries = tuple((str(mark), _entry(review, mark)) for mark in _MEANINGS if mark in review.marks.present)
     table = [("", "old", "new", "difference")]
     table += [(row.name, row.old, row.new, row.difference) for row in totals_table(review) if row.name != "outputs"]

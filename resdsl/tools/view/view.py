@@ -1,4 +1,4 @@
-"""A specification as a page to explore, and two of them beside each other."""
+"""Interactive pages of one network, or of two side by side."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from resdsl.specification.specification import Specification
 
 
 def view(spec: Network, other: Network | None = None) -> str:
-    """An HTML page on which the network can be explored; with an ``other``, the two side by side and what changed.
+    """An interactive HTML page of a network, or of two side by side with their differences.
 
-    The two are as for ``resdsl.diff``. The page is whole in itself: it needs no server and reaches nothing. Raises
-    ``CompileError`` where one of the two has mistakes.
+    The networks are given as for ``resdsl.diff``. The page is self-contained and makes no requests. Raises
+    ``CompileError`` if a specification has errors.
     """
     return page_of(view_data(load(spec), None if other is None else load(other)))
 
 
 def view_data(specification: Specification, other: Specification | None = None) -> Data:
-    """What the page draws, as plain data. Raises ``CompileError`` as ``view`` does."""
+    """The data of a page. Raises ``CompileError`` like ``view``."""
     given = [specification] if other is None else [specification, other]
     networks = [network_data(one.graph, one.program.sources, name=one.source.name, title=layer_label) for one in given]
     return page_data(networks, _comparison(specification, other) if other is not None else None)
 
 
 def page_of(data: Data, *, version: str = "") -> str:
-    """The page of these data, in the colours of our pictures; a ``version`` makes it follow a server."""
+    """The page of these data, in the colours of pictures; with a ``version``, it polls its server for updates."""
     return render_page(data, colours=Colours(_colours(LIGHT), _colours(DARK)), version=version)
 
 
@@ -63,7 +63,7 @@ def _comparison(old: Specification, new: Specification) -> Comparison:
             for change in review.changes
         ),
         marks=_marks(review),
-        pairs=_places(review.alignment.pairs, review.graphs),
+        pairs=_leaf_pairs(review.alignment.pairs, review.graphs),
     )
 
 
@@ -73,7 +73,7 @@ def _card(change: ChangeText, old: tuple[str, ...], new: tuple[str, ...]) -> Cha
     return ChangeCard(change.sign, change.headline, lines, old, new, change.is_silent)
 
 
-def _places(pairs: dict[int, int], graphs: tuple[Graph, Graph]) -> dict[int, int]:
+def _leaf_pairs(pairs: dict[int, int], graphs: tuple[Graph, Graph]) -> dict[int, int]:
     old, new = (_order(graph) for graph in graphs)
     return {old[one]: new[other] for one, other in pairs.items()}
 
@@ -83,7 +83,7 @@ def _order(graph: Graph) -> dict[int, int]:
 
 
 def _marks(review: Review) -> tuple[dict[int, str], dict[int, str]]:
-    """What became of each leaf that differs, by its place in the order of the old and of the new network."""
+    """The marks of the leaves that differ, by index in the old and the new network."""
     sides = zip(review.graphs, (review.marks.old, review.marks.new), strict=True)
     old, new = (_leaf_marks(graph, marks) for graph, marks in sides)
     return old, new
