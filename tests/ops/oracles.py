@@ -357,3 +357,13 @@ def mul(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
 @oracle("concat")
 def concat(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
     return Answer(np.concatenate(inputs, axis=1))
+
+
+@oracle("prelu")
+def prelu(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = x.copy()
+    for index in np.ndindex(*x.shape):
+        if x[index] < 0:
+            y[index] = x[index] * parameters["weight"][index[1] if op.per_channel else 0]
+    return Answer(y)
