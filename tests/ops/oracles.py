@@ -367,3 +367,18 @@ def prelu(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
         if x[index] < 0:
             y[index] = x[index] * parameters["weight"][index[1] if op.per_channel else 0]
     return Answer(y)
+
+
+@oracle("layer_norm")
+def layer_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    mean = sum(x[:, channel] for channel in range(x.shape[1])) / x.shape[1]
+    variance = sum((x[:, channel] - mean) ** 2 for channel in range(x.shape[1])) / x.shape[1]
+    y = np.stack([(x[:, channel] - mean) / np.sqrt(variance + op.eps) for channel in range(x.shape[1])], axis=1)
+    return Answer(per_channel(y, parameters) if op.affine else y)
+
+
+def per_channel(x: Array, parameters: Parameters) -> Array:
+    """``weight[c] * x + bias[c]``."""
+    pairs = zip(parameters["weight"], parameters["bias"], strict=True)
+    return np.stack([weight * x[:, channel] + bias for channel, (weight, bias) in enumerate(pairs)], axis=1)
