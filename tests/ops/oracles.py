@@ -382,3 +382,15 @@ def per_channel(x: Array, parameters: Parameters) -> Array:
     """``weight[c] * x + bias[c]``."""
     pairs = zip(parameters["weight"], parameters["bias"], strict=True)
     return np.stack([weight * x[:, channel] + bias for channel, (weight, bias) in enumerate(pairs)], axis=1)
+
+
+@oracle("instance_norm")
+def instance_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    for image, channel in np.ndindex(*x.shape[:2]):
+        values = x[image, channel]
+        mean = values.sum() / values.size
+        variance = ((values - mean) ** 2).sum() / values.size
+        y[image, channel] = (values - mean) / math.sqrt(variance + op.eps)
+    return Answer(per_channel(y, parameters) if op.affine else y)
