@@ -394,3 +394,17 @@ def instance_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> A
         variance = ((values - mean) ** 2).sum() / values.size
         y[image, channel] = (values - mean) / math.sqrt(variance + op.eps)
     return Answer(per_channel(y, parameters) if op.affine else y)
+
+
+@oracle("group_norm")
+def group_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    each = x.shape[1] // op.groups
+    for image in range(x.shape[0]):
+        for first in range(0, x.shape[1], each):
+            values = x[image, first : first + each]
+            mean = values.sum() / values.size
+            variance = ((values - mean) ** 2).sum() / values.size
+            y[image, first : first + each] = (values - mean) / math.sqrt(variance + op.eps)
+    return Answer(per_channel(y, parameters) if op.affine else y)
