@@ -408,3 +408,17 @@ def group_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answ
             variance = ((values - mean) ** 2).sum() / values.size
             y[image, first : first + each] = (values - mean) / math.sqrt(variance + op.eps)
     return Answer(per_channel(y, parameters) if op.affine else y)
+
+
+@oracle("global_response_norm")
+def global_response_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    for image in range(x.shape[0]):
+        responses = [math.sqrt((channel**2).sum()) for channel in x[image]]
+        mean = sum(responses) / len(responses)
+        for channel, response in enumerate(responses):
+            values = x[image, channel]
+            scaled = values * (response / (mean + op.eps))
+            y[image, channel] = parameters["weight"][channel] * scaled + parameters["bias"][channel] + values
+    return Answer(y)
