@@ -422,3 +422,15 @@ def global_response_norm(op: Any, inputs: Sequence[Array], parameters: Parameter
             scaled = values * (response / (mean + op.eps))
             y[image, channel] = parameters["weight"][channel] * scaled + parameters["bias"][channel] + values
     return Answer(y)
+
+
+@oracle("space_to_depth")
+def space_to_depth(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    batch, channels, rows, columns = x.shape
+    y = np.empty((batch, channels * op.block**2, rows // op.block, columns // op.block))
+    for c, row, column in np.ndindex(channels, rows, columns):
+        (i, u), (j, v) = divmod(row, op.block), divmod(column, op.block)
+        after = (c * op.block + u) * op.block + v if op.order == "channels" else (u * op.block + v) * channels + c
+        y[:, after, i, j] = x[:, c, row, column]
+    return Answer(y)
