@@ -434,3 +434,23 @@ def space_to_depth(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
         after = (c * op.block + u) * op.block + v if op.order == "channels" else (u * op.block + v) * channels + c
         y[:, after, i, j] = x[:, c, row, column]
     return Answer(y)
+
+
+@oracle("conv_transpose")
+def conv_transpose(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    batch, channels, *size = x.shape
+    # The result before anything is taken off its sides, and with what is added to it.
+    whole = [op.stride[a] * (size[a] - 1) + op.dilation[a] * (op.kernel[a] - 1) + 1 + op.output_pad[a] for a in (0, 1)]
+    y = np.zeros((batch, op.channels, *whole))
+    multiplications = 0
+    into, out_of = channels // op.groups, op.channels // op.groups
+    for c, o, i, j, u, v in np.ndindex(channels, out_of, *size, *op.kernel):
+        row, column = i * op.stride[0] + u * op.dilation[0], j * op.stride[1] + v * op.dilation[1]
+        y[:, c // into * out_of + o, row, column] += parameters["weight"][c, o, u, v] * x[:, c, i, j]
+        multiplications += 1
+    if op.bias:
+        for o in range(op.channels):
+            y[:, o] += parameters["bias"][o]
+    (top, bottom), (left, right) = (padding(op.pad, 0, op.kernel[a], 1, op.dilation[a], a) for a in (0, 1))
+    return Answer(y[:, :, top : whole[0] - bottom, left : whole[1] - right], multiplications)
