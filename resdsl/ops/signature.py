@@ -49,8 +49,8 @@ class Argument:
         return self.default is REQUIRED
 
 
-def _whole(value: object, at_least: int) -> int:
-    expected = f"a whole number from {at_least}"
+def _integer(value: object, at_least: int) -> int:
+    expected = f"an integer of at least {at_least}"
     if not isinstance(value, int) or isinstance(value, bool):
         raise ArgumentMismatch(expected)
     if value < at_least:
@@ -63,7 +63,7 @@ def _number(value: object, within: tuple[float, float]) -> float:
     expected = _range(within)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ArgumentMismatch(f"a {expected}")
-    # Infinity is no number here, and comparing comes before converting: a whole number may be too large for a float.
+    # Infinity is not accepted. Compare before converting: an integer may be too large for a float.
     if not low <= value <= high:
         raise ArgumentMismatch(f"a {expected}", out_of_range=True)
     if not abs(value) <= LARGEST_NUMBER:
@@ -85,7 +85,7 @@ def _flag(value: object) -> bool:
 
 def _size(value: object, at_least: int) -> Size:
     """An integer ``k`` stands for ``kxk``."""
-    expected = f"a size such as 3x3, or a whole number from {at_least}"
+    expected = f"a size such as 3x3, or an integer of at least {at_least}"
     if isinstance(value, int) and not isinstance(value, bool):
         value = Size(value, value)
     if not isinstance(value, Size):
@@ -107,7 +107,7 @@ def arg(
 ) -> Any:
     """A field that is an argument.
 
-    ``at_least`` bounds whole numbers and sizes, ``within`` numbers (both ends included); ``words`` are the bare words
+    ``at_least`` bounds integers and sizes, ``within`` numbers (both ends included); ``words`` are the bare words
     taken besides (or, for a ``Word`` field, instead of) values of the field's type.
     """
     metadata = {"doc": doc, "at_least": at_least, "within": within, "words": words}
@@ -117,7 +117,7 @@ def arg(
 def _coercion(kind: str, at_least: int, within: tuple[float, float]) -> tuple[str, Callable[[object], object]]:
     """The words for a kind of argument in the reference, and its check."""
     if kind == "int":
-        return f"whole number from {at_least}", lambda value: _whole(value, at_least)
+        return f"integer, at least {at_least}", lambda value: _integer(value, at_least)
     if kind == "float":
         return _range(within), lambda value: _number(value, within)
     if kind == "bool":
@@ -133,7 +133,7 @@ def _coercion(kind: str, at_least: int, within: tuple[float, float]) -> tuple[st
 
 def _sides(value: object) -> Sides:
     """A number (all sides), a size ``1x3`` (rows, columns), or a list ``[top, left, bottom, right]``."""
-    expected = "a whole number from 0, a size such as 1x3, or [top, left, bottom, right]"
+    expected = "an integer of at least 0, a size such as 1x3, or [top, left, bottom, right]"
     if isinstance(value, int) and not isinstance(value, bool):
         value = Size(value, value)
     if isinstance(value, Size):
