@@ -1,4 +1,4 @@
-"""The arguments of an operator, read off the fields of its dataclass, and how values of the language become them."""
+"""The arguments of an operator, from the fields of its dataclass, and the conversion of values of the language."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from resdsl.ir.types import Sides, Size, Word
 REQUIRED = dataclasses.MISSING
 
 LARGEST_SIZE = 2**20
-"""Of a window, a step or a dilation, in pixels: no image is larger, and no check of a window takes long."""
+"""The largest window, step or dilation, in pixels: no image is larger, and checks of windows stay fast."""
 
 LARGEST_NUMBER = (2 - 2**-23) * 2.0**127
-"""The largest 32-bit float (IEEE 754): what is computed with has that precision."""
+"""The largest 32-bit float (IEEE 754), the precision of the computation."""
 
 SMALLEST_NUMBER = 2.0**-126
-"""The smallest number above 0 that a 32-bit float holds in full precision; far smaller ones become 0."""
+"""The smallest number above 0 that a 32-bit float holds in full precision; much smaller ones become 0."""
 
 
 class ArgumentMismatch(Exception):
