@@ -2,8 +2,9 @@
 something is not current.
 
 A generated part stands between ``<!-- generated: NAME ARGUMENTS -->`` and ``<!-- end: NAME -->``: ``operators``;
-``codes``, of mistakes; ``specs NAME ...``, a table of specifications that ship; ``blocks FILE NAME ...``, blocks of
-the standard library. The pictures in ``docs/pictures`` are those that ``docs/pictures.py`` lists.
+``steps``, of preprocessing; ``codes``, of errors and warnings; ``specs NAME ...``, a table of built-in specifications;
+``blocks FILE NAME ...``, blocks of the standard library. The pictures in ``docs/pictures`` are those that
+``docs/pictures.py`` lists.
 """
 
 from __future__ import annotations
@@ -52,7 +53,13 @@ def _block(text: str, name: str) -> str:
     return found[0]
 
 
-GENERATORS = {"codes": explanation.markdown, "operators": operators.markdown, "specs": specs_table, "blocks": blocks}
+GENERATORS = {
+    "codes": explanation.markdown,
+    "operators": operators.markdown,
+    "steps": lambda: operators.markdown("step"),
+    "specs": specs_table,
+    "blocks": blocks,
+}
 
 
 def updated(text: str) -> str:

@@ -1,10 +1,10 @@
-"""What an operator is. The operators themselves are in ``resdsl.ops``, one file each."""
+"""The interface of operators. The operators themselves are in ``resdsl.ops``, one file each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from resdsl.diagnostics.diagnostic import Code
 from resdsl.ir.dims import Dim
@@ -21,21 +21,21 @@ OPSET = 18
 The newest one for which ONNX Runtime has a kernel of every operator used here *on every device*, in all releases from
 1.24. A kernel without an upper bound serves the exact version of an operator that it names, no later one: of set 19
 (``Pad``), 21 (``Flatten``, ``Identity``) and 22 (``MaxPool``, ``GlobalAveragePool``) the CUDA provider had none, so
-those layers ran on the CPU with copies either way (microsoft/onnxruntime#26393, #27728, #27729). The CPU provider of
-1.31 runs the same lowerings as set 26 too.
+those layers ran on the CPU, with copies to and from it (microsoft/onnxruntime#26393, #27728, #27729). The CPU provider
+of 1.31 also runs the same lowerings as set 26.
 """
 
 
 NEWEST_OPSET = 26
-"""The newest operator set that ONNX Runtime 1.31 runs. Every lowering means the same in all sets from ``OPSET`` to it,
-as the contract tests show, so a model can be written for any of them."""
+"""The newest operator set that ONNX Runtime 1.31 runs. Every lowering has the same meaning in all sets from
+``OPSET`` to this one, as the contract tests verify, so a model can be written for any of them."""
 
 
 class Refusal(Exception):
-    """An operator cannot take its input. The elaborator makes a diagnostic of it.
+    """An operator cannot take its input. The elaborator turns it into a diagnostic.
 
     ``argument`` names the argument to point at (the whole call where it is ``None``), ``branch`` the branch of a join
-    that is at fault, counted from 0; ``helps`` are ways out.
+    that is at fault, counted from 0; ``helps`` are suggested fixes.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
 class Ref:
     """A value inside a lowering: an input, a parameter, a constant or the result of an earlier primitive."""
 
-    kind: str  # "input" | "parameter" | "constant" | "prim"
+    kind: Literal["input", "parameter", "constant", "prim"]
     index: int
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prim:
-    """One ONNX node as plain data. An empty place in ``inputs`` (``None``) is an optional input left out."""
+    """One ONNX node as plain data. ``None`` in ``inputs`` is an optional input that is left out."""
 
     type: str
     inputs: tuple[Ref | None, ...]

@@ -1,42 +1,60 @@
-"""How an image becomes the input of a network, as data. The runtime does it."""
+"""How an image becomes the input of a network, as data. The runtime does it.
+
+The fields of a step are its arguments in the language. What ``resdsl operators`` and the language reference say about
+them is stated here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+FITS = ("short", "exact")
+ORDERS = ("rgb", "bgr")
+
+
+def _argument(default: Any = dataclasses.MISSING, *, doc: str, kind: str = "", words: tuple[str, ...] = ()) -> Any:
+    """A field that is an argument: what it takes, in words or one of some ``words``, and what it is for."""
+    kind = kind or " or ".join(", ".join(words).rsplit(", ", 1))
+    return dataclasses.field(default=default, metadata={"kind": kind, "doc": doc})
 
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """``resize(256)``: the short side to ``size`` pixels, the other in proportion; ``fit = exact``: both sides.
+    """Resize the image so that its short side has ``size`` pixels, antialiased as Pillow does."""
 
-    ``interpolation``: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``, antialiased as Pillow does.
-    """
-
-    size: int
-    interpolation: str = "bilinear"
-    fit: str = "short"
+    size: int = _argument(doc="pixels of the short side, or of both sides", kind="integer, at least 1")
+    interpolation: str = _argument("bilinear", doc="how values between pixels are computed", words=INTERPOLATIONS)
+    fit: str = _argument(
+        "short",
+        doc="`short`: the long side follows in proportion; `exact`: both sides are resized to `size`",
+        words=FITS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """``crop(224)``: the central square of ``size`` pixels, padded with black where the image is smaller."""
+    """Take the central square of ``size`` pixels, padded with black where the image is smaller."""
 
-    size: int
+    size: int = _argument(doc="pixels of each side", kind="integer, at least 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """``normalize(mean = [..], std = [..])``: ``(pixel * scale / 255 - mean) / std`` for each channel.
+    """Compute ``(pixel * scale / 255 - mean) / std`` for each channel, where ``pixel`` is a byte from 0 to 255."""
 
-    ``scale`` is the value of white before the mean is taken off: 1 (PyTorch), 255 (Caffe). ``order``: ``rgb`` or
-    ``bgr``.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    scale: float = 1.0
-    order: str = "rgb"
+    mean: tuple[float, ...] = _argument(
+        doc="subtracted from pixels between 0 and `scale`", kind="list of numbers, one for each channel"
+    )
+    std: tuple[float, ...] = _argument(
+        doc="the divisors, in the same unit as `mean`", kind="list of numbers above 0, one for each channel"
+    )
+    scale: float = _argument(
+        1.0, doc="the value of white before `mean` is subtracted: 1 (PyTorch) or 255 (Caffe, TensorFlow)", kind="number"
+    )
+    order: str = _argument("rgb", doc="the order of the channels in the input", words=ORDERS)
 
 
 Step = Resize | Crop | Normalize
@@ -68,17 +86,18 @@ def _short(step: Step) -> str:
     return f"crop {step.size}" if isinstance(step, Crop) else "normalize"
 
 
-_STEPS: dict[str, type[Step]] = {"resize": Resize, "crop": Crop, "normalize": Normalize}
+STEPS: dict[str, type[Step]] = {"resize": Resize, "crop": Crop, "normalize": Normalize}
+"""The steps by their names in the language."""
 
 
 def _step(entry: object) -> Step:
-    if not isinstance(entry, dict) or entry.get("step") not in _STEPS:
+    if not isinstance(entry, dict) or entry.get("step") not in STEPS:
         raise ValueError(f"unknown preprocessing step {entry!r}")
     arguments = {name: value for name, value in entry.items() if name != "step"}
     for name in ("mean", "std"):
         if name in arguments:
             arguments[name] = tuple(float(value) for value in arguments[name])
     try:
-        return _STEPS[entry["step"]](**arguments)
+        return STEPS[entry["step"]](**arguments)
     except TypeError as error:
         raise ValueError(f"a bad preprocessing step: {error}") from None

@@ -33,9 +33,7 @@ class ArgumentMismatch(Exception):
 def to_integer(value: object, at_least: int | None = None, at_most: int | None = None) -> int:
     expected = "an integer"
     if at_least is not None:
-        expected += f" from {at_least:,}"
-    if at_most is not None:
-        expected += f" to {at_most:,}"
+        expected += f" of at least {at_least:,}" if at_most is None else f" from {at_least:,} to {at_most:,}"
     if not isinstance(value, int) or isinstance(value, bool):
         raise ArgumentMismatch(expected)
     if (at_least is not None and value < at_least) or (at_most is not None and value > at_most):
@@ -71,7 +69,7 @@ def to_boolean(value: object) -> bool:
 
 def to_size(value: object, at_least: int = 1) -> Size:
     """An integer ``k`` stands for ``kxk``."""
-    expected = f"a size such as 3x3, or an integer from {at_least}"
+    expected = f"a size such as 3x3, or an integer of at least {at_least}"
     if isinstance(value, int) and not isinstance(value, bool):
         value = Size(value, value)
     if not isinstance(value, Size):
@@ -85,7 +83,7 @@ def to_size(value: object, at_least: int = 1) -> Size:
 
 def to_sides(value: object) -> Sides:
     """A number (all sides), a size ``1x3`` (rows, columns), or a list ``[top, left, bottom, right]``."""
-    expected = "an integer from 0, a size such as 1x3, or [top, left, bottom, right]"
+    expected = "an integer of at least 0, a size such as 1x3, or [top, left, bottom, right]"
     if isinstance(value, int) and not isinstance(value, bool):
         value = Size(value, value)
     if isinstance(value, Size):

@@ -1,6 +1,6 @@
 """The operators of the language, one file each. A new file here is a new operator: nothing else lists them.
 
-The file of an operator (or of a join) is called as it is, and is imported when that operator is asked for by its name.
+A file has the name of its operator (or join) and is imported when that name is looked up.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from resdsl.ops.join import Join
 Kind = TypeVar("Kind", bound=Operator)
 
 
-class _Found(Mapping[str, type[Kind]], Generic[Kind]):
-    """The operators of one kind, by name; those that nobody asks for are not imported."""
+class _Registry(Mapping[str, type[Kind]], Generic[Kind]):
+    """The operators of one kind by name. Those that are never looked up are not imported."""
 
-    def __init__(self, kind: type[Kind], called: str) -> None:
+    def __init__(self, kind: type[Kind], attribute: str) -> None:
         self._kind = kind
-        self._called = called
-        self._found: dict[str, type[Kind] | None] = {}
+        self._attribute = attribute
+        self._loaded: dict[str, type[Kind] | None] = {}
 
     def __getitem__(self, name: str) -> type[Kind]:
-        if name not in self._found:
-            self._found[name] = self._in_file(name) if name in _files() else None
-        found = self._found[name]
-        if found is None:
+        if name not in self._loaded:
+            self._loaded[name] = self._in_file(name) if name in _files() else None
+        operator = self._loaded[name]
+        if operator is None:
             raise KeyError(name)
-        return found
+        return operator
 
     def _in_file(self, name: str) -> type[Kind] | None:
         values = vars(importlib.import_module(f"{__name__}.{name}")).values()
         classes = (value for value in values if isinstance(value, type) and issubclass(value, self._kind))
-        return next((found for found in classes if getattr(found, self._called) == name), None)
+        return next((one for one in classes if getattr(one, self._attribute) == name), None)
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in _files() if name in self)
@@ -48,13 +48,13 @@ class _Found(Mapping[str, type[Kind]], Generic[Kind]):
 @cache
 def operators() -> Mapping[str, type[Operator]]:
     """Every operator by its name in the language, in alphabetical order."""
-    return _Found(Operator, "name")
+    return _Registry(Operator, "name")
 
 
 @cache
 def joins() -> Mapping[str, type[Join]]:
     """Every join by its keyword, in alphabetical order."""
-    return _Found(Join, "join")
+    return _Registry(Join, "join")
 
 
 @cache

@@ -20,7 +20,7 @@ class AvgPool(Operator):
     """The mean of each window: ``y[n, c, i, j] = sum_{u, v} x[n, c, s*i + u - p, s*j + v - p] / count``.
 
     ``count`` is the number of pixels of the window in the padded input, or in the input alone without ``count_pad``
-    (TensorFlow counts so). What ``ceil`` lets a window cover beyond the padding never counts: ``ceil`` and
+    (TensorFlow counts so). What a window covers beyond the padding with ``ceil`` never counts: ``ceil`` and
     ``count_pad`` are PyTorch's ``ceil_mode`` and ``count_include_pad``. ``avgpool(global)`` gives ``[N, C, 1, 1]``.
     """
 
@@ -44,7 +44,7 @@ class AvgPool(Operator):
     kernel: Size | Word = arg(doc="height and width of the window, or the whole image", words=GLOBAL)
     stride: Size = arg(Size(1, 1), doc="step of the window")
     pad: Sides | Word = arg(Word("half"), doc="zeros around the input", words=PADDINGS)
-    ceil: bool = arg(False, doc="the last window may reach out of the padded input")
+    ceil: bool = arg(False, doc="the last window may extend past the padded input")
     count_pad: bool = arg(True, doc="the zeros of the padding count in the mean")
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -78,7 +78,7 @@ class AvgPool(Operator):
         reach = self._reach(pad, self.kernel)
         count_pad = self.count_pad and any(pad)
         if count_pad and reach != pad:
-            # The declared padding counts and what is beyond does not: the one becomes part of the image.
+            # The declared padding counts and pixels beyond it do not, so the padding becomes part of the image.
             x = to("Pad", x, to.integers((0, 0, *pad[:2], 0, 0, *pad[2:])), to.number(0.0), mode="constant")
             reach = Sides(*(far - near for far, near in zip(reach, pad, strict=True)))
             count_pad = False

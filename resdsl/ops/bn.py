@@ -8,6 +8,7 @@ from typing import ClassVar
 from resdsl.ir.initializers import ONES, ZEROS
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
 from resdsl.ir.types import TensorType
+from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.signature import arg
 
@@ -44,15 +45,11 @@ class BatchNorm(Operator):
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
         shape = (known_channels(x),)
-        learned = (
-            ParameterSpec("weight", shape, ONES, dtype=x.dtype),
-            ParameterSpec("bias", shape, ZEROS, dtype=x.dtype),
-        )
         statistics = (
             ParameterSpec("running_mean", shape, ZEROS, trainable=False, dtype=x.dtype),
             ParameterSpec("running_var", shape, ONES, trainable=False, dtype=x.dtype),
         )
-        return learned + statistics if self.affine else statistics
+        return weight_and_bias(x) + statistics if self.affine else statistics
 
     def label(self) -> str:
         return "batch norm"

@@ -1,4 +1,4 @@
-"""Another element type. No operator of the language: the compiler puts it where the precision changes."""
+"""Conversion to another element type. Not in the language: the compiler inserts it where the precision changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ONNX_TYPES = {DType.F32: 1, DType.F16: 10, DType.BF16: 16}
 
 @dataclass(frozen=True, slots=True)
 class Cast(Operator):
-    """``y = x``, rounded to the nearest number that ``dtype`` has."""
+    """``y = x``, rounded to the nearest number of type ``dtype``."""
 
     dtype: DType
 

@@ -14,7 +14,7 @@ from resdsl.ops.signature import arg
 
 @dataclass(frozen=True, slots=True)
 class ChannelShuffle(Operator):
-    """The channels dealt out anew, so that each group of the next layer sees all groups of the last.
+    """Channels interleaved between groups, so that each group of the next layer reads from all groups of the last.
 
     ``y[j * groups + g] = x[g * (C / groups) + j]`` (ShuffleNet, arXiv:1707.01083, section 3.1).
     """
@@ -27,7 +27,7 @@ class ChannelShuffle(Operator):
         Example("channel_shuffle(2)", (3, 8)),
     )
 
-    groups: int = arg(doc="how many groups of channels there were")
+    groups: int = arg(doc="the number of groups of channels in the layer before")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

@@ -1,4 +1,4 @@
-"""Branches side by side."""
+"""Concatenation of branches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resdsl.ops.join import Join, require_fit
 
 @dataclass(frozen=True, slots=True)
 class Concat(Join):
-    """The channels of all branches, in the order of the branches (DenseNet, Inception); all else is equal."""
+    """The channels of all branches in their order (DenseNet, Inception); all other sizes must be equal."""
 
     join: ClassVar[str] = "concat"
     examples: ClassVar[tuple[Example, ...]] = (

@@ -101,8 +101,8 @@ class Conv(Operator):
 
 
 def _divisors(channels: int, others: int) -> str:
-    """The whole numbers that divide both, the largest few of many."""
+    """The numbers that divide both; of many, the largest."""
     shared = math.gcd(channels, others)
     what = f"{channels}" if channels == others else f"both {channels} and {others}"
     found = [number for number in range(1, min(shared, 4096) + 1) if shared % number == 0]
-    return f"what divides {what}: {', '.join(str(number) for number in found[-8:])}"
+    return f"divisors of {what}: {', '.join(str(number) for number in found[-8:])}"

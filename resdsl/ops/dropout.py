@@ -16,7 +16,7 @@ from resdsl.ops.signature import arg
 class Dropout(Elementwise):
     """``y = x``: at inference nothing is dropped (Srivastava et al. 2014, in the form that scales while training).
 
-    It stays in the ONNX file as a ``Dropout`` that a training tool finds; ONNX Runtime takes it out.
+    It stays in the ONNX file as a ``Dropout``, for training tools; ONNX Runtime removes it.
     """
 
     name: ClassVar[str] = "dropout"
@@ -27,15 +27,15 @@ class Dropout(Elementwise):
         Example("dropout(0)", (3, 7)),
     )
 
-    rate: float = arg(0.5, doc="the part of the elements that training drops", within=(0, 1))
+    rate: float = arg(0.5, doc="the fraction of the elements that training drops", within=(0, 1))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        # What rounds to 1 in 32 bits is 1 in the file.
+        # The file stores 32 bits: a rate that rounds to 1 is 1 there.
         if self.rate >= 1 - 2**-25:
             raise Refusal(
                 catalogue.ARGUMENT_VALUE,
-                f"a rate of {self.rate:.12g} drops everything, so nothing could be trained",
+                f"a rate of {self.rate:.12g} drops everything, which leaves nothing to train",
                 argument="rate",
                 helps=("a rate well below 1",),
             )

@@ -1,4 +1,4 @@
-"""The value itself: the plain branch of a join."""
+"""The identity, as a branch of a join."""
 
 from __future__ import annotations
 

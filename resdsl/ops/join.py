@@ -15,10 +15,10 @@ from resdsl.ir.types import TensorType
 
 @dataclass(frozen=True, slots=True)
 class Join(Operator):
-    """An operator on any number of values, from one. It is no call in the language but a keyword with a body."""
+    """An operator on any number of values, from one. In the language it is a keyword with a body instead of a call."""
 
     join: ClassVar[str] = ""
-    """The keyword; empty for what is not a join of the language."""
+    """The keyword; empty for a base class."""
 
 
 def require_fit(
@@ -26,8 +26,8 @@ def require_fit(
 ) -> None:
     """Refuse branches that differ in rank, or in any axis but ``free``.
 
-    With ``broadcast``, a size of 1 fits every other, in all axes but the first. Where most branches agree the odd one
-    out is at fault, otherwise the later one.
+    With ``broadcast``, a size of 1 fits every other, in all axes but the first. Where most branches agree, the
+    one that differs is reported, otherwise the later one.
     """
     at_fault, other = _odd([x.rank for x in inputs])
     if at_fault != other:
@@ -63,7 +63,7 @@ def _refusal(join: type[Join], inputs: Sequence[TensorType], at_fault: int, othe
         catalogue.JOIN_SHAPES,
         f"the branches of this `{join.join}` do not fit: {fact}",
         branch=at_fault,
-        helps=_ways_out(axis, inputs[other]),
+        helps=_suggestions(axis, inputs[other]),
     )
 
 
@@ -73,7 +73,7 @@ def _axis_name(axis: int, rank: int) -> str:
     return {0: "batch size", 2: "height", 3: "width"}.get(axis, f"size along axis {axis}")
 
 
-def _ways_out(axis: int | None, usual: TensorType) -> tuple[str, ...]:
+def _suggestions(axis: int | None, usual: TensorType) -> tuple[str, ...]:
     if axis == 1 and usual.rank == 4:
         return (f"end each branch with {usual.channels} channels: `conv({usual.channels}, 1x1)` changes their number",)
     if axis in (2, 3):

@@ -15,11 +15,11 @@ from resdsl.ops.signature import SMALLEST_NUMBER, arg
 
 @dataclass(frozen=True, slots=True)
 class LocalResponseNorm(Operator):
-    """Each channel divided by the strength of its neighbours at the same pixel.
+    """Each channel divided by the magnitude of its neighbouring channels at the same pixel.
 
-    ``y[c] = x[c] / (k + alpha / size * sum_j x[j]^2) ^ beta`` over the ``size`` channels ``j`` around ``c`` that there
-    are (Krizhevsky et al. 2012, section 3.3). As in Caffe, PyTorch and ONNX, ``alpha`` is divided by ``size``; the
-    paper's formula does not do that, so its ``alpha = 1e-4`` is ``alpha = 5e-4`` here.
+    ``y[c] = x[c] / (k + alpha / size * sum_j x[j]^2) ^ beta`` over those of the ``size`` channels ``j`` around ``c``
+    that exist (Krizhevsky et al. 2012, section 3.3). As in Caffe, PyTorch and ONNX, ``alpha`` is divided by ``size``;
+    the paper's formula does not do that, so its ``alpha = 1e-4`` is ``alpha = 5e-4`` here.
     """
 
     name: ClassVar[str] = "lrn"
@@ -31,10 +31,10 @@ class LocalResponseNorm(Operator):
         Example("lrn(1, alpha = 2)", (1, 4, 2, 2)),
     )
 
-    size: int = arg(5, doc="how many channels count as neighbours, itself among them; odd")
+    size: int = arg(5, doc="number of channels that are summed over, centred on the channel itself; odd")
     alpha: float = arg(1e-4, doc="weight of the mean square of the neighbours; above 0")
     beta: float = arg(0.75, doc="exponent; above 0")
-    k: float = arg(1.0, doc="what the divisor is where all neighbours are zero", within=(0, math.inf))
+    k: float = arg(1.0, doc="the divisor where all neighbours are zero", within=(0, math.inf))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -48,13 +48,13 @@ class LocalResponseNorm(Operator):
                 helps=(f"an odd number: {self.size - 1} or {self.size + 1}",),
             )
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
-            # ONNX Runtime demands it, of the 32-bit float that the number becomes.
+            # ONNX Runtime requires it of the 32-bit float that the number is stored as.
             if value < SMALLEST_NUMBER:
                 raise Refusal(
                     catalogue.ARGUMENT_VALUE,
                     f"`{name}` of `lrn` must be above 0, and is {value:g}",
                     argument=name,
-                    helps=("leave the `lrn` out where it is to do nothing",),
+                    helps=("leave the `lrn` out where it should have no effect",),
                 )
         return x
 
@@ -65,6 +65,6 @@ class LocalResponseNorm(Operator):
         size, alpha = self.size, self.alpha
         whole = 2 * known_channels(to.types[0]) - 1
         if size > whole:
-            # So many reach every channel from any other; ONNX Runtime takes memory for all that are asked for.
+            # This many reach every channel from any other, and ONNX Runtime allocates memory for all of `size`.
             size, alpha = whole, alpha * whole / size
         to("LRN", to.input, size=size, alpha=alpha, beta=self.beta, bias=self.k)

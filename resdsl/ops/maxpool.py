@@ -42,9 +42,9 @@ class MaxPool(Operator):
 
     kernel: Size | Word = arg(doc="height and width of the window, or the whole image", words=GLOBAL)
     stride: Size = arg(Size(1, 1), doc="step of the window")
-    pad: Sides | Word = arg(Word("half"), doc="room around the input that a window may cover", words=PADDINGS)
+    pad: Sides | Word = arg(Word("half"), doc="padding around the input; it is never the maximum", words=PADDINGS)
     dilation: Size = arg(Size(1, 1), doc="distance between the window's points")
-    ceil: bool = arg(False, doc="the last window may reach out of the padded input")
+    ceil: bool = arg(False, doc="the last window may extend past the padded input")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

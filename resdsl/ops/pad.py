@@ -13,9 +13,9 @@ from resdsl.ops.signature import arg
 
 @dataclass(frozen=True, slots=True)
 class Pad(Operator):
-    """Pixels around an image, and whole channels before and after its own, all of one value.
+    """Pixels added around an image, and channels before and after its own, all of one value.
 
-    The channels are what a shortcut of option A needs (He et al. 2015, section 3.3): ``pad(after = 64)``.
+    Channels are added by a shortcut of option A (He et al. 2015, section 3.3): ``pad(after = 64)``.
     """
 
     name: ClassVar[str] = "pad"
@@ -31,7 +31,7 @@ class Pad(Operator):
     sides: Sides = arg(Sides(0, 0, 0, 0), doc="pixels at each side")
     before: int = arg(0, doc="channels before the input's", at_least=0)
     after: int = arg(0, doc="channels after the input's", at_least=0)
-    value: float = arg(0.0, doc="the value of what is added")
+    value: float = arg(0.0, doc="the value of the added pixels and channels")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

@@ -1,4 +1,4 @@
-"""What the pools have in common. No operator of the language itself."""
+"""Shared by the pools. Not an operator of the language itself."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ GLOBAL = ("global",)
 
 
 def whole_image(pool: Operator, x: TensorType) -> TensorType:
-    """The type that a global pool gives; refuses arguments that say nothing then."""
+    """The type that a global pool gives; refuses arguments that have no effect."""
     for field in dataclasses.fields(pool):
         if field.name != "kernel" and getattr(pool, field.name) != field.default:
             raise Refusal(
                 catalogue.ARGUMENT_VALUE,
-                f"a global pool has one window, so `{field.name}` says nothing",
+                f"a global pool has one window, so `{field.name}` has no effect",
                 argument=field.name,
                 helps=(f"leave `{field.name}` out, or give the kernel a size",),
             )

@@ -1,4 +1,4 @@
-"""The arguments of an operator, read from the fields of its dataclass."""
+"""The arguments of an operator, from the fields of its dataclass, and the conversion of values of the language."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from resdsl.ir.values import (
 REQUIRED = dataclasses.MISSING
 
 SMALLEST_NUMBER = 2.0**-126
-"""The smallest number above 0 that a 32-bit float holds in full precision; far smaller ones become 0."""
+"""The smallest number above 0 that a 32-bit float holds in full precision; much smaller ones become 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def arg(
 def _coercion(kind: str, at_least: int, within: tuple[float, float]) -> tuple[str, Callable[[object], object]]:
     """The words for a kind of argument in the reference, and its check."""
     if kind == "int":
-        return f"integer from {at_least}", lambda value: to_integer(value, at_least)
+        return f"integer, at least {at_least}", lambda value: to_integer(value, at_least)
     if kind == "float":
         return describe_range(within), lambda value: to_number(value, within)
     if kind == "bool":

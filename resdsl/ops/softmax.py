@@ -12,7 +12,7 @@ from resdsl.ops.checks import require_channels
 
 @dataclass(frozen=True, slots=True)
 class Softmax(Operator):
-    """Scores to probabilities over the channels: ``y[n, c] = exp(x[n, c]) / sum_k exp(x[n, k])``, at each pixel."""
+    """Scores as probabilities over the channels: ``y[n, c] = exp(x[n, c]) / sum_k exp(x[n, k])``, at each pixel."""
 
     name: ClassVar[str] = "softmax"
     drawn_inside: ClassVar[bool] = True

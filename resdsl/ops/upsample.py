@@ -15,11 +15,11 @@ from resdsl.ops.windows import size_label
 
 @dataclass(frozen=True, slots=True)
 class Upsample(Operator):
-    """An image enlarged by a whole factor, as PyTorch's ``Upsample`` does it.
+    """An image enlarged by an integer factor, as by PyTorch's ``Upsample``.
 
     Row ``i`` of the result is read at row ``r`` of the input, columns likewise. ``nearest``: ``r = i // factor``.
-    ``bilinear``: ``r = (i + 0.5) / factor - 0.5``, no further than the border, between the two rows around it in
-    proportion; with ``align_corners``: ``r = i * (rows - 1) / (factor * rows - 1)``, so that corners meet corners.
+    ``bilinear``: ``r = (i + 0.5) / factor - 0.5``, clamped to the image, and interpolated between the two rows
+    around it; with ``align_corners``: ``r = i * (rows - 1) / (factor * rows - 1)``, so that the corners coincide.
     """
 
     name: ClassVar[str] = "upsample"
@@ -34,8 +34,8 @@ class Upsample(Operator):
         Example("upsample(3, mode = bilinear, align_corners = true)", (1, 2, 1, 4)),
     )
 
-    factor: Size = arg(Size(2, 2), doc="how many times as high and as wide")
-    mode: Word = arg(Word("nearest"), doc="where the values between pixels come from", words=("nearest", "bilinear"))
+    factor: Size = arg(Size(2, 2), doc="ratio of the new height and width to the old")
+    mode: Word = arg(Word("nearest"), doc="how values between pixels are computed", words=("nearest", "bilinear"))
     align_corners: bool = arg(False, doc="for `bilinear`: the centres of the corner pixels stay at the corners")
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -44,7 +44,7 @@ class Upsample(Operator):
         if self.align_corners and self.mode != "bilinear":
             raise Refusal(
                 catalogue.ARGUMENT_VALUE,
-                f"`align_corners` says nothing for `mode = {self.mode}`",
+                f"`align_corners` has no effect with `mode = {self.mode}`",
                 argument="align_corners",
                 helps=("leave `align_corners` out, or write `mode = bilinear`",),
             )

@@ -1,4 +1,4 @@
-"""What every operator with a sliding window shares: padding and the size of the result."""
+"""Shared by the operators with a sliding window: padding, the size of the result, the text in pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sides(pad: Sides | Word, x: TensorType, kernel: Size, stride: Size, dilation
 
 
 def _same(dim: Dim, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """TensorFlow's SAME: as much as ``ceil(size / stride)`` windows need, the odd pixel after."""
+    """TensorFlow's SAME: as much as ``ceil(size / stride)`` windows need; an odd pixel goes to the end."""
     reach = extent(kernel, dilation)
     if stride == 1:
         total = reach - 1
@@ -48,12 +48,12 @@ def _same(dim: Dim, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """How many pixels a window reaches over, from its first point to its last."""
+    """The number of pixels from a window's first point to its last, both included."""
     return dilation * (kernel - 1) + 1
 
 
 def ceil_sides(pad: Sides, kernel: Size, stride: Size, dilation: Size) -> Sides:
-    """The padding under which whole windows are those of ``ceil = true``, where the last may reach out of the input.
+    """The padding with which whole windows are those of ``ceil = true``, where the last may extend past the input.
 
     PyTorch rounds the number of windows up and leaves the last out if it would begin after the input and its first
     padding. With ``p`` before and ``q`` after, ``e`` the extent and ``s`` the stride that is
@@ -70,7 +70,7 @@ def _ceil_end(end: int, kernel: int, stride: int, dilation: int) -> int:
 
 
 def windows(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides) -> tuple[Dim, Dim]:
-    """How many places the window takes down and across: ``(size + pad - extent) // stride + 1``."""
+    """The number of positions of the window, down and across: ``(size + pad - extent) // stride + 1``."""
     rows = _places(x.shape[2], kernel.height, stride.height, dilation.height, pad.top + pad.bottom, "row")
     columns = _places(x.shape[3], kernel.width, stride.width, dilation.width, pad.left + pad.right, "column")
     return rows, columns

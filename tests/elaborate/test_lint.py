@@ -76,6 +76,13 @@ def test_a_model_that_uses_all_its_layers_is_not_warned(net: Net, mistakes: Mist
     assert mistakes(net("relu\noutput y\ntanh\noutput z")) == []
 
 
+@pytest.mark.parametrize(("norm", "warned"), [("instance_norm", True), ("group_norm(2)", False), ("layer_norm", False)])
+def test_a_bias_is_redundant_only_before_a_norm_of_single_channels(
+    norm: str, warned: bool, net: Net, mistakes: Mistakes
+) -> None:
+    assert mistakes(net(f"a: conv(8, 3x3, bias = true)\nb: {norm}\noutput y")) == (["W0502"] if warned else [])
+
+
 # --- allow -----------------------------------------------------------------------------------------------------------
 
 BIAS = "a: conv(8, 3x3, bias = true){after}\nb: bn\noutput y"

@@ -357,3 +357,100 @@ def mul(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
 @oracle("concat")
 def concat(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
     return Answer(np.concatenate(inputs, axis=1))
+
+
+@oracle("prelu")
+def prelu(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = x.copy()
+    for index in np.ndindex(*x.shape):
+        if x[index] < 0:
+            y[index] = x[index] * parameters["weight"][index[1] if op.per_channel else 0]
+    return Answer(y)
+
+
+@oracle("layer_norm")
+def layer_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    mean = sum(x[:, channel] for channel in range(x.shape[1])) / x.shape[1]
+    variance = sum((x[:, channel] - mean) ** 2 for channel in range(x.shape[1])) / x.shape[1]
+    y = np.stack([(x[:, channel] - mean) / np.sqrt(variance + op.eps) for channel in range(x.shape[1])], axis=1)
+    return Answer(per_channel(y, parameters) if op.affine else y)
+
+
+def per_channel(x: Array, parameters: Parameters) -> Array:
+    """``weight[c] * x + bias[c]``."""
+    pairs = zip(parameters["weight"], parameters["bias"], strict=True)
+    return np.stack([weight * x[:, channel] + bias for channel, (weight, bias) in enumerate(pairs)], axis=1)
+
+
+@oracle("instance_norm")
+def instance_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    for image, channel in np.ndindex(*x.shape[:2]):
+        values = x[image, channel]
+        mean = values.sum() / values.size
+        variance = ((values - mean) ** 2).sum() / values.size
+        y[image, channel] = (values - mean) / math.sqrt(variance + op.eps)
+    return Answer(per_channel(y, parameters) if op.affine else y)
+
+
+@oracle("group_norm")
+def group_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    each = x.shape[1] // op.groups
+    for image in range(x.shape[0]):
+        for first in range(0, x.shape[1], each):
+            values = x[image, first : first + each]
+            mean = values.sum() / values.size
+            variance = ((values - mean) ** 2).sum() / values.size
+            y[image, first : first + each] = (values - mean) / math.sqrt(variance + op.eps)
+    return Answer(per_channel(y, parameters) if op.affine else y)
+
+
+@oracle("global_response_norm")
+def global_response_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    for image in range(x.shape[0]):
+        responses = [math.sqrt((channel**2).sum()) for channel in x[image]]
+        mean = sum(responses) / len(responses)
+        for channel, response in enumerate(responses):
+            values = x[image, channel]
+            scaled = values * (response / (mean + op.eps))
+            y[image, channel] = parameters["weight"][channel] * scaled + parameters["bias"][channel] + values
+    return Answer(y)
+
+
+@oracle("space_to_depth")
+def space_to_depth(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    batch, channels, rows, columns = x.shape
+    y = np.empty((batch, channels * op.block**2, rows // op.block, columns // op.block))
+    for c, row, column in np.ndindex(channels, rows, columns):
+        (i, u), (j, v) = divmod(row, op.block), divmod(column, op.block)
+        after = (c * op.block + u) * op.block + v if op.order == "channels" else (u * op.block + v) * channels + c
+        y[:, after, i, j] = x[:, c, row, column]
+    return Answer(y)
+
+
+@oracle("conv_transpose")
+def conv_transpose(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    batch, channels, *size = x.shape
+    # The result before anything is taken off its sides, and with what is added to it.
+    whole = [op.stride[a] * (size[a] - 1) + op.dilation[a] * (op.kernel[a] - 1) + 1 + op.output_pad[a] for a in (0, 1)]
+    y = np.zeros((batch, op.channels, *whole))
+    multiplications = 0
+    into, out_of = channels // op.groups, op.channels // op.groups
+    for c, o, i, j, u, v in np.ndindex(channels, out_of, *size, *op.kernel):
+        row, column = i * op.stride[0] + u * op.dilation[0], j * op.stride[1] + v * op.dilation[1]
+        y[:, c // into * out_of + o, row, column] += parameters["weight"][c, o, u, v] * x[:, c, i, j]
+        multiplications += 1
+    if op.bias:
+        for o in range(op.channels):
+            y[:, o] += parameters["bias"][o]
+    (top, bottom), (left, right) = (padding(op.pad, 0, op.kernel[a], 1, op.dilation[a], a) for a in (0, 1))
+    return Answer(y[:, :, top : whole[0] - bottom, left : whole[1] - right], multiplications)

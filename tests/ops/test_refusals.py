@@ -15,16 +15,22 @@ from resdsl.ops.bn import BatchNorm
 from resdsl.ops.channel_shuffle import ChannelShuffle
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
+from resdsl.ops.conv_transpose import ConvTranspose
 from resdsl.ops.dropout import Dropout
 from resdsl.ops.flatten import Flatten
+from resdsl.ops.group_norm import GroupNorm
 from resdsl.ops.input import Input
+from resdsl.ops.instance_norm import InstanceNorm
+from resdsl.ops.layer_norm import LayerNorm
 from resdsl.ops.linear import Linear
 from resdsl.ops.lrn import LocalResponseNorm
 from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.mean import Mean
 from resdsl.ops.mul import Mul
 from resdsl.ops.pad import Pad
+from resdsl.ops.prelu import PRelu
 from resdsl.ops.softmax import Softmax
+from resdsl.ops.space_to_depth import SpaceToDepth
 from resdsl.ops.upsample import Upsample
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
@@ -78,14 +84,14 @@ IMAGE = (1, 4, 8, 8)
             IMAGE,
             catalogue.ARGUMENT_VALUE,
             "stride",
-            "a global pool has one window, so `stride` says nothing",
+            "a global pool has one window, so `stride` has no effect",
         ),
         (
             AvgPool(GLOBAL, count_pad=False),
             IMAGE,
             catalogue.ARGUMENT_VALUE,
             "count_pad",
-            "a global pool has one window, so `count_pad` says nothing",
+            "a global pool has one window, so `count_pad` has no effect",
         ),
         (
             MaxPool(THREE, pad=Sides(0, 3, 0, 0)),
@@ -116,6 +122,27 @@ IMAGE = (1, 4, 8, 8)
         (LocalResponseNorm(), (1, 4), catalogue.RANK, None, "a local response norm works on images"),
         (ChannelShuffle(3), IMAGE, catalogue.GROUPS, "groups", "3 groups do not divide 4 channels"),
         (Dropout(1.0), IMAGE, catalogue.ARGUMENT_VALUE, "rate", "a rate of 1 drops everything"),
+        (GroupNorm(3), IMAGE, catalogue.GROUPS, "groups", "3 groups do not divide 4 channels"),
+        (InstanceNorm(), (1, 4), catalogue.RANK, None, "an instance norm works on images"),
+        (LayerNorm(), (1, H), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is H"),
+        (PRelu(per_channel=True), (5,), catalogue.RANK, None, "a prelu per channel works on [N, C]"),
+        (SpaceToDepth(3), (1, 4, 9, 8), catalogue.ARGUMENT_VALUE, "block", "blocks of 3 do not divide a width of 8"),
+        (SpaceToDepth(2), (N, 4, 2 * H, W), catalogue.SYMBOLIC_SIZE, "block", "the width must be a multiple of 2"),
+        (ConvTranspose(8, THREE, groups=3), IMAGE, catalogue.GROUPS, "groups", "3 groups do not divide the input's 4"),
+        (
+            ConvTranspose(8, THREE, stride=TWO, output_pad=TWO),
+            IMAGE,
+            catalogue.ARGUMENT_VALUE,
+            "output_pad",
+            "an `output_pad` of 2 needs a larger stride or dilation",
+        ),
+        (
+            ConvTranspose(8, THREE, pad=Sides(5, 0, 5, 0)),
+            IMAGE,
+            catalogue.PADDING_TOO_LARGE,
+            "pad",
+            "the padding takes off 10 of 10 rows",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused(
@@ -133,7 +160,7 @@ def test_what_cannot_be_done_is_refused(
         (Linear(10), IMAGE, "write `flatten` before it"),
         (Linear(10), (N, 64 * H * W), "write `avgpool(global)` before `flatten`"),
         (Conv(8, THREE), (1, 4), "put it before `flatten`"),
-        (Conv(8, THREE, groups=3), IMAGE, "what divides both 4 and 8: 1, 2, 4"),
+        (Conv(8, THREE, groups=3), IMAGE, "divisors of both 4 and 8: 1, 2, 4"),
         (Conv(8, Size(9, 9), pad=Word("valid")), IMAGE, "a smaller kernel"),
         (MaxPool(THREE, pad=Sides(3, 3, 3, 3)), IMAGE, "pad by at most 2"),
         (MaxPool(GLOBAL, ceil=True), IMAGE, "leave `ceil` out"),

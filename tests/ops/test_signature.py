@@ -48,8 +48,8 @@ def test_arguments_are_the_documented_fields_in_order() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("count", "integer from 1"),
-        ("from_zero", "integer from 0"),
+        ("count", "integer, at least 1"),
+        ("from_zero", "integer, at least 0"),
         ("size", "size"),
         ("sides", "number, size or [top, left, bottom, right] or half or valid"),
         ("window", "size or global"),
@@ -159,10 +159,10 @@ def test_a_value_beyond_the_limits_is_out_of_range(name: str, given: object) -> 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("count", "an integer from 1"),
-        ("size", "a size such as 3x3, or an integer from 1"),
-        ("window", "a size such as 3x3, an integer from 1, or global"),
-        ("sides", "an integer from 0, a size such as 1x3, [top, left, bottom, right], or half or valid"),
+        ("count", "an integer of at least 1"),
+        ("size", "a size such as 3x3, or an integer of at least 1"),
+        ("window", "a size such as 3x3, an integer of at least 1, or global"),
+        ("sides", "an integer of at least 0, a size such as 1x3, [top, left, bottom, right], or half or valid"),
         ("ratio", "a number from 0 to 1"),
         ("flag", "true or false"),
         ("mode", "one, two or three"),

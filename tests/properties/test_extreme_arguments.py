@@ -52,7 +52,7 @@ def values(argument: Argument) -> st.SearchStrategy[str]:
     ways: list[st.SearchStrategy[str]] = [st.sampled_from(argument.words)] if argument.words else []
     whole = st.sampled_from(WHOLE)
     small = st.integers(0, 6)
-    if argument.kind.startswith("whole"):
+    if argument.kind.startswith("integer"):
         ways.append((small | whole).map(str))
     elif argument.kind.startswith("number from") or argument.kind == "number":
         ways.append(st.sampled_from(NUMBERS))

@@ -121,6 +121,14 @@ def test_a_norm_is_found_through_a_scale() -> None:
     assert zero_init_residual(graph).parameters[name].source == ZEROS
 
 
+def test_every_kind_of_norm_can_start_at_zero() -> None:
+    for norm in ("group_norm(1)", "layer_norm", "instance_norm(affine = true)"):
+        graph = build(
+            f"model net() {{ input x: f32[N, 3, 8, 8]; residual {{ a: conv(3, 3x3); n: {norm} }}; output y }}\n"
+        )
+        assert zero_init_residual(graph).parameters["n.weight"].source == ZEROS
+
+
 def test_a_main_path_that_ends_with_a_convolution_is_left_alone() -> None:
     assert started_at_zero("resnetv2_50") == []
 

@@ -1,11 +1,13 @@
-"""The operators of the language as a table: read off the operators themselves, so that it is never out of date."""
+"""The operators and preprocessing steps of the language as a table, generated from their classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resdsl.ir.operator import Operator
+from resdsl.ir.preprocess import STEPS, Step
 from resdsl.ir.values import format_value
 from resdsl.ops import operators
 from resdsl.ops.signature import Argument, signature
@@ -13,7 +15,7 @@ from resdsl.ops.signature import Argument, signature
 
 @dataclass(frozen=True, slots=True)
 class ArgumentEntry:
-    """One argument: what it takes, in words, and its default as the language writes it (``None``: it is required)."""
+    """One argument: what it takes, in words, and its default as the language writes it (``None`` if required)."""
 
     name: str
     kind: str
@@ -23,8 +25,12 @@ class ArgumentEntry:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One operator: its name, its call with all defaults, what it does, and its arguments."""
+    """One operator or preprocessing step: its call with all defaults, what it does, and its arguments.
 
+    ``kind`` is ``operator`` or ``step``.
+    """
+
+    kind: str
     name: str
     call: str
     doc: str
@@ -32,19 +38,21 @@ class Entry:
 
 
 def table() -> tuple[Entry, ...]:
-    """Every operator, in alphabetical order."""
-    return tuple(_entry(name, operator) for name, operator in operators().items())
+    """Every operator, in alphabetical order, and the steps of ``preprocess``."""
+    return (*map(_operator, operators().values()), *(_step(name, step) for name, step in STEPS.items()))
 
 
-def markdown() -> str:
-    """The table for the language reference."""
-    return "".join(f"{line}\n" for line in _lines())
+def markdown(kind: str = "operator") -> str:
+    """The table for the language reference, of operators or of steps."""
+    return "".join(f"{line}\n" for line in _lines(kind))
 
 
-def _lines() -> Iterator[str]:
-    yield "| operator | what it does | arguments |"
+def _lines(kind: str) -> Iterator[str]:
+    yield f"| {kind} | what it does | arguments |"
     yield "|---|---|---|"
     for entry in table():
+        if entry.kind != kind:
+            continue
         arguments = "<br>".join(f"`{argument.name}`: {argument.kind}; {argument.doc}" for argument in entry.arguments)
         yield f"| `{entry.call}` | {_cell(entry.doc)} | {_cell(arguments)} |"
 
@@ -53,12 +61,35 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _entry(name: str, operator: type[Operator]) -> Entry:
-    arguments = tuple(_argument(argument) for argument in signature(operator).values())
+def _operator(operator: type[Operator]) -> Entry:
+    arguments = [_argument(argument) for argument in signature(operator).values()]
+    return _entry("operator", operator.name, operator, arguments)
+
+
+def _step_default(value: object) -> str:
+    # Choices of a step are plain strings, which the language writes without quotes.
+    return value if isinstance(value, str) else format_value(value)
+
+
+def _step(name: str, step: type[Step]) -> Entry:
+    arguments = [
+        ArgumentEntry(
+            field.name,
+            field.metadata["kind"],
+            field.metadata["doc"],
+            None if field.default is dataclasses.MISSING else _step_default(field.default),
+        )
+        for field in dataclasses.fields(step)
+    ]
+    return _entry("step", name, step, arguments)
+
+
+def _entry(kind: str, name: str, described: type[Operator | Step], arguments: Sequence[ArgumentEntry]) -> Entry:
     written = ", ".join(
         argument.name if argument.default is None else f"{argument.name} = {argument.default}" for argument in arguments
     )
-    return Entry(name, f"{name}({written})" if written else name, _summary(operator.__doc__ or ""), arguments)
+    call = f"{name}({written})" if written else name
+    return Entry(kind, name, call, _summary(described.__doc__ or ""), tuple(arguments))
 
 
 def _argument(argument: Argument) -> ArgumentEntry:

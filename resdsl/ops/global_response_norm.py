@@ -1,0 +1,63 @@
+"""Global response normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.initializers import ZEROS
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Window
+from resdsl.ir.types import TensorType
+from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalResponseNorm(Operator):
+    """Channels that compete: ``y = x + weight[c] * x * n[c] + bias[c]`` (ConvNeXt V2, arXiv:2301.00808, section 3).
+
+    ``n[c] = g[c] / (mean_k g[k] + eps)``, where ``g[c]`` is the root of the sum of squares of channel ``c`` over the
+    image. Weight and bias start at 0. It is timm's ``GlobalResponseNorm``, with its tensor names; the authors' code
+    calls the tensors ``gamma`` and ``beta``.
+    """
+
+    name: ClassVar[str] = "global_response_norm"
+    aliases: ClassVar[tuple[str, ...]] = ("globalresponsenorm", "grn")
+    drawn_inside: ClassVar[bool] = True
+    needs_f32: ClassVar[bool] = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("global_response_norm", (2, 3, 5, 4)),
+        Example("global_response_norm(eps = 0.5)", (1, 4, 3, 3)),
+    )
+
+    eps: float = arg(1e-6, doc="added to the mean before it divides", within=(0, 1))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(x, "a global response norm")
+        known_channels(x)
+        return x
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        (x,) = inputs
+        shape = (known_channels(x),)
+        return (
+            ParameterSpec("weight", shape, ZEROS, dtype=x.dtype),
+            ParameterSpec("bias", shape, ZEROS, dtype=x.dtype),
+        )
+
+    def window(self, x: TensorType, result: TensorType) -> Window | None:
+        return None
+
+    def label(self) -> str:
+        return "GRN"
+
+    def lower(self, to: Lowering) -> None:
+        each = to.integers((known_channels(to.types[0]), 1, 1))
+        weight, bias = (to("Reshape", to.parameter(name), each) for name in ("weight", "bias"))
+        response = to("ReduceL2", to.input, to.integers((2, 3)))
+        mean = to("ReduceMean", response, to.integers((1,)))
+        n = to("Div", response, to("Add", mean, to.number(self.eps)))
+        # x * (1 + weight * n) instead of x + weight * (x * n): what is added and multiplied twice is [N, C, 1, 1].
+        factor = to("Add", to("Mul", weight, n), to.number(1.0))
+        to("Add", to("Mul", to.input, factor), bias)

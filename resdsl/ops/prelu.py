@@ -1,0 +1,50 @@
+"""The parametric rectified linear unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.initializers import Constant
+from resdsl.ir.operator import Example, Lowering, ParameterSpec
+from resdsl.ir.types import TensorType
+from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class PRelu(Elementwise):
+    """``y = x`` where ``x >= 0``, else ``weight * x``, with a learned weight (He et al. 2015, arXiv:1502.01852).
+
+    As PyTorch's ``PReLU``: one weight, or one for each channel, which starts at 0.25.
+    """
+
+    name: ClassVar[str] = "prelu"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("prelu", (2, 3, 5, 4)),
+        Example("prelu(per_channel = true)", (2, 3, 5, 4)),
+        Example("prelu(true)", (3, 7)),
+        Example("prelu", (3, 7)),
+    )
+
+    per_channel: bool = arg(False, doc="a weight for each channel instead of one for all")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if self.per_channel:
+            require_channels(x, "a prelu per channel")
+            known_channels(x)
+        return x
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        (x,) = inputs
+        count = known_channels(x) if self.per_channel else 1
+        return (ParameterSpec("weight", (count,), Constant(0.25), dtype=x.dtype),)
+
+    def lower(self, to: Lowering) -> None:
+        weight = to.parameter("weight")
+        (x,) = to.types
+        if self.per_channel and x.rank > 2:
+            weight = to("Reshape", weight, to.integers((known_channels(x), *(1,) * (x.rank - 2))))
+        to("PRelu", to.input, weight)
