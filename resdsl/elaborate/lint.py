@@ -24,9 +24,7 @@ def lint(module: tree.Module, diagnostics: Diagnostics, allowances: Allowances) 
     if diagnostics.errors:
         return
     reported = {diagnostic.primary for diagnostic in diagnostics if diagnostic.code.id in _OWN}
-    for warning in sorted(
-        _unused(module), key=lambda one: one.primary.span.start if one.primary else 0
-    ):
+    for warning in sorted(_unused(module), key=lambda one: one.primary.span.start if one.primary else 0):
         silent = allowances.silence(warning.code, warning.primary.span if warning.primary else None)
         if not silent and warning.primary not in reported:
             diagnostics.report(warning)

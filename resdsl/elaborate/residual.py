@@ -222,7 +222,5 @@ def _suggestions(kind: ShortcutKind, before: TensorType, main: TensorType, short
         option_a = " or `shortcut pad` (option A)" if widens else ""
         return (f"{change}: write `shortcut projection {{ ... }}` (option B){option_a}",)
     if kind.kind == "identity":
-        return (
-            f"{change}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",
-        )
+        return (f"{change}: pad the main path so that it keeps the size, or write `shortcut projection {{ ... }}`",)
     return (f"{change}: the shortcut's own layers must bridge this",)

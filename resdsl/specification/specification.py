@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from resdsl.diagnostics import CompileError, Diagnostics, Source
-from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.limits import Budget, Limits
 from resdsl.elaborate.program import Program, Reader, load_program, read_file
 from resdsl.ir.operator import OPSET
 from resdsl.ir.types import DType
@@ -134,8 +134,9 @@ class Specification:
         if self.model is not None or len(self.models) == 1:
             _ = self._graph
         else:
+            budget = Budget()
             for model in self.models:
-                self._elaborate(model)
+                self._elaborate(model, budget)
         return self.diagnostics
 
     def format(self) -> str:
@@ -254,7 +255,7 @@ class Specification:
         )
         return compile_specification(self, output, options, progress=progress, after_pass=after_pass)
 
-    def _elaborate(self, model: str | None) -> Graph | None:
+    def _elaborate(self, model: str | None, budget: Budget | None = None) -> Graph | None:
         from resdsl.elaborate.network import elaborate  # not needed to find out what models there are
 
         # A broken program elaborates as well: whatever does not depend on the broken part is checked.
@@ -265,4 +266,5 @@ class Specification:
             arguments=self.arguments,
             input_shape=self.input_shape,
             limits=self.limits,
+            budget=budget,
         )
