@@ -99,6 +99,14 @@ class Diagnostics:
         else:
             self._found[key] = diagnostic
 
+    def repeat(self, code: Code, span: Span) -> bool:
+        """Count a repetition of a diagnostic that was reported at this place; ``False`` if there was none."""
+        key = (code.id, span, "")
+        if key not in self._found:
+            return False
+        self._repeats[key] = self._repeats.get(key, 0) + 1
+        return True
+
     def extend(self, diagnostics: Diagnostics) -> None:
         for diagnostic in diagnostics:
             self.report(diagnostic)

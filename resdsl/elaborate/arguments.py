@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from resdsl.diagnostics import Label, Span, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Variable, source_of
 from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.limits import COPIES_OF_WORK
 from resdsl.elaborate.parameter_kinds import parameter_kind
 from resdsl.elaborate.program import Defined
-from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.elaborate.values import UNKNOWN, kind_of, listed
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size
 from resdsl.ir.values import ArgumentMismatch, format_value
@@ -35,6 +36,9 @@ class Given:
 
 Slots = dict[str, Given]
 
+_MANY = 50
+"""Names that are faster to look up in a set."""
+
 
 def match(
     builder: GraphBuilder,
@@ -46,17 +50,18 @@ def match(
     """Assign each argument of a call to its parameter: by position, then by name. ``None`` after an error."""
     slots: Slots = {}
     fine = True
+    known = names if len(names) < _MANY else frozenset(names)
     for position, argument in enumerate(arguments):
         if argument.name is not None:
             name = argument.name.name
-            if name not in names:
+            if name not in known:
                 _unknown(builder, argument.name, names, callee, context)
                 fine = False
                 continue
         elif position >= len(names):
             takes = f"takes {len(names)} arguments" if len(names) != 1 else "takes one argument"
             message = f"`{callee}` {takes if names else 'takes no arguments'}, and this is number {position + 1}"
-            helps = (f"it takes {', '.join(f'`{one}`' for one in names)}",) if names else ()
+            helps = (f"it takes {listed(names)}",) if names else ()
             builder.report(catalogue.TOO_MANY_ARGUMENTS, message, argument.span, context, helps=helps)
             return None
         else:
@@ -76,10 +81,10 @@ def match(
 
 
 def _unknown(builder: GraphBuilder, name: tree.Identifier, names: Sequence[str], callee: str, context: Context) -> None:
-    guess = closest(name.name, names)
+    guess = builder.suggester.closest(name.name, names)
     helps: tuple[str, ...] = ()
     if not guess:
-        helps = (f"it takes {', '.join(f'`{other}`' for other in names)}" if names else "it takes no arguments at all",)
+        helps = (f"it takes {listed(names)}" if names else "it takes no arguments at all",)
     message = f"`{callee}` takes no `{name.name}`"
     builder.report(catalogue.UNKNOWN_ARGUMENT, message, name.span, context, helps=helps, fix=renamed(name.span, guess))
 
@@ -173,6 +178,7 @@ def bind_definition(
     seeing the parameters before it.
     """
     variables = dict(inner.variables)
+    builder.work += len(variables) // COPIES_OF_WORK
     fine = True
     for parameter in defined.tree.parameters:
         name = parameter.name.name

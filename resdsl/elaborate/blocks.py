@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import Given, Slots, bind_definition, match
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Frame, Naming, Variable
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined, Unit
+from resdsl.elaborate.values import listed
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Scope, ScopeKind
 from resdsl.ir.types import TensorType
@@ -94,7 +94,7 @@ def _enter(
             return None
     frame.arguments = scope.arguments = bound.arguments
     scope.given = bound.given
-    builder.steps += bound.steps
+    builder.budget.steps += bound.steps
     builder.claim_name(path, step.span, context)
     inner = inner.inside(variables=bound.variables)
     if flow is None:
@@ -166,14 +166,18 @@ def _take_stage_arguments(
             continue
         name = argument.name.name
         if name not in names:
-            guess = closest(name, names)
+            guess = builder.suggester.closest(name, names)
             builder.report(
                 catalogue.STAGE_ARGUMENTS,
                 f"the stage passes `{name}` to its first block, and `{defined.name}` takes no `{name}`",
                 Label(argument.span, "passed here"),
                 context,
                 secondary=(Label(step.span, "the first block of the stage"),),
-                helps=(f"did you mean `{guess}`?" if guess else f"`{defined.name}` takes {_listed(names)}",),
+                helps=(
+                    f"did you mean `{guess}`?"
+                    if guess
+                    else f"`{defined.name}` takes {listed(names) or 'no arguments'}",
+                ),
             )
         elif name in slots:
             builder.report(
@@ -187,16 +191,16 @@ def _take_stage_arguments(
             slots[name] = Given(argument.span, None, variable.value, variable.source)
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "no arguments"
-
-
 def constants(builder: GraphBuilder, unit: Unit, frame: Frame, scope: Scope) -> dict[str, Variable]:
     """The consts at the top of a file, computed in order."""
-    known: dict[str, Variable] = {}
-    for name, const in unit.consts.items():
-        context = Context(frame, unit, known, Naming("", False), scope, None, 0)
-        known[name] = Variable(evaluate(builder, const.value, context, None))
+    key = (unit, tuple(frame.symbols.items()))
+    known = builder.constants.get(key)
+    if known is None:
+        known = builder.constants[key] = {}
+        for name, const in unit.consts.items():
+            context = Context(frame, unit, known, Naming("", False), scope, None, 0)
+            builder.step(const.span, context)
+            known[name] = Variable(evaluate(builder, const.value, context, None))
     return known
 
 

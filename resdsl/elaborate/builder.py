@@ -8,19 +8,21 @@ from math import prod
 from typing import NoReturn
 
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Span, catalogue
+from resdsl.diagnostics.diagnostic import Severity
+from resdsl.diagnostics.suggest import Suggester
 from resdsl.elaborate.allowances import Allowances
-from resdsl.elaborate.context import Context, Flow
-from resdsl.elaborate.limits import Limits, raise_limit
+from resdsl.elaborate.context import Context, Flow, Variable
+from resdsl.elaborate.limits import MOST_ERRORS, MOST_WARNINGS, WORK_A_STEP, Budget, Limits, raise_limit
 from resdsl.ir.application import Application, distinct
-from resdsl.ir.dims import lower_bound, nesting
+from resdsl.ir.dims import MOST_DIVISIONS, is_manageable, lower_bound
 from resdsl.ir.graph import Node, Output, Parameter
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.types import TensorType
 from resdsl.syntax import tree
 
-_MOST_DIVISIONS = 60
-"""In a symbolic size, one inside the other. Halving merges, so that no network comes near."""
+_CHARACTERS_OF_WORK = 50
+"""Characters of a name that count as a piece of work."""
 
 
 class LimitReached(Exception):
@@ -40,7 +42,7 @@ class GraphBuilder:
     """Whether arguments were given for the model's parameters, so that it is not the network the file speaks of."""
     run_body: Callable[[GraphBuilder, tree.Body, Flow, Context], Flow]
     nodes: list[Node] = field(default_factory=list)
-    outputs: list[Output] = field(default_factory=list)
+    outputs: dict[str, Output] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     names: dict[str, Span] = field(default_factory=dict)
     expectations: list[tuple[tree.Expect, object]] = field(default_factory=list)
@@ -48,15 +50,20 @@ class GraphBuilder:
     labels: tuple[str, ...] | None = None
     lines: dict[type[tree.Tree], Span] = field(default_factory=dict)
     """Where the lines stand that a model has once."""
-    steps: int = 0
+    budget: Budget = field(default_factory=Budget)
+    work: int = 0
+    """Pieces of work that are not yet counted as steps."""
     reports: int = 0
     """Diagnostics reported, repeated ones included."""
+    constants: dict[Hashable, dict[str, Variable]] = field(default_factory=dict)
+    """The consts of each file, by file and by the sizes that symbols stand for."""
     poisoned: bool = False
     """Whether some value became unknown, so that totals cannot be verified."""
     applied: dict[Hashable, Application] = field(default_factory=dict)
     """What has been inferred already, by operator and types."""
     types: dict[TensorType, TensorType] = field(default_factory=dict)
     """The one object for each type."""
+    suggester: Suggester = field(default_factory=Suggester)
     argument_sources: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """As in ``Graph``."""
 
@@ -76,21 +83,36 @@ class GraphBuilder:
         if self.allowances.silence(code, primary.span if primary else None):
             return
         self.reports += 1
-        chain = context.frame.chain() if context else ()
-        self.diagnostics.report(
-            Diagnostic(code, message, primary, tuple(secondary), chain, tuple(notes), tuple(helps), fix)
-        )
+        if primary is None or not self.diagnostics.repeat(code, primary.span):
+            if code.severity is Severity.WARNING and len(self.diagnostics) >= MOST_WARNINGS:
+                return
+            chain = context.frame.chain() if context else ()
+            self.diagnostics.report(
+                Diagnostic(code, message, primary, tuple(secondary), chain, tuple(notes), tuple(helps), fix)
+            )
+        if code.severity is Severity.ERROR:
+            self._count_error()
+
+    def _count_error(self) -> None:
+        self.budget.errors += 1
+        if self.budget.errors >= MOST_ERRORS and not self.budget.exhausted:
+            self.budget.exhausted = True
+            message = f"the check stopped after {MOST_ERRORS:,} errors, counting each time that one was found"
+            self.diagnostics.report(Diagnostic(catalogue.LIMIT, message, helps=("fix the errors above first",)))
+            raise LimitReached
 
     def step(self, at: Span, context: Context) -> None:
         """Count one statement, and stop where the specification has become too large."""
-        self.steps += 1
-        if self.steps > self.limits.steps:
+        self.budget.steps += 1 + self.work // WORK_A_STEP
+        self.work %= WORK_A_STEP
+        if self.budget.steps > self.limits.steps:
             self.too_large(f"more than {self.limits.steps:,} statements are carried out", at, context, "steps")
         if context.depth > self.limits.depth:
             self.too_large(f"calls and braces are nested more than {self.limits.depth} deep", at, context, "depth")
 
     def too_large(self, message: str, at: Span, context: Context, limit: str) -> NoReturn:
         """Report that a limit is reached, and stop."""
+        self.budget.exhausted = True
         self.report(catalogue.LIMIT, message, at, context, helps=(raise_limit(limit),))
         raise LimitReached
 
@@ -111,7 +133,9 @@ class GraphBuilder:
             for spec in applied.parameters:
                 self._bound(TensorType(spec.dtype, spec.shape), call.span, context)
             self.applied[key] = applied
-        if len(self.nodes) > self.limits.nodes:
+        self.budget.nodes += 1
+        # The input counts as none.
+        if self.budget.nodes > self.limits.nodes + 1:
             self.too_large(f"the network has more than {self.limits.nodes:,} operators", call.span, context, "nodes")
         # The operator of the first of its kind, so that equal ones are one object.
         node = Node(len(self.nodes), applied.operator, inputs, applied.result, path, call.span)
@@ -134,13 +158,15 @@ class GraphBuilder:
         if elements > self.limits.elements:
             message = f"a tensor {type_} has more than {self.limits.elements:,} elements"
             self.too_large(message, at, context, "elements")
-        if max(map(nesting, type_.shape), default=0) > _MOST_DIVISIONS:
-            message = f"this size is divided more than {_MOST_DIVISIONS} times, and cannot be written more simply"
+        if not all(map(is_manageable, type_.shape)):
+            message = f"this size is divided more than {MOST_DIVISIONS} times, and cannot be written more simply"
             self.report(catalogue.LIMIT, message, at, context, helps=("give the input a fixed size",))
             raise LimitReached
 
     def claim_name(self, path: str, span: Span, context: Context) -> bool:
         """Register the name of a scope, node or tensor; returns whether it is new. A name used twice is an error."""
+        # A long name takes time and memory wherever it is written.
+        self.work += len(path) // _CHARACTERS_OF_WORK
         first = self.names.get(path)
         if first is None:
             self.names[path] = span

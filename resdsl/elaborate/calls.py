@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate import blocks
 from resdsl.elaborate.arguments import Slots, argument_sources, bind_operator, match
 from resdsl.elaborate.builder import GraphBuilder
@@ -86,7 +86,7 @@ def resolve(builder: GraphBuilder, name: tree.Identifier, context: Context) -> D
 
 def _unknown_callee(builder: GraphBuilder, name: tree.Identifier, context: Context) -> None:
     known = [*operators(), *context.unit.definitions, *joins(), "residual"]
-    guess = aliases().get(name.name.lower()) or closest(name.name, known)
+    guess = aliases().get(name.name.lower()) or builder.suggester.closest(name.name, known)
     helps: list[str] = []
     if name.name in joins() or name.name == "residual":
         helps.append(f"`{name.name}` is a join: write its branches in braces, `{name.name} {{ ... }}`")

@@ -11,6 +11,9 @@ from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Scope
 from resdsl.syntax import tree
 
+_LONGEST_SHOWN = 300
+"""Characters of the arguments of a call in a message."""
+
 Flow = int | None
 """The current value: the index of its node, or ``None`` where a reported error makes it unknown."""
 
@@ -92,6 +95,10 @@ class Frame:
     inside: tuple[Defined, ...] = ()
     """What is being called: the model, the blocks around this call, and its own."""
 
+    _call: Call | None = None
+    _shown: Mapping[str, str] | None = None
+    """The arguments that ``_call`` was made with; they are set once they are bound."""
+
     def __post_init__(self) -> None:
         self.inside = (*(self.parent.inside if self.parent else ()), self.definition)
 
@@ -104,11 +111,24 @@ class Frame:
         links: list[Call] = []
         frame: Frame | None = self
         while frame is not None and not frame.root:
-            arguments = ", ".join(f"{name} = {value}" for name, value in frame.arguments.items())
-            text = f"{frame.definition.name}({arguments})" if arguments else frame.definition.name
-            links.append(Call(frame.path, text, frame.span))
+            links.append(frame.call)
             frame = frame.parent
         return tuple(links)
+
+    @property
+    def call(self) -> Call:
+        """The call as a message shows it, very long arguments cut short."""
+        if self._call is None or self._shown is not self.arguments:
+            arguments = ""
+            for name, value in self.arguments.items():
+                arguments += f"{', ' if arguments else ''}{name} = {value[:_LONGEST_SHOWN]}"
+                if len(arguments) > _LONGEST_SHOWN:
+                    arguments = f"{arguments[:_LONGEST_SHOWN]}..."
+                    break
+            text = f"{self.definition.name}({arguments})" if arguments else self.definition.name
+            self._call = Call(self.path, text, self.span)
+            self._shown = self.arguments
+        return self._call
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate import expectations, preprocessing
 from resdsl.elaborate.arguments import Given, coerce_argument, match
 from resdsl.elaborate.builder import GraphBuilder
@@ -49,7 +49,7 @@ def _only_in_model(
 def _output(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Context) -> None:
     assert isinstance(line, tree.Output)
     name = line.name.name
-    first = next((output for output in builder.outputs if output.name == name), None)
+    first = builder.outputs.get(name)
     if first is not None:
         builder.report(
             catalogue.DUPLICATE_OUTPUT,
@@ -59,7 +59,7 @@ def _output(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Co
             secondary=(Label(first.span, "first here"),),
         )
         return
-    builder.outputs.append(Output(name, -1 if flow is None else flow, line.name.span))
+    builder.outputs[name] = Output(name, -1 if flow is None else flow, line.name.span)
 
 
 def _default(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Context) -> None:
@@ -81,7 +81,7 @@ def _default(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: C
     operator = operators().get(line.callee.name)
     if operator is None:
         name = line.callee.name
-        guess = aliases().get(name.lower()) or closest(name, list(operators()))
+        guess = aliases().get(name.lower()) or builder.suggester.closest(name, list(operators()))
         helps = () if guess else ("defaults are for ops; those of a block stand where it is defined",)
         message = f"there is no op `{name}`"
         fix = renamed(line.callee.span, guess)

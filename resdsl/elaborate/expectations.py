@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
@@ -97,7 +97,7 @@ def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Contex
         return
     if subject not in TOTALS:
         known = [*TOTALS, "shape"]
-        guess = closest(subject, known)
+        guess = builder.suggester.closest(subject, known)
         builder.report(
             catalogue.EXPECTATION_UNKNOWN,
             f"nothing is known of `{subject}`",

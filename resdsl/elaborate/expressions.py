@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from resdsl.diagnostics import Code, Label, Span, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.limits import LARGEST_INTEGER, LONGEST
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
-from resdsl.ir.dims import SymbolicDim
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, listed
+from resdsl.ir.dims import SymbolicDim, is_manageable
 from resdsl.ir.types import Size, Word
 from resdsl.ir.values import format_value
 from resdsl.ops import operators
@@ -34,6 +34,9 @@ ORDERING: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 OPERATORS = frozenset({*NUMERIC, *ORDERING, "==", "!=", "and", "or"})
+ITEMS_OF_WORK = 8
+"""Items of a list that count as a piece of work."""
+
 CHANNELS = ("channels", "channels_in")
 
 
@@ -70,6 +73,7 @@ class _Evaluator:
         return _UnknownValue()
 
     def value(self, expression: tree.Expression, words: tuple[str, ...]) -> object:
+        self.builder.work += 1
         match expression:
             case tree.Number() | tree.String() | tree.Boolean():
                 return self.literal(expression)
@@ -123,12 +127,14 @@ class _Evaluator:
 
     def unknown_name(self, expression: tree.Name, words: tuple[str, ...]) -> _UnknownValue:
         known = [*self.context.variables, *words, *CHANNELS]
-        guess = closest(expression.name, known) or closest(expression.name, list(self.context.unit.definitions))
+        guess = self.builder.suggester.closest(expression.name, known) or self.builder.suggester.closest(
+            expression.name, list(self.context.unit.definitions)
+        )
         helps: list[str] = []
         if words:
             helps.append(f"possible here: {', '.join(f'`{word}`' for word in words)}")
         elif not guess and self.context.variables:
-            helps.append(f"known here: {', '.join(f'`{other}`' for other in self.context.variables)}")
+            helps.append(f"known here: {listed(self.context.variables)}")
         message = f"there is no `{expression.name}` here"
         fix = renamed(expression.span, guess)
         self.builder.report(catalogue.UNKNOWN_NAME, message, expression.span, self.context, helps=helps, fix=fix)
@@ -155,8 +161,13 @@ class _Evaluator:
             raise self.fail("the number is too large", span)
         if isinstance(value, str) and len(value) > LONGEST:
             raise self.fail(f"the string is longer than {LONGEST:,} characters", span)
-        if isinstance(value, tuple) and _is_long(value):
-            raise self.fail(f"the list has more than {LONGEST:,} items, with those of the lists in it", span)
+        if isinstance(value, tuple):
+            count = _items(value)
+            self.builder.work += count // ITEMS_OF_WORK
+            if count > LONGEST:
+                raise self.fail(f"the list has more than {LONGEST:,} items, with those of the lists in it", span)
+        if isinstance(value, SymbolicDim) and not is_manageable(value):
+            raise self.fail("the size is too long a formula in the input's symbols", span)
         return value
 
     def unary(self, expression: tree.Unary) -> object:
@@ -210,6 +221,8 @@ class _Evaluator:
             raise self.fail("division by zero", expression.right.span)
         if symbolic and sign == "//" and (not isinstance(right, int) or right < 1 or not isinstance(left, SymbolicDim)):
             raise self.fail("a symbolic size can only be divided by an integer from 1", expression.right.span)
+        if isinstance(left, SymbolicDim) and isinstance(right, SymbolicDim):
+            self.builder.work += len(left.terms) * len(right.terms)
         try:
             return self.bounded(NUMERIC[sign](left, right), expression.span)
         except OverflowError:
@@ -270,7 +283,7 @@ class _Evaluator:
         if name in words and name in SHORTCUT_KINDS:
             return self.shortcut(expression)
         if name not in FUNCTIONS:
-            guess = closest(name, list(FUNCTIONS))
+            guess = self.builder.suggester.closest(name, list(FUNCTIONS))
             raise self.fail(
                 f"there is no function `{name}`",
                 expression.function.span,
@@ -281,6 +294,7 @@ class _Evaluator:
         if named is not None:
             raise self.fail(f"`{name}` takes no named arguments", named.span)
         values = [self.value(argument.value, ()) for argument in expression.arguments]
+        self.builder.work += sum(len(value) // ITEMS_OF_WORK for value in values if isinstance(value, tuple))
         return self.bounded(FUNCTIONS[name](self, expression, values), expression.span)
 
     def shortcut(self, expression: tree.FunctionCall) -> ShortcutKind:
@@ -338,14 +352,12 @@ FUNCTIONS: dict[str, Callable[[_Evaluator, tree.FunctionCall, list[object]], obj
 }
 
 
-def _is_long(items: tuple[object, ...]) -> bool:
-    """Whether a list has too many items, counting those of lists in it as often as they stand there."""
+def _items(items: tuple[object, ...]) -> int:
+    """The items of a list, counting those of lists in it as often as they occur, as far as some above the limit."""
     count = 0
     waiting = [items]
-    while waiting:
+    while waiting and count <= LONGEST:
         inside = waiting.pop()
         count += len(inside)
-        if count > LONGEST:
-            return True
         waiting += [item for item in inside if isinstance(item, tuple)]
-    return False
+    return count

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resdsl.diagnostics import Diagnostics, Source, catalogue
-from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.arguments import Given, Slots, bind_definition
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Variable
@@ -22,7 +21,7 @@ def model_parameters(
     slots: Slots = {}
     for name, value in arguments.items():
         if name not in names:
-            guess = closest(name, names)
+            guess = builder.suggester.closest(name, names)
             known = ", ".join(f"`{one}`" for one in names)
             helps = (f"did you mean `{guess}`?" if guess else f"it has {known}" if known else "it has none",)
             message = f"the model `{defined.name}` has no parameter `{name}`"

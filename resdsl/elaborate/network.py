@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from resdsl.diagnostics import Diagnostics, Label, catalogue
-from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate import expectations
 from resdsl.elaborate.blocks import constants
 from resdsl.elaborate.builder import GraphBuilder, LimitReached
 from resdsl.elaborate.context import Context, Frame, Naming
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.limits import Budget, Limits
 from resdsl.elaborate.lint import lint
 from resdsl.elaborate.model_arguments import model_parameters
 from resdsl.elaborate.program import Defined, Program
@@ -36,6 +35,7 @@ def elaborate(
     arguments: Mapping[str, object] | None = None,
     input_shape: Sequence[int | str] | None = None,
     limits: Limits | None = None,
+    budget: Budget | None = None,
 ) -> Graph | None:
     """The graph of a model, or ``None`` where it has errors; they are in ``diagnostics``.
 
@@ -43,12 +43,15 @@ def elaborate(
     as an expression of the language (``"3x3"``, ``"projection"``). ``input_shape`` replaces the declared shape, a
     ``str`` in it being a symbol; shape annotations hold for the declared shape, and are verified with it
     first. An ``expect`` with a plain number holds for the defaults, and is skipped where ``arguments`` are given.
+    ``budget`` is shared by the models of a file that are elaborated one after another: the limits hold for all of them.
     """
-    limits = limits or Limits()
+    limits, budget = limits or Limits(), budget or Budget()
+    if budget.exhausted:
+        return None
     defined = _choose(program, diagnostics, model)
     if defined is None:
         return None
-    builder = _builder(program, diagnostics, limits, altered=bool(arguments))
+    builder = _builder(program, diagnostics, limits, altered=bool(arguments), budget=budget)
     with _deep_recursion(), collection_paused():
         graph = _build(builder, defined, arguments or {}, None)
         if graph is not None and input_shape is not None and not diagnostics.errors:
@@ -59,7 +62,9 @@ def elaborate(
             graph = _build(builder, defined, arguments or {}, shape)
             for error in repeated.errors:
                 diagnostics.report(error)
-    lint(program.main.module, diagnostics, program.allowances)
+    if not budget.linted:
+        budget.linted = not diagnostics.errors
+        lint(program.main.module, diagnostics, program.allowances)
     return None if diagnostics.errors else graph
 
 
@@ -81,7 +86,7 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
     if name is not None:
         chosen = next((one for one in models if one.name == name), None)
         if chosen is None:
-            guess = closest(name, [one.name for one in models])
+            guess = builder.suggester.closest(name, [one.name for one in models])
             known = ", ".join(f"`{one.name}`" for one in models)
             helps = (f"did you mean `{guess}`?",) if guess else (f"it has {known}",) if known else ()
             builder.report(catalogue.NO_MODEL, f"`{source.name}` has no model `{name}`", None, helps=helps)
@@ -114,8 +119,9 @@ def _builder(
     *,
     claims: bool = True,
     altered: bool = False,
+    budget: Budget | None = None,
 ) -> GraphBuilder:
-    return GraphBuilder(diagnostics, limits, program.allowances, claims, altered, run_body)
+    return GraphBuilder(diagnostics, limits, program.allowances, claims, altered, run_body, budget=budget or Budget())
 
 
 def _build(
@@ -170,7 +176,7 @@ def _finish(builder: GraphBuilder, defined: Defined, root: Scope) -> Graph:
     graph = Graph(
         name=defined.name,
         nodes=tuple(builder.nodes),
-        outputs=tuple(builder.outputs),
+        outputs=tuple(builder.outputs.values()),
         root=root,
         parameters=builder.parameters,
         input_name=builder.nodes[0].path,
@@ -187,7 +193,7 @@ def _finish(builder: GraphBuilder, defined: Defined, root: Scope) -> Graph:
 
 def _fitting_labels(builder: GraphBuilder) -> tuple[str, ...] | None:
     """The labels; none where the outputs are vectors of other lengths, as such a model would be refused when run."""
-    shapes = [builder.nodes[output.node].type.shape for output in builder.outputs]
+    shapes = [builder.nodes[output.node].type.shape for output in builder.outputs.values()]
     classes = {shape[1] for shape in shapes if len(shape) == 2}
     if builder.labels is None or not classes or len(builder.labels) in classes:
         return builder.labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from resdsl.diagnostics import catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context
 from resdsl.elaborate.program import Defined
@@ -36,7 +36,7 @@ def parameter_kind(
         words = tuple(member.name for member in annotation.members)
         return to_word(words), words
     if annotation.name not in KINDS:
-        guess = closest(annotation.name, KINDS)
+        guess = builder.suggester.closest(annotation.name, list(KINDS))
         known = ", ".join(f"`{kind}`" for kind in KINDS)
         builder.report(
             catalogue.UNKNOWN_TYPE,

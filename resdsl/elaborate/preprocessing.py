@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from resdsl.diagnostics import Label, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.arguments import match
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context
@@ -83,7 +83,7 @@ def preprocess(builder: GraphBuilder, block: tree.Preprocess, context: Context) 
 def _step(builder: GraphBuilder, call: tree.Call, context: Context) -> Step | None:
     name = call.callee.name
     if name not in STEPS:
-        guess = closest(name, list(STEPS))
+        guess = builder.suggester.closest(name, list(STEPS))
         helps = () if guess else (f"the steps are {', '.join(f'`{step}`' for step in STEPS)}",)
         message = f"there is no preprocessing step `{name}`"
         fix = renamed(call.callee.span, guess)
@@ -135,7 +135,7 @@ def labels(builder: GraphBuilder, line: tree.Labels, context: Context) -> tuple[
     folder = source.path.parent if source.path else Path()
     path = folder / name
     if "/" not in name and "." not in name and not path.is_file():
-        guess = closest(name, label_sets())
+        guess = builder.suggester.closest(name, label_sets())
         helps = () if guess else (f"there are {', '.join(label_sets())}; or name a text file with one label a line",)
         fix = renamed(line.value.span, f'"{guess}"' if guess else None)
         message = f'there is no set of labels "{name}"'

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Source, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import Suggester, closest, renamed
 from resdsl.elaborate.allowances import Allowances
-from resdsl.elaborate.limits import Limits, raise_limit
+from resdsl.elaborate.limits import MOST_ERRORS, Limits, raise_limit
 from resdsl.syntax import parse, tree
 
 _BROKEN_DEFINITION = re.compile(r"\b(?:block|model|const)\s+(\w+)")
@@ -34,7 +34,7 @@ class Unit:
     missing: set[str] = field(default_factory=set)
     """Names that are unknown because of a reported error: their use is not a second one."""
 
-    @property
+    @cached_property
     def models(self) -> list[Defined]:
         """The models that this file itself defines, in order."""
         return [
@@ -110,6 +110,7 @@ class _Loader:
     read: Reader
     root: Path
     units: dict[object, Unit] = field(default_factory=dict)
+    suggester: Suggester = field(default_factory=Suggester)
     length: int = 0
     """Characters that were read so far."""
     full: bool = False
@@ -255,13 +256,13 @@ class _Loader:
 
     def _not_in(self, use: tree.Use, name: tree.Identifier, used: Unit) -> None:
         own = [definition.name for definition in used.definitions.values() if definition.unit is used]
-        guess = closest(name.name, own)
+        guess = self.suggester.closest(name.name, own)
         fix = renamed(name.span, guess)
         notes = (f"it defines {', '.join(f'`{other}`' for other in own[:8])}",) if own and not guess else ()
         self._report(catalogue.USE_NAME, f'"{use.path.value}" defines no `{name.name}`', name, notes=notes, fix=fix)
 
     def _defined_twice(self, second: tree.Identifier, first: tree.Identifier) -> None:
-        self.diagnostics.report(
+        self._add(
             Diagnostic(
                 catalogue.DUPLICATE_DEFINITION,
                 f"`{second.name}` is defined twice",
@@ -281,7 +282,12 @@ class _Loader:
         notes: tuple[str, ...] = (),
         fix: Fix | None = None,
     ) -> None:
-        self.diagnostics.report(Diagnostic(code, message, Label(at.span), helps=helps, notes=notes, fix=fix))
+        self._add(Diagnostic(code, message, Label(at.span), helps=helps, notes=notes, fix=fix))
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        """Report an error, unless there are so many already that no more are of use."""
+        if len(self.diagnostics) < MOST_ERRORS:
+            self.diagnostics.report(diagnostic)
 
 
 def is_below(path: Path, folder: Path) -> bool:

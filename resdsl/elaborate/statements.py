@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import assert_never
 
 from resdsl.diagnostics import Span, catalogue
-from resdsl.diagnostics.suggest import closest, renamed
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate import calls, declarations, expectations, joins, residual
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Naming, StageArguments, Variable, source_of
 from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.limits import COPIES_OF_WORK
 from resdsl.elaborate.unroll import unroll
-from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.elaborate.values import UNKNOWN, kind_of, listed
 from resdsl.ir.graph import Scope, ScopeKind
 from resdsl.ir.values import format_value
 from resdsl.syntax import tree
@@ -20,6 +21,7 @@ from resdsl.syntax import tree
 def run_body(builder: GraphBuilder, body: tree.Body, flow: Flow, context: Context) -> Flow:
     """Carry out the statements of a body; gives the value that flows out."""
     variables = dict(context.variables)
+    builder.work += len(variables) // COPIES_OF_WORK
     context = context.inside(variables=variables)
     for statement in body.statements:
         builder.step(statement.span, context)
@@ -162,11 +164,11 @@ def _words(expression: tree.Expression) -> tuple[str, ...]:
 def _from(builder: GraphBuilder, step: tree.From, context: Context) -> Flow:
     tap = context.frame.taps.get(step.tap.name)
     if tap is None:
-        guess = closest(step.tap.name, list(context.frame.taps))
+        guess = builder.suggester.closest(step.tap.name, list(context.frame.taps))
         if guess:
             helps: tuple[str, ...] = ()
         elif context.frame.taps:
-            helps = (f"set here: {', '.join(f'`{name}`' for name in context.frame.taps)}",)
+            helps = (f"set here: {listed(context.frame.taps)}",)
         else:
             helps = (f"set it where the value is: `tap {step.tap.name}`, above, in the same block or model",)
         message = f"there is no tap `{step.tap.name}` in this {context.frame.definition.tree.kind}"

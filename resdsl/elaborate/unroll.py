@@ -8,6 +8,7 @@ from resdsl.diagnostics import Label, catalogue
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Variable
 from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.limits import COPIES_OF_WORK
 from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.values import format_value
 from resdsl.syntax import tree
@@ -28,6 +29,7 @@ def unroll(
         return
     for index in range(first, last + 1):
         builder.step(step.span, context)
+        builder.work += len(context.variables) // COPIES_OF_WORK
         yield step.body, context.inside(variables={**context.variables, step.variable.name: Variable(index)})
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 
 from resdsl.elaborate.program import Defined
 from resdsl.ir.dims import SymbolicDim
@@ -39,6 +41,16 @@ Callee = Defined | type[Operator]
 Value = (
     int | float | bool | str | Size | Word | ShortcutKind | Defined | type | SymbolicDim | tuple[object, ...] | Unknown
 )
+
+
+_MOST_LISTED = 12
+
+
+def listed(names: Collection[str]) -> str:
+    """Names in a message, the first few of very many."""
+    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED + 1 else ""
+    shown = islice(names, _MOST_LISTED if more else None)
+    return ", ".join(f"`{name}`" for name in shown) + more
 
 
 def kind_of(value: object) -> str:

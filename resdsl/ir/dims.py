@@ -151,12 +151,29 @@ def symbols(dim: Dim) -> frozenset[str]:
     return frozenset() if isinstance(dim, int) else dim.symbols
 
 
-def nesting(dim: Dim) -> int:
-    """How many divisions stand inside one another."""
-    if isinstance(dim, int):
-        return 0
-    inner = (atom.numerator for monomial, _ in dim.terms for atom in monomial if isinstance(atom, Quotient))
-    return max((1 + nesting(one) for one in inner), default=0)
+MOST_DIVISIONS = 60
+"""In a manageable size, one inside the other. Halving merges, so that no network comes near."""
+
+_LARGEST = 500
+"""Terms and symbols in a manageable size."""
+
+_LARGEST_COEFFICIENT = 2**53
+
+
+def is_manageable(dim: Dim) -> bool:
+    """Whether a size is small enough to be computed with, hashed and written: products of sums grow very fast."""
+    size = 0
+    waiting = [] if isinstance(dim, int) else [(dim, 0)]
+    while waiting:
+        inner, depth = waiting.pop()
+        if depth > MOST_DIVISIONS:
+            return False
+        for monomial, coefficient in inner.terms:
+            size += 1 + len(monomial)
+            if size > _LARGEST or abs(coefficient) > _LARGEST_COEFFICIENT:
+                return False
+            waiting += [(atom.numerator, depth + 1) for atom in monomial if isinstance(atom, Quotient)]
+    return True
 
 
 def lower_bound(dim: Dim, bounds: Mapping[str, int]) -> int | None:

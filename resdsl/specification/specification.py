@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from resdsl.diagnostics import CompileError, Diagnostics, Source
-from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.limits import Budget, Limits
 from resdsl.elaborate.program import Program, Reader, load_program, read_file
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ class Specification:
         if self.model is not None or len(self.models) == 1:
             _ = self._graph
         else:
+            budget = Budget()
             for model in self.models:
-                self._elaborate(model)
+                self._elaborate(model, budget)
         return self.diagnostics
 
     def format(self) -> str:
@@ -124,7 +125,7 @@ class Specification:
         shown = {} if self.display is None else self.display()
         return {"text/plain": repr(self), **shown}
 
-    def _elaborate(self, model: str | None) -> Graph | None:
+    def _elaborate(self, model: str | None, budget: Budget | None = None) -> Graph | None:
         from resdsl.elaborate.network import elaborate  # not needed to find out what models there are
 
         # A broken program elaborates as well: whatever does not depend on the broken part is checked.
@@ -135,4 +136,5 @@ class Specification:
             arguments=self.arguments,
             input_shape=self.input_shape,
             limits=self.limits,
+            budget=budget,
         )
