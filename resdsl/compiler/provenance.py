@@ -35,7 +35,7 @@ def weights_are_random(metadata: Mapping[str, str]) -> bool:
     """Whether a model's metadata says that all of its weights were drawn at random."""
     try:
         origin = json.loads(metadata.get("resdsl.weights", "null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(origin, dict) and "scheme" in origin and "checkpoint" not in origin
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,10 @@ from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Preprocess
 from resdsl.runtime.preprocess import invalid_reason
+from resdsl.untrusted import bounded_int, parse_json
 
 _LONGEST_ENTRY = 64 * 2**20
 _LONGEST_LABEL = 1000
-_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,7 @@ def read_metadata(entries: Mapping[str, str], name: str, *, channels: int = 3) -
 
 def macs_of_image(entries: Mapping[str, str]) -> int | None:
     """The multiply-accumulates for one image that the metadata of a model states."""
-    text = entries.get("resdsl.macs", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+    return bounded_int(entries.get("resdsl.macs"))
 
 
 def _preprocess(entries: Mapping[str, str], name: str, channels: int) -> Preprocess | None:
@@ -76,10 +74,9 @@ def _json(text: str, key: str, name: str) -> Any:
     if len(text) > _LONGEST_ENTRY:
         raise _invalid(key, name, f"it has {len(text)} characters")
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else f"it is not JSON: {error}"
-        raise _invalid(key, name, reason) from None
+        return parse_json(text)
+    except ValueError as error:
+        raise _invalid(key, name, f"it is not JSON: {error}") from None
 
 
 def _invalid(key: str, name: str, reason: str) -> RunError:
