@@ -6,9 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from resdsl.untrusted import printable
+
+_WIDEST = 500
+
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1, color: bool = False) -> str:
     """A table whose first ``words`` columns are left-aligned; empty columns are left out."""
+    # Names come from models, labels and file names: a control character would reach the terminal.
+    rows = [[printable(cell, most=_WIDEST) for cell in row] for row in rows]
     filled = [index for index in range(len(headings)) if any(row[index] for row in rows)]
     widths = {index: max(len(row[index]) for row in (headings, *rows)) for index in filled}
 

@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 import click
 
 from resdsl.cli.terminal import Terminal
+from resdsl.cli.types import Integers
 from resdsl.compiler.models import Build, is_specification
 from resdsl.compiler.provenance import weights_are_random
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.session import Session
+from resdsl.untrusted import printable
 
+_MOST_SHOWN = 500
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -27,7 +30,7 @@ def image_options(function: Function) -> Function:
             "--max-pixels",
             type=click.IntRange(1),
             default=MAX_PIXELS,
-            help=f"Reject images with more pixels; each reader may need 4 bytes a pixel ({MAX_PIXELS:_}).",
+            help=f"Reject larger images ({MAX_PIXELS:_}); each reader needs 4 to 20 bytes a pixel.",
         ),
         click.option(
             "--crops",
@@ -39,7 +42,8 @@ def image_options(function: Function) -> Function:
         click.option(
             "--scales",
             metavar="SIZES",
-            callback=_sizes,
+            type=Integers(16_384),
+            default=(),
             help="Average over the whole image at these short sides (224,256,384); needs a symbolic input size.",
         ),
         click.option("--weights", metavar="FILE", help="Checkpoint to compile a specification with."),
@@ -47,14 +51,6 @@ def image_options(function: Function) -> Function:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
-
-
-def _sizes(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
-    parts = [] if value is None else [part.strip() for part in value.split(",")]
-    for part in parts:
-        if not (part.isascii() and part.isdigit() and int(part) > 0):
-            raise click.BadParameter(f"'{part}' is not a size in pixels; write them as 224,256,384", ctx, option)
-    return tuple(map(int, parts))
 
 
 def require_use(model: str, build: Build) -> None:
@@ -75,7 +71,7 @@ def require_use(model: str, build: Build) -> None:
 
 def show_device(terminal: Terminal, network: str, session: Session) -> None:
     """Show which device runs the model and why, and warn if its weights are random."""
-    terminal.say(f"{network} on {session.device}: {session.reason}")
+    terminal.say(f"{printable(network, most=_MOST_SHOWN)} on {session.device}: {session.reason}")
     if weights_are_random(session.metadata):
         advice = "use" if is_specification(network) else "compile it with"
         terminal.say(f"its weights are random, so the classes are meaningless: {advice} --weights FILE")

@@ -38,7 +38,7 @@ class Entry(Generic[Value]):
         if self.key not in metadata:
             return None
         if len(metadata[self.key]) > _LONGEST_ENTRY:
-            raise ValueError(f"it has {len(metadata[self.key]):,} characters")
+            raise ValueError(f"it has {len(metadata[self.key])} characters")
         return self.read(metadata[self.key])
 
 
@@ -59,7 +59,7 @@ def _read_json(text: str) -> Any:
     try:
         return parse_json(text)
     except ValueError as error:
-        raise ValueError(f"it is not JSON: {printable(error, most=200)}") from None
+        raise ValueError(f"it is not JSON: {printable(str(error), most=200)}") from None
 
 
 def _read_mapping(text: str) -> dict[str, object]:
@@ -82,7 +82,7 @@ def _read_labels(text: str) -> tuple[str, ...]:
         raise ValueError("it is not a list of strings")
     longest = max(map(len, labels), default=0)
     if longest > _LONGEST_LABEL:
-        raise ValueError(f"a label has {longest:,} characters")
+        raise ValueError(f"a label has {longest} characters")
     return tuple(labels)
 
 
@@ -90,7 +90,7 @@ def _read_preprocess(text: str) -> Preprocess:
     try:
         return Preprocess.from_data(_read_json(text))
     except (TypeError, OverflowError) as error:
-        raise ValueError(printable(error, most=200)) from None
+        raise ValueError(printable(str(error), most=200)) from None
 
 
 def _text(key: str) -> Entry[str]:

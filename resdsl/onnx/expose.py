@@ -10,6 +10,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from resdsl.untrusted import bounded_int
+
 # What a pass may fold into the layer before: the layer then has the name of before and the value of after.
 _FOLDED = frozenset({"BatchNormalization", "Mul", "Add"})
 
@@ -37,6 +39,12 @@ class Outline:
         except DecodeError as error:
             raise ValueError(str(error)) from None
         graph = self._proto.graph
+        # protobuf returns bytes for a string that is not UTF-8.
+        names = (
+            name for node in graph.node for name in (node.name, node.op_type, node.domain, *node.input, *node.output)
+        )
+        if not all(isinstance(name, str) for name in (*names, *(one.name for one in graph.initializer))):
+            raise ValueError("a name is not UTF-8")
         weights = {tensor.name for tensor in graph.initializer}
         outputs = {output.name for output in graph.output}
         self.values = {
@@ -61,9 +69,9 @@ class Outline:
 
     @property
     def beside(self) -> int:
-        """Bytes of weights that lie in files beside the model."""
+        """Bytes of weights in files beside the model, as it states them; invalid lengths count as 0."""
         entries = (entry for tensor in self._proto.graph.initializer for entry in tensor.external_data)
-        return sum(int(entry.value) for entry in entries if entry.key == "length")
+        return sum(bounded_int(entry.value) or 0 for entry in entries if entry.key == "length")
 
     def exposing(self, names: Collection[str]) -> bytes:
         """The model with these values among its outputs; a file of weights that it refers to stays where it is."""

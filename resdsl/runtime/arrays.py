@@ -32,18 +32,7 @@ def arrays_in(path: Path) -> Iterator[ValuePair]:
     are floating-point, ``[N, C, H, W]`` or ``[C, H, W]``. The file is memory-mapped, so only the elements in use take
     memory. Raises ``RunError`` for any other file; objects (pickles) are not loaded.
     """
-    require_file(path, "an array")
-    try:
-        # Not `numpy.load`, which also opens archives and pickles.
-        values = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:
-        # NumPy raises exceptions of many types for a damaged header.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError.of(
-            catalogue.IMAGE_UNREADABLE,
-            f"`{path}` cannot be read as an array: {reason[:1].lower()}{reason[1:]}",
-            helps=("write one array with `numpy.save(path, array)`",),
-        ) from None
+    values = open_array(path)
     name = str(path)
     if values.ndim == 4:
         _require_form(values.dtype, values.shape[1:], name)
@@ -53,6 +42,23 @@ def arrays_in(path: Path) -> Iterator[ValuePair]:
     else:
         _require_form(values.dtype, values.shape, name)
         yield name, partial(image_or_input, values, name)
+
+
+def open_array(path: Path) -> Array:
+    """The array in an ``.npy`` file, memory-mapped. Raises ``RunError`` for any other file."""
+    require_file(path, "an array", regular=True)
+    try:
+        # Not `numpy.load`, which also opens archives and pickles.
+        values: Array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:
+        # NumPy raises exceptions of many types for a damaged header.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError.of(
+            catalogue.IMAGE_UNREADABLE,
+            f"`{path}` cannot be read as an array: {reason[:1].lower()}{reason[1:]}",
+            helps=("write one array with `numpy.save(path, array)`",),
+        ) from None
+    return values
 
 
 def image_or_input(values: Array, name: str, max_pixels: int) -> Image.Image | Array:

@@ -169,7 +169,8 @@ class Classifier:
     def _preprocessed(self, image: Image.Image) -> list[Array]:
         depth = channels(self.input)
         if self.raw:
-            pixels = np.asarray(image.convert("RGB" if depth == 3 else "L"))
+            mode = "RGB" if depth == 3 else "L"
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
             return [pixels.reshape(*pixels.shape[:2], depth)]
         self.require_preprocess()
         assert self.preprocess is not None

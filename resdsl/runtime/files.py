@@ -20,13 +20,21 @@ class ModelFile:
     file: Path
 
 
-def require_file(path: Path, what: str) -> None:
-    """Raise ``RunError`` unless ``path`` is a readable file that is not empty. ``what``: ``an image``."""
+def require_file(path: Path, what: str, *, regular: bool = False) -> None:
+    """Raise ``RunError`` unless ``path`` is a readable file that is not empty. ``what``: ``an image``.
+
+    With ``regular`` pipes and devices are errors: opening a pipe can block forever, and a device has no end.
+    """
     try:
         if path.is_dir():
-            raise RunError.of(catalogue.NOT_A_FILE, f"`{path}` is a folder, not {what}", helps=(f"name {what} in it",))
+            raise RunError.of(catalogue.NOT_A_FILE, f"`{path}` is a folder, not {what}", helps=(f"pass {what} in it",))
         # Not a pipe or a device: reading from those would consume their data.
-        if stat.S_ISREG(path.stat().st_mode) and not _first_byte(path):
+        is_regular = stat.S_ISREG(path.stat().st_mode)
+        if regular and not is_regular:
+            raise RunError.of(
+                catalogue.NOT_A_FILE, f"`{path}` is a pipe or a device, not {what}", helps=(f"pass {what} in a file",)
+            )
+        if is_regular and not _first_byte(path):
             raise RunError.of(
                 catalogue.EMPTY_FILE,
                 f"`{path}` is empty",

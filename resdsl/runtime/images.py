@@ -7,7 +7,7 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -21,6 +21,11 @@ from resdsl.runtime.files import require_file
 
 MAX_PIXELS = 178_956_970
 """The default limit: 0.5 GiB of RGB, from which on Pillow also reports a decompression bomb."""
+
+MAX_FILE_BYTES = 2**29
+"""The most bytes that are read of an image from a pipe, which has no size to check: 0.5 GiB."""
+
+_STRIP_PIXELS = 2**18
 
 # Bitmap formats that Pillow decodes itself: not those that need another program (EPS runs Ghostscript).
 _FORMATS = frozenset(
@@ -48,16 +53,19 @@ _Factory = Callable[[BinaryIO, str], ImageFile.ImageFile]
 _Accept = Callable[[bytes], bool | str]
 
 
-def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, regular: bool = False) -> Image.Image:
     """The image in a file as 8-bit RGB. Thread-safe.
 
     The EXIF rotation is applied. Greyscale, palette and CMYK are converted as by Pillow. Transparency is composited on
     white, because the colours hidden under transparent pixels are arbitrary (an opaque image equals
     ``convert("RGB")``). 16-bit greyscale keeps its high byte, as Pillow does for 16-bit colour. Of several frames or
-    pages, the first is used. Raises ``RunError`` for a file that cannot be read or has more than ``max_pixels`` pixels.
+    pages, the first is used. Raises ``RunError`` for a file that cannot be read or has more than ``max_pixels`` pixels,
+    and with ``regular`` for a pipe or a device.
+
+    Beside what the decoder itself needs, this takes 4 bytes a pixel for RGB files, and 8 for all others.
     """
     path = Path(path)
-    require_file(path, "an image")
+    require_file(path, "an image", regular=regular)
     with path.open("rb") as stream:
         return decode_image(stream, str(path), max_pixels=max_pixels)
 
@@ -122,7 +130,7 @@ def _opened(stream: BinaryIO) -> ImageFile.ImageFile:
 
     Like ``Image.open``, but without its pixel limit: that one is a global setting, ours an argument.
     """
-    stream = stream if stream.seekable() else io.BytesIO(stream.read())
+    stream = stream if stream.seekable() else io.BytesIO(stream.read(MAX_FILE_BYTES))
     beginning = stream.read(_BEGINNING)
     for factory, accept in _plugins():
         try:
@@ -159,25 +167,43 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _high_bytes(image, name).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _high_bytes(image: Image.Image, name: str) -> Image.Image:
-    """16-bit greyscale as 8-bit greyscale. Pillow's own conversion clips values above 255 to white."""
-    pixels = np.asarray(image)
-    if image.mode == "F" or pixels.min() < 0 or pixels.max() > 0xFFFF:
+    """``image`` as RGB, converted strip by strip: a whole copy for each step would need several times the memory."""
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if image.mode == "F" or (image.mode.startswith("I") and not _is_16_bit(image)):
         kind = "floating-point" if image.mode == "F" else "32-bit"
         raise RunError.of(
             catalogue.IMAGE_RANGE,
             f"`{name}` has {kind} pixels, and the value of white is unknown",
             helps=("save it with 8 or 16 bits a channel",),
         )
-    return Image.fromarray((pixels >> 8).astype(np.uint8))
+    result = Image.new("RGB", image.size)
+    for strip, top in _strips(image):
+        result.paste(_strip_to_rgb(strip), (0, top))
+    return result
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """Parts of an image from top to bottom, with their first rows."""
+    rows = max(_STRIP_PIXELS // max(image.width, 1), 1)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height))), top
+
+
+def _strip_to_rgb(strip: Image.Image) -> Image.Image:
+    if strip.mode.startswith("I"):
+        # Pillow's own conversion clips values above 255 to white.
+        return Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8)).convert("RGB")
+    if strip.has_transparency_data:
+        strip = strip.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB")
+    return strip.convert("RGB")
+
+
+def _is_16_bit(image: Image.Image) -> bool:
+    """Whether all pixels of a greyscale image are in the range of 16 bits."""
+    lowest, highest = cast("tuple[float, float]", image.getextrema())
+    return lowest >= 0 and highest <= 0xFFFF
 
 
 def _advice(stream: BinaryIO) -> tuple[str, ...]:

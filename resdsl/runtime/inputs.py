@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from resdsl.runtime.session import Port, Session
 Array = npt.NDArray[Any]
 
 _DEFAULT_SIZE = (224, 224)
+_MOST_ELEMENTS = 2**28
+"""The most elements of a random input: 1 GiB of float32."""
+
 _FLOATS: dict[str, type[np.floating[Any]]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -50,6 +54,9 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
                 f"`{session.name}` takes {port.sizes}, and the requested size is {size[0]} x {size[1]}",
                 helps=("leave the size out, or compile the model with a symbolic size: `--input 'N,3,H,W'`",),
             )
+    for port, shape in shapes:
+        if math.prod(shape) > _MOST_ELEMENTS:
+            raise _cannot_generate(session.name, port, f"it would have {math.prod(shape):.2g} elements")
     return {port.name: _random(session.name, port, shape, random) for port, shape in shapes}
 
 

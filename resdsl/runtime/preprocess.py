@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -15,6 +14,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.runtime.images import MAX_PIXELS, check_pixels
+from resdsl.untrusted import bounded_float, printable
 
 _INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
@@ -23,6 +23,7 @@ _INTERPOLATIONS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _LARGEST_SIZE = 16_384
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 def prepare(
@@ -91,11 +92,11 @@ def invalid_reason(preprocess: Preprocess, channels: int = 3) -> str | None:
                 return "`normalize` is not the last step"
             return _invalid_normalize(step, channels)
         if not _is_integer(step.size) or not 1 <= step.size <= _LARGEST_SIZE:
-            return f"a size is {step.size!r}, and must be an integer from 1 to {_LARGEST_SIZE}"
-        if isinstance(step, Resize) and step.interpolation not in _INTERPOLATIONS:
-            return f"the interpolation {step.interpolation!r} is not one of {', '.join(_INTERPOLATIONS)}"
+            return f"a size is {_shown(step.size)}, and must be an integer from 1 to {_LARGEST_SIZE}"
+        if isinstance(step, Resize) and step.interpolation not in tuple(_INTERPOLATIONS):
+            return f"the interpolation {_shown(step.interpolation)} is not one of {', '.join(_INTERPOLATIONS)}"
         if isinstance(step, Resize) and step.fit not in ("short", "exact"):
-            return f"the fit {step.fit!r} is neither `short` nor `exact`"
+            return f"the fit {_shown(step.fit)} is neither `short` nor `exact`"
     return None
 
 
@@ -118,10 +119,14 @@ def _invalid_normalize(step: Normalize, channels: int) -> str | None:
     if any(value <= 0 for value in step.std):
         return "`std` holds a value that is not positive"
     if not _is_finite(step.scale) or step.scale <= 0:
-        return f"`scale` is {step.scale!r}, and must be a positive number"
+        return f"`scale` is {_shown(step.scale)}, and must be a positive number"
     if step.order not in ("rgb", "bgr"):
-        return f"the order {step.order!r} is neither `rgb` nor `bgr`"
+        return f"the order {_shown(step.order)} is neither `rgb` nor `bgr`"
     return None
+
+
+def _shown(value: object) -> str:
+    return f"'{printable(value)}'" if isinstance(value, str) else printable(value)
 
 
 def _is_integer(value: object) -> bool:
@@ -129,7 +134,7 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(value, str) and bounded_float(value, most=_LARGEST_FLOAT) is not None
 
 
 def _in_mode(image: Image.Image, channels: int) -> Image.Image:

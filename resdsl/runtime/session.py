@@ -62,11 +62,18 @@ class Session:
         self.options = options
         self.providers: tuple[str, ...] = tuple(native.get_providers())
         self.placement: Mapping[str, int] = placement(native)
-        self.inputs = tuple(_port(one) for one in native.get_inputs())
-        self.outputs = tuple(_port(one) for one in native.get_outputs())
-        meta = native.get_modelmeta()
-        self.graph_name: str = meta.graph_name
-        self.metadata: Mapping[str, str] = dict(meta.custom_metadata_map)
+        try:
+            self.inputs = tuple(_port(one) for one in native.get_inputs())
+            self.outputs = tuple(_port(one) for one in native.get_outputs())
+            meta = native.get_modelmeta()
+            self.graph_name: str = meta.graph_name
+            self.metadata: Mapping[str, str] = dict(meta.custom_metadata_map)
+        except UnicodeDecodeError:
+            raise RunError.of(
+                catalogue.MODEL_UNREADABLE,
+                f"`{name}` cannot be read: a name or its metadata is not UTF-8",
+                helps=("export the model again",),
+            ) from None
         self._native = native
         self._onnxruntime = onnxruntime
         self._bindings = 0
@@ -162,7 +169,7 @@ def open_session(
     requested = parse_device(options.device)
     name = name or ("the model" if isinstance(model, bytes) else str(model))
     if isinstance(model, Path):
-        require_file(model, "a model")
+        require_file(model, "a model", regular=True)
     made = made_for(model)
     request = SessionRequest(onnx_runtime(), model, name, options, profile, entries, optimize=optimize and made is None)
     if made is not None:

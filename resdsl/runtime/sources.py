@@ -18,12 +18,13 @@ from PIL import Image
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.arrays import arrays_in, image_or_input
-from resdsl.runtime.images import decode_image, load_image, rgb, suffixes
+from resdsl.runtime.images import MAX_FILE_BYTES, decode_image, load_image, rgb, suffixes
 
 STANDARD_INPUT = "-"
 
 _CHUNK = 1 << 16
 _LONGEST_PATH = 1 << 16
+_CHECK = ("check the path",)
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r"))
 
 Prepared = npt.NDArray[Any]
@@ -69,6 +70,10 @@ def count_of(sources: Iterable[str]) -> int | None:
 
 
 def _named(name: str, *, patterns: bool = False) -> Iterator[Item]:
+    if not name:
+        # The empty path is the current folder, but an empty argument is an unset variable.
+        yield _error_item(name, Diagnostic(catalogue.FILE_NOT_FOUND, "the path of an image is empty", helps=_CHECK))
+        return
     path = Path(name)
     try:
         is_folder = path.is_dir()
@@ -82,26 +87,27 @@ def _named(name: str, *, patterns: bool = False) -> Iterator[Item]:
         files = (file for file in matches if not Path(file).is_dir())
         yield from _or_error((item for file in files for item in _file(file)), name, f"no file matches `{name}`")
     else:
-        yield from _file(name)
+        # A pipe is an image only where it is an argument, such as <(curl ...): in a folder it would block the run.
+        yield from _file(name, regular=not patterns)
 
 
-def _file(name: str) -> Iterator[Item]:
+def _file(name: str, *, regular: bool = True) -> Iterator[Item]:
     if name.lower().endswith(".npy"):
         try:
             yield from (Item(*named) for named in arrays_in(Path(name)))
         except RunError as error:
             yield _error_item(name, error.diagnostic)
     else:
-        yield file_item(name)
+        yield file_item(name, regular=regular)
 
 
-def file_item(name: str) -> Item:
-    """The item of an image file."""
-    return Item(name, partial(_load, name))
+def file_item(name: str, *, regular: bool = True) -> Item:
+    """The item of an image file; ``regular`` as for ``load_image``."""
+    return Item(name, partial(_load, name, regular))
 
 
-def _load(name: str, max_pixels: int) -> Image.Image:
-    return load_image(name, max_pixels=max_pixels)
+def _load(name: str, regular: bool, max_pixels: int) -> Image.Image:
+    return load_image(name, max_pixels=max_pixels, regular=regular)
 
 
 def _below(folder: Path) -> Iterator[Item]:
@@ -151,7 +157,7 @@ def _standard_input(null: bool) -> Iterator[Item]:
     beginning = stream.read1(_CHUNK) if hasattr(stream, "read1") else stream.read(_CHUNK)
     # Every image format has control characters in its first bytes, and no list of paths has them.
     if not null and len(beginning) != len(beginning.translate(None, _CONTROLS)):
-        data = beginning + stream.read()
+        data = beginning + stream.read(MAX_FILE_BYTES)
         yield Item("standard input", lambda max_pixels: decode_image(data, "standard input", max_pixels=max_pixels))
         return
     for line in _lines(beginning, stream, b"\0" if null else b"\n"):
@@ -183,7 +189,7 @@ def _in_memory(source: Image.Image | npt.NDArray[Any], name: str, max_pixels: in
 def _or_error(items: Iterator[Item], name: str, why_not: str) -> Iterator[Item]:
     first = next(items, None)
     if first is None:
-        yield _error_item(name, Diagnostic(catalogue.FILE_NOT_FOUND, why_not, helps=("check the path",)))
+        yield _error_item(name, Diagnostic(catalogue.FILE_NOT_FOUND, why_not, helps=_CHECK))
         return
     yield first
     yield from items

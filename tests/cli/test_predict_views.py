@@ -83,7 +83,7 @@ def test_a_model_of_fixed_size_has_no_scales(photo: Path, tmp_path: Path) -> Non
 def test_a_scale_is_a_number_of_pixels(value: str, photo: Path, tmp_path: Path) -> None:
     result = run(model(tmp_path, "H, W"), photo, f"--scales={value}")
     assert result.exit_code == 2
-    assert "is not a size in pixels" in result.stderr
+    assert "is not an integer from 1 to" in result.stderr
 
 
 def test_ten_is_the_number_of_crops(photo: Path, tmp_path: Path) -> None:

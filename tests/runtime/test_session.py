@@ -32,7 +32,7 @@ def told(diagnostic: Diagnostic) -> str:
     return render([diagnostic])
 
 
-def invalid_reason(model: Path | bytes, device: str) -> UnavailableError:
+def refusal(model: Path | bytes, device: str) -> UnavailableError:
     with pytest.raises(UnavailableError) as caught:
         open_session(model, device=device)
     return caught.value
@@ -89,7 +89,7 @@ def test_a_device_that_cannot_be_used_is_refused_with_the_cause_and_the_fix(
     device: str, make_model: MakeModel, capfd: pytest.CaptureFixture[str]
 ) -> None:
     kind = device.split(":", maxsplit=1)[0]
-    problem = invalid_reason(make_model(), device)
+    problem = refusal(make_model(), device)
     diagnostic = problem.diagnostic
     assert diagnostic.code.id == "E0861"
     assert diagnostic.message == f"the device `{parse_device(device)}` cannot be used"
@@ -172,14 +172,14 @@ def test_a_silent_fallback_to_the_processor_is_refused(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, ["CPUExecutionProvider"]), GPUS)
-    assert "cannot be used" in told(invalid_reason(make_model(), "cuda").diagnostic)
+    assert "cannot be used" in told(refusal(make_model(), "cuda").diagnostic)
 
 
 def test_a_gpu_that_is_not_there_is_told_with_those_that_are(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, [], "CUDA failure 101: invalid device ordinal"), GPUS)
-    shown = told(invalid_reason(make_model(), "cuda:7").diagnostic)
+    shown = told(refusal(make_model(), "cuda:7").diagnostic)
     assert "invalid device ordinal" in shown
     assert "`cuda:0` (NVIDIA A), `cuda:1` (NVIDIA B)" in shown
 
@@ -188,7 +188,7 @@ def test_a_build_without_cuda_is_told(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(["CPUExecutionProvider"], []), GPUS)
-    assert "pip install onnxruntime-gpu" in told(invalid_reason(make_model(), "cuda").diagnostic)
+    assert "pip install onnxruntime-gpu" in told(refusal(make_model(), "cuda").diagnostic)
     assert open_session(make_model()).reason == "ONNX Runtime 9.9 is built without CUDA"
 
 
@@ -204,7 +204,7 @@ def test_a_broken_model_is_not_the_devices_fault(
 def test_onnx_runtime_that_cannot_be_loaded_is_told(monkeypatch: pytest.MonkeyPatch, make_model: MakeModel) -> None:
     model = make_model()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    problem = invalid_reason(model, "cpu")
+    problem = refusal(model, "cpu")
     assert problem.diagnostic.code.id == "E0862"
     assert any("pip install" in way_out for way_out in problem.diagnostic.helps)
 

@@ -14,7 +14,7 @@ from resdsl.cli.columns import columns, duration
 from resdsl.cli.device_options import device_options
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal, colored
-from resdsl.cli.types import PRECISIONS, Depth, ImageSize, Integers
+from resdsl.cli.types import PRECISIONS, Depth, FiniteRange, ImageSize, Integers
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import CompileOptions
 from resdsl.runtime.device import DeviceOptions
@@ -22,6 +22,7 @@ from resdsl.specification.load import NetworkOptions
 from resdsl.tools.bench.bench import bench, peak, profile
 from resdsl.tools.bench.layer_times import LayerTime, Profile, by_op, tree
 from resdsl.tools.bench.timing import Measurement, Plan, Spread
+from resdsl.untrusted import printable
 
 _HEADINGS = (
     "model",
@@ -47,7 +48,7 @@ _LAYER_HEADINGS = ("name", "operators", "nodes", "time", "share", "MACs", "GMAC/
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--batch", "batches", metavar="N,...", type=Integers(65_536), default="1", help="Batch sizes (1).")
 @click.option("--threads", metavar="N,...", type=Integers(65_536), help="CPU threads (default: all available).")
-@click.option("--seconds", type=click.FloatRange(0.01), help=f"Duration for each model and setting ({_SECONDS:g}).")
+@click.option("--seconds", type=FiniteRange(0.01), help=f"Duration for each model and setting ({_SECONDS:g}).")
 @click.option("--warmup", type=click.IntRange(0), help=f"Warm-up runs, not counted ({_WARMUP}).")
 @click.option("--size", metavar="SIZE", type=ImageSize(), help="Image size for models with a symbolic size: 320x480.")
 @click.option("--profile", "wants_profile", is_flag=True, help="Show the time of each stage and operator instead.")
@@ -148,7 +149,8 @@ def _footnotes(measured: Sequence[Measurement]) -> Iterator[str]:
     for device, reason in dict.fromkeys((one.device, one.reason) for one in measured):
         yield f"on {device}: {reason}"
     for model, placement in {one.model: one.placement for one in measured if len(one.placement) > 1}.items():
-        yield f"nodes of {model}: {', '.join(f'{count} on {name}' for name, count in placement.items())}"
+        nodes = ", ".join(f"{count} on {name}" for name, count in placement.items())
+        yield f"nodes of {printable(model, most=500)}: {nodes}"
     peaks: dict[int, float] = {}
     for one in measured:
         peaks[one.threads] = max(peaks.get(one.threads, 0.0), one.peak or 0.0)
@@ -172,7 +174,7 @@ def _data(measured: Measurement) -> dict[str, object]:
 def _profile_text(model: str, batch: int, times: Profile, best: float, depth: int, color: bool) -> str:
     images = "1 image" if batch == 1 else f"{batch} images"
     lines = [
-        f"{model}: {duration(times.seconds)} for {images}, median of {times.runs} runs",
+        f"{printable(model, most=500)}: {duration(times.seconds)} for {images}, median of {times.runs} runs",
         "",
         columns(_LAYER_HEADINGS, list(_layer_rows(tree(times), times, best, depth)), words=2, color=color),
         "",

@@ -13,7 +13,7 @@ from resdsl.cli.device_options import device_options
 from resdsl.cli.exits import FINE, INPUT
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal, colored
-from resdsl.cli.types import PRECISIONS, ImageSize
+from resdsl.cli.types import PRECISIONS, FiniteRange, ImageSize
 from resdsl.compiler.models import Build, is_specification
 from resdsl.compiler.options import CompileOptions
 from resdsl.ir.types import DType
@@ -21,6 +21,7 @@ from resdsl.runtime.device import DeviceOptions
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.compare.compare import Comparison, Side, compare
 from resdsl.tools.compare.divergence import Difference, Tolerance
+from resdsl.untrusted import MOST_INT, printable
 
 _HEADINGS = ("value", "operator", "shape", "worst", "mean", "rms", "cosine", "")
 _MOST_SHOWN = 5
@@ -30,18 +31,18 @@ _MOST_SHOWN = 5
 @click.argument("a")
 @click.argument("b")
 @click.option("--images", metavar="FILE", multiple=True, help="An image or an .npy array. Repeatable.")
-@click.option("--batch", type=click.IntRange(1), default=1, help="Number of random images (1).")
+@click.option("--batch", type=click.IntRange(1, 65_536), default=1, help="Number of random images (1).")
 @click.option("--size", metavar="SIZE", type=ImageSize(), help="Size of random images, if A has a symbolic size.")
-@click.option("--seed", type=int, default=0, help="Seed of random images, and of random weights (0).")
+@click.option("--seed", type=click.IntRange(0, MOST_INT), default=0, help="Seed of random images and weights (0).")
 @click.option("--weights", metavar="FILE", help="Checkpoint to compile specifications with.")
 @click.option("-O", "level", metavar="LEVEL", type=click.IntRange(0, 2), default=1, help="For specifications (1).")
 @click.option("--level-b", metavar="LEVEL", type=click.IntRange(0, 2), help="The level of B, if different.")
 @click.option("--precision", type=click.Choice(list(PRECISIONS)), default="fp32", help="For specifications (fp32).")
 @click.option("--precision-b", type=click.Choice(list(PRECISIONS)), help="The precision of B, if different.")
-@click.option("--rtol", type=click.FloatRange(0), default=1e-3, help="Relative tolerance (0.001).")
+@click.option("--rtol", type=FiniteRange(0), default=1e-3, help="Relative tolerance (0.001).")
 @click.option(
     "--atol",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     help="Absolute tolerance (default: a tenth of --rtol times the value's root mean square).",
 )
 @click.option(
@@ -96,7 +97,7 @@ def command(
             terminal.say(f"on {on}: {reason}")
         color = colored(sys.stdout, terminal.color)
         rows = [_row(one) for one in _shown(comparison, everything)]
-        inputs = ", ".join(f"{name} {list(shape)}" for name, shape in comparison.inputs.items())
+        inputs = ", ".join(f"{printable(name)} {list(shape)}" for name, shape in comparison.inputs.items())
         heading = f"{models[0]} and {models[1]}: {len(comparison.differences)} common values for {inputs}"
         terminal.result(
             "\n".join([heading, "", columns(_HEADINGS, rows, words=3, color=color), "", _verdict(comparison)])
@@ -107,7 +108,7 @@ def command(
 def _side(side: Side, device: str) -> str:
     options = side.build.options
     how = f" -O{options.optimize}{'' if options.precision is DType.F32 else f' {options.precision}'}"
-    return f"{side.source}{how if is_specification(side.source) else ''} on {device}"
+    return f"{printable(side.source, most=500)}{how if is_specification(side.source) else ''} on {device}"
 
 
 def _shown(comparison: Comparison, everything: bool) -> list[Difference]:
@@ -133,7 +134,9 @@ def _verdict(comparison: Comparison) -> str:
         return "all values agree"
     before = comparison.differences.index(first)
     diverging = sum(one.diverges for one in comparison.differences)
-    counts = f"{diverging} of {len(comparison.differences)} values diverge; the first is `{first.name}`"
+    counts = (
+        f"{diverging} of {len(comparison.differences)} values diverge; the first is `{printable(first.name, most=500)}`"
+    )
     return f"{counts}, and the {before} before it agree" if before else counts
 
 

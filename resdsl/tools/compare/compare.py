@@ -15,8 +15,9 @@ from resdsl.compiler.models import Build, model_files
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.onnx.expose import Outline, same_values
+from resdsl.runtime.arrays import open_array
 from resdsl.runtime.device import DeviceOptions
-from resdsl.runtime.files import ModelFile, require_file
+from resdsl.runtime.files import ModelFile
 from resdsl.runtime.images import load_image
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.metadata import read_metadata
@@ -149,15 +150,7 @@ def _array(session: Session, file: Path) -> Array:
     """An image preprocessed for the model, or the array in an ``.npy`` file, ``[N, C, H, W]``."""
     port = session.inputs[0]
     if file.suffix == ".npy":
-        require_file(file, "an array")
-        try:
-            array: Array = np.load(file, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise RunError.of(
-                catalogue.IMAGE_UNREADABLE,
-                f"`{file}` is not an array of numbers: {error}",
-                helps=("write it with `numpy.save`",),
-            ) from None
+        array = open_array(file)
         return array if array.ndim == len(port.shape) else array[np.newaxis]
     preprocess = read_metadata(session.metadata, session.name).preprocess
     if preprocess is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +13,7 @@ from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.files import write_file
 from resdsl.runtime.classifier import Classifier
+from resdsl.runtime.csv_lines import csv_line
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.results import Failure
@@ -65,7 +64,7 @@ def evaluate(
     count = classifier.output.shape[-1]
     classes = ClassNames(model.name, classifier.labels, count if isinstance(count, int) else None)
     if folder is not None:
-        images = labels_from_folders(Path(folder), classes)
+        images = labels_from_folders(os.fspath(folder), classes)
     else:
         assert truth is not None
         images = labels_from_csv(Path(truth), classes)
@@ -78,10 +77,8 @@ def write_confusion(evaluation: Evaluation, target: str | os.PathLike[str]) -> N
     Classes without images or predictions are left out. Raises ``OutputError`` if the file cannot be written.
     """
     indices = sorted({index for pair in evaluation.counts for index in pair})
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["truth", *map(evaluation.name, indices)])
+    lines = [csv_line(["truth", *map(evaluation.name, indices)])]
     for label in indices:
         counts = [evaluation.counts.get((label, predicted), 0) for predicted in indices]
-        writer.writerow([evaluation.name(label), *counts])
-    write_file(Path(target), text.getvalue().encode())
+        lines.append(csv_line([evaluation.name(label), *counts]))
+    write_file(Path(target), b"".join(lines))

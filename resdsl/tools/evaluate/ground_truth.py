@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
@@ -16,6 +18,7 @@ from resdsl.runtime.files import require_file
 from resdsl.runtime.sources import Item, file_item, files_below
 
 _MOST_SHOWN = 5
+_LONGEST_LINE = 1_000_000
 _COLUMNS = ("path", "label")
 _INDEX = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -87,11 +90,15 @@ class ClassNames:
         return f"the first labels of `{self.model}` are {first}; indices from 0{identifiers} are accepted too"
 
 
-def labels_from_folders(folder: Path, classes: ClassNames) -> Iterator[LabelledImage]:
+def labels_from_folders(name: str | os.PathLike[str], classes: ClassNames) -> Iterator[LabelledImage]:
     """The images in a folder that has one subfolder for each class, sorted by name.
 
     Raises ``RunError`` immediately if a subfolder is not named like a class.
     """
+    folder = Path(name)
+    if not os.fspath(name):
+        # The empty path is the current folder, but an empty argument is an unset variable.
+        raise RunError.of(catalogue.FILE_NOT_FOUND, "the path of the folder is empty", helps=("check the path",))
     if not folder.is_dir():
         if folder.exists():
             raise _invalid(f"`{folder}` is not a folder", "pass a CSV file of paths and labels with `--truth`")
@@ -124,9 +131,9 @@ def labels_from_csv(table: Path, classes: ClassNames) -> Iterator[LabelledImage]
 
 
 def _rows(table: Path) -> Iterator[tuple[str, str]]:
-    require_file(table, "a CSV file")
+    require_file(table, "a CSV file", regular=True)
     with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        reader = csv.reader(stream)
+        reader = csv.reader(_lines(stream, table))
         try:
             heading = [cell.strip().lower() for cell in next(reader, [])]
             if not set(_COLUMNS) <= set(heading):
@@ -144,6 +151,16 @@ def _rows(table: Path) -> Iterator[tuple[str, str]]:
                 yield row[path], row[label].strip()
         except csv.Error as error:
             raise _invalid(f"line {reader.line_num} of `{table}` is not CSV: {error}", "correct the line") from None
+
+
+def _lines(stream: TextIO, table: Path) -> Iterator[str]:
+    """The lines of a file, none of which may fill memory."""
+    number = 0
+    while line := stream.readline(_LONGEST_LINE):
+        number += 1
+        if len(line) == _LONGEST_LINE and not line.endswith("\n"):
+            raise _invalid(f"line {number} of `{table}` has more than {_LONGEST_LINE:_} characters", "correct the line")
+        yield line
 
 
 def _has_class_folders(folder: Path, classes: ClassNames) -> bool:

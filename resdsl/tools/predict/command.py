@@ -26,6 +26,7 @@ from resdsl.tools.predict.formats import FORMATS, LINES
 from resdsl.tools.predict.predict import PredictOptions, Written, session_results, write_results
 from resdsl.tools.predict.printing import JsonRows, PrintedRows
 from resdsl.tools.predict.sinks import format_of, lines_of
+from resdsl.untrusted import printable
 
 
 @click.command("predict", short_help="classify images, or extract features")
@@ -167,7 +168,7 @@ def _to_file(
 
 def _line(written: Written, seconds: float) -> str:
     failed = f", {written.failed:,} failed" if written.failed else ""
-    facts = f"{written.path}: {written.images:,} images{failed}"
+    facts = f"{printable(str(written.path), most=500)}: {written.images:,} images{failed}"
     if written.resumed and written.resumed == written.images:
         return f"{facts}; all were complete from an earlier run"
     before = f", {written.resumed:,} of them from an earlier run" if written.resumed else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import io
 import json
@@ -16,7 +15,9 @@ import numpy.typing as npt
 
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
+from resdsl.runtime.csv_lines import cells_of, csv_line, escape_lone_surrogates
 from resdsl.runtime.results import Failure, Features, Prediction, Result, result_data
+from resdsl.untrusted import printable
 
 LINES = ("jsonl", "csv")
 """Formats with one row per image, so that interrupted runs can be resumed."""
@@ -24,6 +25,9 @@ LINES = ("jsonl", "csv")
 FORMATS = ("text", *LINES, "parquet", "npy")
 
 _SHOWN = 6
+_MOST_SHOWN = 1000
+"""Characters of a name in the text format."""
+
 _GROUP_BYTES = 32 * 2**20
 
 
@@ -71,11 +75,11 @@ class TextLines(Lines):
 
 def _heading(row: Prediction | Features) -> str:
     milliseconds = 1000 * row.seconds
-    return f"{row.image} ({milliseconds:.{0 if milliseconds >= 10 else 1}f} ms)"
+    return f"{printable(row.image, most=_MOST_SHOWN)} ({milliseconds:.{0 if milliseconds >= 10 else 1}f} ms)"
 
 
 def _ranking(row: Prediction) -> list[str]:
-    names = [ranked.label or f"class {ranked.index}" for ranked in row.classes]
+    names = [printable(ranked.label or f"class {ranked.index}", most=_MOST_SHOWN) for ranked in row.classes]
     width = max(map(len, names), default=0)
     return [f"  {name.ljust(width)}  {one.probability:7.2%}" for name, one in zip(names, row.classes, strict=True)]
 
@@ -105,38 +109,29 @@ class JsonLines(Lines):
 
 
 class CsvLines(Lines):
-    """``image,class_1,label_1,probability_1,..,error``, one row per image."""
+    """``image,class_1,label_1,probability_1,..,error``, one row per image; text as ``csv_lines`` writes it."""
 
     def __init__(self, top: int) -> None:
         self._top = top
         columns = [f"{name}_{rank}" for rank in range(1, top + 1) for name in ("class", "label", "probability")]
-        self.header = _csv_line(["image", *columns, "error"])
+        self.header = csv_line(["image", *columns, "error"])
 
     def line(self, row: Result) -> bytes:
-        cells: list[object] = []
+        cells: list[str | int | float] = []
         if isinstance(row, Prediction):
             for ranked in row.classes:
                 cells += [ranked.index, ranked.label or "", ranked.probability]
         error = f"{row.diagnostic.code.id}: {row.diagnostic.message}" if isinstance(row, Failure) else ""
-        return _csv_line([row.image, *cells, *[""] * (3 * self._top - len(cells)), error])
+        return csv_line([row.image, *cells, *[""] * (3 * self._top - len(cells)), error])
 
     def is_complete(self, line: bytes) -> bool:
         return line.count(b'"') % 2 == 0  # quotes in a cell are doubled
 
     def read(self, line: bytes) -> tuple[str, bool]:
-        try:
-            (cells,) = csv.reader(io.StringIO(line.decode(errors="surrogateescape"), newline=""), strict=True)
-        except csv.Error as error:
-            raise ValueError(str(error)) from None
+        cells = cells_of(line)
         if len(cells) != 3 * self._top + 2:
             raise ValueError("not a row")
         return cells[0], cells[-1] != ""
-
-
-def _csv_line(cells: Sequence[object]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode(errors="surrogateescape")
 
 
 class Table(ABC):
@@ -198,15 +193,13 @@ class ParquetTable(Table):
         cells: dict[str, object] = dict.fromkeys(self._names)
         if isinstance(row, Prediction):
             cells["class"] = [one.index for one in row.classes]
-            cells["label"] = [one.label for one in row.classes]
+            cells["label"] = [None if one.label is None else _unicode(one.label) for one in row.classes]
             cells["probability"] = [one.probability for one in row.classes]
             self._bytes += 64 * len(row.classes)
         elif isinstance(row, Features):
             cells["features"] = row.values.astype(np.float32, copy=False).ravel()
             self._bytes += 4 * row.values.size
-        # File names need not be Unicode; strings in Parquet must be.
-        name = row.image.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        self._rows.append({"image": name, **cells, "error": error})
+        self._rows.append({"image": _unicode(row.image), **cells, "error": None if error is None else _unicode(error)})
         self._bytes += 256
         if self._bytes > _GROUP_BYTES:
             self._flush()
@@ -219,6 +212,11 @@ class ParquetTable(Table):
         if self._rows:
             self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
         self._rows, self._bytes = [], 0
+
+
+def _unicode(text: str) -> str:
+    """``text`` with escapes for what is not Unicode: bytes of a file name, and lone surrogates."""
+    return escape_lone_surrogates(text).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _pyarrow() -> ModuleType:

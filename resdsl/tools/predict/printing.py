@@ -31,13 +31,9 @@ class JsonRows:
     """One JSON object on standard output, written row by row."""
 
     def __init__(self, **facts: object) -> None:
-        print(
-            "{",
-            ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items()),
-            sep="\n",
-            end="",
-        )
-        print(',\n  "predictions": [', end="")
+        self._stream = sys.stdout.buffer
+        first = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items())
+        self._write(f'{{\n{first},\n  "predictions": [')
         self._separator = "\n    "
 
     def write(self, row: Result) -> None:
@@ -47,9 +43,14 @@ class JsonRows:
             data = {"image": row.image, "output": row.output, "features": row.values.tolist()}
         else:
             data = dataclasses.asdict(row)
-        print(self._separator, json.dumps(data, ensure_ascii=False), sep="", end="")
+        self._write(self._separator + json.dumps(data, ensure_ascii=False))
         self._separator = ",\n    "
 
     def close(self, **facts: object) -> None:
         rest = json.dumps(facts, indent=2, ensure_ascii=False).removeprefix("{")
-        print(f"\n  ],{rest}")
+        self._write(f"\n  ],{rest}\n")
+        self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        # JSON escapes lone surrogates in this form too, and file names and labels may hold them.
+        self._stream.write(text.encode(errors="backslashreplace"))

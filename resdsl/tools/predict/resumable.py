@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -41,18 +42,26 @@ class ResumableFile:
         self._stream: BinaryIO | None = None
 
     def open(self) -> None:
-        """Open the partial file, removing an incomplete row at its end."""
+        """Open the partial file, removing an incomplete row at its end.
+
+        Raises ``RunError`` if another run is writing it.
+        """
+        with explained(self._target):
+            self._stream = self.path.open("r+b" if self.path.exists() else "w+b")
+        if not _lock(self._stream):
+            self._stream.close()
+            self._stream = None
+            raise _in_use(self._target)
         end = len(self._lines.header)
         for _, failed, end in _rows(self.path, self._lines):  # noqa: B007  the end of the last row
             self.done += 1
             self.failed += failed
         with explained(self._target):
-            self._stream = self.path.open("r+b" if self.done else "wb")
-            if self.done:
-                self._stream.truncate(end)
-                self._stream.seek(end)
-            else:
+            if not self.done:
+                self._stream.seek(0)
                 self._stream.write(self._lines.header)
+            self._stream.truncate(end)
+            self._stream.seek(end)
 
     def skip(self, items: Iterator[Item]) -> Iterator[Item]:
         """The items after the existing rows. Raises ``RunError`` if those are for other images."""
@@ -102,11 +111,24 @@ class RowCount:
 
 
 def completed_rows(target: Path, lines: Lines) -> RowCount | None:
-    """The rows of ``target`` if it is complete: it exists, and no later run was interrupted."""
+    """The rows of ``target`` if it is complete: it exists, and no later run was interrupted.
+
+    Raises ``RunError`` for a file that is not one of results.
+    """
     if _partial_files(target) or not target.exists():
         return None
-    failures = [failed for _, failed, _ in _rows(target, lines)]
-    return RowCount(len(failures), sum(failures))
+    rows = failures = 0
+    end = len(lines.header)
+    for _, failed, end in _rows(target, lines):  # noqa: B007  the end of the last row
+        rows += 1
+        failures += failed
+    if end != target.stat().st_size:
+        raise RunError.of(
+            catalogue.NOT_RESUMABLE,
+            f"`{target}` cannot be resumed: what follows row {rows} is not a result of this format and these options",
+            helps=("leave out `--resume` to replace the file", "use the options of the run that wrote it"),
+        )
+    return RowCount(rows, failures)
 
 
 @contextlib.contextmanager
@@ -119,6 +141,8 @@ def resumable_file(target: Path, lines: Lines, digest: str, *, resume: bool) -> 
     check_target(target, target)
     part = ResumableFile(target, lines, digest)
     partial = _partial_files(target)
+    if any(_is_locked(path) for path in partial):
+        raise _in_use(target)
     if partial and not resume:
         raise RunError.of(
             catalogue.NOT_RESUMABLE,
@@ -137,6 +161,37 @@ def resumable_file(target: Path, lines: Lines, digest: str, *, resume: bool) -> 
         part.complete()
     finally:
         part.close()
+
+
+def _lock(stream: BinaryIO) -> bool:
+    """Mark an open file as being written, until it is closed; ``False`` if another process has done so."""
+    if sys.platform == "win32":
+        return True  # there, an open file cannot be deleted or replaced either
+    import fcntl
+
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks
+    return True
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return not _lock(stream)
+    except OSError:
+        return False
+
+
+def _in_use(target: Path) -> RunError:
+    return RunError.of(
+        catalogue.NOT_RESUMABLE,
+        f"another run is writing `{target}`",
+        helps=("wait until it has finished, or write to another file",),
+    )
 
 
 def digest_of(model: Path, *options: object) -> str:

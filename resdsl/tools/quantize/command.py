@@ -15,12 +15,14 @@ from resdsl.cli.image_options import require_use
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal, colored
+from resdsl.cli.types import FiniteRange
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import CompileOptions
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.quantize.agreement import Agreement, Layer
 from resdsl.tools.quantize.quantize import Quantization, Quantized, quantize
 from resdsl.tools.quantize.quantizer import METHODS
+from resdsl.untrusted import MOST_INT, printable
 
 _WORST = 10
 
@@ -50,7 +52,7 @@ _WORST = 10
 @click.option(
     "--held-back",
     metavar="PART",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=FiniteRange(0, 0.5, min_open=True),
     default=0.2,
     help="Fraction of the images held out for the report (0.2).",
 )
@@ -61,7 +63,10 @@ _WORST = 10
 @click.option("--all", "everything", is_flag=True, help="Show every layer, not just the worst.")
 @click.option("--weights", metavar="FILE", help="Checkpoint to compile a specification with.")
 @click.option(
-    "--seed", type=int, default=0, help="Seed of random weights, for a specification without a checkpoint (0)."
+    "--seed",
+    type=click.IntRange(0, MOST_INT),
+    default=0,
+    help="Seed of random weights of a specification (0).",
 )
 @network_options
 @command_options
@@ -128,12 +133,13 @@ def _lines(model: str, result: Quantized, *, everything: bool) -> list[str]:
         lines.append(f"{hidden} more layers are closer to the original (--all shows them)")
     lines += [_agreement(one) for one in result.outputs]
     if result.folded:
-        lines.append(f"{model} has batch norms, which were folded first")
+        lines.append(f"{printable(model, most=500)} has batch norms, which were folded first")
     if result.saturated:
         lines.append("this CPU's kernels at least double the error: try --reduce-range")
+    path = printable(str(result.path), most=500)
     lines.append(
-        f"{result.path}: {size(result.bytes)}, {result.bytes / result.before:.0%} of {size(result.before)}; "
-        f"{result.calibrated} calibration images, {result.seconds:.1f} s. Next: resdsl predict {result.path} photo.jpg"
+        f"{path}: {size(result.bytes)}, {result.bytes / result.before:.0%} of {size(result.before)}; "
+        f"{result.calibrated} calibration images, {result.seconds:.1f} s. Next: resdsl predict {path} photo.jpg"
     )
     return lines
 
@@ -141,7 +147,7 @@ def _lines(model: str, result: Quantized, *, everything: bool) -> list[str]:
 def _agreement(one: Agreement) -> str:
     centred = "" if one.centred is None else f" ({one.centred:.3f} after subtracting the mean over images)"
     return (
-        f"{one.output}: minimum cosine {one.cosine:.4f}, mean {one.mean_cosine:.4f}{centred}; "
+        f"{printable(one.output, most=500)}: minimum cosine {one.cosine:.4f}, mean {one.mean_cosine:.4f}{centred}; "
         f"same top class for {one.agree} of {one.images} held-out images"
     )
 

@@ -63,6 +63,10 @@ class Quantization:
     method: str = "minmax"
     reduce_range: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0 < self.held_back <= 0.5:  # NaN too
+            raise ValueError("`held_back` must be greater than 0 and at most 0.5")
+
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
