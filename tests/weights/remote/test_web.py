@@ -84,10 +84,10 @@ def test_a_broken_download_goes_on_where_it_broke(address, server, weights):
 
 
 def test_a_download_given_up_goes_on_in_the_next_run(address, server, weights):
-    server.breaks = [100] + [0] * web.ATTEMPTS
+    server.breaks = [100] + [0] * (web.ATTEMPTS - 1)
     assert told(address) == (
         f"E0840: `{address}` cannot be fetched: {len(weights) - 100:,} bytes are missing; "
-        "the 100 bytes that came are kept"
+        "100 bytes are kept and resumed"
     )
     server.asked.clear()
     with read_weights(address) as checkpoint:
@@ -96,7 +96,7 @@ def test_a_download_given_up_goes_on_in_the_next_run(address, server, weights):
 
 
 def test_a_file_that_changed_halfway_begins_anew(address, server, weights):
-    server.breaks = [100] + [0] * web.ATTEMPTS
+    server.breaks = [100] + [0] * (web.ATTEMPTS - 1)
     told(address)
     server.files["w.safetensors"] = changed = weights[:-4] + b"\0\0\0\0"
     with read_weights(address) as checkpoint:
@@ -105,7 +105,7 @@ def test_a_file_that_changed_halfway_begins_anew(address, server, weights):
 
 def test_offline(address, server, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "HF_HUB_OFFLINE keeps its server from being asked" in told(address)
+    assert "HF_HUB_OFFLINE is set" in told(address)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     read_weights(address).close()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -129,7 +129,7 @@ def test_a_server_that_is_gone_leaves_the_cache(address, server, weights):
         (
             "w.safetensors",
             "http://example.org/x",
-            "its server sends on to `http://example.org/x`, which is not encrypted",
+            "its server sent a redirect to `http://example.org/x`, which is not `https`",
         ),
     ],
 )
@@ -143,7 +143,7 @@ def test_refusals(server, weights, name, redirect, fact):
 
 
 def test_a_private_file(server):
-    assert "its server does not give it to everybody (401" in told(f"{server.address}/private.pth")
+    assert "access is denied (401" in told(f"{server.address}/private.pth")
 
 
 def test_a_web_page_is_no_checkpoint(server):
@@ -161,8 +161,8 @@ def test_a_damaged_cache_is_filled_again(address, weights, cache):
     [kept] = cache.rglob("w.safetensors")
     kept.write_bytes(weights[:50])
     read_weights(address).close()
-    [facts] = cache.rglob("facts.json")
-    facts.write_text("{")
+    [record] = cache.rglob("record.json")
+    record.write_text("{")
     with read_weights(address) as checkpoint:
         assert checkpoint.path.read_bytes() == weights
 
@@ -231,5 +231,5 @@ def test_addresses_that_cannot_be_used(text, fact):
 
 def test_what_is_kept_is_readable(address, cache, weights):
     read_weights(address).close()
-    [facts] = cache.rglob("facts.json")
-    assert json.loads(facts.read_bytes())["sha256"] == hashlib.sha256(weights).hexdigest()
+    [record] = cache.rglob("record.json")
+    assert json.loads(record.read_bytes())["sha256"] == hashlib.sha256(weights).hexdigest()
