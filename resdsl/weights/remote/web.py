@@ -111,6 +111,7 @@ class _Download:
         self._record = folder / "record.json"
         self._progress = progress
         self._etag: str | None = None
+        self._opener = urllib.request.build_opener(_SafeRedirects)
 
     def run(self) -> _CacheRecord:
         record = self._cached()
@@ -257,7 +258,7 @@ class _Download:
             method=method,
         )
         try:
-            opened = urllib.request.build_opener(_SafeRedirects).open(request, timeout=TIMEOUT)
+            opened = self._opener.open(request, timeout=TIMEOUT)
         except http.client.HTTPException:
             raise
         except ValueError as error:
