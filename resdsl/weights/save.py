@@ -89,7 +89,7 @@ def _encode_header(headers: Sequence[TensorHeader], metadata: Mapping[str, str])
     return text + b" " * (-len(text) % _ALIGNMENT)
 
 
-def save_weights(source: str | os.PathLike[str], path: Path) -> Saved:
+def save_weights(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> Saved:
     """The weights of a model, or of any file of weights, as ``.safetensors`` in float32.
 
     Of an ONNX model these are the initialisers with names of a state dict, not its constants; its ``resdsl.*``
@@ -106,4 +106,4 @@ def save_weights(source: str | os.PathLike[str], path: Path) -> Saved:
             )
         headers = [TensorHeader(key, checkpoint.tensors[key].shape) for key in keys]
         metadata = {key: text for key, text in checkpoint.metadata.items() if key.startswith("resdsl.")}
-        return save_safetensors(path, headers, (checkpoint.read(key) for key in keys), metadata)
+        return save_safetensors(Path(path), headers, (checkpoint.read(key) for key in keys), metadata)

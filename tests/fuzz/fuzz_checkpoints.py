@@ -5,7 +5,8 @@
 Needs atheris: the extra ``fuzz``. A zip archive is changed inside its members, as its checksums would stop most other
 changes; so is the header of a ``.safetensors`` file, whose length has to fit. Numbers in headers and pickles become
 values at and beyond the limits of 64 bits, of floats, and of what Python prints; pickles get keys and memo indices that
-collide in a hash table. ``-timeout=10 -rss_limit_mb=2000`` makes libFuzzer report what takes long or much.
+collide in a hash table. ``-timeout=10 -rss_limit_mb=2000`` makes libFuzzer report what takes long or much, and
+``-max_len=2000000`` leaves room for enough keys.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ INTEGERS = ("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG")
 
 
 def with_another_number(text: bytes, dice: random.Random) -> bytes:
-    """A header, in JSON or Python, with one number at a limit."""
+    """A header, in JSON or Python, with one number at a limit, or a name that cannot be encoded."""
+    if dice.random() < 0.1:
+        return text.replace(b'"', b'"\\ud800', 1)
     numbers = list(NUMBER.finditer(text))
     if not numbers:
         return text
@@ -68,7 +71,7 @@ def with_another_integer(content: bytes, dice: random.Random) -> bytes:
     for (opcode, _, start), (_, _, end) in pairwise(operations):
         if opcode.name in INTEGERS and start is not None and end is not None:
             places.append((start, end))
-    colliding = [((1 << 61) - 1) * (key + 1) + 7 for key in range(dice.choice((10, 20_000)))]
+    colliding = [((1 << 61) - 1) * (key + 1) + 7 for key in range(40_000 if dice.random() < 0.02 else 10)]
     match dice.randrange(4):
         case 0:
             keys = b"}(" + b"".join(integer(key) + b"N" for key in colliding) + b"u0"

@@ -80,6 +80,7 @@ def check_checkpoint(path: Path) -> CheckpointError | None:
     try:
         with open_checkpoint(path) as checkpoint:
             for key, info in checkpoint.tensors.items():
+                key.encode()  # as printing it does
                 if info.count <= LARGEST_TENSOR:
                     read = checkpoint.read(key)
                     assert read.shape == info.shape

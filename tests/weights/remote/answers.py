@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -55,7 +56,13 @@ def serving(answer: Answer, most: int = 1000) -> Iterator[list[bytes]]:
 
         return Connection(len(requests), recorded)
 
-    with mock.patch.object(socket, "create_connection", connect):
+    def context() -> ssl.SSLContext:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the system's certificates, which take long to load
+
+    with (
+        mock.patch.object(socket, "create_connection", connect),
+        mock.patch.object(ssl, "_create_default_https_context", context),
+    ):
         yield requests
 
 
