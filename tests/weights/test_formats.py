@@ -400,7 +400,7 @@ def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
         (b"{" + b"[" * 100_000, "E0702", "neither a file of weights nor JSON"),
     ],
 )
-def test_what_people_take_for_weights_is_told_what_it_is(
+def test_what_people_take_for_weights_is_reported_as_what_it_is(
     tmp_path: Path, content: bytes, code: str, message: str
 ) -> None:
     (tmp_path / "w").write_bytes(content)
@@ -409,7 +409,7 @@ def test_what_people_take_for_weights_is_told_what_it_is(
     assert message in found[1]
 
 
-def test_a_zip_of_other_things_is_told(tmp_path: Path) -> None:
+def test_a_zip_of_other_things_is_reported(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w.zip", "w") as file:
         file.writestr("readme.txt", "")
     assert "a zip archive of `readme.txt`" in refused(tmp_path / "w.zip")[1]

@@ -92,7 +92,7 @@ def test_adding_a_layer_changes_no_other_tensor() -> None:
     assert (values[0] == values[1]).all()
 
 
-def test_an_unknown_role_is_a_mistake_of_ours() -> None:
+def test_an_unknown_role_is_an_error_of_ours() -> None:
     with pytest.raises(ValueError, match="unknown role"):
         initial_value("a", (1,), "kernels", 0)
 

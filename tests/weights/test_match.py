@@ -76,7 +76,7 @@ def has(*parts: str) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d", "densenet121"])
-def test_the_tensors_of_the_libraries_fit_without_a_word(name: str) -> None:
+def test_the_tensors_of_the_libraries_fit_without_a_diagnostic(name: str) -> None:
     listed = json.loads((REFERENCE / f"{name}.json").read_text())["state_dict"]
     diagnostics, report = found(shipped(name), {key: tuple(shape) for key, shape in listed.items()})
     assert diagnostics == []
@@ -108,7 +108,7 @@ def test_parameters_come_from_the_file_with_its_keys() -> None:
 @pytest.mark.parametrize(
     "prefix", ["module.", "_orig_mod.", "model.", "backbone.", "module._orig_mod.", "model.module."]
 )
-def test_what_wrappers_put_before_names_is_taken_off_and_told(resnet50: Graph, prefix: str) -> None:
+def test_what_wrappers_put_before_names_is_taken_off_and_reported(resnet50: Graph, prefix: str) -> None:
     diagnostics, report = found(resnet50, renamed(resnet50, lambda name: prefix + name))
     assert diagnostics == []
     assert "".join(report.prefixes) == prefix
@@ -184,7 +184,7 @@ def test_a_rename_makes_a_checkpoint_fit(resnet50: Graph) -> None:
     assert report.renamed >= len(stored)
 
 
-def test_a_rename_of_nothing_and_one_onto_others_are_mistakes(resnet50: Graph) -> None:
+def test_a_rename_of_nothing_and_one_onto_others_are_errors(resnet50: Graph) -> None:
     nothing = only(resnet50, shapes(resnet50), renames={"layr1": "layer1"})
     assert nothing.code.id == "E0715"
     assert nothing.helps == ("did you mean `layer1`?",)
@@ -260,7 +260,7 @@ def test_a_stage_that_is_missing_in_the_middle_is_named(resnet50: Graph) -> None
         ("resnet50", "resnet152", "E0711", "deeper", "ResNet-152"),
     ],
 )
-def test_the_weights_of_another_depth_are_told_by_their_blocks(
+def test_the_weights_of_another_depth_are_reported_by_their_blocks(
     network_name: str, checkpoint_name: str, code: str, word: str, known: str
 ) -> None:
     diagnostic = only(shipped(network_name), shapes(shipped(checkpoint_name)))
@@ -268,7 +268,7 @@ def test_the_weights_of_another_depth_are_told_by_their_blocks(
     assert f"`w.pth` is for a {word} network: its stages are those of {known}" in diagnostic.message
 
 
-def test_the_depth_of_densenets_is_told_too() -> None:
+def test_the_depth_of_densenets_is_reported_too() -> None:
     first, *_ = found(shipped("densenet121"), shapes(shipped("densenet169")))[0]
     # Huang et al. 2017, table 1.
     assert first.notes[:2] == (
@@ -412,7 +412,7 @@ def test_names_that_an_exporter_made_up_are_noted_where_tensors_are_missing(resn
     assert diagnostic.notes[-1] == "1 tensor more has a name that an exporter made up: `onnx::Conv_497`"
 
 
-def test_other_widths_and_kernels_are_told_by_kind(resnet50: Graph) -> None:
+def test_other_widths_and_kernels_are_reported_by_kind(resnet50: Graph) -> None:
     wide = found(resnet50, shapes(shipped("wide_resnet50_2")))[0]
     assert [diagnostic.code.id for diagnostic in wide] == ["E0712", "E0712"]
     assert (
