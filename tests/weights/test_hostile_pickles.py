@@ -260,6 +260,11 @@ def test_a_stride_that_moves_nothing_may_be_anything(archive: Archive) -> None:
         assert checkpoint.read("weight").tolist() == [[1, 2]]
 
 
+def test_a_stride_of_an_empty_tensor_may_be_anything(archive: Archive) -> None:
+    with open_checkpoint(archive(tensor((0, 2), (2**62, 2**62)), STORAGE)) as checkpoint:
+        assert checkpoint.read("weight").shape == (0, 2)
+
+
 def test_a_storage_that_is_not_in_the_file_is_reported(archive: Archive) -> None:
     assert "storage `0`, and the file lacks it" in str(refusal(archive(tensor((2,), (1,)))))
 
