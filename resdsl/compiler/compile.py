@@ -175,7 +175,14 @@ def _with_weights(
     if not isinstance(checkpoint, Checkpoint):
         assert checkpoint is not None
         checkpoint = files.enter_context(read_weights(checkpoint))
-    graph, report = match(graph, checkpoint, diagnostics, partial=options.partial, renames=options.renames)
+    graph, report = match(
+        graph,
+        checkpoint,
+        diagnostics,
+        partial=options.partial,
+        renames=options.renames,
+        ignore=options.ignore,
+    )
     if diagnostics.errors:
         raise CompileError(diagnostics)
     check_variant(graph, checkpoint, diagnostics)

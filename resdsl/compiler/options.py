@@ -25,6 +25,9 @@ class CompileOptions:
     renames: Mapping[str, str] = field(default_factory=dict)
     """Parts of the checkpoint's names, and what the network calls them: ``{"backbone.body": "", "norm1": "bn1"}``."""
 
+    ignore: tuple[str, ...] = ()
+    """Patterns of tensor names that the checkpoint has and the network leaves out: ``("aux.*",)``."""
+
     partial: bool = False
     """Tensors that do not fit keep their initial values, with a warning; otherwise all must fit."""
 

@@ -62,7 +62,8 @@ class Checkpoint(CheckpointReader):
 
     ``name`` is its name in messages. ``tensors`` are in the file's order. ``wrapper`` is the key that holds them, if
     they are not at the top level (``state_dict`` in a training checkpoint). ``origin`` is the address that the file was
-    fetched from, with the commit or digest that pins it; empty for local files.
+    fetched from, with the commit or digest that pins it; empty for local files. ``unnamed`` are float tensors whose
+    names an exporter made up, which are not in ``tensors``; ``transposed`` are matrices that ``read`` transposes.
     """
 
     path: Path
@@ -70,6 +71,8 @@ class Checkpoint(CheckpointReader):
     tensors: Mapping[str, TensorInfo]
     wrapper: str = ""
     origin: str = ""
+    unnamed: tuple[str, ...] = ()
+    transposed: frozenset[str] = frozenset()
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import product
+from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
 from resdsl.diagnostics.suggest import closest
-from resdsl.ir.graph import Graph, Stored
+from resdsl.ir.graph import Derived, DerivedFunction, Graph, Parameter, Stored, ValueSource
+from resdsl.ops.linear import Linear
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.mismatch import Pairing, ShapeMismatch, explain
 from resdsl.weights.renaming import rename
+
+if TYPE_CHECKING:
+    import numpy as np
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 """Prefixes that DataParallel, `torch.compile`, Lightning and detectors add to every name."""
@@ -25,10 +31,23 @@ _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 
 
 @dataclass(frozen=True, slots=True)
-class MatchReport:
-    """How a checkpoint's tensors were used. Names are the network's, ``unexpected`` and ``ignored`` the checkpoint's.
+class Transposed(DerivedFunction):
+    """A matrix that a checkpoint stores transposed."""
 
-    ``reshaped`` have other axes of size 1 in the checkpoint. ``renamed`` counts renamed tensors, without those that
+    name = "transpose"
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        (array,) = arrays
+        return array.T.copy()
+
+
+@dataclass(frozen=True, slots=True)
+class MatchReport:
+    """How a checkpoint's tensors were used.
+
+    Names are the network's; those of ``unexpected``, ``ignored`` and ``excluded`` are the checkpoint's. ``reshaped``
+    have other axes of size 1 in the checkpoint, ``transposed`` are matrices that it stores transposed. ``ignored`` are
+    training state, ``excluded`` matched a pattern to ignore. ``renamed`` counts renamed tensors, without those that
     only lost ``prefixes``. ``values`` is the number of loaded elements.
     """
 
@@ -39,7 +58,9 @@ class MatchReport:
     unexpected: tuple[str, ...]
     mismatched: tuple[str, ...]
     reshaped: tuple[str, ...]
+    transposed: tuple[str, ...]
     ignored: tuple[str, ...]
+    excluded: tuple[str, ...]
     prefixes: tuple[str, ...]
     renamed: int
     values: int
@@ -57,11 +78,14 @@ class MatchReport:
         parts += [f"prefix `{prefix}` removed" for prefix in self.prefixes]
         if self.renamed:
             parts.append(f"{self.renamed} renamed")
-        if self.reshaped:
-            more = f" and {len(self.reshaped) - 1} more" if len(self.reshaped) > 1 else ""
-            parts.append(f"`{self.reshaped[0]}`{more} reshaped")
+        for names, what in ((self.reshaped, "reshaped"), (self.transposed, "transposed")):
+            if names:
+                more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+                parts.append(f"`{names[0]}`{more} {what}")
         if self.ignored:
             parts.append(f"{_count(len(self.ignored), 'training counter')} ignored")
+        if self.excluded:
+            parts.append(f"{_count(len(self.excluded), 'tensor')} ignored by pattern")
         for names, what in (
             (self.missing, "missing"),
             (self.mismatched, "of another shape"),
@@ -79,25 +103,34 @@ def match(
     *,
     partial: bool = False,
     renames: Mapping[str, str] | None = None,
+    ignore: Sequence[str] = (),
 ) -> tuple[Graph, MatchReport]:
     """The graph with the checkpoint's tensors as sources of its parameters, and a report.
 
     ``renames`` map whole parts of names in the checkpoint to the network's: ``{"backbone.body": "", "norm1": "bn1"}``;
-    an empty key prepends its value to every name. Each cause of a mismatch is one diagnostic: an error, or with
-    ``partial`` a warning, and unmatched parameters keep their initial values. No tensor is read yet.
+    an empty key prepends its value to every name. Tensors of the checkpoint whose names match a pattern of ``ignore``
+    (``aux.*``; ``*`` and ``?`` as in file names) are treated as if the checkpoint lacked them.
+
+    Each cause of a mismatch is one diagnostic: an error, or with ``partial`` a warning, and unmatched parameters keep
+    their initial values. No tensor is read yet.
     """
     kept = {key: key for key in checkpoint.tensors if not _is_training_state(key)}
     ignored = tuple(key for key in checkpoint.tensors if key not in kept)
+    available = dict(kept)
     kept, by_user = _rename(kept, renames or {}, checkpoint, diagnostics)
     kept, prefixes = _strip(kept, graph.parameters)
     kept, by_age = _rename_densenet(kept, graph.parameters)
+    kept = _without_ignored(kept, ignore, checkpoint, diagnostics)
+    excluded = tuple(key for key in available if key not in set(kept.values()))
 
-    pairing, reshaped = _pair(graph, checkpoint, kept, diagnostics)
+    pairing, reshaped, transposed = _pair(graph, checkpoint, kept, diagnostics)
     for diagnostic in explain(graph, checkpoint, pairing, partial=partial):
         diagnostics.report(diagnostic)
     parameters = dict(graph.parameters)
     for name, key in pairing.loaded.items():
-        parameters[name] = replace(parameters[name], source=Stored(checkpoint, key))
+        parameters[name] = replace(
+            parameters[name], source=_source(parameters[name], checkpoint, key, name in transposed)
+        )
     report = MatchReport(
         checkpoint=checkpoint.name,
         wrapper=checkpoint.wrapper,
@@ -106,7 +139,11 @@ def match(
         unexpected=tuple(kept[name] for name in pairing.unexpected),
         mismatched=tuple(mismatch.name for mismatch in pairing.mismatched),
         reshaped=reshaped,
+        transposed=tuple(
+            name for name, key in pairing.loaded.items() if name in transposed or key in checkpoint.transposed
+        ),
         ignored=ignored,
+        excluded=excluded,
         prefixes=prefixes,
         renamed=by_user + by_age,
         values=sum(graph.parameters[name].count for name in pairing.loaded),
@@ -116,6 +153,13 @@ def match(
 
 Names = dict[str, str]
 """Tensors of a checkpoint: the name to compare with the network's, and the key in the file."""
+
+
+def _source(parameter: Parameter, checkpoint: Checkpoint, key: str, transposed: bool) -> ValueSource:
+    stored = Stored(checkpoint, key)
+    if not transposed:
+        return stored
+    return Derived(Transposed(), (replace(parameter, shape=parameter.shape[::-1], source=stored),))
 
 
 def _is_training_state(key: str) -> bool:
@@ -161,6 +205,30 @@ def _rename(
     return names, changed
 
 
+def _without_ignored(names: Names, patterns: Sequence[str], checkpoint: Checkpoint, diagnostics: Diagnostics) -> Names:
+    """The tensors that no pattern matches, by the name to compare or by the key in the file."""
+    kept = names
+    for pattern in patterns:
+        matched = {name for name, key in names.items() if fnmatchcase(name, pattern) or fnmatchcase(key, pattern)}
+        if not matched:
+            near = closest(pattern.strip("*."), sorted({name.partition(".")[0] for name in names} | set(names)))
+            diagnostics.report(
+                Diagnostic(
+                    catalogue.BAD_IGNORE,
+                    f"no tensor of `{checkpoint.name}` matches the pattern `{pattern}` to ignore",
+                    helps=(
+                        f"did you mean `{near}`?"
+                        if near in names
+                        else f"did you mean `{near}.*`?"
+                        if near
+                        else "write `aux.*` for every name that begins with `aux.`",
+                    ),
+                )
+            )
+        kept = {name: key for name, key in kept.items() if name not in matched}
+    return kept
+
+
 def _strip(names: Names, known: Collection[str]) -> tuple[Names, tuple[str, ...]]:
     """Remove up to three nested wrapper prefixes: those that make the most names match."""
     best: Names = names
@@ -195,7 +263,7 @@ def _rename_densenet(names: Names, known: Collection[str]) -> tuple[Names, int]:
 
 def _pair(
     graph: Graph, checkpoint: Checkpoint, names: Names, diagnostics: Diagnostics
-) -> tuple[Pairing, tuple[str, ...]]:
+) -> tuple[Pairing, tuple[str, ...], tuple[str, ...]]:
     loaded: dict[str, str] = {}
     missing: list[str] = []
     reshaped: list[str] = []
@@ -225,8 +293,27 @@ def _pair(
                 helps=("use the checkpoint from before quantization",),
             )
         )
+    transposed = _transposed(graph, loaded, mismatched)
+    loaded |= {name: names[name] for name in transposed}
+    mismatched = [one for one in mismatched if one.name not in loaded]
     unexpected = tuple(name for name in names if name not in graph.parameters)
-    return Pairing(loaded, tuple(missing), unexpected, tuple(mismatched), names), tuple(reshaped)
+    return Pairing(loaded, tuple(missing), unexpected, tuple(mismatched), names), tuple(reshaped), transposed
+
+
+def _transposed(graph: Graph, loaded: Collection[str], mismatched: Sequence[ShapeMismatch]) -> tuple[str, ...]:
+    """The weights of linear layers, if the checkpoint stores all of them as ``[in, out]``.
+
+    The shape of a square matrix does not show it, so at least one other must, and none may show the opposite.
+    """
+    shown = {one.name for one in mismatched if len(one.wanted) == 2 and one.stored == one.wanted[::-1]}
+    matrices = [
+        (name, parameter.shape)
+        for name, parameter in graph.parameters.items()
+        if len(parameter.shape) == 2 and isinstance(graph.nodes[parameter.node].operator, Linear)
+    ]
+    linear = [name for name, shape in matrices if name in shown or (name in loaded and shape[0] == shape[1])]
+    opposite = any(name in loaded and shape[0] != shape[1] for name, shape in matrices)
+    return tuple(linear) if not opposite and any(name in shown for name in linear) else ()
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

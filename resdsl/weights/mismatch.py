@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from resdsl.diagnostics import Code, Diagnostic, Label, catalogue
 from resdsl.ir.graph import Graph
@@ -100,7 +101,19 @@ def explain(graph: Graph, checkpoint: Checkpoint, pairing: Pairing, *, partial: 
     )
     for explanation in explanations:
         for diagnostic in explanation(left):
-            yield _lenient(diagnostic) if partial else diagnostic
+            notes = _unnamed(checkpoint) if pairing.missing and diagnostic.code in _MISSING else ()
+            explained = replace(diagnostic, notes=(*diagnostic.notes, *notes))
+            yield _lenient(explained) if partial else explained
+
+
+_MISSING = (catalogue.TENSORS_MISSING, catalogue.TENSOR_NAMES)
+
+
+def _unnamed(checkpoint: Checkpoint) -> tuple[str, ...]:
+    number = len(checkpoint.unnamed)
+    if not number:
+        return ()
+    return (f"{_tensors(number)} more {_have(number)} a name that an exporter made up: {_listed(checkpoint.unnamed)}",)
 
 
 def _lenient(diagnostic: Diagnostic) -> Diagnostic:
@@ -110,11 +123,16 @@ def _lenient(diagnostic: Diagnostic) -> Diagnostic:
         primary=diagnostic.primary,
         notes=diagnostic.notes,
         # With `--partial` it is known that the networks differ.
-        helps=tuple(text for text in diagnostic.helps if text not in (_LOAD_PART, _BUILD_IT, _USE_WHOLE)),
+        helps=tuple(
+            text
+            for text in diagnostic.helps
+            if text not in (_LOAD_PART, _BUILD_IT, _USE_WHOLE) and not text.startswith(_IGNORE)
+        ),
     )
 
 
 _BUILD_IT = "build the network that the checkpoint is for"
+_IGNORE = "or ignore "
 _USE_WHOLE = "use a checkpoint of the whole network"
 _LOAD_PART = "or load what matches, and keep initial values for the rest, with `--partial`"
 
@@ -369,9 +387,21 @@ def _absent_parts(left: _Unexplained) -> Iterator[Diagnostic]:
             catalogue.TENSORS_UNEXPECTED,
             f"`{left.checkpoint.name}` has {_parts(names)}, which the network lacks",
             _BUILD_IT,
+            *_ignoring(left, [f"{top}.*" for top in _tops(names)]),
             notes=(_listed(names),),
         )
         left.drop(names)
+
+
+def _ignoring(left: _Unexplained, patterns: Sequence[str]) -> tuple[str, ...]:
+    """The suggestion to ignore tensors of the checkpoint, if the patterns match none that the network has."""
+    used = [name for name in left.pairing.names if name in left.graph.parameters]
+    if any(fnmatchcase(name, pattern) for name in used for pattern in patterns) or len(patterns) > _PATTERNS:
+        return ()
+    if set("".join(patterns)) & set("[]'"):
+        return ()  # a pattern or a shell would take these for something else
+    options = " ".join(f"--ignore '{pattern}'" for pattern in patterns)
+    return (f"{_IGNORE}{_them(2 if len(left.unexpected) > 1 else 1)} with `{options}`",)
 
 
 def _top(name: str) -> str:
@@ -403,7 +433,8 @@ def _rest(left: _Unexplained) -> Iterator[Diagnostic]:
         largest = sorted(groups.items(), key=lambda item: -len(item[1]))
         for pattern, group in largest[:_PATTERNS]:
             message = f"{_tensors(len(group))} `{pattern}` that {fact}"
-            yield _misfit(code, message, _BUILD_IT, notes=(_listed(group),))
+            ignoring = _ignoring(left, [pattern]) if names is left.unexpected else ()
+            yield _misfit(code, message, _BUILD_IT, *ignoring, notes=(_listed(group),))
         others = [tensor for _, group in largest[_PATTERNS:] for tensor in group]
         if others:
             message = f"{_tensors(len(others))} more that {fact}"

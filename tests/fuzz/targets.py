@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from resdsl.diagnostics import Diagnostics, Source
@@ -18,6 +21,11 @@ from resdsl.syntax import parse
 from resdsl.syntax.formatter import format_source
 from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.formats.open import open_checkpoint
+from resdsl.weights.remote import web
+from resdsl.weights.remote.address import WebAddress
+from resdsl.weights.remote.fetched import sha256_of
+
+from ..weights.remote.answers import URL, serving
 
 # Small, so that a fuzzer spends its time on the text and not on what the text expands to.
 LIMITS = Limits(nodes=400, steps=4_000, depth=60, files=10, file_bytes=100_000)
@@ -72,10 +80,37 @@ def check_checkpoint(path: Path) -> CheckpointError | None:
     try:
         with open_checkpoint(path) as checkpoint:
             for key, info in checkpoint.tensors.items():
+                key.encode()  # as printing it does
                 if info.count <= LARGEST_TENSOR:
                     read = checkpoint.read(key)
                     assert read.shape == info.shape
     except CheckpointError as error:
         assert render([error.diagnostic], width=100)
         return error
+    return None
+
+
+ANSWER = b"\x00ANSWER\x00"
+"""Between the answers of a server in one input."""
+
+
+def check_answers(data: bytes) -> CheckpointError | None:
+    """Any answers of a server give a file with the digest that is claimed for it, or a diagnostic, in few requests."""
+    answers = data.split(ANSWER)
+    folder = tempfile.mkdtemp(prefix="resdsl-fuzz-")
+    os.environ["RESDSL_CACHE"] = folder
+    # The last answer is given for ever. With resumes after every piece, and redirects, each attempt takes 11 requests.
+    most = 11 * web.ATTEMPTS * (1 + len(data) // web.PROGRESS) + 11
+    try:
+        for _ in range(2):  # the second time with what the first one left in the cache
+            with serving(lambda number, _: answers[min(number, len(answers) - 1)], most):
+                fetched = web.fetch_from_web(WebAddress(URL, "w.bin"), None)
+            assert fetched.origin.endswith(f"#sha256={sha256_of(fetched.path)}")
+            assert fetched.path.stat().st_size <= len(data)
+    except CheckpointError as error:
+        assert error.diagnostic.message.isprintable()
+        assert render([error.diagnostic], width=100)
+        return error
+    finally:
+        shutil.rmtree(folder)
     return None

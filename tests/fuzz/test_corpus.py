@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from .targets import check_checkpoint, check_specification
+from .targets import check_answers, check_checkpoint, check_specification
 
 CORPUS = Path(__file__).parent / "corpus"
 SPECIFICATIONS = sorted((CORPUS / "specifications").iterdir())
 CHECKPOINTS = sorted((CORPUS / "checkpoints").iterdir())
+ANSWERS = sorted((CORPUS / "answers").iterdir())
+ANSWER_SEEDS = sorted((CORPUS / "answer_seeds").iterdir())
 SEEDS = sorted((CORPUS / "seeds").iterdir())
 
 
@@ -27,3 +29,13 @@ def test_checkpoint_that_broke_something_gets_a_diagnostic(path: Path) -> None:
 @pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.name)
 def test_seed_is_read_so_that_changes_of_it_come_far(path: Path) -> None:
     assert check_checkpoint(path) is None
+
+
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.name)
+def test_answer_of_a_server_that_broke_something_gets_a_diagnostic(path: Path) -> None:
+    assert check_answers(path.read_bytes()) is not None
+
+
+@pytest.mark.parametrize("path", ANSWER_SEEDS, ids=lambda path: path.name)
+def test_answers_of_a_good_server_give_the_file(path: Path) -> None:
+    assert check_answers(path.read_bytes()) is None

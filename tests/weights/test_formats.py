@@ -251,7 +251,7 @@ def test_initialisers_with_names_of_weights_are_read(tmp_path: Path) -> None:
         numpy_helper.from_array(np.ones(2, np.float32), "stem:scale"),
         numpy_helper.from_array(np.ones(2, np.int64), "shape"),
     ]
-    onnx.save(onnx_model(*protos, *constants, **{"resdsl.model": "net"}), tmp_path / "m.onnx")
+    onnx.save(onnx_model(*protos, *constants, **{"resdsl.model": "net"}), tmp_path / "m.onnx")  # ours
     assert_read(tmp_path / "m.onnx", WEIGHTS)
     with open_checkpoint(tmp_path / "m.onnx") as checkpoint:
         assert checkpoint.metadata == {"resdsl.model": "net"}
@@ -316,6 +316,59 @@ def test_names_that_an_exporter_made_up_are_explained(tmp_path: Path) -> None:
     assert (code, message) == ("E0702", "none of the 1 initialisers of `m.onnx` has the name of a weight")
 
 
+def test_names_of_tensorflow_have_a_colon_and_are_weights(tmp_path: Path) -> None:
+    proto = numpy_helper.from_array(np.ones(2, np.float32), "net/conv/BiasAdd/ReadVariableOp:0")
+    onnx.save(onnx_model(proto), tmp_path / "m.onnx")
+    assert_read(tmp_path / "m.onnx", {"net/conv/BiasAdd/ReadVariableOp:0": np.ones(2, np.float32)})
+
+
+def test_names_that_an_exporter_made_up_are_counted(tmp_path: Path) -> None:
+    protos = [numpy_helper.from_array(np.ones(2, np.float32), name) for name in ("fc.bias", "onnx::Conv_497")]
+    onnx.save(onnx_model(*protos), tmp_path / "m.onnx")
+    with open_checkpoint(tmp_path / "m.onnx") as checkpoint:
+        assert (list(checkpoint.tensors), checkpoint.unnamed) == (["fc.bias"], ("onnx::Conv_497",))
+
+
+def linear_model(operator: str, value: np.ndarray, **attributes: int) -> onnx.ModelProto:
+    """``y = x * W``, with ``W`` as the operator takes it."""
+    node = onnx.helper.make_node(operator, ["x", "w"], ["y"], **attributes)
+    columns = value.shape[1] if attributes.get("transB") else value.shape[0]
+    graph = onnx.helper.make_graph(
+        [node],
+        "net",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, columns])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, value.size // columns])],
+        initializer=[numpy_helper.from_array(value, "w")],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.mark.parametrize("size", [(3, 2), (3, 3)])
+@pytest.mark.parametrize("location", [None, "w.bin"])
+@pytest.mark.parametrize(
+    ("operator", "attributes"), [("MatMul", {}), ("Gemm", {}), ("Gemm", {"transB": 0}), ("Gemm", {"transB": 1})]
+)
+def test_every_linear_weight_is_read_as_out_in(
+    tmp_path: Path, operator: str, attributes: dict[str, int], location: str | None, size: tuple[int, int]
+) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    rows, columns = size
+    value = np.arange(rows * columns, dtype=np.float32).reshape((columns, rows) if attributes.get("transB") else size)
+    path = tmp_path / "m.onnx"
+    model = linear_model(operator, value, **attributes)
+    x = np.linspace(1, 2, rows, dtype=np.float32)[None]
+    # What ONNX Runtime computes is x times the transpose of a weight [out, in], as in torch.nn.functional.linear.
+    (expected,) = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+        None, {"x": x}
+    )
+    onnx.save(model, path, save_as_external_data=location is not None, location=location, size_threshold=0)
+    with open_checkpoint(path) as checkpoint:
+        weight = checkpoint.read("w")
+        assert weight.shape == checkpoint.tensors["w"].shape == (columns, rows)
+        np.testing.assert_allclose(x @ weight.T, expected, rtol=1e-6)
+        assert_in_pieces(checkpoint, "w", weight)
+
+
 # Telling them apart
 
 
@@ -347,7 +400,7 @@ def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
         (b"{" + b"[" * 100_000, "E0702", "neither a file of weights nor JSON"),
     ],
 )
-def test_what_people_take_for_weights_is_told_what_it_is(
+def test_what_people_take_for_weights_is_reported_as_what_it_is(
     tmp_path: Path, content: bytes, code: str, message: str
 ) -> None:
     (tmp_path / "w").write_bytes(content)
@@ -356,7 +409,7 @@ def test_what_people_take_for_weights_is_told_what_it_is(
     assert message in found[1]
 
 
-def test_a_zip_of_other_things_is_told(tmp_path: Path) -> None:
+def test_a_zip_of_other_things_is_reported(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w.zip", "w") as file:
         file.writestr("readme.txt", "")
     assert "a zip archive of `readme.txt`" in refused(tmp_path / "w.zip")[1]

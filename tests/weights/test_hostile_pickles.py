@@ -149,7 +149,7 @@ def test_operations_that_torch_never_writes_are_refused(archive: Archive, operat
 
 
 @pytest.mark.parametrize(
-    "senseless",
+    "invalid",
     [
         b"",
         b".",
@@ -192,8 +192,8 @@ def test_operations_that_torch_never_writes_are_refused(archive: Archive, operat
         b"\x80\x02}r\xff\xff\xff\x7f.",  # a memo of 2^31 places, to an implementation with an array
     ],
 )
-def test_a_senseless_pickle_is_a_damaged_file(archive: Archive, senseless: bytes) -> None:
-    assert refusal(archive(senseless)).diagnostic.code.id in ("E0702", "E0704")
+def test_an_invalid_pickle_is_a_damaged_file(archive: Archive, invalid: bytes) -> None:
+    assert refusal(archive(invalid)).diagnostic.code.id in ("E0702", "E0704")
 
 
 def tensor(
@@ -260,7 +260,12 @@ def test_a_stride_that_moves_nothing_may_be_anything(archive: Archive) -> None:
         assert checkpoint.read("weight").tolist() == [[1, 2]]
 
 
-def test_a_storage_that_is_not_in_the_file_is_told(archive: Archive) -> None:
+def test_a_stride_of_an_empty_tensor_may_be_anything(archive: Archive) -> None:
+    with open_checkpoint(archive(tensor((0, 2), (2**62, 2**62)), STORAGE)) as checkpoint:
+        assert checkpoint.read("weight").shape == (0, 2)
+
+
+def test_a_storage_that_is_not_in_the_file_is_reported(archive: Archive) -> None:
     assert "storage `0`, and the file lacks it" in str(refusal(archive(tensor((2,), (1,)))))
 
 
@@ -332,7 +337,7 @@ def test_an_archive_has_one_pickle_in_its_folder(tmp_path: Path, names: tuple[st
 
 @pytest.mark.parametrize("name", ["zip.pth", "legacy.pth", "training.pth", "views_legacy.pth", "bfloat16.pth"])
 @pytest.mark.parametrize("twentieth", range(1, 20))
-def test_a_file_that_was_cut_off_is_told_at_every_twentieth(tmp_path: Path, name: str, twentieth: int) -> None:
+def test_a_file_that_was_cut_off_is_reported_at_every_twentieth(tmp_path: Path, name: str, twentieth: int) -> None:
     data = (DATA / name).read_bytes()
     path = tmp_path / name
     path.write_bytes(data[: len(data) * twentieth // 20])

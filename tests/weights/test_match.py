@@ -77,7 +77,7 @@ def has(*parts: str) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d", "densenet121"])
-def test_the_tensors_of_the_libraries_fit_without_a_word(name: str) -> None:
+def test_the_tensors_of_the_libraries_fit_without_a_diagnostic(name: str) -> None:
     listed = json.loads((REFERENCE / f"{name}.json").read_text())["state_dict"]
     diagnostics, report = found(shipped(name), {key: tuple(shape) for key, shape in listed.items()})
     assert diagnostics == []
@@ -109,7 +109,7 @@ def test_parameters_come_from_the_file_with_its_keys() -> None:
 @pytest.mark.parametrize(
     "prefix", ["module.", "_orig_mod.", "model.", "backbone.", "module._orig_mod.", "model.module."]
 )
-def test_what_wrappers_put_before_names_is_taken_off_and_told(resnet50: Graph, prefix: str) -> None:
+def test_what_wrappers_put_before_names_is_taken_off_and_reported(resnet50: Graph, prefix: str) -> None:
     diagnostics, report = found(resnet50, renamed(resnet50, lambda name: prefix + name))
     assert diagnostics == []
     assert "".join(report.prefixes) == prefix
@@ -185,7 +185,7 @@ def test_a_rename_makes_a_checkpoint_fit(resnet50: Graph) -> None:
     assert report.renamed >= len(stored)
 
 
-def test_a_rename_of_nothing_and_one_onto_others_are_mistakes(resnet50: Graph) -> None:
+def test_a_rename_of_nothing_and_one_onto_others_are_errors(resnet50: Graph) -> None:
     nothing = only(resnet50, shapes(resnet50), renames={"layr1": "layer1"})
     assert nothing.code.id == "E0715"
     assert nothing.helps == ("did you mean `layer1`?",)
@@ -279,7 +279,7 @@ def test_a_stage_that_is_missing_in_the_middle_is_named(resnet50: Graph) -> None
         ("resnet50", "resnet152", "E0711", "deeper", "ResNet-152"),
     ],
 )
-def test_the_weights_of_another_depth_are_told_by_their_blocks(
+def test_the_weights_of_another_depth_are_reported_by_their_blocks(
     network_name: str, checkpoint_name: str, code: str, word: str, known: str
 ) -> None:
     diagnostic = only(shipped(network_name), shapes(shipped(checkpoint_name)))
@@ -287,7 +287,7 @@ def test_the_weights_of_another_depth_are_told_by_their_blocks(
     assert f"`w.pth` is for a {word} network: its stages are those of {known}" in diagnostic.message
 
 
-def test_the_depth_of_densenets_is_told_too() -> None:
+def test_the_depth_of_densenets_is_reported_too() -> None:
     first, *_ = found(shipped("densenet121"), shapes(shipped("densenet169")))[0]
     # Huang et al. 2017, table 1.
     assert first.notes[:2] == (
@@ -323,11 +323,115 @@ def test_the_axes_of_tensorflow_are_recognised(resnet50: Graph) -> None:
     assert diagnostic.code.id == "E0712"
     # All of them: also the square ones of one point, which would fit by their number of elements.
     assert diagnostic.message == "53 tensors of `w.pth` have the axes in TensorFlow's order, (height, width, in, out)"
-    transposed = only(resnet50, shapes(resnet50) | {"fc.weight": (2048, 1000)})
-    assert transposed.helps[0] == "convert it: `tensor.transpose(1, 0)`"
 
 
-def test_other_widths_and_kernels_are_told_by_kind(resnet50: Graph) -> None:
+def two_linear_layers(hidden: int = 5) -> Graph:
+    return network(f"flatten; a: linear({hidden}); b: linear(3); output y", "N, 5, 1, 1")
+
+
+def test_linear_weights_stored_as_in_out_are_loaded_transposed() -> None:
+    graph = two_linear_layers()
+    # The shape of the square one does not show its layout; that of the other does.
+    stored = {"a.weight": (5, 5), "a.bias": (5,), "b.weight": (5, 3), "b.bias": (3,)}
+    values = {key: np.random.default_rng(0).random(shape, np.float32) for key, shape in stored.items()}
+
+    class Filled(Listing):
+        def read(self, key: str) -> np.ndarray:
+            return values[key]
+
+    diagnostics = Diagnostics()
+    matched, report = match(graph, Filled(stored), diagnostics)
+    assert not list(diagnostics)
+    assert report.transposed == ("a.weight", "b.weight")
+    assert "`a.weight` and 1 more transposed" in str(report)
+    for name in ("a.weight", "b.weight"):
+        np.testing.assert_array_equal(value_of(matched.parameters[name]), values[name].T)
+
+
+def test_linear_weights_of_both_layouts_are_an_error() -> None:
+    graph = network("flatten; a: linear(4); b: linear(3); output y", "N, 5, 1, 1")
+    diagnostic = only(graph, {"a.weight": (5, 4), "a.bias": (4,), "b.weight": (3, 4), "b.bias": (3,)})
+    assert diagnostic.helps[0] == "convert it: `tensor.transpose(1, 0)`"
+
+
+def test_square_linear_weights_alone_are_loaded_as_they_are() -> None:
+    graph = network("flatten; a: linear(5); output y", "N, 5, 1, 1")
+    diagnostics, report = found(graph, {"a.weight": (5, 5), "a.bias": (5,)})
+    assert (diagnostics, report.transposed) == ([], ())
+
+
+# Tensors to ignore
+
+
+def test_tensors_that_match_a_pattern_are_as_if_the_checkpoint_lacked_them(resnet50: Graph) -> None:
+    stored = shapes(resnet50) | {"AuxLogits.fc.weight": (1000, 768), "AuxLogits.fc.bias": (1000,)}
+    diagnostics, report = found(resnet50, stored, ignore=["AuxLogits.*"])
+    assert diagnostics == []
+    assert report.is_complete
+    assert report.excluded == ("AuxLogits.fc.weight", "AuxLogits.fc.bias")
+    assert "2 tensors ignored by pattern" in str(report)
+
+
+def test_patterns_match_names_without_the_prefixes_of_wrappers_and_keys(resnet50: Graph) -> None:
+    stored = renamed(resnet50, lambda name: f"module.{name}") | {"module.aux.weight": (1,)}
+    for pattern in ("aux.*", "module.aux.*", "aux.weigh?"):
+        diagnostics, report = found(resnet50, stored, ignore=[pattern])
+        assert (diagnostics, report.excluded) == ([], ("module.aux.weight",))
+
+
+def test_a_tensor_that_is_ignored_and_needed_is_missing(resnet50: Graph) -> None:
+    assert only(resnet50, shapes(resnet50), ignore=["fc.*"]).code.id == "E0710"
+    assert only(resnet50, shapes(resnet50), ignore=["fc.*"], partial=True).code.id == "W0710"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fix"),
+    [
+        ("layr1.*", "did you mean `layer1.*`?"),
+        ("AUX.*", "write `aux.*` for every name that begins with `aux.`"),
+        ("fc.wieght", "did you mean `fc.weight`?"),
+    ],
+)
+def test_a_pattern_that_matches_nothing_is_an_error(resnet50: Graph, pattern: str, fix: str) -> None:
+    diagnostic = only(resnet50, shapes(resnet50), ignore=[pattern])
+    assert (diagnostic.code.id, diagnostic.helps) == ("E0719", (fix,))
+
+
+@pytest.mark.parametrize(
+    ("more", "fix"),
+    [
+        ({"aux.0.weight": (1, 2), "aux.0.bias": (1,)}, "or ignore them with `--ignore 'aux.*'`"),
+        ({"aux.weight": (1, 2)}, "or ignore it with `--ignore 'aux.*'`"),
+        ({"a.w": (1,), "b.w": (1,)}, "or ignore them with `--ignore 'a.*' --ignore 'b.*'`"),
+        (
+            {f"layer1.{block}.se.weight": (1,) for block in range(3)},
+            "or ignore them with `--ignore '*.se.*'`",
+        ),
+    ],
+)
+def test_ignoring_is_suggested_and_does_what_it_says(resnet50: Graph, more: Shapes, fix: str) -> None:
+    diagnostic = only(resnet50, shapes(resnet50) | more)
+    assert fix in diagnostic.helps
+    patterns = [part.strip("'`") for part in fix.partition("--ignore ")[2].split(" --ignore ")]
+    assert found(resnet50, shapes(resnet50) | more, ignore=patterns)[0] == []
+
+
+def test_ignoring_is_not_suggested_where_the_pattern_matches_a_tensor_in_use(resnet50: Graph) -> None:
+    diagnostic = only(resnet50, shapes(resnet50) | {"layer1.0.bn1.extra": (1,)})
+    assert diagnostic.message.startswith("1 tensor `*.bn1.*`")
+    assert not any("--ignore" in text for text in diagnostic.helps)
+
+
+def test_names_that_an_exporter_made_up_are_noted_where_tensors_are_missing(resnet50: Graph) -> None:
+    listing = Listing(renamed(resnet50, has("layer2")))
+    listing.unnamed = ("onnx::Conv_497",)
+    diagnostics = Diagnostics()
+    match(resnet50, listing, diagnostics)
+    (diagnostic,) = diagnostics
+    assert diagnostic.notes[-1] == "1 tensor more has a name that an exporter made up: `onnx::Conv_497`"
+
+
+def test_other_widths_and_kernels_are_reported_by_kind(resnet50: Graph) -> None:
     wide = found(resnet50, shapes(shipped("wide_resnet50_2")))[0]
     assert [diagnostic.code.id for diagnostic in wide] == ["E0712", "E0712"]
     assert (

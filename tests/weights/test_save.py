@@ -87,7 +87,7 @@ def test_what_goes_wrong_on_the_way_leaves_the_old_file(tmp_path: Path) -> None:
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("w.safetensors", b"old")]
 
 
-def test_a_tensor_of_another_shape_than_announced_is_a_mistake_of_ours(tmp_path: Path) -> None:
+def test_a_tensor_of_another_shape_than_announced_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a should be float32"):
         save_safetensors(tmp_path / "w", [TensorHeader("a", (2,))], [np.ones(1, np.float32)], {})
     assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def test_the_weights_of_a_training_checkpoint_are_found_among_the_rest(
         }
 
 
-def test_integers_stay_integers_and_are_told_from_weights(expected: dict[str, np.ndarray]) -> None:
+def test_integers_stay_integers_and_are_reported_from_weights(expected: dict[str, np.ndarray]) -> None:
     with open_checkpoint(DATA / "integers.pth") as checkpoint:
         assert {key: info.dtype for key, info in checkpoint.tensors.items()} == {
             "uint16": "uint16",
@@ -99,7 +99,7 @@ def test_complex_numbers_are_refused_where_they_are_read() -> None:
         ("evil.pth", "E0705", "`evil.pth` refers to `__builtin__.print`"),
     ],
 )
-def test_what_is_no_file_of_weights_is_told_by_name_with_a_way_out(
+def test_what_is_no_file_of_weights_is_reported_by_name_with_a_fix(
     name: str, code: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(CheckpointError) as caught:

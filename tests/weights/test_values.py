@@ -101,7 +101,7 @@ def test_a_derived_tensor_is_computed_from_its_operands_with_the_seed_and_the_sc
     assert (value_of(derived, 3, Scheme.LECUN_NORMAL) == expected).all()
 
 
-def test_a_function_that_makes_another_shape_is_a_mistake_of_ours() -> None:
+def test_a_function_that_makes_another_shape_is_an_error_of_ours() -> None:
     derived = replace(parameter("c", (2,)), source=Derived(Total(), (parameter("a"),)))
     with pytest.raises(ValueError, match="total returns shape"):
         value_of(derived)

@@ -86,6 +86,12 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     help="A part of the checkpoint's names, and what the network calls it; @FILE for a file of such lines. Repeatable.",
 )
 @click.option(
+    "--ignore",
+    metavar="PATTERN",
+    multiple=True,
+    help="Tensors of the checkpoint to leave out, such as 'aux.*'; all others must fit. Repeatable.",
+)
+@click.option(
     "--init",
     type=click.Choice([str(scheme) for scheme in Scheme]),
     default="he_normal",
@@ -142,6 +148,7 @@ def command(
     weights: str | None,
     partial: bool,
     renames: dict[str, str],
+    ignore: tuple[str, ...],
     init: str,
     seed: int,
     keep_preprocess: bool,
@@ -164,6 +171,7 @@ def command(
         weights=weights,
         partial=partial,
         renames=renames,
+        ignore=ignore,
         init=Scheme(init),
         seed=seed,
         zero_init_residual=zero_init_residual,

@@ -1,7 +1,10 @@
 """The weights in an ONNX model: its initialisers, in the model or in external files.
 
-Only floats with a name that an exporter did not make up are weights here. Ours have the names of a state dict; what
-carries a ``:`` (``stem:pads``, ``onnx::Conv_497``) is a constant or has lost its name.
+Only floats with a name that an exporter did not make up are weights here (``onnx::Conv_497`` has lost its name). In
+models of resdsl, names with ``:`` (``stem:pads``) are constants; TensorFlow's exporters put one into every name.
+
+A linear layer is a ``Gemm`` with a matrix ``[out, in]``, as in PyTorch, or a ``MatMul`` with one of ``[in, out]``. The
+latter is read transposed, so that every linear weight has the layout of PyTorch.
 """
 
 from __future__ import annotations
@@ -44,7 +47,15 @@ class OnnxCheckpoint(Checkpoint):
                 helps=("pass a `.safetensors`, `.pth`, `.npz` or `.onnx` file",),
             )
         self.metadata = {self._text(entry.key): self._text(entry.value) for entry in model.metadata_props}
-        self._protos = {proto.name: proto for proto in model.graph.initializer if self._is_weight(proto)}
+        floats = [proto for proto in model.graph.initializer if proto.data_type in _DTYPES]
+        is_ours = any(key.startswith("resdsl.") for key in self.metadata)
+        self.unnamed = tuple(name for proto in floats if (name := self._text(proto.name)).startswith("onnx::"))
+        self._protos = {
+            proto.name: proto
+            for proto in floats
+            if not proto.name.startswith("onnx::") and not (is_ours and ":" in proto.name)
+        }
+        self.transposed = _transposed(model.graph) & self._protos.keys()
         if not self._protos:
             raise CheckpointError.of(
                 catalogue.NOT_A_CHECKPOINT,
@@ -71,11 +82,13 @@ class OnnxCheckpoint(Checkpoint):
                 self.name,
                 f"`{key}` has {flat.size:,} elements, and its shape {printable_shape(info.shape)} takes {info.count:,}",
             )
+        if key in self.transposed:
+            return as_weights(flat.reshape(info.shape[::-1]).T, info.dtype)
         return as_weights(flat.reshape(info.shape), info.dtype)
 
     def pieces(self, key: str, count: int) -> Iterator[np.ndarray]:
         info, proto = self.tensors[key], self._protos[key]
-        if proto.data_location != onnx.TensorProto.EXTERNAL:
+        if proto.data_location != onnx.TensorProto.EXTERNAL or key in self.transposed:
             yield from super().pieces(key, count)
             return
         dtype = stored_dtype(info, name=self.name, key=key)
@@ -90,9 +103,6 @@ class OnnxCheckpoint(Checkpoint):
     def close(self) -> None:
         self._protos = {}
 
-    def _is_weight(self, proto: onnx.TensorProto) -> bool:
-        return ":" not in self._text(proto.name) and proto.data_type in _DTYPES
-
     def _text(self, value: str | bytes) -> str:
         # The library returns bytes for a string that is not UTF-8.
         if isinstance(value, bytes):
@@ -102,7 +112,7 @@ class OnnxCheckpoint(Checkpoint):
     def _checked(self, proto: onnx.TensorProto) -> TensorInfo:
         shape = tuple(proto.dims)
         check_shape(shape, name=self.name, key=proto.name)
-        return TensorInfo(shape, _DTYPES[proto.data_type])
+        return TensorInfo(shape[::-1] if proto.name in self.transposed else shape, _DTYPES[proto.data_type])
 
     def _external(self, proto: onnx.TensorProto, dtype: np.dtype, count: int) -> tuple[Path, int]:
         """The external file that has the elements, and the offset of the first."""
@@ -123,6 +133,20 @@ class OnnxCheckpoint(Checkpoint):
                 f" `{path.name}`, which has {size:,}",
             )
         return path, offset
+
+
+def _transposed(graph: onnx.GraphProto) -> frozenset[str]:
+    """The initialisers that are only the ``[in, out]`` matrices of linear layers."""
+    matrices = {proto.name for proto in graph.initializer if len(proto.dims) == 2}
+    transposed: set[str] = set()
+    others: set[str] = set()
+    for node in graph.node:
+        is_matmul = node.op_type == "MatMul"
+        is_gemm = node.op_type == "Gemm" and not any(one.name == "transB" and one.i for one in node.attribute)
+        for position, name in enumerate(node.input):
+            if name in matrices:
+                (transposed if position == 1 and (is_matmul or is_gemm) else others).add(name)
+    return frozenset(transposed - others)
 
 
 def _typed(proto: onnx.TensorProto, dtype: np.dtype) -> np.ndarray:

@@ -72,7 +72,7 @@ class ShardedCheckpoint(Checkpoint):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        names = _read_index(path)
+        names = read_index(path)
         self._shards: dict[str, SafetensorsCheckpoint] = {}
         try:
             for file in sorted(set(names.values())):
@@ -102,8 +102,8 @@ class ShardedCheckpoint(Checkpoint):
             shard.close()
 
 
-def _read_index(path: Path) -> Mapping[str, str]:
-    """The file of each tensor."""
+def read_index(path: Path) -> Mapping[str, str]:
+    """The file of each tensor in an index of shards. Raises ``CheckpointError``."""
     if path.stat().st_size > INDEX_LIMIT:
         raise CheckpointError.of(
             catalogue.CHECKPOINT_TOO_LARGE,

@@ -53,9 +53,10 @@ class TorchCheckpoint(Checkpoint):
         info, tensor = self.tensors[key], self._stored[key]
         dtype = self._dtype(key)
         flat = self._byte_range(key, dtype).whole(dtype)
-        # The strides were checked when the file was opened; those of axes of size 1 are arbitrary and unused.
+        # The strides were checked when the file was opened; those of axes of size 1 and of empty tensors are
+        # arbitrary and unused.
         strides = [
-            stride * dtype.itemsize if size > 1 else dtype.itemsize
+            stride * dtype.itemsize if size > 1 and info.count else dtype.itemsize
             for size, stride in zip(info.shape, tensor.strides, strict=True)
         ]
         view = np.lib.stride_tricks.as_strided(flat, info.shape, strides)

@@ -7,7 +7,6 @@ The client manages the cache (``HF_HOME``), resumes downloads, signs in with the
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from resdsl.untrusted import printable
 from resdsl.weights.checkpoint import CheckpointError, Progress
+from resdsl.weights.formats.safetensors import read_index
 from resdsl.weights.remote.address import HubAddress
 from resdsl.weights.remote.fetched import FetchedFile, digest_differs, download_failed, sha256_of, without_errno
 
@@ -34,6 +35,7 @@ CONFIG = "config.json"
 MAX_SHARDS = 1_000
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"\w[\w.-]{0,200}", re.ASCII)
 
 
 def fetch_from_hub(address: HubAddress, progress: Progress | None) -> FetchedFile:
@@ -142,18 +144,17 @@ def _shards(path: Path) -> list[str]:
     if not path.name.endswith(".index.json"):
         return []
     try:
-        listed = json.loads(path.read_bytes())["weight_map"].values()
-        names = sorted({name for name in listed if isinstance(name, str) and re.fullmatch(r"[\w.-]+", name)})
-    except (ValueError, KeyError, AttributeError, TypeError):
+        names = set(read_index(path).values())
+    except CheckpointError:
         return []
-    return names[:MAX_SHARDS]
+    return sorted(name for name in names if _SHARD.fullmatch(name))[:MAX_SHARDS]
 
 
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return without_errno(text).rstrip(".").lower()
+    return printable(without_errno(text).rstrip(".").lower(), most=200)
 
 
 def _listed(names: tuple[str, ...]) -> str:

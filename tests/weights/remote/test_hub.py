@@ -31,11 +31,11 @@ def hub(server, weights, tmp_path, monkeypatch):
     return server
 
 
-def told(address: str) -> str:
+def message_of(address: str) -> str:
     with pytest.raises(CompileError) as error:
         read_weights(address)
     [diagnostic] = error.value.diagnostics
-    assert diagnostic.helps, "every refusal has a way out"
+    assert diagnostic.helps, "every error has a fix"
     return f"{diagnostic.code.id}: {diagnostic.message}"
 
 
@@ -56,7 +56,7 @@ def test_the_cache_is_asked_before_the_hub_where_it_is_offline(hub, weights, mon
     with read_weights("hf-hub:timm/tiny") as checkpoint:
         assert set(checkpoint.tensors) == set(load(weights))
     assert not hub.asked
-    assert "and HF_HUB_OFFLINE is set" in told("hf:timm/other")
+    assert "and HF_HUB_OFFLINE is set" in message_of("hf:timm/other")
 
 
 @pytest.mark.usefixtures("hub")
@@ -66,7 +66,7 @@ def test_the_cache_is_used_where_the_hub_does_not_answer(monkeypatch, capfd):
         huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
     )
     read_weights("hf:timm/tiny").close()
-    assert told("hf:timm/other") == (
+    assert message_of("hf:timm/other") == (
         "E0840: `hf:timm/other` cannot be fetched: the hub does not answer (connection refused), "
         "and it is not in the cache"
     )
@@ -86,7 +86,19 @@ def test_shards_are_fetched_with_their_index(hub, weights):
         assert checkpoint.read("fc.bias").shape == (3,)
 
 
-def test_a_broken_download_goes_on_where_it_broke(hub, weights):
+@pytest.mark.parametrize("index", ["{", "[" * 100_000, '{"weight_map": {"a": "..", "b": "../x", "c": "a/b"}}', "[1]"])
+def test_an_index_that_lists_no_file_of_the_repository_fetches_none(hub, index):
+    hub.repository = {"model.safetensors.index.json": index.encode()}
+    with pytest.raises(CompileError):
+        read_weights("hf:timm/tiny")
+    assert {path.rpartition("/")[2] for _, path, _ in hub.asked} <= {
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "config.json",
+    }
+
+
+def test_a_broken_download_is_resumed_where_it_stopped(hub, weights):
     hub.breaks = [len(weights) // 2]
     read_weights("hf:timm/tiny").close()
     ranges = [asked for method, path, asked in hub.asked if method == "GET" and path.endswith(".safetensors")]
@@ -97,7 +109,7 @@ def test_a_broken_download_goes_on_where_it_broke(hub, weights):
 
 def test_a_file_that_is_not_what_the_hub_promises(hub, weights, tmp_path):
     hub.promise = "ab" * 32
-    message = told("hf:timm/tiny")
+    message = message_of("hf:timm/tiny")
     assert message.startswith("E0841: the file fetched from `hf:timm/tiny` is not the published one")
     assert "ab" * 32 in message
     assert not [
@@ -116,7 +128,7 @@ def test_a_file_that_is_not_what_the_hub_promises(hub, weights, tmp_path):
 )
 def test_refusals(hub, address, error, fact):
     hub.error = error
-    assert told(address) == f"E0840: `{address}` cannot be fetched: {fact}"
+    assert message_of(address) == f"E0840: `{address}` cannot be fetched: {fact}"
 
 
 def test_weights_that_cannot_be_fetched_end_as_files_that_are_not_there(hub):
@@ -128,7 +140,7 @@ def test_weights_that_cannot_be_fetched_end_as_files_that_are_not_there(hub):
 
 def test_a_repository_without_weights(hub):
     hub.repository = {"README.md": b"# nothing"}
-    assert "the repository has none of `model.safetensors`" in told("hf:timm/tiny")
+    assert "the repository has none of `model.safetensors`" in message_of("hf:timm/tiny")
 
 
 @pytest.mark.usefixtures("hub")
