@@ -187,7 +187,7 @@ def test_compiling_without_a_checkpoint_initialises_every_parameter(name: str, s
 
 
 @pytest.mark.parametrize("example", SYMBOLIC_EXAMPLES)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(sizes=st.fixed_dictionaries({"N": st.integers(1, 3), "H": st.integers(1, 24), "W": st.integers(1, 24)}))
 def test_a_symbolic_shape_is_right_for_every_size(example: Example, sizes: dict[str, int]) -> None:
     symbolic = _symbolic(example.shape)
