@@ -36,7 +36,7 @@ TIMEOUT = 60
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.onnx"
-    resdsl.loads(NETWORK).compile(path, seed=1)
+    resdsl.compile(resdsl.loads(NETWORK), path, seed=1)
     return path
 
 
