@@ -179,5 +179,7 @@ def _warn_bias_before_norm(builder: GraphBuilder, flow: int, step: tree.Call, co
             Label(before.span, "has a bias"),
             context,
             secondary=(Label(step.span, "the batch norm has a bias of its own"),),
-            helps=("leave out `bias = true`",),
+            helps=(
+                "leave out `bias = true`; if a checkpoint has it, keep it, with `# resdsl: allow W0502` on the line",
+            ),
         )
