@@ -14,6 +14,7 @@ from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.dims import Dim, SymbolicDim
 from resdsl.ir.graph import Graph
+from resdsl.ir.types import DType, TensorType
 from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
@@ -58,6 +59,20 @@ def annotation(
         secondary=(Label(subject.span, f"this {verb} {actual}"),),
         helps=(f"if the network is right, write `{actual}`",),
     )
+
+
+def stated(builder: GraphBuilder, shape: tree.Shape, context: Context) -> Flow:
+    """A value of the shape that is written after a statement with an error, so that checking goes on behind it.
+
+    ``None`` where the shape is not written in full. The graph is not used, as there is an error.
+    """
+    sizes = [_size(builder, dim, None, context) for dim in shape.dims]
+    known = tuple(size for size in sizes if size is not None)
+    if not builder.claims or not builder.poisoned or len(known) < len(sizes) or not known:
+        return None
+    if any(isinstance(size, int) and size < 1 for size in known):
+        return None
+    return builder.assume(TensorType(DType.F32, known), shape.span, context)
 
 
 def _axis(axis: int, rank: int) -> str:
