@@ -55,8 +55,6 @@ def operator_fields(old: Operator, new: Operator) -> tuple[Field, ...]:
         Field(name, format_value(before, shortest=True), format_value(after, shortest=True))
         for name, before, after in values
         if before != after
-        for name, before, after in values
-        if before != after
     )
 
 
