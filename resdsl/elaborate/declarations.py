@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import renamed
-from resdsl.elaborate import expectations, preprocessing
+from resdsl.elaborate import expectations, labels, preprocessing
 from resdsl.elaborate.arguments import Given, coerce_argument, match
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, TapPoint
@@ -130,9 +130,9 @@ def _preprocess(builder: GraphBuilder, line: tree.Statement, _flow: Flow, contex
     builder.preprocess = preprocessing.preprocess(builder, line, context)
 
 
-def _labels(builder: GraphBuilder, line: tree.Statement, _flow: Flow, context: Context) -> None:
+def _labels(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Context) -> None:
     assert isinstance(line, tree.Labels)
-    builder.labels = preprocessing.labels(builder, line, context)
+    builder.labels = labels.labels(builder, line, flow, context)
 
 
 def _input(builder: GraphBuilder, line: tree.Statement, _flow: Flow, context: Context) -> None:
