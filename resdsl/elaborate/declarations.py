@@ -23,7 +23,9 @@ def _tap(builder: GraphBuilder, tap: tree.Tap, flow: Flow, context: Context) -> 
         builder.report(
             catalogue.DUPLICATE_TAP,
             f"the tap `{tap.name.name}` is set twice",
-            Label(tap.name.span, "again here" if first.span != tap.name.span else "in each pass of a loop"),
+            Label(
+                tap.name.span, "again here" if first.span != tap.name.span else "in each pass of a loop or repetition"
+            ),
             context,
             secondary=(Label(first.span, "first here"),) if first.span != tap.name.span else (),
             helps=("a tap names one value: give each its own name, or set it after the loop",),

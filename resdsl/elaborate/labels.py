@@ -30,10 +30,9 @@ def _reason(error: OSError | ValueError) -> str:
 def labels(builder: GraphBuilder, line: tree.Labels, flow: Flow, context: Context) -> tuple[str, ...] | None:
     """The names of the classes: a list, a built-in set, or a text file beside the specification, one name a line."""
     if isinstance(line.value, tree.Name) and line.value.name not in context.variables:
-        message = f"there is no `{line.value.name}` here"
-        helps = (f'write `"{line.value.name}"`: a set or a file of labels is a string',)
+        message = f"there is no `{line.value.name}` here: a set or a file of labels is a string"
         fix = renamed(line.value.span, f'"{line.value.name}"')
-        builder.report(catalogue.UNKNOWN_NAME, message, line.value.span, context, helps=helps, fix=fix)
+        builder.report(catalogue.UNKNOWN_NAME, message, line.value.span, context, fix=fix)
         return None
     if isinstance(line.value, tree.String):
         return _read(builder, line.value.value, line, context)
