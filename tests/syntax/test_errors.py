@@ -165,6 +165,7 @@ STATEMENTS = [
     Case("tap", "E0101", "expected a name behind `tap`, found the end of the line", "@3"),
     Case("if a relu", "E0101", "expected `{` behind `a`, found `relu`", "relu"),
     Case("for i 1..3 { relu }", "E0101", "expected `in` behind `i`, found `1`", "1"),
+    Case("fro i in 1..3 { relu }", "E0109", "`fro` is not a keyword", "fro", "`for`", "for i in 1..3 { relu }"),
     Case("for a, b in c { relu }", "E0101", "the variables of a loop over rows stand in parentheses", "a, b",
          "`for (a, b) in ...`", "for (a, b) in c { relu }"),
     Case("for [a, x] in c { relu }", "E0101", "the variables of a loop over rows stand in parentheses", "[a, x]",

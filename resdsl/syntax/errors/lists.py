@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from resdsl.diagnostics import Span
 from resdsl.syntax.errors.context import ErrorContext
@@ -13,6 +14,7 @@ from resdsl.syntax.lexing import CLOSING, OPENING, inserted, make_token, retyped
 from resdsl.syntax.token import Token
 
 _ENDS_A_STATEMENT = frozenset({"NEWLINE", "SEMICOLON", "RBRACE", END})
+_VALUES = frozenset({"NAME", "INT"})
 _IN_A_COUNT = frozenset({
     "NAME", "INT", "PLUS", "MINUS", "STAR", "SLASH", "DOUBLE_SLASH", "PERCENT", "LSQB", "RSQB", "LPAR", "RPAR", "COMMA",
 })  # fmt: skip
@@ -82,6 +84,8 @@ def _count_without_parentheses(context: ErrorContext) -> Explanation | None:
     count = context.tokens[context.head : end]
     depth = sum(token.kind in OPENING for token in count) - sum(token.kind in CLOSING for token in count)
     if not (following.isidentifier() or following.kind == "LBRACE") or depth:
+        return None
+    if any(before.kind in _VALUES and token.kind in _VALUES for before, token in pairwise(count)):
         return None
     if not all(token.kind in _IN_A_COUNT for token in count) or count[-1].kind not in {"NAME", "INT", "RSQB", "RPAR"}:
         return None
