@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LONGEST = 40
 
 
-@click.command("check", short_help="report every error in specifications")
+@click.command("check")
 @click.argument("paths", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
     "--fix", "apply_fixes", is_flag=True, help="Apply the fixes that messages propose, then report what is left."

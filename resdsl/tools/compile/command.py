@@ -60,7 +60,7 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
         yield from (line for line in text.splitlines() if line.strip())
 
 
-@click.command("compile", short_help="a specification to an ONNX file")
+@click.command("compile")
 @click.argument("spec")
 @click.option("-o", "--output", metavar="FILE", help="Where to; - is standard output. If not said: SPEC's name, .onnx.")
 @click.option(

@@ -27,7 +27,7 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
         raise click.BadParameter(str(error), ctx, option) from None
 
 
-@click.command("diff", short_help="what changed between two networks, and whether old weights still load")
+@click.command("diff")
 @click.argument("old")
 @click.argument("new", required=False)
 @click.option(

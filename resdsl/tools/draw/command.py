@@ -20,7 +20,7 @@ _IN_BYTES = ("png", "pdf")
 _PIXELS = 2
 
 
-@click.command("draw", short_help="networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz")
+@click.command("draw")
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
     "-o",

@@ -16,7 +16,7 @@ from resdsl.diagnostics.suggest import closest
 _WIDEST = 116
 
 
-@click.command("explain", short_help="what a code such as E0301 means, with an example and its mending")
+@click.command("explain")
 @click.argument("name", metavar="[CODE]", required=False)
 @command_options
 def command(terminal: Terminal, name: str | None) -> None:

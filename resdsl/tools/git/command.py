@@ -19,7 +19,7 @@ _GIT_SIDES = 7
 """Git gives a diff driver the path, then file, object and mode of both sides; of an unmerged file the path alone."""
 
 
-@click.group("git", short_help="show layers and reviews of specifications in git")
+@click.group("git")
 def command() -> None:
     """Show the layers of specifications in git in place of their text.
 

@@ -15,7 +15,7 @@ from resdsl.diagnostics.suggest import closest
 from resdsl.tools.operators.operators import Entry, table
 
 
-@click.command("operators", short_help="the operators of the language and their arguments")
+@click.command("operators")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @command_options
 def command(terminal: Terminal, names: tuple[str, ...]) -> None:

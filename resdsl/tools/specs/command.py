@@ -24,7 +24,7 @@ _LEAST_PAPER = 14
 """Columns of `He et al. 2015`: the name of a paper is broken into lines no shorter than that."""
 
 
-@click.command("specs", short_help="the networks that resdsl brings along")
+@click.command("specs")
 @click.argument("name", required=False)
 @command_options
 def command(terminal: Terminal, name: str | None) -> None:

@@ -16,7 +16,7 @@ from resdsl.tools.summary import formats as summary_formats
 _LAYERS = 1
 
 
-@click.command("summary", short_help="what a network is made of, stage by stage")
+@click.command("summary")
 @click.argument("spec")
 @click.option(
     "--depth",

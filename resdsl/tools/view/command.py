@@ -27,7 +27,7 @@ _ANY = 0
 """No port was named."""
 
 
-@click.command("view", short_help="explore a network in the browser, or two side by side")
+@click.command("view")
 @click.argument("spec")
 @click.argument("new", required=False)
 @click.option("-o", "--output", metavar="FILE", help="Write the page there and open nothing; - is standard output.")

@@ -15,7 +15,7 @@ from resdsl.weights.save import save_weights
 _OTHERS = (".npz", ".npy", ".pth", ".pt", ".bin", ".ckpt", ".onnx", ".h5")
 
 
-@click.command("weights", short_help="write the weights of a model to a file of their own")
+@click.command("weights")
 @click.argument("model")
 @click.option("-o", "--output", metavar="FILE", help="Where to. If not said: MODEL's name, .safetensors.")
 @command_options
