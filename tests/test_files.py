@@ -143,11 +143,11 @@ def refusal(path: Path) -> OutputError:
     return caught.value
 
 
-def test_a_missing_folder_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_with_the_command_that_creates_it(tmp_path: Path) -> None:
     diagnostic = refusal(tmp_path / "out" / "file").diagnostic
     assert diagnostic.code == catalogue.OUTPUT_FOLDER
     assert diagnostic.message == f"the folder `{tmp_path / 'out'}` does not exist"
-    assert diagnostic.helps == (f"make it with `mkdir -p {tmp_path / 'out'}`",)
+    assert diagnostic.helps == (f"create it with `mkdir -p {tmp_path / 'out'}`",)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

@@ -139,13 +139,13 @@ def test_two_forms_at_once_are_refused(path: Path) -> None:
     assert run("check", "--json", "--format", "sarif", str(path)).exit_code == 2
 
 
-def test_the_smallest_input_is_told_where_not_every_size_will_do(path: Path) -> None:
+def test_the_smallest_input_is_reported_if_not_every_size_is_accepted(path: Path) -> None:
     # 5x5/2 leaves 1 row of 5, and 7x7/2 leaves 5 of 15 (and 4 of 14).
     path.write_text(
         "model net {\n  input image: f32[N, 3, H, W]\n  conv1: conv(8, 7x7, stride = 2, pad = valid)\n"
         "  conv2: conv(8, 5x5, stride = 2, pad = valid)\n  output y\n}\n"
     )
-    assert run("check", str(path)).stderr == f"{path}: takes inputs with H from 15 and W from 15\nno errors\n"
+    assert run("check", str(path)).stderr == f"{path}: accepts inputs with H from 15 and W from 15\nno errors\n"
     assert "H from 15, W from 15" in run("summary", str(path)).stdout
     assert json.loads(run("summary", "--json", str(path)).stdout)["smallest_input"] == {"N": 1, "H": 15, "W": 15}
 

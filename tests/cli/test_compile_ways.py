@@ -127,9 +127,9 @@ def test_preprocessing_that_onnx_cannot_do_is_refused() -> None:
     assert not Path("net.onnx").exists()
 
 
-def test_for_the_runtime_it_says_whom_it_is_for() -> None:
+def test_for_runtime_reports_where_the_model_runs() -> None:
     result = compiled("--for-runtime", "--precision", "fp16", "--embed-preprocess")
-    assert "m.onnx is for this machine and its ONNX Runtime alone" in result.stderr
+    assert "m.onnx runs only on this machine" in result.stderr
     first_class()
     refused = run("compile", "net.res", "--for-runtime", "-o", "-")
     assert refused.exit_code == 2

@@ -40,7 +40,7 @@ def test_install_and_uninstall(folder: Path) -> None:
     told = json.loads(run("uninstall", "--json").stdout)
     assert "unset diff.resdsl.textconv" in told["done"]
     assert "resdsl" not in configured(folder)
-    assert "nothing to undo" in run("uninstall").stderr
+    assert "nothing to remove" in run("uninstall").stderr
 
 
 @pytest.mark.usefixtures("folder")

@@ -299,6 +299,17 @@ def test_every_model_of_a_file_is_compared(tmp_path: Path) -> None:
 # --- setting git up --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["a\x1b[2Jb.res", "a\nb.res", "a\u202eb.res"])
+def test_a_path_writes_no_control_characters(tmp_path: Path, name: str) -> None:
+    old, new = tmp_path / "old.res", tmp_path / "new.res"
+    old.write_text(ALONE)
+    new.write_text("no model")
+    for sides in (Version(old), Version(new)), (Version(old), Version(Path("/dev/null"))):
+        shown = review_text(name, *sides)
+        assert all(line.isprintable() for line in shown.split("\n"))
+        assert not any(line.startswith("b.res") for line in shown.split("\n"))
+
+
 def test_install_changes_no_file_of_the_project(repository: Repository) -> None:
     repository.commit(alone=ALONE)
     install(repository.root, driver=True)
@@ -346,8 +357,8 @@ def test_install_for_all_repositories(repository: Repository, tmp_path: Path, co
 
 
 @pytest.mark.usefixtures("repository")
-def test_outside_of_a_repository_there_is_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(GitProblem, match=r"no git repository.*--global"):
+def test_outside_of_a_repository_the_error_names_a_fix(tmp_path: Path) -> None:
+    with pytest.raises(GitProblem, match=r"not a git repository.*--global"):
         install(tmp_path)
 
 

@@ -115,8 +115,8 @@ def test_three_dots_begin_where_the_branch_began() -> None:
 def test_a_broken_network_is_told_with_its_mistake() -> None:
     commit({"apart.res": FILES["apart.res"].replace("conv(4", "convv(4")})
     (only,) = found()
-    assert only.mistakes is not None
-    assert "convv" in only.mistakes.errors[0].message
+    assert only.diagnostics is not None
+    assert "convv" in only.diagnostics.errors[0].message
 
 
 def test_it_works_from_a_folder_below(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,12 +97,12 @@ def test_a_used_file_is_followed_too(server: LiveView, file: Path) -> None:
 def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.write_text(GOOD.replace("unit(4)", "unti(4)"))
-    told = events.next()
-    assert told["event"] == "mistakes"
-    assert "`unti`" in json.loads(told["data"])
+    event = events.next()
+    assert event["event"] == "errors"
+    assert "`unti`" in json.loads(event["data"])
     assert weights(server) == 4 * 3 * 9
     # A page that is opened now hears of them at once.
-    assert Events(server, told["id"]).next()["event"] == "mistakes"
+    assert Events(server, event["id"]).next()["event"] == "errors"
     file.write_text(GOOD)
     assert events.next()["event"] == "network"
 
@@ -110,7 +110,7 @@ def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, fil
 def test_a_file_that_is_gone_for_a_while_is_waited_for(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.unlink()
-    assert events.next()["event"] == "mistakes"
+    assert events.next()["event"] == "errors"
     file.write_text(GOOD)
     assert events.next()["event"] == "network"
 
@@ -120,7 +120,7 @@ def test_a_server_may_begin_with_a_broken_file(tmp_path: Path) -> None:
     path.write_text("model net { conv( }")
     state = Follower(lambda: (resdsl.load(path),), [path]).state
     assert state.data["networks"] == []
-    assert "error" in state.mistakes
+    assert "error" in state.errors
 
 
 def test_other_names_of_this_machine_are_refused(server: LiveView) -> None:

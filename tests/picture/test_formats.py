@@ -192,7 +192,7 @@ def test_without_the_extra_the_way_out_is_told(form: str, monkeypatch: pytest.Mo
 
 
 def test_costs_are_no_graph() -> None:
-    with pytest.raises(resdsl.CompileError, match="costs are bars"):
+    with pytest.raises(resdsl.CompileError, match="costs are drawn as bars"):
         cost_picture("resnet18").render("dot")
 
 

@@ -10,12 +10,12 @@ from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
 
 _ROUNDS = 20
-"""A fix can uncover the next error; more rounds than this only go back and forth."""
+"""Maximum number of rounds: a fix can reveal the next error, and two fixes could undo each other forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A text before and after fixes. ``applied`` had their fixes applied, ``remaining`` is reported of the result."""
+    """A text before and after fixes: ``applied`` are the fixed diagnostics, ``remaining`` those of the result."""
 
     before: Source
     after: Source
@@ -24,9 +24,9 @@ class Fixed:
 
 
 def fix(network: Network) -> Fixed:
-    """Apply every fix that a diagnostic of the text carries, until there are no more. Writes no file.
+    """Apply the fixes of all diagnostics until there are none left. Writes no file.
 
-    Only the text itself is changed, not what it uses. Raises ``CompileError`` if it cannot be read.
+    Used files are not changed. Raises ``CompileError`` if the network cannot be read.
     """
     specification = load(network)
     before = source = specification.source
@@ -45,7 +45,7 @@ def fix(network: Network) -> Fixed:
 
 
 def _same_network(specification: Specification, source: Source) -> Specification:
-    """Another text, with all that ``specification`` was loaded with."""
+    """A specification of ``source`` with the options of ``specification``."""
     return Specification(
         source,
         model=specification.model,
