@@ -174,7 +174,7 @@ def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     diagnostic = refusal(Path("/dev/full")).diagnostic
     assert diagnostic.code == catalogue.DISK_FULL
     assert "the disk is full" in diagnostic.message
@@ -238,7 +238,7 @@ def test_sections_are_written_by_several_threads(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"".join(parts)
 
 
-def test_a_full_disk_is_told_from_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_from_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -270,9 +270,7 @@ def test_a_file_is_synced_while_it_is_written(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_a_disk_that_fails_meanwhile_is_told_once_and_not_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_failure_during_syncing_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = threading.Event()
 
     def failing(_: int) -> None:

@@ -81,7 +81,7 @@ def test_bfloat16_is_written_with_a_warning_and_refused_where_it_cannot_run() ->
     assert "compiled again with `--precision fp16`" in refused.stderr
 
 
-def test_a_weight_that_fp16_cannot_hold_is_told_and_nothing_written() -> None:
+def test_a_weight_that_fp16_cannot_hold_is_reported_and_nothing_written() -> None:
     compiled()
     weights = {
         tensor.name: onnx.numpy_helper.to_array(tensor)

@@ -44,7 +44,7 @@ def test_install_and_uninstall(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_outside_of_a_repository_the_way_out_is_told() -> None:
+def test_outside_of_a_repository_a_fix_is_suggested() -> None:
     result = run("install")
     assert result.exit_code == 2
     assert "--global" in result.stderr

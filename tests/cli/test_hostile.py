@@ -82,7 +82,7 @@ def is_told(done: subprocess.CompletedProcess[str], codes: Sequence[str] = ()) -
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
-def test_a_text_that_asks_for_too_much_is_told(text: str, tmp_path: Path) -> None:
+def test_a_text_beyond_a_limit_is_reported(text: str, tmp_path: Path) -> None:
     path = tmp_path / "net.res"
     path.write_text(text)
     is_told(check(path))
@@ -133,7 +133,7 @@ def test_an_endless_file_is_not_read_to_its_end() -> None:
     is_told(check("/dev/zero"), ["E0901"])
 
 
-def test_files_that_use_one_another_in_a_long_row_are_told(tmp_path: Path) -> None:
+def test_a_long_chain_of_used_files_is_reported(tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"f{number}.res").write_text(
             f'use "f{number + 1}.res" (b{number + 1})\nblock b{number} {{ relu }}\n'
@@ -142,7 +142,7 @@ def test_files_that_use_one_another_in_a_long_row_are_told(tmp_path: Path) -> No
     is_told(check(tmp_path / "net.res"), ["E0901"])
 
 
-def test_too_many_used_files_are_told_once(tmp_path: Path) -> None:
+def test_too_many_used_files_are_reported_once(tmp_path: Path) -> None:
     for number in range(1_100):
         (tmp_path / f"f{number}.res").write_text(f"block b{number} {{ relu }}\n")
     uses = "\n".join(f'use "f{number}.res" (b{number})' for number in range(1_100))

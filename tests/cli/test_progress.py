@@ -34,7 +34,7 @@ def plain(text: str) -> str:
     ("unit", "done", "total", "said"),
     [("images", 3, 10, " 3/10"), ("images", 1200, None, "1200/?"), ("bytes", 3_000_000, 10_000_000, "3.0/10.0 MB")],
 )
-def test_it_says_how_much_is_done(
+def test_it_shows_how_much_is_done(
     unit: progress.Unit, done: int, total: int | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = terminal(monkeypatch)
@@ -47,7 +47,7 @@ def test_it_says_how_much_is_done(
     assert said in text
 
 
-def test_it_says_how_many_images_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_shows_images_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = terminal(monkeypatch)
     with bar("seeing", wanted=True, unit="images") as drawn:
         assert drawn is not None
@@ -65,7 +65,7 @@ def test_nothing_is_drawn_for_short_work(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen.getvalue() == ""
 
 
-def test_nothing_is_drawn_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_drawn_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with bar("seeing", wanted=True) as drawn:
         assert drawn is None

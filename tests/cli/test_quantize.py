@@ -36,7 +36,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["quantize", *arguments])
 
 
-def test_the_worst_layers_are_told_and_what_comes_next() -> None:
+def test_the_worst_layers_and_the_next_command_are_reported() -> None:
     result = run("tiny.res", "--calibrate", "photos")
     assert result.exit_code == 0, result.output
     heading, *rows = result.stdout.splitlines()
@@ -60,7 +60,7 @@ def test_json_has_the_report() -> None:
     assert found["diagnostics"] == []
 
 
-def test_a_model_that_was_compiled_without_folding_says_so() -> None:
+def test_a_model_compiled_without_folding_is_reported() -> None:
     CliRunner().invoke(app, ["compile", "tiny.res", "-o", "m.onnx"])
     said = run("m.onnx", "--calibrate", "photos", "-o", "q.onnx").stderr
     assert "m.onnx has batch norms, which were folded first" in said

@@ -21,7 +21,7 @@ def test_every_code_has_one_name() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(catalogue.CODES))
-def test_every_code_is_told_by_something(code: str) -> None:
+def test_every_code_is_reported_somewhere(code: str) -> None:
     used = re.compile(rf"\b{NAMES[code]}\b")
     sources = [*ROOT.glob("resdsl/**/*.py"), *ROOT.glob("resdsl/**/*.lark")]
     tellers = [
@@ -31,6 +31,6 @@ def test_every_code_is_told_by_something(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", IN_A_TEXT)
-def test_every_mistake_in_a_text_has_a_snapshot(code: str) -> None:
+def test_every_error_in_a_text_has_a_snapshot(code: str) -> None:
     snapshots = ROOT.glob("tests/elaborate/errors/*.expected")
     assert any(f"[{code}]" in path.read_text(encoding="utf-8") for path in snapshots)

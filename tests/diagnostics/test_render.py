@@ -133,7 +133,7 @@ def test_a_place_over_many_lines_is_drawn_by_its_ends(golden: Golden) -> None:
     golden(render([one("a model without an output", Label(spec.span(0, len(spec.text) - 1), "no `output` in it"))]))
 
 
-def test_distant_lines_are_told_from_near_ones(golden: Golden) -> None:
+def test_distant_lines_are_separated_from_near_ones(golden: Golden) -> None:
     spec = source("\n".join(f"line{number}" for number in range(1, 41)))
     golden(
         render(
@@ -243,7 +243,7 @@ def test_a_call_of_the_model_itself_has_no_path() -> None:
 
 
 @pytest.mark.parametrize(("calls", "said"), [(2, "... and in 1 more call\n"), (36, "... and in 35 more calls\n")])
-def test_further_calls_with_the_same_mistake_are_counted(calls: int, said: str) -> None:
+def test_further_calls_with_the_same_error_are_counted(calls: int, said: str) -> None:
     spec = source()
     found = Diagnostics()
     for _ in range(calls):
@@ -288,7 +288,7 @@ def test_a_fix_in_another_file_names_it(golden: Golden) -> None:
     golden(render([one("here", Label(at(spec, "strde")), fix=fix)]))
 
 
-def test_a_fix_that_a_help_already_tells_is_not_told_twice() -> None:
+def test_a_fix_that_a_help_already_has_is_not_repeated() -> None:
     spec = source()
     fix = Fix("write `stride`", (Edit(at(spec, "strde"), "stride"),))
     drawn = render([one("here", Label(at(spec, "strde")), helps=("write `stride`",), fix=fix)])

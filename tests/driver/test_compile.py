@@ -123,7 +123,7 @@ def test_weights_may_have_a_file_of_their_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(logits(tmp_path / "m.onnx"), logits(tmp_path / "inline.onnx"))
 
 
-def test_the_file_says_where_it_is_from(tmp_path: Path) -> None:
+def test_the_file_records_its_origin(tmp_path: Path) -> None:
     (tmp_path / "part.res").write_text("block part(width) {\n  conv1: conv(width, 3x3)\n}\n")
     text = 'use "part.res" (part)\nmodel m(w = 4) {\n  input x: f32[N, 3, 8, 8]\n  a: part(w)\n  output y\n}\n'
     (tmp_path / "net.res").write_text(text)
@@ -140,7 +140,7 @@ def test_the_file_says_where_it_is_from(tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "m").read_text(errors="ignore")
 
 
-def test_a_mistake_leaves_the_file_that_stands_there(tmp_path: Path) -> None:
+def test_an_error_leaves_the_existing_file(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"precious")
     with pytest.raises(CompileError):
         resdsl.compile(resdsl.loads(TINY.replace("linear", "liner")), tmp_path / "m.onnx")
@@ -149,13 +149,13 @@ def test_a_mistake_leaves_the_file_that_stands_there(tmp_path: Path) -> None:
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("m.onnx", b"precious")]
 
 
-def test_all_mistakes_are_in_the_exception() -> None:
+def test_all_errors_are_in_the_exception() -> None:
     with pytest.raises(CompileError) as caught:
         _ = resdsl.loads(TINY.replace("linear", "liner").replace("avgpool", "avgpol")).graph
     assert [found.code.id for found in caught.value.diagnostics.errors] == ["E0202", "E0202"]
 
 
-def test_progress_is_told_up_to_the_end(tmp_path: Path) -> None:
+def test_progress_is_reported_up_to_the_end(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     compiled = resdsl.compile(
         resdsl.loads(TINY), tmp_path / "m", progress=lambda done, total: told.append((done, total))

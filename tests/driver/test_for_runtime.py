@@ -30,7 +30,7 @@ model net {
 """
 
 
-def test_it_computes_the_same_and_says_what_it_is_for(tmp_path: Path) -> None:
+def test_it_computes_the_same_and_records_its_machine(tmp_path: Path) -> None:
     resdsl.compile(resdsl.loads(TEXT), tmp_path / "plain.onnx")
     made = resdsl.compile(resdsl.loads(TEXT), tmp_path / "fast.onnx", for_runtime=True)
     assert made.data_path is not None

@@ -166,7 +166,7 @@ def test_a_broken_file_is_shown_as_it_is(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00", b"model m() {}\n", b"\x89PNG\r\n"])
-def test_whatever_cannot_be_built_comes_back_byte_for_byte(repository: Repository, data: bytes) -> None:
+def test_a_file_that_cannot_be_built_comes_back_byte_for_byte(repository: Repository, data: bytes) -> None:
     path = repository.root / "odd.res"
     path.write_bytes(data)
     assert textconv(path) == data
@@ -201,7 +201,7 @@ def test_the_working_tree_is_compared_with_its_own_files(repository: Repository)
     assert "+ layer1.0.conv1 conv(4, 1x1) [N, 4, 8, 8] 16 parameters, 1,024 MACs" in shown
 
 
-def test_git_goes_on_when_resdsl_is_gone(repository: Repository) -> None:
+def test_git_still_works_after_resdsl_is_uninstalled(repository: Repository) -> None:
     repository.commit(alone=ALONE)
     repository.commit(alone=ALONE.replace("3x3", "5x5"))
     install(repository.root, driver=True)

@@ -81,7 +81,7 @@ def test_a_parameter_takes_its_type_alone(
         assert mistakes(net(f"{other}b({value})\noutput y", head)) == ["E0207"], value
 
 
-def test_a_whole_number_for_a_size_stands_for_a_square(net: Net, build: Build) -> None:
+def test_an_integer_for_a_size_is_a_square(net: Net, build: Build) -> None:
     head = "block b(k: size) {\n  a: conv(k[0] + k[1], k)\n}"
     assert build(net("x1: b(3)\noutput y", head)).parameters["x1.a.weight"].shape == (6, 3, 3, 3)
 
@@ -165,7 +165,7 @@ def test_a_called_model_gives_the_last_value_it_makes(net: Net, build: Build) ->
     assert operators(graph)[:2] == ["conv", "relu"]
 
 
-def test_the_other_lines_of_a_called_model_say_nothing(net: Net, build: Build) -> None:
+def test_the_other_statements_of_a_called_model_are_ignored(net: Net, build: Build) -> None:
     graph = build(net("one: small\noutput y", SMALL), model="net")
     assert [output.name for output in graph.outputs] == ["y"]
     assert graph.preprocess is None
@@ -211,7 +211,7 @@ def test_sizes_kinds_of_shortcut_and_ops_may_be_given(value: str, net: Net, buil
     build(net(f"{body[value]}\noutput y", parameters=f"p: {kinds[value]}"), arguments={"p": value})
 
 
-def test_mistakes_in_given_values_are_told(net: Net, mistakes: Mistakes) -> None:
+def test_errors_in_given_values_are_reported(net: Net, mistakes: Mistakes) -> None:
     text = net("a: conv(width, 3x3)\noutput y", parameters="width: int = 8")
     assert mistakes(text, arguments={"widht": 8}) == ["E0203"]
     assert mistakes(text, arguments={"width": "1.5"}) == ["E0207"]

@@ -51,7 +51,7 @@ def test_what_is_used_is_no_warning(body: str, head: str, net: Net, mistakes: Mi
     assert mistakes(net(body, head)) == []
 
 
-def test_a_block_that_only_calls_what_nobody_calls_is_unused(net: Net, mistakes: Mistakes) -> None:
+def test_a_block_called_only_by_unused_blocks_is_unused(net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net("relu\noutput y", "block b() {\n  relu\n}")) == ["W0504"]
 
 
@@ -59,11 +59,11 @@ def test_blocks_of_a_library_are_for_others(mistakes: Mistakes) -> None:
     assert mistakes("block b() {\n  relu\n}\n") == ["E0608"]
 
 
-def test_where_there_are_errors_nothing_is_said_of_use(net: Net, mistakes: Mistakes) -> None:
+def test_with_errors_unused_names_are_not_reported(net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net("const width = 4\na: conv(widht, 1x1)\noutput y")) == ["E0201"]
 
 
-def test_layers_that_no_output_needs_are_told_at_their_end(net: Net, check: Check) -> None:
+def test_layers_that_no_output_needs_are_reported_at_their_end(net: Net, check: Check) -> None:
     _, diagnostics = check(net("a: conv(8, 3x3)\noutput y\nb: conv(8, 3x3)\nrelu\nc: conv(8, 3x3)"))
     (warning,) = diagnostics.warnings
     assert warning.code.id == "W0507"

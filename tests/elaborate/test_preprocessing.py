@@ -69,7 +69,7 @@ def test_steps_take_their_arguments(net: Net, build: Build) -> None:
         ("resize(20_000)", "E0207"),
     ],
 )
-def test_a_step_that_cannot_be_done_is_told(step: str, code: str, net: Net, mistakes: Mistakes) -> None:
+def test_a_step_that_cannot_be_done_is_reported(step: str, code: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net(f"preprocess {{ {step} }}\nrelu\noutput y")) == [code]
 
 
@@ -105,7 +105,7 @@ def test_a_network_without_class_vectors_keeps_its_labels() -> None:
     assert resdsl.loads(text).graph.labels is not None
 
 
-def test_labels_that_cannot_be_had_are_told(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_unavailable_labels_are_reported(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
     (tmp_path / "folder.txt").mkdir()
     for name, code in (
@@ -133,7 +133,7 @@ def test_steps_see_the_consts_above_them(net: Net, build: Build) -> None:
     assert graph.preprocess.steps == (Crop(32),)
 
 
-def test_mistakes_in_steps_are_told_beside_those_of_the_network(net: Net, mistakes: Mistakes) -> None:
+def test_errors_in_steps_are_reported_beside_those_of_the_network(net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net("preprocess { crop(0) }\nrellu\noutput y")) == ["E0207", "E0202"]
 
 

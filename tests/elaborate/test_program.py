@@ -72,7 +72,7 @@ def test_a_file_that_two_others_use_is_read_once(tmp_path: Path, net: Net) -> No
     assert [source.name for source in program.sources] == ["net.res", "b.res", "a.res", "c.res"]
 
 
-def test_a_file_that_uses_itself_is_told(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_a_file_that_uses_itself_is_reported(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
     path = tmp_path / "net.res"
     text = net("relu\noutput y", 'use "net.res" (net)')
     path.write_text(text)
@@ -103,7 +103,7 @@ def test_the_library_cannot_be_left(net: Net, mistakes: Mistakes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])
-def test_a_file_that_cannot_be_read_is_told_once(
+def test_a_file_that_cannot_be_read_is_reported_once(
     content: bytes | None, tmp_path: Path, net: Net, mistakes: Mistakes
 ) -> None:
     if content is None:
@@ -115,13 +115,13 @@ def test_a_file_that_cannot_be_read_is_told_once(
 
 
 @pytest.mark.parametrize("name", ["", ".", "a\0b", "x" * 5000, "/"])
-def test_an_odd_path_is_told(name: str, tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_an_odd_path_is_reported(name: str, tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
     found = mistakes(net("x1: stem(8)\noutput y", f'use "{name}" (stem)'), path=tmp_path / "net.res")
     assert found
     assert found[0][:3] in ("E01", "E04")
 
 
-def test_mistakes_of_a_used_file_are_told_with_their_place(tmp_path: Path, net: Net, check: Check) -> None:
+def test_errors_in_a_used_file_are_reported_with_their_location(tmp_path: Path, net: Net, check: Check) -> None:
     (tmp_path / "part.res").write_text("block part() {\n  a: conv(8)\n}\n")
     graph, diagnostics = check(net("x1: part\noutput y", 'use "part.res" (part)'), path=tmp_path / "net.res")
     assert graph is None
@@ -207,7 +207,7 @@ def test_the_graph_of_a_broken_text_is_none_and_all_of_its_models_are_tried() ->
     ],
     ids=range(8),
 )
-def test_what_once_broke_or_hung_is_told(body: str, net: Net, mistakes: Mistakes) -> None:
+def test_texts_that_once_crashed_or_hung_are_reported(body: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net(f"{body}\noutput y"))
 
 

@@ -32,7 +32,7 @@ def test_a_true_annotation_is_silent(claim: str, net: Net, mistakes: Mistakes) -
 
 
 @pytest.mark.parametrize("claim", ["[N, 8, 32, 31]", "[N, 8]", "[N, 8, 32, 32, 1]", "[2, 8, 32, 32]", "[_, 3, _, _]"])
-def test_a_wrong_annotation_is_told(claim: str, net: Net, mistakes: Mistakes) -> None:
+def test_a_wrong_annotation_is_reported(claim: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net(f"a: conv(8, 3x3) -> {claim}\noutput y")) == ["E0501"]
 
 
@@ -101,7 +101,7 @@ def test_a_true_expectation_is_silent(line: str, net: Net, mistakes: Mistakes) -
         "depth == 2",
     ],
 )
-def test_a_wrong_expectation_is_told(line: str, net: Net, mistakes: Mistakes) -> None:
+def test_a_wrong_expectation_is_reported(line: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net(f"{CONV}expect {line}")) == ["E0502"]
 
 
@@ -121,7 +121,7 @@ def test_the_shape_of_the_input_is_replaced(net: Net, build: Build) -> None:
     assert build(text, input_shape=("N", 3, "H", "W")).symbols == ("N", "H", "W")
 
 
-def test_claims_speak_of_the_declared_shape(net: Net, build: Build, mistakes: Mistakes) -> None:
+def test_expectations_apply_to_the_declared_shape(net: Net, build: Build, mistakes: Mistakes) -> None:
     text = net("a: conv(8, 3x3) -> [N, 8, 32, 32]\noutput y\nexpect macs == 221_184")
     build(text, input_shape=(1, 3, 64, 64))
     assert mistakes(text.replace("221_184", "5"), input_shape=(1, 3, 64, 64)) == ["E0502"]
@@ -150,7 +150,7 @@ def test_an_input_has_numbers_and_symbols(shape: str, net: Net, build: Build) ->
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "2.5", "3x3", "true", '"H"'])
-def test_a_size_of_the_input_is_a_whole_number_from_1(size: str, net: Net, mistakes: Mistakes) -> None:
+def test_a_size_of_the_input_is_an_integer_from_1(size: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net("relu\noutput y", shape=f"N, 3, {size}, 32")) == ["E0208"]
 
 

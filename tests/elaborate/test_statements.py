@@ -57,7 +57,7 @@ def test_a_repeat_count_is_computed(count: str, convolutions: int, net: Net, bui
 
 
 @pytest.mark.parametrize("count", ["-1", "2.0", "3x3", "true", '"3"'])
-def test_a_repeat_count_is_a_whole_number_from_0(count: str, net: Net, mistakes: Mistakes) -> None:
+def test_a_repeat_count_is_an_integer_from_0(count: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net("a: n x relu\noutput y", parameters=f"n = {count}")) == ["E0214"]
 
 
@@ -65,7 +65,7 @@ def test_the_input_itself_may_be_an_output(net: Net, build: Build) -> None:
     assert build(net("output same")).outputs[0].node == 0
 
 
-def test_the_flow_goes_on_after_an_output(net: Net, build: Build) -> None:
+def test_the_current_value_continues_after_an_output(net: Net, build: Build) -> None:
     graph = build(net("fc: conv(8, 1x1)\noutput logits\nsoftmax\noutput probabilities"))
     assert [(output.name, graph.nodes[output.node].operator.name) for output in graph.outputs] == [
         ("logits", "conv"),
@@ -260,7 +260,7 @@ def test_a_tap_starts_a_branch_from_a_named_value(net: Net, build: Build) -> Non
     assert result(graph).inputs == (3, 4)
 
 
-def test_from_outside_a_join_goes_on_from_the_named_value(net: Net, build: Build) -> None:
+def test_from_outside_a_join_continues_from_the_named_value(net: Net, build: Build) -> None:
     graph = build(net("a: conv(8, 3x3)\ntap low\nrelu\noutput high\nfrom low { tanh }\noutput y"))
     assert result(graph, 1).inputs == (1,)
 
@@ -384,7 +384,7 @@ def test_a_default_of_a_called_model_stays_in_it(net: Net, build: Build) -> None
         ("add { identity; output y }", ""),
     ],
 )
-def test_a_line_that_cannot_stand_there_is_told(body: str, head: str, net: Net, mistakes: Mistakes) -> None:
+def test_a_misplaced_statement_is_reported(body: str, head: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net(body, head)) == ["E0609"]
 
 

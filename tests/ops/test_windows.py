@@ -137,7 +137,7 @@ def test_the_shapes_of_resnet_are_the_papers() -> None:
         size = expected
 
 
-def test_same_padding_of_an_unknown_size_is_refused_with_a_way_out() -> None:
+def test_same_padding_of_an_unknown_size_is_refused_with_a_fix() -> None:
     x = image(symbol("H"), 8)
     with pytest.raises(Refusal) as caught:
         sides(Word("same"), x, Size(3, 3), Size(2, 2), Size(1, 1))

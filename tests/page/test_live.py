@@ -79,7 +79,7 @@ def weights(server: LiveView) -> int:
     return count
 
 
-def test_a_file_that_is_saved_is_told_and_drawn(server: LiveView, file: Path) -> None:
+def test_a_saved_file_sends_an_event_and_is_drawn(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     assert weights(server) == 4 * 3 * 9
     file.write_text(GOOD.replace("unit(4)", "unit(5)"))
@@ -94,7 +94,7 @@ def test_a_used_file_is_followed_too(server: LiveView, file: Path) -> None:
     assert weights(server) == 4 * 3
 
 
-def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, file: Path) -> None:
+def test_errors_are_sent_and_the_last_valid_network_stays(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.write_text(GOOD.replace("unit(4)", "unti(4)"))
     event = events.next()

@@ -89,7 +89,7 @@ def test_in_32_bits_nothing_changes() -> None:
     assert lower_precision(graph, DType.F32) is graph
 
 
-def test_a_weight_beyond_the_range_is_told() -> None:
+def test_a_weight_beyond_the_range_is_reported() -> None:
     with pytest.raises(OutputError) as caught:
         Rounded(DType.F16, "conv1.weight")(np.array([1.0, -70_000.0], np.float32))
     assert caught.value.diagnostic.code == catalogue.PRECISION

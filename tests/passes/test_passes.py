@@ -190,7 +190,7 @@ def test_a_folded_norm_hands_its_weights_to_its_layer() -> None:
     assert "unit_2.norm1.weight" in folded  # behind a join
 
 
-def test_every_pass_is_told_with_its_result() -> None:
+def test_every_pass_is_reported_with_its_result() -> None:
     told: list[tuple[str, Graph]] = []
     result = optimize(build(NETWORK), 2, after=lambda name, graph: told.append((name, graph)))
     assert [name for name, _ in told] == list(LEVELS[2])

@@ -83,7 +83,7 @@ def test_text_stays_text_and_has_the_room_that_was_made_for_it() -> None:
     assert all(float(text.get("textLength", "0")) > 0 for text in texts)
 
 
-def test_a_reader_who_sees_nothing_is_told_what_it_is() -> None:
+def test_a_picture_has_a_description_for_screen_readers() -> None:
     root = ElementTree.fromstring(tiny().svg())
     assert root.findtext(f"{SVG}title") == "tiny"
     # 3*8*9 + 2*8 + 8*8*9 + 2*8 + 8*10 + 10 = 914.
@@ -181,7 +181,7 @@ def test_png_has_as_many_pixels_as_were_asked_for_and_something_on_them() -> Non
 
 
 @pytest.mark.parametrize("form", ["png", "pdf"])
-def test_without_the_extra_the_way_out_is_told(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_a_fix_is_suggested(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("reportlab", "reportlab.pdfgen.canvas", "pypdfium2"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(resdsl.CompileError) as raised:

@@ -50,7 +50,7 @@ def test_a_comparison_is_drawn_well(pair: tuple[str, str]) -> None:
 
 @given(specifications())
 @examples(quick=25)
-def test_whatever_a_specification_is_its_picture_can_be_read(specification: Specification) -> None:
+def test_the_picture_of_any_specification_can_be_read(specification: Specification) -> None:
     network = resdsl.loads(specification.text, model="net")
     for detail in ("block", "layer", "op"):
         for direction in ("down", "right"):

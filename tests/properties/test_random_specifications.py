@@ -84,7 +84,7 @@ def test_a_text_gives_the_same_bytes_each_time_and_every_name_once(specification
 
 @examples()
 @given(specifications())
-def test_layout_keeps_what_a_text_says_and_is_its_own_layout(specification: Specification) -> None:
+def test_formatting_keeps_the_meaning_and_is_idempotent(specification: Specification) -> None:
     found = Diagnostics()
     source = Source("random.res", specification.text)
     formatted = format_source(source, found)

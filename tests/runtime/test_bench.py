@@ -101,13 +101,13 @@ def test_raw_images_have_their_channels_last(open_model: Callable[..., Session])
     assert random_inputs(session, batch=2, size=(5, 7), seed=0)["image"].shape == (2, 5, 7, 3)
 
 
-def test_a_fixed_size_is_told(open_model: Callable[..., Session]) -> None:
+def test_a_fixed_size_is_reported(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", 3, 8, 8)), batch=1, size=(9, 8), seed=0)
     assert "takes [N, 3, 8, 8], and the requested size is 9 x 8" in caught.value.diagnostic.message
 
 
-def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
+def test_a_fixed_batch_size_is_reported(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=(4, 3, 8, 8)), batch=1, size=None, seed=0)
     assert caught.value.diagnostic.code.id == "E0837"
@@ -115,7 +115,7 @@ def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
     assert "use `--batch 4`" in caught.value.diagnostic.helps[0]
 
 
-def test_an_open_size_that_is_no_images_is_told(open_model: Callable[..., Session]) -> None:
+def test_an_open_size_that_is_no_images_is_reported(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", "C", 8, 8)), batch=1, size=None, seed=0)
     assert "the size of axis 1 is unknown" in caught.value.diagnostic.message

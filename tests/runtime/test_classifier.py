@@ -113,7 +113,7 @@ def test_features_are_the_values_of_an_output(
 @pytest.mark.parametrize(
     ("name", "said"), [("logit", "did you mean `logits`?"), ("x", "its outputs are `logits` [N, 3]")]
 )
-def test_an_output_that_is_not_there_is_told(name: str, said: str, open_model: OpenModel) -> None:
+def test_an_output_that_is_not_there_is_reported(name: str, said: str, open_model: OpenModel) -> None:
     with pytest.raises(RunError) as caught:
         predict(open_model(metadata=HOW), [], output=name)
     assert caught.value.diagnostic.code.id == "E0839"

@@ -14,7 +14,7 @@ from resdsl.tools.compare.divergence import Tolerance, ValuePair, difference, di
 VALUE = ValuePair("a", "b", "Conv", is_output=False)
 
 
-def test_a_difference_is_told_in_numbers() -> None:
+def test_a_difference_is_reported_in_numbers() -> None:
     a = np.float32([[3.0, 4.0], [0.0, 0.0]])
     b = np.float32([[3.0, 0.0], [0.0, 3.0]])
     found = difference(VALUE, a, b, Tolerance())
@@ -69,7 +69,7 @@ def test_precisions_are_compared_as_numbers() -> None:
     assert (found.worst, found.cosine) == (0.0, pytest.approx(1.0))
 
 
-def test_another_shape_departs_and_says_which() -> None:
+def test_another_shape_is_a_divergence_and_is_reported() -> None:
     found = difference(VALUE, np.zeros((1, 2)), np.zeros((1, 3)), Tolerance())
     assert found.diverges
     assert found.misfit == "the other is [1, 3]"

@@ -99,7 +99,7 @@ def test_cuda_is_given_its_options_in_its_own_words(machine: Callable[..., Gpu],
     ]
 
 
-def test_tensorrt_keeps_its_engines_where_it_is_told(
+def test_tensorrt_stores_its_engines_in_the_given_folder(
     machine: Callable[..., Gpu], make_model: MakeModel, tmp_path: Path
 ) -> None:
     gpu = machine({TENSORRT: 3})
@@ -111,9 +111,7 @@ def test_tensorrt_keeps_its_engines_where_it_is_told(
     assert options["trt_engine_cache_path"] == str(tmp_path)
 
 
-def test_a_session_says_how_many_nodes_each_provider_was_given(
-    machine: Callable[..., Gpu], make_model: MakeModel
-) -> None:
+def test_a_session_counts_the_nodes_of_each_provider(machine: Callable[..., Gpu], make_model: MakeModel) -> None:
     machine({CUDA: 3, CPU: 1})
     assert open_session(make_model(), device="cuda").placement == {CUDA: 3, CPU: 1}
 

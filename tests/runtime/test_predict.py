@@ -135,7 +135,7 @@ def test_values_that_are_not_numbers_fail(open_model: OpenModel, flags: list[Pat
         assert seen(predict(open_model(weight=weight, metadata=HOW), flags[:2])) == ["E0835", "E0835"]
 
 
-def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, flags: list[Path]) -> None:
+def test_preprocessing_that_a_model_lacks_is_not_guessed(open_model: OpenModel, flags: list[Path]) -> None:
     with pytest.raises(RunError) as caught:
         predict(open_model(shape=("N", 3, 64, 64)), flags)
     assert caught.value.diagnostic.code.id == "E0831"
@@ -152,7 +152,7 @@ def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, fla
         ({"metadata": HOW, "shape": ("N", 3, 9, 9)}, "E0834", "8 x 8"),
     ],
 )
-def test_a_model_that_no_image_can_run_is_told_at_once(
+def test_a_model_that_takes_no_images_is_reported_before_any_is_read(
     options: dict[str, object], code: str, said: str, open_model: OpenModel, flags: list[Path]
 ) -> None:
     with pytest.raises(RunError) as caught:
@@ -171,7 +171,7 @@ def test_a_model_that_no_image_can_run_is_told_at_once(
         ({"outputs": (Port("names", "tensor(string)", ("N", 21)),)}, "none is [N, classes]"),
     ],
 )
-def test_a_model_of_another_kind_is_told(
+def test_a_model_of_another_kind_is_reported(
     ports: dict[str, tuple[Port, ...]], said: str, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = open_model(metadata=HOW)

@@ -137,7 +137,7 @@ def test_convolutions_multiply_as_often_as_by_hand(
     assert macs_of(op, inputs, [output]) == macs
 
 
-def test_a_models_layers_multiply_as_often_as_its_specification_says(tmp_path: Path) -> None:
+def test_the_macs_of_a_models_layers_are_those_of_its_specification(tmp_path: Path) -> None:
     specification = resdsl.loads(NETWORK)
     resdsl.compile(specification, tmp_path / "net.onnx", optimize=1)
     feeds = {"x": np.ones((2, 3, 16, 16), np.float32)}

@@ -105,7 +105,7 @@ def test_links_to_folders_are_followed_but_not_in_circles(tree: Path) -> None:
         ("n" * 5000, "E0803: "),
     ],
 )
-def test_what_leads_to_no_image_is_one_item_that_says_why(named: str, said: str | None, tree: Path) -> None:
+def test_a_source_without_images_is_one_item_with_the_reason(named: str, said: str | None, tree: Path) -> None:
     (tree / "empty").mkdir()
     found = list(items_of(named))
     if said is None:

@@ -25,8 +25,8 @@ _HEADINGS = ("name", "", "shape", "type", "values")
 def command(terminal: Terminal, source: str, match: str, network: NetworkOptions) -> None:
     """List the tensors of a network, a model or a checkpoint, with their shapes and types.
 
-    FILE is a network (a .res file, a built-in network, REV:path or - for standard input), a compiled model, or a file
-    or an address of weights: .safetensors, .pth, .npz, hf:OWNER/NAME. No code in it is executed, and no values are read.
+    FILE is a network (a .res file, a built-in network, REV:path or - for standard input), a compiled model, or weights:
+    a file or an address (.safetensors, .pth, .npz, hf:OWNER/NAME). No code in it is executed, and no values are read.
 
     To compare names: diff <(resdsl tensors my.res) <(resdsl tensors weights.pth)
     """
