@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_a_file_is_written(tmp_path: Path) -> None:
     assert files(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("mistake", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path, mistake: type[BaseException]) -> None:
+@pytest.mark.parametrize("exception", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path, exception: type[BaseException]) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(mistake), whole_file(path) as stream:
+    with pytest.raises(exception), whole_file(path) as stream:
         stream.write(b"half" * 100_000)
-        raise mistake
+        raise exception
     assert path.read_bytes() == b"old"
     assert files(tmp_path) == ["file"]
 

@@ -1,4 +1,4 @@
-"""Weights and multiply-accumulates against sums done by hand and an independent count."""
+"""Parameters and MACs, against sums by hand and an independent count."""
 
 from __future__ import annotations
 

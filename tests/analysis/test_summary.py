@@ -1,4 +1,4 @@
-"""The table: stages as rows, equal blocks told once."""
+"""The summary table: stages as rows, equal blocks in one row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``resdsl check`` and the options that say which network is meant."""
+"""``resdsl check`` and the options that select a network."""
 
 import json
 import subprocess

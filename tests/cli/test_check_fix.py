@@ -24,7 +24,7 @@ model net {
   output y
 }
 """
-MENDED = """\
+FIXED = """\
 use "std/residual.res" (bottleneck)
 
 model net {
@@ -52,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_fix_fixes_the_file_round_by_round_and_reports_the_rest(path: Path) -> None:
     result = run("check", "--fix", str(path))
-    assert path.read_text() == MENDED
+    assert path.read_text() == FIXED
     assert result.exit_code == 1
     assert f"fixed {path}:5:8: `=` to `:`\n" in result.stderr
     assert "`rellu` to `relu`" in result.stderr
@@ -63,7 +63,7 @@ def test_fix_fixes_the_file_round_by_round_and_reports_the_rest(path: Path) -> N
 def test_fix_keeps_the_permissions_of_the_file(path: Path) -> None:
     path.chmod(0o640)
     run("check", "--fix", str(path))
-    assert path.read_text() == MENDED
+    assert path.read_text() == FIXED
     assert path.stat().st_mode & 0o777 == 0o640
 
 
@@ -105,7 +105,7 @@ def test_diff_shows_and_writes_nothing(path: Path) -> None:
 
 
 def test_fix_of_standard_input_goes_to_standard_output() -> None:
-    assert run("check", "--fix", "-", input=WRONG).stdout == MENDED
+    assert run("check", "--fix", "-", input=WRONG).stdout == FIXED
 
 
 def test_json_lists_the_fixes(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``resdsl compile`` at the prompt."""
+"""``resdsl compile``."""
 
 import json
 import signal

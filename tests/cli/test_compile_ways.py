@@ -1,4 +1,4 @@
-"""``resdsl compile`` in fewer bits, with its preprocessing inside, and for one machine."""
+"""``resdsl compile`` with lower precision, embedded preprocessing, and for one machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``resdsl fmt``: what is said and written; how a text is laid out is tested with the formatter."""
+"""``resdsl fmt``: messages and written files; the layout is tested with the formatter."""
 
 import json
 from pathlib import Path

@@ -37,8 +37,8 @@ def test_install_and_uninstall(folder: Path) -> None:
     assert run("install", "--driver").exit_code == 0
     assert "diff.resdsl.textconv=" in configured(folder)
     assert "diff.resdsl.command=" in configured(folder)
-    told = json.loads(run("uninstall", "--json").stdout)
-    assert "unset diff.resdsl.textconv" in told["done"]
+    data = json.loads(run("uninstall", "--json").stdout)
+    assert "unset diff.resdsl.textconv" in data["done"]
     assert "resdsl" not in configured(folder)
     assert "nothing to remove" in run("uninstall").stderr
 

@@ -1,4 +1,4 @@
-"""Texts that ask for too much, and files that are none: each ends in a diagnostic, in little memory."""
+"""Texts beyond limits, and files that are not specifications: each ends in a diagnostic, in bounded memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TEXTS = {
     "deep conditional": net(f"  conv1: conv({'1 if true else ' * 10_000}1, 3x3)"),
     "long sum": net(f"  conv1: conv({'1 + ' * 50_000}1, 3x3)"),
     "long else if": net("  if false { relu } " + "else if false { relu } " * 5_000),
-    "list of lists that double, told": net(f"{doubling(40)}\n  conv1: conv(a39, 3x3)"),
+    "list of lists that double, in an error": net(f"{doubling(40)}\n  conv1: conv(a39, 3x3)"),
     "list of lists that double, passed on": net(f"{doubling(40)}\n  layer: b(a39)", "block b(l) { relu }"),
     "many calls of many arguments": net("  layer: 90000 x b", f"block b({MANY}) {{ }}"),
     "symbolic sizes that nest": net(
@@ -55,7 +55,7 @@ TEXTS = {
     ),
     "100 MB": "model net {\n" + "  relu\n" * 12_500_000,
     "nothing but brackets": "(" * 200_000,
-    "nothing but mistakes": "} ) ( { ??? \n" * 15_000,
+    "nothing but errors": "} ) ( { ??? \n" * 15_000,
     "one name": net(f"  {'a' * 200_000}"),
     "one string": '"' + "a" * 200_000,
     "the same block again and again": "block a { }\n" * 20_000,
@@ -172,7 +172,7 @@ def test_a_limit_can_be_lowered_and_the_message_names_its_flag(text: str, limit:
 
 
 @pytest.mark.parametrize(
-    ("limit", "said"),
+    ("limit", "expected"),
     [
         ("nodse=5", "Did you mean 'nodes'?"),
         ("nodes", "NUMBER"),
@@ -182,7 +182,7 @@ def test_a_limit_can_be_lowered_and_the_message_names_its_flag(text: str, limit:
         ("outside=1", "there is no limit"),
     ],
 )
-def test_a_limit_that_is_none_is_refused(limit: str, said: str) -> None:
+def test_a_limit_that_is_none_is_refused(limit: str, expected: str) -> None:
     done = check("resnet50", "--limit", limit)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert expected in done.stderr

@@ -1,4 +1,4 @@
-"""``resdsl predict`` on a photograph, from the specification to the line that a person reads."""
+"""``resdsl predict`` on a photograph, from the specification to the printed line."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``resdsl predict`` with many images, and to files, of which runs that were killed leave something."""
+"""``resdsl predict`` with many images, output files, and killed runs."""
 
 import csv
 import json
@@ -157,7 +157,7 @@ def test_a_specification_is_compiled_for_the_while(model: str) -> None:
 
 @pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
-    ("options", "status", "said"),
+    ("options", "status", "expected"),
     [
         (["-o", "rows.xlxs"], 2, "E0816"),
         (["-o", "rows.npy"], 2, "--output NAME"),
@@ -172,10 +172,10 @@ def test_a_specification_is_compiled_for_the_while(model: str) -> None:
         (["--max-pixels", "10"], 1, "50 x 40 pixels"),
     ],
 )
-def test_every_refusal_gives_the_reason(model: str, options: list[str], status: int, said: str) -> None:
+def test_every_refusal_gives_the_reason(model: str, options: list[str], status: int, expected: str) -> None:
     result = run(model, "photos/0.png", *options)
     assert result.exit_code == status
-    assert said in result.stderr
+    assert expected in result.stderr
     assert here() == ["photos"]
 
 
@@ -231,7 +231,7 @@ def test_a_killed_run_is_resumed(name: str, model: str) -> None:
     killed_after(process, 40, names, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     (part,) = Path().glob("rows.*.part")
-    # Killed in the middle of a row, whatever the moment was.
+    # Killed in the middle of a row.
     part.write_bytes(part.read_bytes()[:-7])
     assert not Path(name).exists()
 

@@ -1,4 +1,4 @@
-"""``resdsl doctor``, ``bench`` and ``compare``, as people call them."""
+"""``resdsl doctor``, ``bench`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_gpu_that_is_not_there_is_an_error(command: str, spec: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (("--device", "cpu", "--tf32"), "--tf32 is for a GPU"),
         (("--device", "cuda", "--trt-fp16"), "--trt-fp16 is for TensorRT"),
@@ -149,10 +149,10 @@ def test_a_gpu_that_is_not_there_is_an_error(command: str, spec: Path) -> None:
         (("--profile", "--threads", "1,2"), "one number of threads"),
     ],
 )
-def test_options_that_make_no_sense_are_reported(options: tuple[str, ...], told: str, spec: Path) -> None:
+def test_options_that_make_no_sense_are_reported(options: tuple[str, ...], expected: str, spec: Path) -> None:
     result = run("bench", spec, *options)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert expected in result.stderr
 
 
 def test_levels_of_one_specification_compute_the_same(spec: Path) -> None:

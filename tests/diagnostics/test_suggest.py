@@ -1,4 +1,4 @@
-"""Did you mean."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
 

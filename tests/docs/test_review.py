@@ -1,4 +1,4 @@
-"""The action for GitHub and the job for GitLab, run as they are, against stand-ins for the forges."""
+"""The GitHub action and the GitLab job, run with local stand-ins for both services."""
 
 from __future__ import annotations
 

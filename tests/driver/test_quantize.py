@@ -1,4 +1,4 @@
-"""8-bit whole numbers: what is written, what the report says of it, and what is refused."""
+"""Int8 quantization: the output, the report, and what is rejected."""
 
 from __future__ import annotations
 
@@ -126,11 +126,11 @@ def test_weights_are_bytes_and_classes_are_not(spec: Path, folder: Path, tmp_pat
 def test_the_result_has_the_metadata_of_the_original(spec: Path, folder: Path, tmp_path: Path) -> None:
     resdsl.compile(resdsl.load(spec), tmp_path / "float.onnx", optimize=1, seed=3)
     quantize(tmp_path / "float.onnx", folder, tmp_path / "q.onnx", how=Quantization(keep=("fc",)))
-    said, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
-    assert before.items() <= said.items()
-    assert said["resdsl.precision"] == "int8"
-    assert json.loads(said["resdsl.quantized"]) == {"method": "minmax", "images": 8, "keep": ["fc"]}
-    assert all(key.startswith("resdsl.") for key in said)
+    entries, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
+    assert before.items() <= entries.items()
+    assert entries["resdsl.precision"] == "int8"
+    assert json.loads(entries["resdsl.quantized"]) == {"method": "minmax", "images": 8, "keep": ["fc"]}
+    assert all(key.startswith("resdsl.") for key in entries)
     (row,) = resdsl.predict(tmp_path / "q.onnx", [folder / "chelsea.png"])
     assert type(row).__name__ == "Prediction"
 

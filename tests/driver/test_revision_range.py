@@ -157,8 +157,8 @@ def test_the_command_reports_all_of_them() -> None:
 @pytest.mark.usefixtures("root")
 def test_the_command_writes_json_and_markdown() -> None:
     commit({"lib/blocks.res": BLOCKS.replace("3x3", "5x5")})
-    told = json.loads(CliRunner().invoke(app, ["diff", "main...HEAD", "--json"]).stdout)
-    assert [(each["path"], each["kind"]) for each in told["networks"]] == [
+    data = json.loads(CliRunner().invoke(app, ["diff", "main...HEAD", "--json"]).stdout)
+    assert [(each["path"], each["kind"]) for each in data["networks"]] == [
         ("direct.res", "changed"),
         ("through.res", "changed"),
     ]
@@ -201,8 +201,8 @@ def test_a_comment_has_fewer_characters_than_github_takes() -> None:
     }
     commit(many)
     commit({name: text.replace("3x3", "5x5") for name, text in many.items()})
-    told = CliRunner().invoke(app, ["diff", "HEAD~1..HEAD", "--format", "markdown"]).stdout
-    assert 40_000 < len(told) < 65_536
-    shown = told.count("#### `")
+    text = CliRunner().invoke(app, ["diff", "HEAD~1..HEAD", "--format", "markdown"]).stdout
+    assert 40_000 < len(text) < 65_536
+    shown = text.count("#### `")
     assert shown < 150
-    assert f"{150 - shown} more do not fit here." in told
+    assert f"{150 - shown} more do not fit here." in text

@@ -1,4 +1,4 @@
-"""Weights into a compiled file, and out of it again."""
+"""Weights into a compiled file, and extracted again."""
 
 import json
 from pathlib import Path
@@ -109,9 +109,11 @@ def test_names_are_changed_by_renames(tmp_path: Path) -> None:
 
 def test_the_file_records_the_origin_of_its_weights(tmp_path: Path) -> None:
     resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, tensors()), seed=3)
-    (said,) = [entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props if entry.key == "resdsl.weights"]
+    (origin,) = [
+        entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props if entry.key == "resdsl.weights"
+    ]
     # Nothing was drawn, so the seed says nothing.
-    assert json.loads(said) == {"checkpoint": "w.safetensors", "tensors": 7}
+    assert json.loads(origin) == {"checkpoint": "w.safetensors", "tensors": 7}
 
 
 def test_weights_of_the_other_variant_are_reported(tmp_path: Path) -> None:

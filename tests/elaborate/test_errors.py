@@ -1,4 +1,4 @@
-"""What mistakes are told: each ``errors/NAME.res`` beside its messages in ``errors/NAME.expected``.
+"""Errors and their messages: each ``errors/NAME.res`` beside its messages in ``errors/NAME.expected``.
 
 ``--update-golden`` writes the messages; they are to be read aloud before they are kept.
 """

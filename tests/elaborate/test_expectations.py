@@ -1,4 +1,4 @@
-"""Which network a claim speaks of."""
+"""Which network an expectation applies to."""
 
 from __future__ import annotations
 

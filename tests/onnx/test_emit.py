@@ -1,4 +1,4 @@
-"""What is written is the model that the ONNX library would build, and ONNX Runtime runs it."""
+"""The written model equals the one that the ONNX library builds, and ONNX Runtime runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors get to their places in a file, whoever writes them."""
+"""Tensors are written to their positions in a file, by any number of threads."""
 
 from __future__ import annotations
 

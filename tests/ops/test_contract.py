@@ -1,4 +1,4 @@
-"""What every operator promises, tried on every example of every operator. New operators and examples are found."""
+"""The contract of operators, checked on every example of every operator. New operators and examples are found."""
 
 from __future__ import annotations
 

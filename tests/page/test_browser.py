@@ -1,4 +1,4 @@
-"""The page as a reader has it: opened in a browser, folded, searched, clicked, in the dark and on a phone."""
+"""The page in a browser: folding, search, clicks, dark mode and small screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that follows its file."""
+"""A page that updates when its file is saved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNIT = "block unit(width) { c: conv(width, 3x3) }\n"
 
 
 class Events:
-    """What a server tells, as it comes."""
+    """The events of a server, as they arrive."""
 
     def __init__(self, server: LiveView, seen: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)

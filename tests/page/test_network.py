@@ -1,4 +1,4 @@
-"""The data of a page are those of the graph, each piece stored once."""
+"""The data of a page are those of the graph, each part stored once."""
 
 from __future__ import annotations
 

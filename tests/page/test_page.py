@@ -1,4 +1,4 @@
-"""The page as a file: whole in itself, well-formed, and safe whatever a specification says."""
+"""The page as a file: self-contained, well-formed, and safe for any specification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A norm goes into the layer behind it where that is exact, and nowhere else."""
+"""A norm is folded into the following layer where that is exact, and nowhere else."""
 
 from __future__ import annotations
 

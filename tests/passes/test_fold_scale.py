@@ -1,4 +1,4 @@
-"""A number goes into the weights of a layer beside it."""
+"""A scale is folded into the weights of an adjacent layer."""
 
 from __future__ import annotations
 

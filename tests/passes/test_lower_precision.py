@@ -1,4 +1,4 @@
-"""Half the bits: where they are taken, and what is kept in 32 of them."""
+"""Half precision: what is converted, and what stays in 32 bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``resdsl draw`` and the Python API: what they take, what they refuse, and what they say."""
+"""``resdsl draw`` and its Python API: inputs, errors and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written: the same bytes each time, well formed, with foreign names as text and nothing else."""
+"""Output formats: deterministic, well-formed, with foreign names as text only."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_the_texts_for_other_programs_are_graphs(name: str) -> None:
     assert set(re.findall(r"^\s+(n\d+) \[label", dot, re.MULTILINE)) == nodes
     assert sorted(re.findall(r"^  (n\d+) -> (n\d+)", dot, re.MULTILINE)) == sorted(edges)
     assert dot.count("{") == dot.count("}")
-    # One source, the input; whatever is made leads to an end.
+    # One source, the input; every node leads to an output.
     assert len(nodes - {target for _, target in edges}) == 1
 
 

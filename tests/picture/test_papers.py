@@ -1,4 +1,4 @@
-"""The pictures are those of the papers: boxes, shortcuts, branches and sizes as their figures have them."""
+"""Pictures match the papers: boxes, shortcuts, branches and sizes as in their figures."""
 
 from __future__ import annotations
 

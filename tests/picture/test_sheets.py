@@ -1,4 +1,4 @@
-"""Every sheet can be read: words fit their boxes, nothing covers anything, no line runs over a box."""
+"""Every sheet is readable: text fits its box, nothing overlaps, no line crosses a box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every specification, tried on specifications made at random."""
+"""Properties of every specification, tested on random ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names_of(model: onnx.ModelProto) -> list[str]:
 def check_shapes(graph: Graph, data: bytes, specification: Specification) -> None:
     """The graph's shapes are those that ONNX infers and those that ONNX Runtime gives.
 
-    For the sizes of the input that the specification was made for, and for the smallest that it is said to take.
+    For the sizes of the input that the specification was made for, and for the smallest one that it reports.
     """
     open_sizes = models.inferred(models.without_types(data))
     least = smallest_input(graph)

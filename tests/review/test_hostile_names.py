@@ -75,7 +75,7 @@ def broken(name: str) -> Difference:
     text = f'use "{name}" (a)\nmodel net {{ input x: f32[N, 3, 8, 8]; a(3); output y }}\n'
     with pytest.raises(CompileError) as caught:
         _ = resdsl.loads(text).graph
-    return Difference(name, name, True, True, mistakes=caught.value.diagnostics)
+    return Difference(name, name, True, True, diagnostics=caught.value.diagnostics)
 
 
 def check_comment(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What became of a layer is one decision: text, pictures and pages give the same answer."""
+"""The mark of a layer is decided once: text, pictures and pages agree."""
 
 from __future__ import annotations
 

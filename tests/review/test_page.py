@@ -1,4 +1,4 @@
-"""The page: whole in itself, safe, and drawn by a browser in light, in dark and on a phone."""
+"""The page: self-contained, safe, and drawn by a browser in light and dark mode and on small screens."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_the_limit_of_pixels_holds_for_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "expected"),
     [
         (np.zeros((2, 3, 4, 5), np.uint8), "array.transpose(0, 2, 3, 1)"),
         (np.zeros((2, 3, 4, 5), np.int64), "is int64[3, 4, 5]"),
@@ -68,10 +68,10 @@ def test_the_limit_of_pixels_holds_for_arrays(tmp_path: Path) -> None:
         (np.zeros((), np.float32), "is float32[]"),
     ],
 )
-def test_arrays_of_another_form_are_reported(array: np.ndarray, said: str, tmp_path: Path) -> None:
-    told = problem(saved(tmp_path, array))
-    assert told.startswith("E0820")
-    assert said in told
+def test_arrays_of_another_form_are_reported(array: np.ndarray, expected: str, tmp_path: Path) -> None:
+    message = problem(saved(tmp_path, array))
+    assert message.startswith("E0820")
+    assert expected in message
 
 
 def test_objects_are_never_loaded(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Differences between values, held against NumPy."""
+"""Differences between values, against NumPy."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def test_outputs_of_two_sessions_are_compared(open_model: Callable[..., Session]
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "expected"),
     [(("N", 3, 4, 4), "takes [N, 3, 4, 4], and the input is [1, 3, 2, 2]"), (("N", 3, 4), "differ")],
 )
 def test_models_of_other_inputs_cannot_be_compared(
-    shape: tuple[int | str, ...], told: str, open_model: Callable[..., Session]
+    shape: tuple[int | str, ...], expected: str, open_model: Callable[..., Session]
 ) -> None:
     one, other = open_model(), open_model(shape=shape)
     with pytest.raises(RunError) as caught:
         list(differences(one, other, [], {"image": np.ones((1, 3, 2, 2), np.float32)}, Tolerance()))
     assert caught.value.diagnostic.code.id == "E0838"
-    assert told in caught.value.diagnostic.message
+    assert expected in caught.value.diagnostic.message

@@ -1,4 +1,4 @@
-"""Results as files, read back by other readers than ours."""
+"""Results as files, read back by independent readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What GPUs are asked for, on a machine that is simulated: ONNX Runtime's processor plays the GPU."""
+"""Options for GPUs, on a simulated machine: the CPU provider of ONNX Runtime stands in for the GPU."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_graph_is_recorded_once_for_each_shape(machine: Callable[..., Gpu], ma
     for number, size in enumerate(sizes):
         image = np.full((1, 3, size, size), number, np.float32)
         np.testing.assert_allclose(session.run({"image": image})["logits"], np.full((1, 3), number))
-    # The first run of a shape tells how large the outputs are, and is none to be replayed.
+    # The first run of a shape determines the size of the outputs, and cannot be replayed.
     assert gpu.graphs == ["-1", "1", "-1", "2", "1", "1", "2"]
 
 

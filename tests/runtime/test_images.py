@@ -1,4 +1,4 @@
-"""Image files of every kind, and files that are none."""
+"""Image files of every kind, and files that are not images."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_pixels_without_a_white_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"", "it is empty"),
         (b"hello", "PNG, JPEG"),
@@ -171,10 +171,10 @@ def test_pixels_without_a_white_are_refused() -> None:
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     ],
 )
-def test_what_is_no_image_is_named(content: bytes, said: str) -> None:
-    told = problem(content)
-    assert told.startswith("E0820: `x.png` is not an image in a known format")
-    assert said in told
+def test_what_is_no_image_is_named(content: bytes, expected: str) -> None:
+    message = problem(content)
+    assert message.startswith("E0820: `x.png` is not an image in a known format")
+    assert expected in message
 
 
 def test_a_missing_file_is_reported_with_a_similar_one(tmp_path: Path) -> None:

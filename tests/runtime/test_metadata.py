@@ -1,4 +1,4 @@
-"""A model's metadata, honest and hostile."""
+"""Metadata of models, valid and hostile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work done ahead in threads."""
+"""Prefetching work in a thread pool."""
 
 from __future__ import annotations
 

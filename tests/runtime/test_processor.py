@@ -1,4 +1,4 @@
-"""What is read from the descriptions of processors and of containers' limits."""
+"""Parsing descriptions of processors and limits of containers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_arm_processor_is_detected(describe) -> None:
     ("groups", "files", "quota"),
     [
         ("0::/app\n", {"cgroup/app/cpu.max": "150000 100000\n"}, 1.5),
-        # Inside a container its own group is the top one, whatever it is called outside.
+        # Inside a container, its own group is the root, whatever its name outside.
         ("0::/docker/3f2a\n", {"cgroup/cpu.max": "200000 100000\n"}, 2.0),
         # The least of a group and of those around it.
         ("0::/a/b\n", {"cgroup/a/cpu.max": "50000 100000", "cgroup/a/b/cpu.max": "300000 100000"}, 0.5),

@@ -1,4 +1,4 @@
-"""Profiles: layers' times by their paths, and multiply-accumulates from shapes."""
+"""Profiles: times of layers by path, and MACs from shapes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def run(start: int, *nodes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def node(name: str, op: str, dur: int, index: int = 0, provider: str = "CPUExecutionProvider") -> dict[str, Any]:
-    told = {"op_name": op, "provider": provider, "node_index": str(index)}
-    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": dur, "args": told}
+    arguments = {"op_name": op, "provider": provider, "node_index": str(index)}
+    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": dur, "args": arguments}
 
 
 def test_a_layers_time_is_the_median_over_the_runs() -> None:

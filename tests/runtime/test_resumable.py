@@ -1,4 +1,4 @@
-"""Files of lines that runs go on with, wherever the one before was cut off."""
+"""Resumable line-oriented output: a run continues where the last one was interrupted."""
 
 from __future__ import annotations
 
@@ -114,13 +114,13 @@ def test_results_of_another_model_are_not_resumed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "said"),
+    ("now", "expected"),
     [(["a.png", "x.png", "c"], "image 2 was `b,\n.png`.* is now `x.png`"), (["a.png"], "and is now missing")],
 )
-def test_results_of_other_images_are_not_resumed(now: list[str], said: str, tmp_path: Path) -> None:
+def test_results_of_other_images_are_not_resumed(now: list[str], expected: str, tmp_path: Path) -> None:
     lines = JsonLines()
     (tmp_path / f"rows.{DIGEST}.part").write_bytes(b"".join(map(lines.line, rows()[:3])))
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=expected):
         run(tmp_path / "rows", lines, names=now)
     # They are still there for a run with the right ones.
     assert run(tmp_path / "rows", lines) == NAMES[3:]

@@ -1,4 +1,4 @@
-"""Sessions: the device that was asked for or an honest refusal, and models of every kind of broken."""
+"""Sessions: the requested device or an error, and broken models of every kind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MakeModel = Callable[..., bytes]
 without_gpu = pytest.mark.skipif(nvidia_driver().problem is None, reason="there is a GPU here")
 
 
-def told(diagnostic: Diagnostic) -> str:
+def full_text(diagnostic: Diagnostic) -> str:
     return render([diagnostic])
 
 
@@ -97,7 +97,7 @@ def test_a_device_that_cannot_be_used_is_refused_with_the_cause_and_the_fix(
     assert any("NVIDIA driver" in note for note in diagnostic.notes)
     assert "`--device cpu` runs it on the CPU" in diagnostic.helps
     if f"{kind}ExecutionProvider".lower() not in {name.lower() for name in onnxruntime.get_available_providers()}:
-        assert any("pip install onnxruntime-gpu" in way_out for way_out in diagnostic.helps)
+        assert any("pip install onnxruntime-gpu" in suggestion for suggestion in diagnostic.helps)
     # All that ONNX Runtime logs is in the diagnostic, and not on the terminal.
     assert capfd.readouterr() == ("", "")
 
@@ -172,14 +172,14 @@ def test_a_silent_fallback_to_the_processor_is_refused(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, ["CPUExecutionProvider"]), GPUS)
-    assert "cannot be used" in told(refusal(make_model(), "cuda").diagnostic)
+    assert "cannot be used" in full_text(refusal(make_model(), "cuda").diagnostic)
 
 
 def test_a_missing_gpu_is_reported_with_the_available_ones(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, [], "CUDA failure 101: invalid device ordinal"), GPUS)
-    shown = told(refusal(make_model(), "cuda:7").diagnostic)
+    shown = full_text(refusal(make_model(), "cuda:7").diagnostic)
     assert "invalid device ordinal" in shown
     assert "`cuda:0` (NVIDIA A), `cuda:1` (NVIDIA B)" in shown
 
@@ -188,7 +188,7 @@ def test_a_build_without_cuda_is_reported(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(["CPUExecutionProvider"], []), GPUS)
-    assert "pip install onnxruntime-gpu" in told(refusal(make_model(), "cuda").diagnostic)
+    assert "pip install onnxruntime-gpu" in full_text(refusal(make_model(), "cuda").diagnostic)
     assert open_session(make_model()).reason == "ONNX Runtime 9.9 is built without CUDA"
 
 
@@ -206,11 +206,11 @@ def test_onnx_runtime_that_cannot_be_loaded_is_reported(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     problem = refusal(model, "cpu")
     assert problem.diagnostic.code.id == "E0862"
-    assert any("pip install" in way_out for way_out in problem.diagnostic.helps)
+    assert any("pip install" in suggestion for suggestion in problem.diagnostic.helps)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "code", "way_out"),
+    ("name", "content", "code", "suggestion"),
     [
         ("text.onnx", b"this is not a model", "E0830", "resdsl compile"),
         ("small.res", b"model small { }", "E0830", "this is a specification: compile it first"),
@@ -219,7 +219,7 @@ def test_onnx_runtime_that_cannot_be_loaded_is_reported(monkeypatch: pytest.Monk
     ],
 )
 def test_a_file_that_is_no_model_is_reported(
-    name: str, content: bytes, code: str, way_out: str, tmp_path: Path
+    name: str, content: bytes, code: str, suggestion: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
@@ -227,7 +227,7 @@ def test_a_file_that_is_no_model_is_reported(
         open_session(path, device="cpu")
     assert not isinstance(caught.value, UnavailableError)
     assert caught.value.diagnostic.code.id == code
-    assert way_out in told(caught.value.diagnostic)
+    assert suggestion in full_text(caught.value.diagnostic)
 
 
 def test_a_model_that_was_cut_off_is_reported(make_model: MakeModel) -> None:
@@ -249,7 +249,7 @@ def test_a_model_from_the_future_asks_for_a_newer_runtime(make_model: MakeModel)
     model.ir_version = 200
     with pytest.raises(RunError) as caught:
         open_session(model.SerializeToString(), device="cpu")
-    assert any("newer ONNX Runtime" in way_out for way_out in caught.value.diagnostic.helps)
+    assert any("newer ONNX Runtime" in suggestion for suggestion in caught.value.diagnostic.helps)
 
 
 def test_weights_that_are_not_beside_the_model_are_missed(tmp_path: Path, make_model: MakeModel) -> None:
@@ -259,7 +259,7 @@ def test_weights_that_are_not_beside_the_model_are_missed(tmp_path: Path, make_m
     (tmp_path / "small.onnx.data").unlink()
     with pytest.raises(RunError) as caught:
         open_session(path, device="cpu")
-    assert any("put the file with its weights beside it" in way_out for way_out in caught.value.diagnostic.helps)
+    assert any("put the file with its weights beside it" in suggestion for suggestion in caught.value.diagnostic.helps)
 
 
 def test_a_model_of_an_unknown_operator_is_reported() -> None:

@@ -1,4 +1,4 @@
-"""What holds for every specification that is shipped."""
+"""Properties of every built-in specification."""
 
 from __future__ import annotations
 

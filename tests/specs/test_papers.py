@@ -1,4 +1,4 @@
-"""What the papers' tables say of the networks, at the precision they say it with."""
+"""The tables of the papers, at the precision at which they are printed."""
 
 from __future__ import annotations
 

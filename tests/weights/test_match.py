@@ -1,4 +1,4 @@
-"""Which tensor is which, and how a misfit is told: the networks are ours, the causes made by hand."""
+"""Matching tensors by name, and reports of mismatches: networks are built-in, the causes made by hand."""
 
 from __future__ import annotations
 

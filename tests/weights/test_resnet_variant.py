@@ -1,4 +1,4 @@
-"""v1 and v1.5: told by the structure of a network, hinted at by a checkpoint, warned of where they differ."""
+"""v1 and v1.5: detected by the structure of a network and by a checkpoint; a difference is a warning."""
 
 from __future__ import annotations
 
@@ -88,19 +88,19 @@ def test_metadata_takes_precedence_over_the_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "checkpoint", "way_out"),
+    ("network", "checkpoint", "suggestion"),
     [
         ("resnet50", "resnet50_v1.pth", "stride_in = conv1"),
         ("resnet50_v1", "resnet50-0676ba61.pth", "stride_in = conv2"),
     ],
 )
-def test_weights_of_the_other_variant_are_warned_of(network: str, checkpoint: str, way_out: str) -> None:
+def test_weights_of_the_other_variant_are_warned_of(network: str, checkpoint: str, suggestion: str) -> None:
     diagnostics = Diagnostics()
     check_variant(shipped(network), Named(checkpoint), diagnostics)
     (warning,) = diagnostics.warnings
     assert warning.code.id == "W0701"
     assert "the results will be wrong" in warning.message
-    assert way_out in warning.helps[0]
+    assert suggestion in warning.helps[0]
 
 
 @pytest.mark.parametrize(
