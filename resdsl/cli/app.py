@@ -28,16 +28,16 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
-    "check": Entry("Write", "report every error in specifications"),
-    "fmt": Entry("Write", "format specifications"),
-    "summary": Entry("Write", "show layers, output shapes, parameters and MACs of a network"),
-    "draw": Entry("Write", "draw networks as SVG, PNG, PDF, Mermaid or Graphviz"),
-    "view": Entry("Write", "explore one network, or two side by side, in the browser"),
-    "diff": Entry("Write", "compare two networks: layers, costs, and whether old weights still load"),
-    "git": Entry("Write", "make git show layers and reviews of specifications"),
-    "specs": Entry("Write", "list the built-in networks, or print one"),
-    "explain": Entry("Write", "explain an error code such as E0301, with an example and its fix"),
-    "operators": Entry("Write", "list the operators of the language and their arguments"),
+    "check": Entry("Write and review", "report every error in specifications"),
+    "fmt": Entry("Write and review", "format specifications"),
+    "summary": Entry("Write and review", "show layers, output shapes, parameters and MACs of a network"),
+    "draw": Entry("Write and review", "draw networks as SVG, PNG, PDF, Mermaid or Graphviz"),
+    "view": Entry("Write and review", "explore one network, or two side by side, in the browser"),
+    "diff": Entry("Write and review", "compare two networks: layers, costs, and whether old weights still load"),
+    "git": Entry("Write and review", "make git show layers and reviews of specifications"),
+    "specs": Entry("Write and review", "list the built-in networks, or print one"),
+    "explain": Entry("Write and review", "explain an error code such as E0301, with an example and its fix"),
+    "operators": Entry("Write and review", "list the operators of the language and their arguments"),
     "compile": Entry("Build", "compile a specification to an ONNX file"),
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "convert the weights of a model or checkpoint to .safetensors"),
@@ -104,7 +104,7 @@ def _help_lines(color: bool) -> Iterator[str]:
     def name(text: str) -> str:
         return click.style(text, fg="cyan") if color else text
 
-    yield f"{strong('resdsl')}: describe residual networks as text, check their shapes, compile them to ONNX"
+    yield f"{strong('resdsl')}: convolutional networks as text: review them, check every shape, compile them to ONNX"
     yield ""
     yield EXAMPLE
     yield ""
@@ -124,7 +124,7 @@ def _help_lines(color: bool) -> Iterator[str]:
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="resdsl")
 def app() -> None:
-    """Describe residual networks as text, check their shapes, compile them to ONNX."""
+    """Convolutional networks as text: review them, check every shape, compile them to ONNX."""
 
 
 def main() -> NoReturn:

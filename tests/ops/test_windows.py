@@ -27,7 +27,7 @@ def starts(size: int, kernel: int, stride: int, dilation: int, before: int, afte
 
 
 def starts_of_ceil(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> list[int]:
-    """PyTorch's ``ceil_mode``: windows continue until one reaches the padded end, but none begins in the end's padding."""
+    """PyTorch's ``ceil_mode``: windows run until one reaches the padded end, but none starts in the end padding."""
     found = [-before]
     while found[-1] + dilation * (kernel - 1) < size + after - 1:
         found.append(found[-1] + stride)
