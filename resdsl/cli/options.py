@@ -119,16 +119,16 @@ def require_one_stdin(networks: Iterable[str | None]) -> None:
 
 def specification_files(paths: Iterable[str]) -> list[str]:
     """The paths, with each folder replaced by all ``.res`` files below it in alphabetical order."""
-    found: list[str] = []
+    files: list[str] = []
     for path in paths:
         if path == "-" or not Path(path).is_dir():
-            found.append(path)
+            files.append(path)
             continue
         inside = sorted(str(file) for file in Path(path).rglob("*.res"))
         if not inside:
             raise click.UsageError(f"there is no .res file in the folder '{path}'")
-        found += inside
-    return found
+        files += inside
+    return files
 
 
 def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
@@ -136,22 +136,22 @@ def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, .
         return {}
     from resdsl.elaborate import parse_value  # only for --set
 
-    found: dict[str, object] = {}
+    arguments: dict[str, object] = {}
     for given in values:
         name, equals, text = (part.strip() for part in given.partition("="))
         if not equals or not name.isidentifier() or not text:
             raise click.BadParameter(f"'{given}' is not of the form NAME=VALUE, such as classes=10", ctx, option)
-        if name in found:
+        if name in arguments:
             raise click.BadParameter(f"'{name}' is set twice", ctx, option)
         problems = Diagnostics()
         if parse_value(text, problems) is None:
             raise click.BadParameter(f"'{text}' is not a valid value: {_first(problems)}", ctx, option)
-        found[name] = text
-    return found
+        arguments[name] = text
+    return arguments
 
 
 def _limits(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    changed: dict[str, int] = {}
     for given in values:
         name, _, text = (part.strip() for part in given.partition("="))
         number = text.replace("_", "")
@@ -163,8 +163,8 @@ def _limits(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]
             raise click.BadParameter(f"'{given}' is not of the form {name}=NUMBER, such as {name}=5000", ctx, option)
         if name == "depth" and int(number) > DEEPEST:
             raise click.BadParameter(f"depth can be at most {DEEPEST:,}, not {int(number):,}", ctx, option)
-        found[name] = int(number)
-    return found
+        changed[name] = int(number)
+    return changed
 
 
 def _first(problems: Diagnostics) -> str:

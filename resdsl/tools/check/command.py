@@ -147,22 +147,22 @@ def _smallest_input(checked: Specification) -> list[str]:
     return [f"{checked.source.name}: accepts inputs with {' and '.join(wanted)}"] if wanted else []
 
 
-def _report(terminal: Terminal, form: str, found: Diagnostics, changed: list[Fixed]) -> None:
+def _report(terminal: Terminal, form: str, diagnostics: Diagnostics, changed: list[Fixed]) -> None:
     if form == "sarif":
         import json
 
         from resdsl.diagnostics.sarif import to_sarif  # only for this format
 
         terminal.result(
-            json.dumps(to_sarif(found, version=__version__, spelling=as_flags), indent=2, ensure_ascii=False)
+            json.dumps(to_sarif(diagnostics, version=__version__, spelling=as_flags), indent=2, ensure_ascii=False)
         )
     elif form == "github":
         from resdsl.diagnostics.github import to_github
 
-        if found:
-            terminal.result(to_github(found, as_flags))
+        if diagnostics:
+            terminal.result(to_github(diagnostics, as_flags))
     else:
-        terminal.report(found, **_changes(changed) if changed else {})
+        terminal.report(diagnostics, **_changes(changed) if changed else {})
 
 
 def _changes(changed: list[Fixed]) -> Mapping[str, object]:

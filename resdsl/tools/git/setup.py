@@ -81,10 +81,10 @@ def _scope(where: Path, everywhere: bool) -> str:
 
 def _unset(scope: str, where: Path, settings: dict[str, str]) -> list[str]:
     known = _git(["config", scope, "--list", "--name-only"], where, may_fail=True).splitlines()
-    found = [key for key in settings if key in known]
-    for key in found:
+    present = [key for key in settings if key in known]
+    for key in present:
         _git(["config", scope, "--unset-all", key], where)
-    return found
+    return present
 
 
 def _is_known(where: Path) -> bool:

@@ -36,11 +36,11 @@ def command(terminal: Terminal, name: str | None) -> None:
     if name is not None:
         _print_one(terminal, name)
         return
-    found = list(specs())
+    table = list(specs())
     if terminal.as_json:
-        terminal.data([_data(one) for one in found])
+        terminal.data([_data(one) for one in table])
         return
-    rows = [_cells(one) for one in found]
+    rows = [_cells(one) for one in table]
     if sys.stdout.isatty() or terminal.color == "always":
         _draw(rows, color=colored(sys.stdout, terminal.color))
     else:

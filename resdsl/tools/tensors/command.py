@@ -30,14 +30,14 @@ def command(terminal: Terminal, source: str, match: str, network: NetworkOptions
 
     To compare names: diff <(resdsl tensors my.res) <(resdsl tensors weights.pth)
     """
-    found = tensors(source, match, **network)
+    listed = tensors(source, match, **network)
     if terminal.as_json:
-        terminal.data([dataclasses.asdict(tensor) for tensor in found])
+        terminal.data([dataclasses.asdict(tensor) for tensor in listed])
         return
-    if found:
-        rows = [_row(tensor) for tensor in found]
+    if listed:
+        rows = [_row(tensor) for tensor in listed]
         terminal.result(columns(_HEADINGS, rows, words=4, color=colored(sys.stdout, terminal.color)))
-    terminal.say(f"{len(found):,} tensors, {short(sum(tensor.values for tensor in found))} values")
+    terminal.say(f"{len(listed):,} tensors, {short(sum(tensor.values for tensor in listed))} values")
 
 
 def _row(tensor: Tensor) -> tuple[str, ...]:

@@ -81,17 +81,17 @@ def command(
 
     specifications = load_all()
     page = view(*specifications)
-    found = Diagnostics()
+    diagnostics = Diagnostics()
     for one in specifications:
-        found.extend(one.diagnostics)
+        diagnostics.extend(one.diagnostics)
     if output == "-":
-        terminal.show(found)
+        terminal.show(diagnostics)
         terminal.result(page)
         return FINE
     # A fresh folder: in a shared one, another user could have put a link there.
     path = Path(output or Path(tempfile.mkdtemp(prefix="resdsl-"), f"{specifications[-1].graph.name}.html"))
     write_file(path, page.encode())
-    terminal.report(found, page=str(path))
+    terminal.report(diagnostics, page=str(path))
     if output is None and terminal.quiet and not terminal.as_json:
         # Otherwise the user could not find the page.
         terminal.result(str(path))
