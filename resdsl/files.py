@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all.
+"""Atomic file writes.
 
-A file is written under a temporary name in the folder of its target and renamed over it once everything is on the
-disk, so that a reader, a crash, a full disk or Ctrl-C never meets half a file, and what stood there before stays until
-then. What is not a file (``/dev/stdout``, ``/dev/null``, a pipe) is written to directly.
+A file is written under a temporary name in the folder of its target and renamed over it once all bytes are on disk.
+Readers never see a partial file, and after a crash, a full disk or Ctrl-C the previous file is unchanged. Devices and
+pipes (``/dev/stdout``, ``/dev/null``) are written to directly.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 
 _SYNC_SECONDS = 0.02
-"""How long a disk rests before it is sent what was written meanwhile."""
+"""Seconds between two ``fsync`` calls while a file is being written."""
 
 _SEEKING = threading.Lock()
 
 
 class OutputError(CompileError):
-    """A result cannot be written; ``diagnostic`` says why and what to do."""
+    """A result cannot be written; ``diagnostic`` has the reason and a fix."""
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a small file, whole or not at all. Raises ``OutputError``."""
+    """Write a small file atomically. Raises ``OutputError``."""
     with whole_file(path) as stream:
         stream.write(data)
 
 
 class OutputStream(io.BufferedWriter):
-    """A file open for writing, whose own failures, and no others, are raised as ``OutputError``."""
+    """A file open for writing, whose failures are raised as ``OutputError``."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
         super().__init__(io.FileIO(descriptor, "wb"), 1 << 16)
@@ -59,7 +59,7 @@ class OutputStream(io.BufferedWriter):
 
 
 class _Section(io.RawIOBase):
-    """A file's bytes from one place on, for writing."""
+    """A raw stream that writes to a file from a given position."""
 
     def __init__(self, descriptor: int, start: int, path: Path) -> None:
         self._descriptor = descriptor
@@ -77,7 +77,7 @@ class _Section(io.RawIOBase):
 
 
 class PendingFile:
-    """A file being written. ``stream`` takes its bytes; ``commit`` gives it its name, at once and whole."""
+    """A file being written: write to ``stream``, then call ``commit`` to rename it to its target."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self.committed = False
@@ -88,8 +88,8 @@ class PendingFile:
         self._stream: OutputStream | None = None
 
     def open(self) -> None:
-        """Make the file. Whoever calls this calls ``discard`` too, as an interrupt may come right after it."""
-        # Not tempfile: that makes files which only their owner may read.
+        """Create the file. The caller must also call ``discard``, since an interrupt may follow immediately."""
+        # Not tempfile: it creates files that only their owner can read.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._stream = OutputStream(os.open(self._temporary, flags, 0o666), self._path)
         with contextlib.suppress(FileNotFoundError, PermissionError):
@@ -97,33 +97,33 @@ class PendingFile:
 
     @property
     def stream(self) -> OutputStream:
-        """Takes the file's bytes."""
+        """The stream to write to."""
         assert self._stream is not None
         return self._stream
 
     def section(self, start: int) -> io.BufferedWriter:
-        """A stream that writes from byte ``start`` on. Close it; several threads may each write to one of their own.
+        """A stream that writes from byte ``start`` on. Close it; several threads can each write to their own section.
 
-        What was not written between two sections is zero. Whoever uses sections leaves ``stream`` alone.
+        Gaps between sections are zero. Do not write to ``stream`` as well.
         """
         return io.BufferedWriter(_Section(self.stream.fileno(), start, self._path), 1 << 16)
 
     @contextmanager
     def syncing(self) -> Iterator[None]:
-        """While the block runs, send to the disk what is written already, so that ``commit`` has little left to do."""
+        """While the block runs, sync written bytes to disk in a thread, so that ``commit`` has little left to do."""
         ended = threading.Event()
         failures: list[OSError] = []
 
-        def send() -> None:
+        def sync() -> None:
             try:
                 while not ended.wait(_SYNC_SECONDS):
                     os.fsync(self.stream.fileno())
             except OSError as error:
                 failures.append(error)
             except ValueError:
-                return  # an interrupt came before the block below, and the file is closed
+                return  # an interrupt closed the file before the thread ended
 
-        thread = threading.Thread(target=send, name="syncing")
+        thread = threading.Thread(target=sync, name="syncing")
         try:
             thread.start()
             yield
@@ -131,12 +131,12 @@ class PendingFile:
             ended.set()
             if thread.is_alive():
                 thread.join()
-        # The system tells a failure to write once: here, or to whoever asks next.
+        # The system reports a write failure only once, to the next fsync, so it must be raised here.
         for error in failures:
             raise _explain(self._path, error) from error
 
     def commit(self, target: Path) -> None:
-        """Make the bytes durable, then rename to ``target``, a name in the folder that was asked for."""
+        """Sync the bytes to disk, then rename the file to ``target``, a path in the same folder."""
         self.stream.flush()
         with explained(self._path):
             os.fsync(self.stream.fileno())
@@ -146,7 +146,7 @@ class PendingFile:
         _sync_folder(target.parent)
 
     def discard(self) -> None:
-        """Leave no trace."""
+        """Close and remove the file."""
         with contextlib.suppress(OSError, OutputError):
             if self._stream is not None:
                 self._stream.close()  # flushes, which fails again on a full disk
@@ -156,7 +156,7 @@ class PendingFile:
 
 def is_stream(path: Path) -> bool:
     """Whether ``path`` is something to write into rather than a file to replace: a device, a pipe, ``/dev/stdout``."""
-    # /dev/stdout leads to a regular file where the shell redirects it; that file is the shell's, not ours to replace.
+    # With shell redirection, /dev/stdout is a regular file, which must be written to and not replaced.
     if str(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
         return True
     try:
@@ -167,7 +167,7 @@ def is_stream(path: Path) -> bool:
 
 
 def real_target(path: Path) -> Path:
-    """The file that writing to ``path`` replaces: where it is a symbolic link, what that leads to."""
+    """The file that writing to ``path`` replaces: symbolic links are resolved."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
@@ -175,8 +175,8 @@ def real_target(path: Path) -> Path:
 def whole_file(path: Path) -> Iterator[OutputStream]:
     """A stream whose bytes become the file ``path`` when the block ends without an exception.
 
-    Raises ``OutputError`` where the file cannot be written. An existing file keeps its permissions; a new one gets
-    what the umask allows.
+    Raises ``OutputError`` if the file cannot be written. An existing file keeps its permissions; a new one gets those
+    of the umask.
     """
     if is_stream(path):
         with explained(path):
@@ -191,9 +191,9 @@ def whole_file(path: Path) -> Iterator[OutputStream]:
 
 @contextmanager
 def pending_file(path: Path) -> Iterator[PendingFile]:
-    """A file to be written in the folder of ``path`` and with the permissions of ``path``.
+    """A temporary file in the folder of ``path``, with the permissions of ``path``.
 
-    It vanishes where the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
+    It is removed if the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
     """
     with _terminate_by_exception():
         with explained(path):
@@ -210,17 +210,17 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
 
 
 def _write_at(descriptor: int, data: Buffer, position: int) -> int:
-    """Write at a place of a file; gives how many bytes were written."""
+    """Write at a position of a file; return the number of bytes written."""
     if hasattr(os, "pwrite"):
         return os.pwrite(descriptor, data, position)
-    # Windows has one position for all.
+    # Windows has no pwrite: the position is shared by all threads.
     with _SEEKING:
         os.lseek(descriptor, position, os.SEEK_SET)
         return os.write(descriptor, data)
 
 
 def check_target(path: Path, target: Path) -> None:
-    """Raise ``OutputError`` where no file can be ``target``, which messages call ``path``."""
+    """Raise ``OutputError`` if ``target`` cannot be written. Messages name it ``path``."""
     if target.is_dir():
         raise _error(
             catalogue.NOT_A_FILE,
@@ -232,7 +232,7 @@ def check_target(path: Path, target: Path) -> None:
         raise _error(
             catalogue.OUTPUT_FOLDER,
             f"the folder `{folder}` does not exist",
-            f"make it with `mkdir -p {folder}`",
+            f"create it with `mkdir -p {folder}`",
         )
     if not folder.is_dir():
         raise _error(
@@ -251,11 +251,11 @@ def check_target(path: Path, target: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn the system's errors in writing ``path`` into an ``OutputError``."""
+    """Raise ``OSError`` in writing ``path`` as ``OutputError``."""
     try:
         yield
     except BrokenPipeError:
-        raise  # whoever reads has had enough: not a mistake
+        raise  # the reader closed the pipe: not an error
     except OSError as error:
         raise _explain(path, error) from error
 
@@ -267,13 +267,13 @@ def _explain(path: Path, error: OSError) -> OutputError:
         return _error(
             catalogue.DISK_FULL,
             f"`{path}` was not written: {cause}",
-            f"free some space in `{folder}`, or name a file on another disk",
+            f"free space in `{folder}`, or name a file on another disk",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return _error(
             catalogue.OUTPUT_DENIED,
             f"no permission to write in `{folder}`",
-            "name a file in a folder of yours",
+            "name a file in a folder that you can write to",
         )
     if error.errno == errno.ENAMETOOLONG:
         return _error(
@@ -283,12 +283,12 @@ def _explain(path: Path, error: OSError) -> OutputError:
     return _error(catalogue.UNWRITABLE, f"`{path}` was not written: {reason}", "name another file")
 
 
-def _error(code: Code, message: str, way_out: str) -> OutputError:
-    return OutputError(Diagnostic(code, message, helps=(way_out,)))
+def _error(code: Code, message: str, suggestion: str) -> OutputError:
+    return OutputError(Diagnostic(code, message, helps=(suggestion,)))
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable. Not every system can (Windows cannot open folders)."""
+    """Sync a rename to disk, where the system supports it (Windows cannot open folders)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -299,9 +299,9 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _terminate_by_exception() -> Iterator[None]:
-    """Let SIGTERM end the program through ``SystemExit``, so that temporary files are removed.
+    """Raise ``SystemExit`` on SIGTERM, so that temporary files are removed.
 
-    Only where nobody else handles it, and in the main thread, which alone may set handlers.
+    Only if SIGTERM has its default handler, and in the main thread, which alone can set handlers.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield

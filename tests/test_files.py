@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_a_file_is_written(tmp_path: Path) -> None:
     assert files(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("mistake", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path, mistake: type[BaseException]) -> None:
+@pytest.mark.parametrize("exception", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path, exception: type[BaseException]) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(mistake), whole_file(path) as stream:
+    with pytest.raises(exception), whole_file(path) as stream:
         stream.write(b"half" * 100_000)
-        raise mistake
+        raise exception
     assert path.read_bytes() == b"old"
     assert files(tmp_path) == ["file"]
 
@@ -143,11 +143,11 @@ def refusal(path: Path) -> OutputError:
     return caught.value
 
 
-def test_a_missing_folder_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_with_the_command_that_creates_it(tmp_path: Path) -> None:
     diagnostic = refusal(tmp_path / "out" / "file").diagnostic
     assert diagnostic.code == catalogue.OUTPUT_FOLDER
     assert diagnostic.message == f"the folder `{tmp_path / 'out'}` does not exist"
-    assert diagnostic.helps == (f"make it with `mkdir -p {tmp_path / 'out'}`",)
+    assert diagnostic.helps == (f"create it with `mkdir -p {tmp_path / 'out'}`",)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     diagnostic = refusal(Path("/dev/full")).diagnostic
     assert diagnostic.code == catalogue.DISK_FULL
     assert "the disk is full" in diagnostic.message
@@ -238,7 +238,7 @@ def test_sections_are_written_by_several_threads(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"".join(parts)
 
 
-def test_a_full_disk_is_told_from_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_from_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -270,9 +270,7 @@ def test_a_file_is_synced_while_it_is_written(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_a_disk_that_fails_meanwhile_is_told_once_and_not_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_failure_during_syncing_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = threading.Event()
 
     def failing(_: int) -> None:

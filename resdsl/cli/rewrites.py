@@ -1,4 +1,4 @@
-"""Texts that a command changes: shown as a unified diff, or written back."""
+"""Changed texts: shown as a unified diff, or written back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resdsl.files import OutputError, write_file
 
 def show_difference(terminal: Terminal, before: Source, text: str, what: str) -> None:
     """A unified diff on stdout; ``what`` was done to the new text (``formatted``)."""
-    import difflib  # only where a difference is shown
+    import difflib  # only for --diff
 
     lines = difflib.unified_diff(
         before.text.splitlines(keepends=True), text.splitlines(keepends=True), before.name, f"{before.name} ({what})"
@@ -24,9 +24,9 @@ def show_difference(terminal: Terminal, before: Source, text: str, what: str) ->
 
 
 def write_back(path: str, text: str, diagnostics: Diagnostics) -> None:
-    """Put ``text`` in place of the file ``path``; a failure is reported.
+    """Replace the content of the file ``path``; a failure is reported.
 
-    What is no file, as a revision or a built-in network, stays as it is.
+    A revision or a built-in network is not changed.
     """
     if not Path(path).is_file():
         message = f"`{path}` is not a file that can be changed"

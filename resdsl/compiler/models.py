@@ -1,4 +1,4 @@
-"""Model files for what a user names: an ONNX file as it is, a specification compiled to a temporary one."""
+"""Model files: an ONNX file is used as it is, a specification is compiled to a temporary file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from resdsl.specification.revision import revision_of
 from resdsl.specification.specification import Specification
 
 Model = str | os.PathLike[str] | Specification
-"""What names a model: an ONNX file, or a network as for ``resdsl.load``."""
+"""A model: an ONNX file, or a network as for ``resdsl.load``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How a specification becomes a model. ONNX files are taken as they are."""
+    """How to load and compile a specification. It does not apply to ONNX files."""
 
     options: CompileOptions = INFERENCE
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -30,9 +30,9 @@ class Build:
 
 @contextmanager
 def model_files(models: Sequence[tuple[Model, Build]]) -> Iterator[list[ModelFile]]:
-    """The files of models, each with the name that it was given by; compiled ones are removed afterwards.
+    """The files of models, with the names that users gave; compiled files are removed afterwards.
 
-    Raises ``CompileError`` for a specification that has errors.
+    Raises ``CompileError`` if a specification has errors.
     """
     with TemporaryDirectory(prefix="resdsl-") as folder:
         files = []
@@ -49,7 +49,7 @@ def model_files(models: Sequence[tuple[Model, Build]]) -> Iterator[list[ModelFil
 
 
 def is_specification(model: Model) -> bool:
-    """Whether ``model`` is compiled first: a ``.res`` file, a built-in name, ``REV:path`` or ``-``."""
+    """Whether ``model`` must be compiled: a ``.res`` file, a built-in name, ``REV:path`` or ``-``."""
     if isinstance(model, Specification) or model == STDIN:
         return True
     path = Path(model)
@@ -59,5 +59,5 @@ def is_specification(model: Model) -> bool:
 
 
 def name_of(model: Model) -> str:
-    """What messages and results call a model."""
+    """The name of a model in messages and results."""
     return model.source.name if isinstance(model, Specification) else os.fspath(model)

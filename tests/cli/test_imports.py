@@ -1,4 +1,4 @@
-"""What commands load: whoever calls one waits for all of it, every time."""
+"""What commands import: it delays every run."""
 
 from __future__ import annotations
 

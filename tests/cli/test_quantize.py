@@ -1,4 +1,4 @@
-"""``resdsl quantize`` at the prompt."""
+"""``resdsl quantize``."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["quantize", *arguments])
 
 
-def test_the_worst_layers_are_told_and_what_comes_next() -> None:
+def test_the_worst_layers_and_the_next_command_are_reported() -> None:
     result = run("tiny.res", "--calibrate", "photos")
     assert result.exit_code == 0, result.output
     heading, *rows = result.stdout.splitlines()
     assert heading.split("  ")[0] == "layer"
     assert {row.split()[0] for row in rows} == {"conv1", "fc"}
-    said = result.stderr.splitlines()
-    assert said[0].startswith("logits: minimum cosine ")
-    assert said[0].endswith("1 of 1 held-out images")
-    assert said[-1].startswith("tiny.int8.onnx: ")
-    assert said[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("logits: minimum cosine ")
+    assert lines[0].endswith("1 of 1 held-out images")
+    assert lines[-1].startswith("tiny.int8.onnx: ")
+    assert lines[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
     assert Path("tiny.int8.onnx").exists()
 
 
@@ -60,10 +60,10 @@ def test_json_has_the_report() -> None:
     assert found["diagnostics"] == []
 
 
-def test_a_model_that_was_compiled_without_folding_says_so() -> None:
+def test_a_model_compiled_without_folding_is_reported() -> None:
     CliRunner().invoke(app, ["compile", "tiny.res", "-o", "m.onnx"])
-    said = run("m.onnx", "--calibrate", "photos", "-o", "q.onnx").stderr
-    assert "m.onnx has batch norms, which were folded first" in said
+    stderr = run("m.onnx", "--calibrate", "photos", "-o", "q.onnx").stderr
+    assert "m.onnx has batch norms, which were folded first" in stderr
 
 
 def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
@@ -75,7 +75,7 @@ def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "expected"),
     [
         (["tiny.res"], 2, "--calibrate"),
         (["tiny.res", "--calibrate", "nowhere"], 2, "`nowhere` does not exist"),
@@ -86,10 +86,10 @@ def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
         (["tiny.res", "--calibrate", "photos", "--held-back", "0.9"], 2, "held-back"),
     ],
 )
-def test_what_is_refused(arguments: list[str], status: int, said: str) -> None:
+def test_what_is_refused(arguments: list[str], status: int, expected: str) -> None:
     result = run(*arguments)
     assert result.exit_code == status, result.output
-    assert said in result.stderr
+    assert expected in result.stderr
     assert not list(Path().glob("*.onnx"))
 
 

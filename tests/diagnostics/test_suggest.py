@@ -1,4 +1,4 @@
-"""Did you mean."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPS = ("conv", "bn", "relu", "maxpool", "avgpool", "linear", "flatten", "softmax
         ("attention", None),
     ],
 )
-def test_a_typing_mistake_is_understood_and_another_word_is_not(typed: str, meant: str | None) -> None:
+def test_a_typing_error_gets_a_suggestion_and_another_word_does_not(typed: str, meant: str | None) -> None:
     assert closest(typed, OPS) == meant
 
 

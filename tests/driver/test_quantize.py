@@ -1,4 +1,4 @@
-"""8-bit whole numbers: what is written, what the report says of it, and what is refused."""
+"""Int8 quantization: the output, the report, and what is rejected."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_report_is_of_the_images_held_back(spec: Path, folder: Path, tmp_pat
     assert made.outputs[0].decibels == pytest.approx(10 * np.log10(signal / noise), abs=0.01)
 
 
-def test_all_layers_are_told_the_farthest_first(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_all_layers_are_reported_the_worst_first(spec: Path, folder: Path, tmp_path: Path) -> None:
     made = quantize(spec, folder, tmp_path / "q.onnx")
     names = {"conv1", "layer1.unit.conv1", "layer1.unit.conv2", "conv2", "fc"}
     assert {layer.name for layer in made.layers} == names
@@ -123,14 +123,14 @@ def test_weights_are_bytes_and_classes_are_not(spec: Path, folder: Path, tmp_pat
     assert "BatchNormalization" not in operators(tmp_path / "q.onnx")
 
 
-def test_the_result_says_what_the_original_says(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_the_result_has_the_metadata_of_the_original(spec: Path, folder: Path, tmp_path: Path) -> None:
     resdsl.compile(resdsl.load(spec), tmp_path / "float.onnx", optimize=1, seed=3)
     quantize(tmp_path / "float.onnx", folder, tmp_path / "q.onnx", how=Quantization(keep=("fc",)))
-    said, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
-    assert before.items() <= said.items()
-    assert said["resdsl.precision"] == "int8"
-    assert json.loads(said["resdsl.quantized"]) == {"method": "minmax", "images": 8, "keep": ["fc"]}
-    assert all(key.startswith("resdsl.") for key in said)
+    entries, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
+    assert before.items() <= entries.items()
+    assert entries["resdsl.precision"] == "int8"
+    assert json.loads(entries["resdsl.quantized"]) == {"method": "minmax", "images": 8, "keep": ["fc"]}
+    assert all(key.startswith("resdsl.") for key in entries)
     (row,) = resdsl.predict(tmp_path / "q.onnx", [folder / "chelsea.png"])
     assert type(row).__name__ == "Prediction"
 
@@ -149,7 +149,7 @@ def test_the_layers_that_add_most_noise_can_be_kept(spec: Path, folder: Path, tm
     assert {layer.name for layer in after.layers if layer.kept} == worst
 
 
-def test_batch_norms_are_folded_first_and_that_is_said(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_batch_norms_are_folded_first_and_reported(spec: Path, folder: Path, tmp_path: Path) -> None:
     resdsl.compile(resdsl.load(spec), tmp_path / "O0.onnx")
     resdsl.compile(resdsl.load(spec), tmp_path / "O1.onnx", optimize=1)
     as_written = quantize(tmp_path / "O0.onnx", folder, tmp_path / "a.onnx")
@@ -210,7 +210,7 @@ def test_models_that_cannot_be(how: str, spec: Path, folder: Path, tmp_path: Pat
     assert not (tmp_path / "q.onnx").exists()
 
 
-def test_images_that_cannot_be_read_are_left_out_and_told(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_skipped_and_reported(spec: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     made = quantize(spec, [tmp_path / "bad.png", folder], tmp_path / "q.onnx")
     assert [found.code for found in made.problems] == [catalogue.IMAGE_UNREADABLE]
@@ -238,7 +238,7 @@ def test_a_distance_is_that_of_the_formula() -> None:
     assert distance.cosine == pytest.approx(21 / (5 * 18**0.5))
 
 
-def test_norms_of_pre_activation_blocks_cannot_be_folded_and_nobody_is_blamed(folder: Path, tmp_path: Path) -> None:
+def test_norms_of_pre_activation_blocks_cannot_be_folded_and_are_not_reported(folder: Path, tmp_path: Path) -> None:
     text = TINY.replace("residual {", "residual { norm: bn;  relu;  ")
     resdsl.compile(resdsl.loads(text), tmp_path / "m.onnx", optimize=1)
     assert operators(tmp_path / "m.onnx")["BatchNormalization"] == 1

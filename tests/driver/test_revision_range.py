@@ -86,7 +86,7 @@ def test_texts_that_mean_the_same_are_left_out() -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_new_and_removed_networks_are_told() -> None:
+def test_new_and_removed_networks_are_reported() -> None:
     Path("direct.res").unlink()
     commit({"fresh.res": net("fresh", "", "c: conv(8, 1x1)")})
     assert kinds() == [("direct.res", True, False), ("fresh.res", False, True)]
@@ -112,11 +112,11 @@ def test_three_dots_begin_where_the_branch_began() -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_a_broken_network_is_told_with_its_mistake() -> None:
+def test_a_broken_network_is_reported_with_its_error() -> None:
     commit({"apart.res": FILES["apart.res"].replace("conv(4", "convv(4")})
     (only,) = found()
-    assert only.mistakes is not None
-    assert "convv" in only.mistakes.errors[0].message
+    assert only.diagnostics is not None
+    assert "convv" in only.diagnostics.errors[0].message
 
 
 def test_it_works_from_a_folder_below(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_what_is_no_range_is_none(written: str) -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_the_command_tells_all_of_them() -> None:
+def test_the_command_reports_all_of_them() -> None:
     commit({"lib/blocks.res": BLOCKS.replace("3x3", "5x5"), "fresh.res": net("fresh", "", "c: conv(8, 1x1)")})
     run = CliRunner().invoke(app, ["diff", "main...HEAD"])
     assert run.exit_code == 0
@@ -157,8 +157,8 @@ def test_the_command_tells_all_of_them() -> None:
 @pytest.mark.usefixtures("root")
 def test_the_command_writes_json_and_markdown() -> None:
     commit({"lib/blocks.res": BLOCKS.replace("3x3", "5x5")})
-    told = json.loads(CliRunner().invoke(app, ["diff", "main...HEAD", "--json"]).stdout)
-    assert [(each["path"], each["kind"]) for each in told["networks"]] == [
+    data = json.loads(CliRunner().invoke(app, ["diff", "main...HEAD", "--json"]).stdout)
+    assert [(each["path"], each["kind"]) for each in data["networks"]] == [
         ("direct.res", "changed"),
         ("through.res", "changed"),
     ]
@@ -179,7 +179,7 @@ def test_the_command_writes_one_page_with_all_of_them() -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_the_command_ends_as_budgets_and_mistakes_ask_for() -> None:
+def test_the_exit_status_follows_budgets_and_errors() -> None:
     commit({"apart.res": FILES["apart.res"].replace("3x3", "5x5")})
 
     def status(*arguments: str) -> int:
@@ -201,8 +201,8 @@ def test_a_comment_has_fewer_characters_than_github_takes() -> None:
     }
     commit(many)
     commit({name: text.replace("3x3", "5x5") for name, text in many.items()})
-    told = CliRunner().invoke(app, ["diff", "HEAD~1..HEAD", "--format", "markdown"]).stdout
-    assert 40_000 < len(told) < 65_536
-    shown = told.count("#### `")
+    text = CliRunner().invoke(app, ["diff", "HEAD~1..HEAD", "--format", "markdown"]).stdout
+    assert 40_000 < len(text) < 65_536
+    shown = text.count("#### `")
     assert shown < 150
-    assert f"{150 - shown} more do not fit here." in told
+    assert f"{150 - shown} more do not fit here." in text

@@ -14,7 +14,7 @@ from resdsl.ir.preprocess import Crop, Normalize, Resize
 
 Build = Callable[..., Graph]
 Net = Callable[..., str]
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 Check = Callable[..., tuple[Graph | None, Diagnostics]]
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -71,8 +71,8 @@ def test_steps_take_their_arguments(net: Net, build: Build) -> None:
         ("resize(20_000)", "E0207"),
     ],
 )
-def test_a_step_that_cannot_be_done_is_told(step: str, code: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net(f"preprocess {{ {step} }}\nrelu\noutput y")) == [code]
+def test_a_step_that_cannot_be_done_is_reported(step: str, code: str, net: Net, codes: Codes) -> None:
+    assert codes(net(f"preprocess {{ {step} }}\nrelu\noutput y")) == [code]
 
 
 def test_labels_are_a_set_or_a_file_beside_the_text(tmp_path: Path, net: Net, build: Build) -> None:
@@ -138,7 +138,7 @@ def test_labels_of_another_kind_are_an_error(line: str, code: str, at: str, net:
     assert (error.code.id, error.primary.span.text) == (code, at)
 
 
-def test_labels_that_cannot_be_had_are_told(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_unavailable_labels_are_reported(tmp_path: Path, net: Net, codes: Codes) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
     (tmp_path / "folder.txt").mkdir()
     for name, code in (
@@ -152,12 +152,12 @@ def test_labels_that_cannot_be_had_are_told(tmp_path: Path, net: Net, mistakes: 
         ("a\0b.txt", "E0405"),
         ("x" * 5000 + ".txt", "E0405"),
     ):
-        assert mistakes(net(f'labels "{name}"\nrelu\noutput y'), path=tmp_path / "net.res") == [code], name
+        assert codes(net(f'labels "{name}"\nrelu\noutput y'), path=tmp_path / "net.res") == [code], name
 
 
-def test_a_model_has_one_of_each(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net('labels "imagenet1k"\nlabels "imagenet1k"\nrelu\noutput y')) == ["E0609"]
-    assert mistakes(net("preprocess { crop(32) }\npreprocess { crop(32) }\nrelu\noutput y")) == ["E0609"]
+def test_a_model_has_one_of_each(net: Net, codes: Codes) -> None:
+    assert codes(net('labels "imagenet1k"\nlabels "imagenet1k"\nrelu\noutput y')) == ["E0609"]
+    assert codes(net("preprocess { crop(32) }\npreprocess { crop(32) }\nrelu\noutput y")) == ["E0609"]
 
 
 def test_steps_see_the_consts_above_them(net: Net, build: Build) -> None:
@@ -166,8 +166,8 @@ def test_steps_see_the_consts_above_them(net: Net, build: Build) -> None:
     assert graph.preprocess.steps == (Crop(32),)
 
 
-def test_mistakes_in_steps_are_told_beside_those_of_the_network(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("preprocess { crop(0) }\nrellu\noutput y")) == ["E0207", "E0202"]
+def test_errors_in_steps_are_reported_beside_those_of_the_network(net: Net, codes: Codes) -> None:
+    assert codes(net("preprocess { crop(0) }\nrellu\noutput y")) == ["E0207", "E0202"]
 
 
 @pytest.mark.parametrize(

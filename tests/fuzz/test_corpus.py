@@ -1,4 +1,4 @@
-"""Inputs that once broke something, found by the fuzzers, and a few that lead them into every reader."""
+"""Inputs that once broke something, found by the fuzzers, and a few seeds for every reader."""
 
 from __future__ import annotations
 

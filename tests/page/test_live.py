@@ -1,4 +1,4 @@
-"""A page that follows its file."""
+"""A page that updates when its file is saved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNIT = "block unit(width) { c: conv(width, 3x3) }\n"
 
 
 class Events:
-    """What a server tells, as it comes."""
+    """The events of a server, as they arrive."""
 
     def __init__(self, server: LiveView, seen: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
@@ -79,7 +79,7 @@ def weights(server: LiveView) -> int:
     return count
 
 
-def test_a_file_that_is_saved_is_told_and_drawn(server: LiveView, file: Path) -> None:
+def test_a_saved_file_sends_an_event_and_is_drawn(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     assert weights(server) == 4 * 3 * 9
     file.write_text(GOOD.replace("unit(4)", "unit(5)"))
@@ -94,15 +94,15 @@ def test_a_used_file_is_followed_too(server: LiveView, file: Path) -> None:
     assert weights(server) == 4 * 3
 
 
-def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, file: Path) -> None:
+def test_errors_are_sent_and_the_last_valid_network_stays(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.write_text(GOOD.replace("unit(4)", "unti(4)"))
-    told = events.next()
-    assert told["event"] == "mistakes"
-    assert "`unti`" in json.loads(told["data"])
+    event = events.next()
+    assert event["event"] == "errors"
+    assert "`unti`" in json.loads(event["data"])
     assert weights(server) == 4 * 3 * 9
     # A page that is opened now hears of them at once.
-    assert Events(server, told["id"]).next()["event"] == "mistakes"
+    assert Events(server, event["id"]).next()["event"] == "errors"
     file.write_text(GOOD)
     assert events.next()["event"] == "network"
 
@@ -110,7 +110,7 @@ def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, fil
 def test_a_file_that_is_gone_for_a_while_is_waited_for(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.unlink()
-    assert events.next()["event"] == "mistakes"
+    assert events.next()["event"] == "errors"
     file.write_text(GOOD)
     assert events.next()["event"] == "network"
 
@@ -120,7 +120,7 @@ def test_a_server_may_begin_with_a_broken_file(tmp_path: Path) -> None:
     path.write_text("model net { conv( }")
     state = Follower(lambda: (resdsl.load(path),), [path]).state
     assert state.data["networks"] == []
-    assert "error" in state.mistakes
+    assert "error" in state.errors
 
 
 def test_other_names_of_this_machine_are_refused(server: LiveView) -> None:

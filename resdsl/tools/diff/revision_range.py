@@ -1,4 +1,4 @@
-"""Which networks differ between two revisions of a repository: also those that only use a file that changed."""
+"""The networks that differ between two revisions of a repository, including those that only use a changed file."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ _PATTERN = ":(top,glob)**/*.res"
 class Difference:
     """One model of one file in two revisions.
 
-    ``path`` is where it is in the new revision (in the old one, where it is gone). ``review`` is there where both
-    revisions have the model and it can be built in both, ``network`` where one of them has it. Otherwise ``mistakes``
-    say why there is neither.
+    ``path`` is the path in the new revision, or in the old one if the file is gone. ``review`` is set if both revisions
+    have the model and both can be built, ``network`` if only one has it. Otherwise ``diagnostics`` has the errors.
     """
 
     path: str
@@ -37,22 +36,22 @@ class Difference:
     new: bool
     review: Review | None = None
     network: Specification | None = None
-    mistakes: Diagnostics | None = None
+    diagnostics: Diagnostics | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Two revisions, by the names that git knows them by."""
+    """Two revisions, by their abbreviated commits."""
 
     old: Revision
     new: Revision
 
 
 def range_of(written: str, where: Path) -> Range | None:
-    """The revisions of ``A..B``, or of ``A...B``: then the old one is where B left A, as in a pull request.
+    """The revisions of ``A..B``, or of ``A...B``: then the old one is the merge base, as in a pull request.
 
-    An empty side is HEAD. ``None`` for what is not written so, or is a file. Raises ``CompileError`` where git does
-    not know them.
+    An empty side is HEAD. ``None`` if ``written`` is not a range, or is a file. Raises ``CompileError`` if git knows
+    no such revision.
     """
     match = _RANGE.fullmatch(written)
     if match is None or not (match["old"] or match["new"]) or Path(written).exists() or "/.." in f"/{written}":
@@ -64,17 +63,17 @@ def range_of(written: str, where: Path) -> Range | None:
 
 
 def differences(revisions: Range, *, limits: Limits | None = None) -> tuple[Difference, ...]:
-    """What differs, file by file in alphabetical order; models that are the same in both are left out."""
+    """The models that differ, by file in alphabetical order."""
     renames, changed = _changed(revisions)
-    found: list[Difference] = []
+    differing: list[Difference] = []
     for path in sorted(_affected(revisions, changed)):
         if path in renames:
-            continue  # told under its new name
+            continue  # reported under its new name
         old_path = next((old for old, new in renames.items() if new == path), path)
         old = _specification(revisions.old, old_path, limits)
         new = _specification(revisions.new, path, limits)
-        found += _of_file(path, old, new, limits)
-    return tuple(found)
+        differing += _of_file(path, old, new, limits)
+    return tuple(differing)
 
 
 def _commit(name: str, where: Path) -> str:
@@ -83,12 +82,12 @@ def _commit(name: str, where: Path) -> str:
 
 
 def _abbreviated(commit: str, where: Path) -> str:
-    """As short as it can be and still be known: it stands in the titles of reviews."""
+    """The abbreviated commit, for the titles of reviews."""
     return run_git(["rev-parse", "--short", commit], where).decode().strip()
 
 
 def _changed(revisions: Range) -> tuple[dict[str, str], set[str]]:
-    """Old names by new ones the other way round (``{old: new}``), and all paths that differ in either revision."""
+    """The renamed files (``{old: new}``), and all paths that differ, in either revision."""
     command = ["diff", "--name-status", "-z", "-M", "--no-relative", revisions.old.name, revisions.new.name]
     fields = iter(run_git([*command, "--", _PATTERN], revisions.new.root).decode().split("\0"))
     renames: dict[str, str] = {}
@@ -105,7 +104,7 @@ def _changed(revisions: Range) -> tuple[dict[str, str], set[str]]:
 
 
 def _affected(revisions: Range, changed: set[str]) -> set[str]:
-    """The files that changed and all that use them, through however many files, in either revision."""
+    """The changed files and all files that use them, directly or indirectly, in either revision."""
     users: dict[str, set[str]] = {}
     if not changed:
         return set()
@@ -113,24 +112,24 @@ def _affected(revisions: Range, changed: set[str]) -> set[str]:
         for path, text in _texts(revision).items():
             for used in _USE.findall(text):
                 users.setdefault(posixpath.normpath(posixpath.join(posixpath.dirname(path), used)), set()).add(path)
-    found: set[str] = set()
+    affected: set[str] = set()
     pending = list(changed)
     while pending:
         path = pending.pop()
-        if path not in found:
-            found.add(path)
+        if path not in affected:
+            affected.add(path)
             pending.extend(users.get(path, ()))
-    return found
+    return affected
 
 
 def _texts(revision: Revision) -> Mapping[str, str]:
-    """The lines with a ``use`` in them, of every specification of a revision, by its path."""
+    """The lines that contain ``use``, by path, for every specification of a revision."""
     try:
-        told = run_git([*_GREP, "-e", "use", revision.name, "--", _PATTERN], revision.root)
+        output = run_git([*_GREP, "-e", "use", revision.name, "--", _PATTERN], revision.root)
     except CompileError:
-        return {}  # git fails where nothing is found
+        return {}  # git grep fails if nothing matches
     texts: dict[str, str] = {}
-    for line in told.decode(errors="replace").splitlines():
+    for line in output.decode(errors="replace").splitlines():
         path, _, text = line.partition("\0")
         path = path.removeprefix(f"{revision.name}:")
         texts[path] = f"{texts.get(path, '')}{text}\n"
@@ -138,7 +137,7 @@ def _texts(revision: Revision) -> Mapping[str, str]:
 
 
 def _specification(revision: Revision, path: str, limits: Limits | None) -> Specification | CompileError | None:
-    """A file as it was; ``None`` where the revision has no such file, an error where it is no text."""
+    """A file as of a revision; ``None`` if the revision has no such file, an error if it is not text."""
     at_top = Revision(revision.name, revision.root)
     if not run_git(["ls-tree", "-z", "--name-only", revision.name, "--", f":(top,literal){path}"], revision.root):
         return None
@@ -157,10 +156,10 @@ def _of_file(
     broken = next((side for side in (new, old) if isinstance(side, CompileError)), None)
     if isinstance(old, CompileError) or isinstance(new, CompileError):
         assert broken is not None
-        return [Difference(path, "", old is not None, new is not None, mistakes=broken.diagnostics)]
+        return [Difference(path, "", old is not None, new is not None, diagnostics=broken.diagnostics)]
     before, after = _models(old, limits), _models(new, limits)
     if len(before) == len(after) == 1:
-        # The only model of a file is itself whatever it is called.
+        # A file with one model may rename it.
         ((_, only),) = before.items()
         before = dict.fromkeys(after, only)
     compared = [_of_model(path, name, before.get(name), after.get(name)) for name in dict.fromkeys([*after, *before])]
@@ -184,5 +183,5 @@ def _of_model(path: str, model: str, old: Specification | None, new: Specificati
             return Difference(path, model, *sides, network=network)
         review = diff(old, new)
     except CompileError as error:
-        return Difference(path, model, *sides, mistakes=error.diagnostics)
+        return Difference(path, model, *sides, diagnostics=error.diagnostics)
     return None if review.is_empty else Difference(path, model, *sides, review=review)

@@ -26,7 +26,7 @@ from resdsl.tools.evaluate.evaluate import evaluate, write_confusion
 from resdsl.tools.evaluate.scores import Evaluation, Score
 
 
-@click.command("evaluate", short_help="accuracy (top-1, top-5) and the confusion matrix of a model")
+@click.command("evaluate")
 @click.argument("source", metavar="MODEL")
 @click.argument("folder", required=False)
 @click.option("--truth", metavar="FILE", help="A CSV file with the columns path and label, instead of FOLDER.")

@@ -27,7 +27,7 @@ from resdsl.untrusted import MOST_INT, printable
 _WORST = 10
 
 
-@click.command("quantize", short_help="convert a model to int8 and report the accuracy cost")
+@click.command("quantize")
 @click.argument("source", metavar="MODEL")
 @click.option(
     "--calibrate",

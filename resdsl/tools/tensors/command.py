@@ -17,7 +17,7 @@ from resdsl.tools.tensors.tensors import Tensor, tensors
 _HEADINGS = ("name", "", "shape", "type", "values")
 
 
-@click.command("tensors", short_help="list the tensors of a network, a model or a checkpoint")
+@click.command("tensors")
 @click.argument("source", metavar="FILE")
 @click.option("--match", metavar="PATTERN", default="*", help="List tensors whose names match: 'layer1.*.weight'.")
 @network_options
@@ -25,19 +25,19 @@ _HEADINGS = ("name", "", "shape", "type", "values")
 def command(terminal: Terminal, source: str, match: str, network: NetworkOptions) -> None:
     """List the tensors of a network, a model or a checkpoint, with their shapes and types.
 
-    FILE is a network (a .res file, a built-in network, REV:path or - for standard input), a compiled model, or a file
-    or an address of weights: .safetensors, .pth, .npz, hf:OWNER/NAME. Nothing in it is run, and no value is read.
+    FILE is a network (a .res file, a built-in network, REV:path or - for standard input), a compiled model, or weights:
+    a file or an address (.safetensors, .pth, .npz, hf:OWNER/NAME). No code in it is executed, and no values are read.
 
-    Two lists show how names differ: diff <(resdsl tensors my.res) <(resdsl tensors weights.pth)
+    To compare names: diff <(resdsl tensors my.res) <(resdsl tensors weights.pth)
     """
-    found = tensors(source, match, **network)
+    listed = tensors(source, match, **network)
     if terminal.as_json:
-        terminal.data([dataclasses.asdict(tensor) for tensor in found])
+        terminal.data([dataclasses.asdict(tensor) for tensor in listed])
         return
-    if found:
-        rows = [_row(tensor) for tensor in found]
+    if listed:
+        rows = [_row(tensor) for tensor in listed]
         terminal.result(columns(_HEADINGS, rows, words=4, color=colored(sys.stdout, terminal.color)))
-    terminal.say(f"{len(found):,} tensors, {short(sum(tensor.values for tensor in found))} values")
+    terminal.say(f"{len(listed):,} tensors, {short(sum(tensor.values for tensor in listed))} values")
 
 
 def _row(tensor: Tensor) -> tuple[str, ...]:

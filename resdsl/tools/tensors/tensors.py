@@ -39,8 +39,8 @@ def tensors(source: Network, match: str = "*", **network: Unpack[NetworkOptions]
     ``source`` is a network as for ``resdsl.load``, with its options, or a file or an address of weights as for
     ``resdsl.read_weights``. No value is read. Raises ``CompileError`` as these do.
     """
-    found = _stored(source) if _is_weights(source) else _parameters(source, network)
-    return tuple(tensor for tensor in found if fnmatchcase(tensor.name, match))
+    listed = _stored(source) if _is_weights(source) else _parameters(source, network)
+    return tuple(tensor for tensor in listed if fnmatchcase(tensor.name, match))
 
 
 def _is_weights(source: Network) -> bool:
