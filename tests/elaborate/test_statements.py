@@ -472,9 +472,9 @@ def test_a_loop_takes_the_items_of_a_list(loop: str, widths: list[int], net: Net
     ],
 )
 def test_a_loop_over_what_is_no_list_of_such_rows_is_an_error(
-    loop: str, codes: list[str], net: Net, codes: Codes
+    loop: str, expected: list[str], net: Net, codes: Codes
 ) -> None:
-    assert codes(net(f"{loop}\noutput y")) == codes
+    assert codes(net(f"{loop}\noutput y")) == expected
 
 
 def test_a_loop_over_a_number_is_fixed_to_a_range(net: Net, check: Check) -> None:
