@@ -71,8 +71,11 @@ class App(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
+        from resdsl.inputs import one_run  # the help page needs none of what it imports
+
         try:
-            return super().invoke(ctx)
+            with one_run():
+                return super().invoke(ctx)
         except BrokenPipeError:
             # click would end with 1, which is for wrong input.
             raise click.exceptions.Exit(BROKEN_PIPE) from None

@@ -9,7 +9,8 @@ import click
 
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source, catalogue
-from resdsl.files import OutputError, write_file
+from resdsl.diagnostics.errors import OutputError
+from resdsl.files import write_file
 
 
 def show_difference(terminal: Terminal, before: Source, text: str, what: str) -> None:
@@ -33,7 +34,7 @@ def write_back(path: str, text: str, diagnostics: Diagnostics) -> None:
         diagnostics.report(Diagnostic(catalogue.UNWRITABLE, message, helps=("show the changes with `--diff`",)))
         return
     try:
-        write_file(Path(path), text.encode())
+        write_file(Path(path), text.encode(), in_place=True)
     except OutputError as error:
         diagnostics.absorb(error.diagnostics)
 

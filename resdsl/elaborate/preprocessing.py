@@ -13,6 +13,7 @@ from resdsl.elaborate.context import Context
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import is_below
 from resdsl.elaborate.values import UNKNOWN
+from resdsl.inputs import record_input
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.ir.types import Word
 from resdsl.ir.values import ArgumentMismatch, format_value, to_integer, to_number, to_word
@@ -156,6 +157,7 @@ def labels(builder: GraphBuilder, line: tree.Labels, context: Context) -> tuple[
             raise OSError(None, "it is a device or a pipe")
         if path.stat().st_size > LARGEST_LABELS:
             raise OSError(None, f"it has more than {LARGEST_LABELS:,} bytes")
+        record_input(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         message = f'the file of labels "{name}" {_reason(error)}'
