@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from resdsl.tools.quantize.quantize import quantize as quantize
     from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
     from resdsl.tools.specs.specs import specs as specs
+    from resdsl.tools.tensors.tensors import tensors as tensors
     from resdsl.tools.view.view import view as view
     from resdsl.weights.read import read_weights as read_weights
     from resdsl.weights.save import save_weights as save_weights
@@ -80,6 +81,7 @@ _PUBLIC = {
     "resdsl.tools.predict.predict": ("predict", "predict_to"),
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
+    "resdsl.tools.tensors.tensors": ("tensors",),
     "resdsl.tools.view.view": ("view",),
     "resdsl.weights.save": ("save_weights",),
     "resdsl.weights.read": ("read_weights",),

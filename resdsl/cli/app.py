@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "compile": Entry("Build", "a specification to an ONNX file"),
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "write the weights of a model to a file of their own"),
+    "tensors": Entry("Build", "list the tensors of a network, a model or a checkpoint"),
     "predict": Entry("Run", "classify images, or extract features"),
     "evaluate": Entry("Run", "accuracy (top-1, top-5) and the confusion matrix of a model"),
     "bench": Entry("Run", "measure latency, throughput and memory of models; profile their layers"),
