@@ -21,7 +21,8 @@ def show_difference(terminal: Terminal, before: Source, text: str, what: str) ->
         before.text.splitlines(keepends=True), text.splitlines(keepends=True), before.name, f"{before.name} ({what})"
     )
     color = colored(sys.stdout, terminal.color)
-    terminal.result("".join(_tinted(line if line.endswith("\n") else f"{line}\n", color) for line in lines))
+    text = "".join(_tinted(line if line.endswith("\n") else f"{line}\n", color) for line in lines)
+    terminal.result(text, verbatim=True)
 
 
 def write_back(path: str, text: str, diagnostics: Diagnostics) -> None:

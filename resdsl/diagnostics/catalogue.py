@@ -127,6 +127,7 @@ SIDE_FILE = _code("E0814", "model with external data cannot be written to a stre
 NOT_RESUMABLE = _code("E0815", "run cannot be resumed", _USAGE)
 ROW_FORMAT = _code("E0816", "unsupported output format", _USAGE)
 OUTPUT_IS_INPUT = _code("E0817", "output would replace an input", _USAGE)
+COMMAND_LINE = _code("E0818", "invalid command line", _USAGE)
 IMAGE_UNREADABLE = _code("E0820", "image cannot be read")
 IMAGE_TOO_LARGE = _code("E0821", "image exceeds the pixel limit")
 IMAGE_RANGE = _code("E0822", "image has no defined white level")

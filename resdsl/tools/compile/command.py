@@ -31,6 +31,7 @@ from resdsl.specification.load import NetworkOptions, load
 from resdsl.specification.specification import Specification
 from resdsl.specification.text import LARGEST_FILE, read_bounded
 from resdsl.tools.compile.tree_text import tree_text
+from resdsl.untrusted import visible
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 from resdsl.weights.read import read_weights
@@ -196,7 +197,7 @@ def command(
     def after_pass(name: str, graph: Graph) -> None:
         seen.add(name)
         if name == print_ir_after:
-            print(print_graph(graph), end="", file=sys.stderr)
+            print(visible(print_graph(graph)), end="", file=sys.stderr)
 
     if emit != "onnx":
         _write_text(terminal, specification, emit, output, options, after_pass)

@@ -11,6 +11,7 @@ import click
 
 from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored, width_of
+from resdsl.untrusted import visible
 
 if TYPE_CHECKING:
     from resdsl.tools.git.views import Version
@@ -85,7 +86,7 @@ def driver_command(arguments: tuple[str, ...]) -> None:
     from resdsl.tools.git.views import Version
 
     if len(arguments) < _GIT_SIDES:
-        click.echo(f"* unmerged path {arguments[0] if arguments else ''}")
+        click.echo(visible(f"* unmerged path {arguments[0] if arguments else ''}"))
         return
     path, old, old_blob, _, new, new_blob = arguments[:6]
     # A renamed file comes with its new name after the rest.
@@ -113,7 +114,8 @@ def _show(path: str, old: Version, new: Version) -> None:
     # Git's pager takes colours, and is no terminal to us.
     paged = "always" if os.environ.get("GIT_PAGER_IN_USE") and not os.environ.get("NO_COLOR") else "auto"
     color = colored(sys.stdout, paged)
-    click.echo(review_text(path, old, new, color=color, width=width_of(sys.stdout)), nl=False, color=color)
+    text = review_text(path, old, new, color=color, width=width_of(sys.stdout))
+    click.echo(visible(text, styles=color), nl=False, color=color)
 
 
 def _tell(terminal: Terminal, done: tuple[str, ...]) -> None:

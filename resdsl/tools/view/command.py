@@ -82,7 +82,7 @@ def command(
         found.extend(one.diagnostics)
     if output == "-":
         terminal.show(found)
-        terminal.result(page)
+        terminal.result(page, verbatim=True)
         return FINE
     # A name that nobody else can have put there before.
     path = Path(output or Path(tempfile.mkdtemp(prefix="resdsl-"), f"{specifications[-1].graph.name}.html"))
