@@ -14,9 +14,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from resdsl.version import __version__ as __version__
+
+# Type checkers take it for true. Importing `typing` would double the time of `import resdsl`.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from resdsl.compiler.compile import Compiled as Compiled

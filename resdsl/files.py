@@ -11,8 +11,11 @@ import contextlib
 import errno
 import io
 import os
+import re
+import shutil
 import signal
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +23,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from resdsl.diagnostics import Code, CompileError, Diagnostic, catalogue
+from resdsl.diagnostics import Code, Diagnostic, catalogue
+from resdsl.diagnostics.errors import OutputError
+from resdsl.inputs import record_output
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -32,12 +37,24 @@ _SYNC_SECONDS = 0.02
 _SEEKING = threading.Lock()
 
 
-class OutputError(CompileError):
-    """A result cannot be written; ``diagnostic`` has the reason and a fix."""
+_MARK = ".resdsl.tmp"
+_TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{12}}{re.escape(_MARK)}", re.DOTALL)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a small file atomically. Raises ``OutputError``."""
+def write_file(path: Path, data: bytes, *, in_place: bool = False) -> None:
+    """Write a small file atomically. Raises ``OutputError``.
+
+    ``in_place`` is for what is made of the file itself, as the formatter does: otherwise a file that the run has read
+    cannot be its output.
+    """
+    if in_place:
+        with explained(path):
+            target = real_target(path)
+            _check_place(path, target)
+        with _pending(path, target) as pending:
+            pending.stream.write(data)
+            pending.commit(target)
+        return
     with whole_file(path) as stream:
         stream.write(data)
 
@@ -83,15 +100,20 @@ class PendingFile:
         self.committed = False
         self._path = path
         self._target = target
-        # The target's own name may be as long as the file system allows.
-        self._temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
+        self._temporary = _temporary_path(target)
         self._stream: OutputStream | None = None
 
     def open(self) -> None:
         """Create the file. The caller must also call ``discard``, since an interrupt may follow immediately."""
         # Not tempfile: it creates files that only their owner can read.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self._stream = OutputStream(os.open(self._temporary, flags, 0o666), self._path)
+        while True:
+            self._stream = OutputStream(os.open(self._temporary, flags, 0o666), self._path)
+            # Between the two calls another run may have taken the file for an abandoned one.
+            if _lock(self._stream.fileno()) is not False and self._temporary.exists():
+                break
+            self._stream.close()
+            self._temporary = _temporary_path(self._target)
         with contextlib.suppress(FileNotFoundError, PermissionError):
             self._temporary.chmod(stat.S_IMODE(self._target.stat().st_mode))
 
@@ -140,8 +162,11 @@ class PendingFile:
         self.stream.flush()
         with explained(self._path):
             os.fsync(self.stream.fileno())
-            self.stream.close()
+            if sys.platform == "win32":
+                self.stream.close()  # an open file cannot be renamed there
             self._temporary.replace(target)
+            # Not before: this releases the lock, and a file without one is taken for an abandoned one.
+            self.stream.close()
         self.committed = True
         _sync_folder(target.parent)
 
@@ -195,10 +220,48 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
 
     It is removed if the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
     """
+    with explained(path):
+        target = real_target(path)
+        check_target(path, target)
+    with _pending(path, target) as pending:
+        yield pending
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target``, removed at the end; should the process be killed, by a later run."""
+    descriptor: int | None = None
+    folder = _temporary_path(target)
+    try:
+        folder.mkdir(mode=0o700)
+        if sys.platform != "win32":  # opens no folders
+            # Another run may have taken the folder for an abandoned one before it was locked.
+            while (descriptor := _locked_folder(folder)) is None:
+                folder = _temporary_path(target)
+                folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked_folder(folder: Path) -> int | None:
+    """A descriptor that keeps the lock of a folder; ``None`` if another run is removing it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    if _lock(descriptor) is not False and folder.exists():
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def _pending(path: Path, target: Path) -> Iterator[PendingFile]:
     with _terminate_by_exception():
-        with explained(path):
-            target = real_target(path)
-            check_target(path, target)
+        _remove_abandoned(target.parent)
         pending = PendingFile(path, target)
         try:
             with explained(path):
@@ -219,8 +282,54 @@ def _write_at(descriptor: int, data: Buffer, position: int) -> int:
         return os.write(descriptor, data)
 
 
+def _temporary_path(target: Path) -> Path:
+    # The target's own name may be as long as the file system allows.
+    return target.with_name(f".{target.name[:50]}.{os.urandom(6).hex()}{_MARK}")
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Mark an open file as in use until it is closed or the process ends, however it ends.
+
+    ``False`` if another process has marked it; ``None`` where the system or the file system has no locks.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files in ``folder`` whose processes were killed."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for path in [entry.path for entry in entries if _TEMPORARY.fullmatch(entry.name)]:
+            with contextlib.suppress(OSError):
+                # Neither follow a link nor wait for a pipe: others may write in the folder.
+                descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+                try:
+                    if not _lock(descriptor):
+                        continue
+                    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        Path(path).unlink()
+                finally:
+                    os.close(descriptor)
+
+
 def check_target(path: Path, target: Path) -> None:
-    """Raise ``OutputError`` if ``target`` cannot be written. Messages name it ``path``."""
+    """Raise ``OutputError`` if ``target`` cannot be written, or is read by the run. Messages name it ``path``."""
+    _check_place(path, target)
+    record_output(path)
+
+
+def _check_place(path: Path, target: Path) -> None:
     if target.is_dir():
         raise _error(
             catalogue.NOT_A_FILE,

@@ -298,3 +298,76 @@ def test_an_interrupt_right_after_the_file_was_made_leaves_nothing(tmp_path: Pat
     with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "x"):
         raise AssertionError("never begun")
     assert not list(tmp_path.iterdir())
+
+
+ABANDON = """
+import os, signal, sys
+from pathlib import Path
+from resdsl.files import pending_file, temporary_folder
+target = Path(sys.argv[1])
+with pending_file(target) as pending, temporary_folder(target) as folder:
+    pending.stream.write(b"half" * 100_000)
+    (folder / "plain.onnx").write_bytes(b"half")
+    print("ready", flush=True)
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
+def test_a_later_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ABANDON, str(tmp_path / "killed.onnx"), "killed"]
+    assert subprocess.run(command, stdout=subprocess.PIPE, check=False).returncode == -signal.SIGKILL
+    assert len(files(tmp_path)) == 2
+    (tmp_path / ".other.0123456789ab.tmp").write_bytes(b"of another program")
+    write(tmp_path / "file")
+    assert sorted(files(tmp_path)) == [".other.0123456789ab.tmp", "file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
+def test_what_another_run_is_writing_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ABANDON, str(tmp_path / "other.onnx"), "waiting"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        write(tmp_path / "file")
+        assert len(files(tmp_path)) == 3
+        child.communicate()
+    assert files(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
+@pytest.mark.parametrize("make", ["link", "pipe", "folder link"])
+def test_nothing_is_removed_through_a_planted_name(make: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_bytes(b"kept")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    planted = folder / ".x.0123456789ab.resdsl.tmp"
+    if make == "pipe":
+        os.mkfifo(planted)
+    else:
+        planted.symlink_to(outside if make == "folder link" else outside / "kept")
+    write(folder / "file")
+    assert (outside / "kept").read_bytes() == b"kept"
+
+
+CONCURRENT = """
+import sys
+from pathlib import Path
+from resdsl.files import temporary_folder, write_file
+target = Path(sys.argv[1])
+for _ in range(100):
+    write_file(target, b"new")
+    with temporary_folder(target) as folder:
+        (folder / "one").write_bytes(b"one")
+        assert (folder / "one").read_bytes() == b"one"
+"""
+
+
+def test_runs_that_write_in_one_folder_at_once_keep_each_others_files(tmp_path: Path) -> None:
+    children = [subprocess.Popen([sys.executable, "-c", CONCURRENT, str(tmp_path / f"{n}")]) for n in range(4)]
+    assert [child.wait(timeout=120) for child in children] == [0] * 4
+    assert sorted(files(tmp_path)) == ["0", "1", "2", "3"]

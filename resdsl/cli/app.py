@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -18,6 +20,9 @@ EXAMPLE = """\
   resdsl compile resnet50 -o model.onnx       compile a built-in network, with random weights
   resdsl predict model.onnx photo.jpg         classify an image
   resdsl check my.res                         report every error in your own file"""
+
+
+_LONGEST_MESSAGE = 2_000
 
 
 class Entry(NamedTuple):
@@ -54,6 +59,40 @@ COMMANDS: dict[str, Entry] = {
 class App(click.Group):
     """Imports the module of a command only when that command is called, so ``check`` never imports ``predict``."""
 
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the program and end with its exit code, which is the result if not ``standalone_mode``."""
+        given = list(sys.argv[1:] if args is None else args)
+        _escape_surrogates()
+        try:
+            status = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.ClickException as error:
+            _show_usage_error(error, as_json="--json" in given)
+            status = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            # On a line of its own: the terminal shows ^C where the cursor is.
+            print(file=sys.stderr)
+            status = INTERRUPTED
+        except BrokenPipeError:
+            # The reader of our output has had enough. Python would report another error when it flushes at exit.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = BROKEN_PIPE
+        except OSError as error:
+            _show_error(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+            status = USAGE
+        status = status if isinstance(status, int) else 0
+        if standalone_mode:
+            sys.exit(status)
+        return status
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -74,14 +113,49 @@ class App(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
+        from resdsl.inputs import one_run  # the help page needs none of what it imports
+
         try:
-            return super().invoke(ctx)
+            with one_run():
+                return super().invoke(ctx)
         except BrokenPipeError:
             # click would exit with 1, which means an error in the input.
             raise click.exceptions.Exit(BROKEN_PIPE) from None
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write("\n".join(_help_lines(colored(sys.stdout))) + "\n")
+
+
+def _escape_surrogates() -> None:
+    """Let every text be printed: a file's name may have bytes that are not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _show_usage_error(error: click.ClickException, *, as_json: bool) -> None:
+    message = error.format_message()
+    if as_json:
+        from resdsl.cli.terminal import Terminal
+        from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
+
+        diagnostics = Diagnostics()
+        diagnostics.report(Diagnostic(catalogue.COMMAND_LINE, message))
+        Terminal(as_json=True).report(diagnostics)
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        help_option = f"'{context.command_path} --help'"
+        print(f"{context.get_usage()}\nTry {help_option} for help.\n", file=sys.stderr)
+    _show_error(message, title="Error")
+
+
+def _show_error(message: str, *, title: str = "error") -> None:
+    from resdsl.untrusted import visible
+
+    # It may quote an argument of any length.
+    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}..."
+    print(f"{title}: {visible(message)}", file=sys.stderr)
 
 
 def _unknown_command(name: str) -> str:
@@ -129,21 +203,5 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the program and exit with its status."""
-    try:
-        status = app.main(prog_name="resdsl", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        # Start a new line, because the terminal prints ^C at the cursor.
-        print(file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader closed the pipe. Without this, Python would print another error when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(BROKEN_PIPE)
-    except OSError as error:
-        print(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
-        sys.exit(USAGE)
-    sys.exit(status if isinstance(status, int) else 0)
+    app.main(prog_name="resdsl")
+    raise AssertionError("the program ends by SystemExit")

@@ -121,7 +121,8 @@ def specification_files(paths: Iterable[str]) -> list[str]:
     """The paths, with each folder replaced by all ``.res`` files below it in alphabetical order."""
     files: list[str] = []
     for path in paths:
-        if path == "-" or not Path(path).is_dir():
+        # The empty path is the current folder, but an empty argument is an unset variable.
+        if path in ("", "-") or not _is_folder(path):
             files.append(path)
             continue
         inside = sorted(str(file) for file in Path(path).rglob("*.res"))
@@ -129,6 +130,13 @@ def specification_files(paths: Iterable[str]) -> list[str]:
             raise click.UsageError(f"there is no .res file in the folder '{path}'")
         files += inside
     return files
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False  # reading it reports the reason
 
 
 def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:

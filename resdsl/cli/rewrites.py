@@ -9,7 +9,8 @@ import click
 
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source, catalogue
-from resdsl.files import OutputError, write_file
+from resdsl.diagnostics.errors import OutputError
+from resdsl.files import write_file
 
 
 def show_difference(terminal: Terminal, before: Source, text: str, what: str) -> None:
@@ -20,7 +21,8 @@ def show_difference(terminal: Terminal, before: Source, text: str, what: str) ->
         before.text.splitlines(keepends=True), text.splitlines(keepends=True), before.name, f"{before.name} ({what})"
     )
     color = colored(sys.stdout, terminal.color)
-    terminal.result("".join(_tinted(line if line.endswith("\n") else f"{line}\n", color) for line in lines))
+    text = "".join(_tinted(line if line.endswith("\n") else f"{line}\n", color) for line in lines)
+    terminal.result(text, verbatim=True)
 
 
 def write_back(path: str, text: str, diagnostics: Diagnostics) -> None:
@@ -33,7 +35,7 @@ def write_back(path: str, text: str, diagnostics: Diagnostics) -> None:
         diagnostics.report(Diagnostic(catalogue.UNWRITABLE, message, helps=("show the changes with `--diff`",)))
         return
     try:
-        write_file(Path(path), text.encode())
+        write_file(Path(path), text.encode(), in_place=True)
     except OutputError as error:
         diagnostics.absorb(error.diagnostics)
 

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from resdsl.untrusted import json_text, visible
+
 if TYPE_CHECKING:
     from resdsl.diagnostics import Diagnostic, Diagnostics
 
@@ -63,16 +65,20 @@ class Terminal:
     def say(self, text: str) -> None:
         """Print a message for the user on stderr; it is not part of the result."""
         if not self.quiet and not self.as_json:
-            print(text, file=sys.stderr)
+            print(visible(text, styles=colored(sys.stderr, self.color)), file=sys.stderr)
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, *, verbatim: bool = False) -> None:
+        """Print a result, in which names and texts cannot control the terminal.
+
+        ``verbatim`` is for files, which reach a pipe or another file as they are.
+        """
+        if not verbatim or sys.stdout.isatty():
+            text = visible(text, styles=colored(sys.stdout, self.color))
         print(text, end="" if text.endswith("\n") else "\n")
 
     def data(self, data: object) -> None:
         """Print a result as JSON."""
-        import json  # only for --json
-
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        print(json_text(data))
 
     def report(self, diagnostics: Diagnostics, **results: object) -> None:
         """Show diagnostics; with ``--json``, print them and the results as one object."""

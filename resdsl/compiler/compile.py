@@ -15,7 +15,8 @@ from resdsl.compiler.lower import AfterPass, lower, lowering_metadata
 from resdsl.compiler.options import CompileOptions
 from resdsl.compiler.provenance import provenance
 from resdsl.diagnostics import CompileError, Diagnostics
-from resdsl.files import OutputError
+from resdsl.diagnostics.errors import OutputError
+from resdsl.inputs import as_one_run, record_input
 from resdsl.ir import metadata
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Parameter
@@ -67,6 +68,7 @@ class Compiled:
     diagnostics: Diagnostics = field(repr=False)
 
 
+@as_one_run
 def compile(
     network: Network,
     output: str | os.PathLike[str] | BinaryIO,
@@ -90,6 +92,9 @@ def compile(
     specification = load(network)
     with _reporting_in(specification.diagnostics), ExitStack() as files:
         prepared = prepare(specification, options, files, after_pass)
+        for source in specification.program.sources:
+            if source.path is not None:
+                record_input(source.path)  # it may have been read before this call
         progress_of = _Progress(prepared.lowered, progress)
         written = _written(prepared.lowered, output, prepared.metadata, options, progress_of)
     graph = prepared.graph

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from resdsl.diagnostics import Diagnostic, catalogue
-from resdsl.files import OutputError, explained, is_stream, pending_file, real_target
+from resdsl.diagnostics.errors import OutputError
+from resdsl.files import explained, is_stream, pending_file, real_target, temporary_folder
 from resdsl.ir import metadata
 from resdsl.onnx import Emitted
 from resdsl.onnx.emit import remove_files, side_files_of
@@ -30,8 +30,7 @@ def write_for_runtime(path: Path, write_plain: WritePlain) -> Emitted:
     made_for = metadata.RUNTIME.write(this_machine())
     with pending_file(path) as pending, explained(path):
         # In the same folder, so that the files are renamed and not copied.
-        with tempfile.TemporaryDirectory(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent) as name:
-            folder = Path(name)
+        with temporary_folder(target) as folder:
             plain = folder / "plain.onnx"
             write_plain(plain, metadata.RUNTIME.of(this_machine()))
             data_path = target.with_name(f"{target.stem}.{_digest(folder, made_for)}.data")

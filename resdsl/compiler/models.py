@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from resdsl.compiler.compile import compile
 from resdsl.compiler.options import INFERENCE, CompileOptions
+from resdsl.inputs import record_input
 from resdsl.runtime.files import ModelFile
 from resdsl.specification.load import STDIN, NetworkOptions, load
 from resdsl.specification.revision import revision_of
@@ -44,6 +46,7 @@ def model_files(models: Sequence[tuple[Model, Build]]) -> Iterator[list[ModelFil
                 files.append(ModelFile(name_of(model), file))
             else:
                 assert not isinstance(model, Specification)
+                _record_model(Path(model))
                 files.append(ModelFile(name_of(model), Path(model)))
         yield files
 
@@ -56,6 +59,13 @@ def is_specification(model: Model) -> bool:
     if path.suffix == ".res" or (not path.suffix and not path.is_file()):
         return True
     return isinstance(model, str) and revision_of(model, Path()) is not None
+
+
+def _record_model(file: Path) -> None:
+    """State that a model is read, and with it the files of weights beside it."""
+    record_input(file)
+    for beside in file.parent.glob(f"{glob.escape(file.stem)}.*data"):
+        record_input(beside)
 
 
 def name_of(model: Model) -> str:

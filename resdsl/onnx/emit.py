@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from resdsl import protobuf
 from resdsl.diagnostics import Diagnostic, catalogue
-from resdsl.files import OutputError, PendingFile, explained, is_stream, pending_file, real_target, whole_file
+from resdsl.diagnostics.errors import OutputError
+from resdsl.files import PendingFile, explained, is_stream, pending_file, real_target, whole_file
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.operator import OPSET
 from resdsl.onnx.model import encode_graph, encode_model, model_metadata

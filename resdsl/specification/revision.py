@@ -22,7 +22,7 @@ class Revision:
     @cached_property
     def root(self) -> Path:
         """The top folder of the working tree."""
-        return Path(run_git(["rev-parse", "--show-toplevel"], self.where).decode().rstrip("\n")).resolve()
+        return Path(os.fsdecode(run_git(["rev-parse", "--show-toplevel"], self.where)).removesuffix("\n")).resolve()
 
     def source(self, path: str, *, largest: int = LARGEST_FILE) -> Source:
         """The text of a file in this revision; ``path`` is relative to ``where``. Raises ``CompileError``."""

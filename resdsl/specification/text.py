@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import os
+import stat
 import sys
 from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostic, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import Limits, raise_limit
+from resdsl.inputs import record_input
 from resdsl.specification import builtin
 
 LARGEST_FILE = Limits().file_bytes
@@ -42,11 +44,20 @@ def read_source(path: str | os.PathLike[str], *, largest: int = LARGEST_FILE) ->
     if (known := builtin.file_of(written)) is not None and not file.exists():
         file, written = known, known.name
     try:
-        with file.open("rb") as stream:
-            data = stream.read(largest + 1)
+        data = read_bounded(file, largest)
     except (OSError, ValueError) as error:
         raise CompileError(_why_unreadable(file, written, error)) from None
     return decode(data, name=written, path=file, largest=largest)
+
+
+def read_bounded(file: Path, largest: int) -> bytes:
+    """At most one byte more than ``largest``. Raises ``OSError``, also for a pipe that may have no writer."""
+    record_input(file)
+    # What the shell passes as /dev/fd/63 has a writer.
+    if stat.S_ISFIFO(file.stat().st_mode) and not str(file).startswith(("/dev/", "/proc/")):
+        raise OSError(None, "it is a pipe; write `-` and pipe the text into the command")
+    with file.open("rb") as stream:
+        return stream.read(largest + 1)
 
 
 def read_stdin(*, largest: int = LARGEST_FILE) -> Source:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,3 +153,84 @@ def test_the_page_changes_in_the_browser(server: LiveView, file: Path, tmp_path:
         browser.settle()
         assert "3x3 conv, 6" in browser.run("document.querySelector('.picture').textContent")
         assert browser.complaints == []
+
+
+def exchange(server: LiveView, request: bytes) -> bytes:
+    """What the server answers to these bytes, until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=30) as connection:
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request)
+            while piece := connection.recv(1 << 16):
+                answer += piece
+        return answer
+
+
+HOSTILE = [
+    b"GET http://[ HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n",
+    b"GET //[::1/x HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n",
+    b"GET /events?seen=%ff%00 HTTP/0.9\r\n\r\n",
+    b"GET / HTTP/" + b"9" * 5_000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n",
+    b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000 + b"\r\n",
+    b"GET / HTTP/1.1\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: abc\r\n\r\n",
+    b"\0\xff\x1b]0;x\x07 \r\n\r\n",
+    b"GET",
+]
+
+
+@pytest.mark.parametrize("request_bytes", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_request_shows_a_traceback_or_stops_the_server(
+    request_bytes: bytes, server: LiveView, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = str(server.server_port).encode()
+    with contextlib.suppress(TimeoutError):
+        if request_bytes == b"GET":
+            socket.create_connection(("127.0.0.1", server.server_port)).close()
+        else:
+            exchange(server, request_bytes.replace(b"PORT", port))
+    assert get(server, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_an_address_that_is_none_is_a_bad_request(server: LiveView) -> None:
+    request = f"GET http://[ HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode()
+    assert exchange(server, request).split(b" ", 2)[1] == b"400"
+
+
+def test_a_browser_that_goes_away_shows_no_traceback(server: LiveView, capfd: pytest.CaptureFixture[str]) -> None:
+    for path in ("/", "/events", "/data.json", "/missing"):
+        for _ in range(5):
+            connection = socket.create_connection(("127.0.0.1", server.server_port))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode())
+            # A reset in place of an orderly end, as where a tab is closed while the page loads.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+    server.follower.look()  # writes to the event streams
+    assert get(server, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_slow_clients_do_not_block_others(server: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resdsl.tools.view.live_view._REQUEST_SECONDS", 0.5)
+    slow = [socket.create_connection(("127.0.0.1", server.server_port), timeout=30) for _ in range(20)]
+    for connection in slow:
+        connection.sendall(b"GET / HT")
+    assert get(server, "/")[0] == 200
+    # One byte now and then does not keep the connection open.
+    connection, *others = slow
+    start = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() - start < 20:
+            connection.settimeout(0.1)
+            try:
+                if not connection.recv(1):
+                    break
+            except TimeoutError:
+                connection.sendall(b"x")
+    assert time.monotonic() - start < 20
+    for one in slow:
+        one.close()
+    assert others

@@ -90,7 +90,7 @@ def command(
                     changed.append(fixed)
                     _keep(terminal, path, fixed, diff, diagnostics)
                 elif path == STDIN and not diff and form == "text" and not terminal.as_json:
-                    terminal.result(specification.source.text)
+                    terminal.result(specification.source.text, verbatim=True)
             else:
                 diagnostics.extend(specification.check())
                 notes += _smallest_input(specification)
@@ -114,7 +114,7 @@ def _keep(terminal: Terminal, path: str, fixed: Fixed, diff: bool, diagnostics: 
     elif path != STDIN:
         write_back(path, fixed.after.text, diagnostics)
     elif not terminal.as_json:
-        terminal.result(fixed.after.text)
+        terminal.result(fixed.after.text, verbatim=True)
     for diagnostic in fixed.applied:
         terminal.say(f"{'would fix' if diff else 'fixed'} {_described(diagnostic)}")
 

@@ -29,7 +29,9 @@ from resdsl.ir.types import DType
 from resdsl.passes import PASSES
 from resdsl.specification.load import NetworkOptions, load
 from resdsl.specification.specification import Specification
+from resdsl.specification.text import LARGEST_FILE, read_bounded
 from resdsl.tools.compile.tree_text import tree_text
+from resdsl.untrusted import visible
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 from resdsl.weights.read import read_weights
@@ -53,11 +55,18 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
             yield value
             continue
         try:
-            text = Path(value[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            text = _renames_file(Path(value[1:]))
+        except (OSError, ValueError) as error:
+            reason = (error.strerror or error) if isinstance(error, OSError) else "it is not text"
             raise click.BadParameter(f"'{value[1:]}' cannot be read: {reason}", ctx, option) from None
         yield from (line for line in text.splitlines() if line.strip())
+
+
+def _renames_file(path: Path) -> str:
+    data = read_bounded(path, LARGEST_FILE)
+    if len(data) > LARGEST_FILE:
+        raise OSError(None, f"it has more than {LARGEST_FILE:,} bytes")
+    return data.decode("utf-8")
 
 
 @click.command("compile")
@@ -196,7 +205,7 @@ def command(
     def after_pass(name: str, graph: Graph) -> None:
         seen.add(name)
         if name == print_ir_after:
-            print(print_graph(graph), end="", file=sys.stderr)
+            print(visible(print_graph(graph)), end="", file=sys.stderr)
 
     if emit != "onnx":
         _write_text(terminal, specification, emit, output, options, after_pass)

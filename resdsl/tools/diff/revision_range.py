@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from resdsl.diagnostics import CompileError, Diagnostics
+from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.elaborate import Limits
 from resdsl.review.review import Review
 from resdsl.specification.load import load
-from resdsl.specification.revision import Revision, run_git
+from resdsl.specification.revision import Revision, path_list, run_git
 from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
 
 _USE = re.compile(r'\buse\s*"((?!std/)[^"]+)"')
 _RANGE = re.compile(r"(?P<old>.*?)(?P<dots>\.{2,3})(?P<new>.*)", re.DOTALL)
 _GREP = ["grep", "-z", "-I", "--full-name", "--no-color", "--no-line-number", "--no-column"]
+_GREPPED = re.compile(rb"([^\0]+)\0([^\n]*)\n?")
+"""A line of ``git grep -z``; a file's name may have a line end in it."""
+
+_MOST_BYTES = 16_000_000
+_MOST_FILES = 2_000
 _PATTERN = ":(top,glob)**/*.res"
 
 
@@ -66,7 +72,10 @@ def differences(revisions: Range, *, limits: Limits | None = None) -> tuple[Diff
     """The models that differ, by file in alphabetical order."""
     renames, changed = _changed(revisions)
     differing: list[Difference] = []
-    for path in sorted(_affected(revisions, changed)):
+    affected = _affected(revisions, changed)
+    if len(affected) > _MOST_FILES:
+        raise _too_much(revisions.new, f"{len(affected):,} files that may differ, more than {_MOST_FILES:,}")
+    for path in sorted(affected):
         if path in renames:
             continue  # reported under its new name
         old_path = next((old for old, new in renames.items() if new == path), path)
@@ -89,7 +98,7 @@ def _abbreviated(commit: str, where: Path) -> str:
 def _changed(revisions: Range) -> tuple[dict[str, str], set[str]]:
     """The renamed files (``{old: new}``), and all paths that differ, in either revision."""
     command = ["diff", "--name-status", "-z", "-M", "--no-relative", revisions.old.name, revisions.new.name]
-    fields = iter(run_git([*command, "--", _PATTERN], revisions.new.root).decode().split("\0"))
+    fields = iter(path_list(run_git([*command, "--", _PATTERN], revisions.new.root)))
     renames: dict[str, str] = {}
     changed: set[str] = set()
     for status in fields:
@@ -125,15 +134,21 @@ def _affected(revisions: Range, changed: set[str]) -> set[str]:
 def _texts(revision: Revision) -> Mapping[str, str]:
     """The lines that contain ``use``, by path, for every specification of a revision."""
     try:
-        output = run_git([*_GREP, "-e", "use", revision.name, "--", _PATTERN], revision.root)
+        output = run_git([*_GREP, "-e", "use", revision.name, "--", _PATTERN], revision.root, most=_MOST_BYTES)
     except CompileError:
-        return {}  # git grep fails if nothing matches
-    texts: dict[str, str] = {}
-    for line in output.decode(errors="replace").splitlines():
-        path, _, text = line.partition("\0")
-        path = path.removeprefix(f"{revision.name}:")
-        texts[path] = f"{texts.get(path, '')}{text}\n"
-    return texts
+        return {}  # git fails where nothing is found
+    if len(output) == _MOST_BYTES:
+        raise _too_much(revision, f"more than {_MOST_BYTES:,} bytes of lines with `use`")
+    texts: dict[str, list[str]] = {}
+    for name, text in _GREPPED.findall(output):
+        path = os.fsdecode(name).removeprefix(f"{revision.name}:")
+        texts.setdefault(path, []).append(text.decode(errors="replace"))
+    return {path: "\n".join(lines) for path, lines in texts.items()}
+
+
+def _too_much(revision: Revision, what: str) -> CompileError:
+    message = f"the specifications of `{revision.name}` have {what}"
+    return CompileError.of(catalogue.LIMIT, message, helps=("compare single files: `resdsl diff A:net.res B:net.res`",))
 
 
 def _specification(revision: Revision, path: str, limits: Limits | None) -> Specification | CompileError | None:
@@ -142,7 +157,7 @@ def _specification(revision: Revision, path: str, limits: Limits | None) -> Spec
     if not run_git(["ls-tree", "-z", "--name-only", revision.name, "--", f":(top,literal){path}"], revision.root):
         return None
     try:
-        return load(at_top.source(path), limits=limits, read=at_top.read)
+        return load(at_top.source(path, largest=(limits or Limits()).file_bytes), limits=limits, read=at_top.read)
     except CompileError as error:
         return error
 

@@ -44,7 +44,7 @@ def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: 
             if not keep and path != STDIN:
                 write_back(path, text, diagnostics)
         if path == STDIN and not keep and not terminal.as_json:
-            terminal.result(text)
+            terminal.result(text, verbatim=True)
     terminal.report(diagnostics, changed=changed)
     for path in changed:
         terminal.say(f"{'would reformat' if keep else 'reformatted'} {path}")

@@ -7,13 +7,14 @@ same content was committed with different used files, the last commit is taken; 
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, catalogue
 from resdsl.elaborate.program import is_below
 from resdsl.specification.load import load
-from resdsl.specification.revision import Revision, run_git
+from resdsl.specification.revision import Revision, path_list, run_git
 from resdsl.specification.specification import Specification
 from resdsl.specification.text import decode, read_source
 
@@ -44,7 +45,7 @@ def open_blob(file: Path, *, name: str | None = None, path: str | None = None) -
 
 def _root() -> Path | None:
     try:
-        return Path(run_git(["rev-parse", "--show-toplevel"], Path()).decode().rstrip("\n")).resolve()
+        return Path(os.fsdecode(run_git(["rev-parse", "--show-toplevel"], Path())).removesuffix("\n")).resolve()
     except CompileError:
         return None
 
@@ -62,7 +63,7 @@ def _home(file: Path, path: str | None, root: Path) -> tuple[Revision, str]:
         origin = _in_history(blob, tips, patterns, root)
         if origin is not None:
             return origin
-    for entry in run_git(["ls-files", "--stage", "-z", "--", *patterns], root).decode(errors="replace").split("\0"):
+    for entry in path_list(run_git(["ls-files", "--stage", "-z", "--", *patterns], root)):
         about, _, staged = entry.partition("\t")
         if blob in about.split():
             return Revision(INDEX, root), staged
@@ -95,10 +96,10 @@ def _in_history(blob: str, tips: list[str], patterns: list[str], root: Path) -> 
         f"--find-object={blob}",
     ]
     try:
-        output = run_git([*log, *tips, "--", *patterns], root).decode(errors="replace")
+        output = path_list(run_git([*log, *tips, "--", *patterns], root))
     except CompileError:
         return None  # no commits yet
-    commit, *fields = (field.strip("\n") for field in output.split("\0"))
+    commit, *fields = (field.strip("\n") for field in output)
     gone: str | None = None
     for about, path in zip(fields[::2], fields[1::2], strict=False):
         before, after = about.split()[2:4]

@@ -11,7 +11,7 @@ import click
 
 from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored, width_of
-from resdsl.untrusted import printable
+from resdsl.untrusted import visible
 
 if TYPE_CHECKING:
     from resdsl.tools.git.views import Version
@@ -88,7 +88,7 @@ def driver_command(arguments: tuple[str, ...]) -> None:
     from resdsl.tools.git.views import Version
 
     if len(arguments) < _GIT_SIDES:
-        click.echo(f"* unmerged path {printable(arguments[0], most=4096) if arguments else ''}")
+        click.echo(visible(f"* unmerged path {arguments[0] if arguments else ''}"))
         return
     path, old, old_blob, _, new, new_blob = arguments[:6]
     # For a renamed file, git appends its new name.
@@ -116,7 +116,8 @@ def _show(path: str, old: Version, new: Version) -> None:
     # Git's pager shows colours, although standard output is not a terminal.
     paged = "always" if os.environ.get("GIT_PAGER_IN_USE") and not os.environ.get("NO_COLOR") else "auto"
     color = colored(sys.stdout, paged)
-    click.echo(review_text(path, old, new, color=color, width=width_of(sys.stdout)), nl=False, color=color)
+    text = review_text(path, old, new, color=color, width=width_of(sys.stdout))
+    click.echo(visible(text, styles=color), nl=False, color=color)
 
 
 def _report(terminal: Terminal, done: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from resdsl.diagnostics import CompileError
 from resdsl.review.terminal import render_text
 from resdsl.specification.load import load
 from resdsl.specification.specification import Specification
+from resdsl.specification.text import LARGEST_FILE, read_bounded
 from resdsl.tools.diff.diff import diff
 from resdsl.tools.git.blobs import open_blob
 from resdsl.tools.git.layer_table import layer_table
@@ -103,19 +104,20 @@ def _difference(path: str, old: Version, new: Version, color: bool) -> list[str]
     before, after = _text(old), _text(new)
     names = (f"a/{path}" if old.exists else NOTHING, f"b/{path}" if new.exists else NOTHING)
     if before is None or after is None:
-        return [f"Binary files {names[0]} and {names[1]} differ"]
+        return [f"Binary or large files {names[0]} and {names[1]} differ"]
     return [_tinted(line, color) for line in difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
 
 
 def _text(version: Version) -> Sequence[str] | None:
-    """The lines of a file; ``None`` if it is not text or cannot be read."""
+    """The lines of a file; ``None`` if it is not text, is too large, or cannot be read."""
     if not version.exists:
         return ()
     try:
-        data = version.file.read_bytes()
+        data = read_bounded(version.file, LARGEST_FILE)
     except OSError:
         return None
-    return None if b"\0" in data else data.decode(errors="replace").splitlines()
+    # Comparing the lines of a larger file takes minutes.
+    return None if b"\0" in data or len(data) > LARGEST_FILE else data.decode(errors="replace").splitlines()
 
 
 _COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}

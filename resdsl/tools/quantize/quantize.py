@@ -19,6 +19,7 @@ from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.suggest import closest
+from resdsl.inputs import as_one_run, record_output
 from resdsl.ir import metadata
 from resdsl.onnx.expose import Outline, Value
 from resdsl.onnx.relabel import relabel
@@ -89,6 +90,7 @@ class Quantized:
     problems: Diagnostics = field(compare=False)
 
 
+@as_one_run
 def quantize(
     model: str | os.PathLike[str],
     calibrate: Source | Iterable[Source],
@@ -107,6 +109,7 @@ def quantize(
     Raises ``CompileError`` for a specification with errors or if the file cannot be written, ``RunError`` for a model
     that cannot be quantized, for too few images, and for a pattern that matches no layer.
     """
+    record_output(Path(output))
     start = time.perf_counter()
     how = how or Quantization()
     source = os.fspath(model)

@@ -60,7 +60,7 @@ def _print_one(terminal: Terminal, name: str) -> None:
     if terminal.as_json:
         terminal.data({"name": file.stem, "text": text})
     else:
-        terminal.result(text)
+        terminal.result(text, verbatim=True)
 
 
 def _cells(one: BuiltinSpec) -> tuple[str, ...]:

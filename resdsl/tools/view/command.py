@@ -86,7 +86,7 @@ def command(
         diagnostics.extend(one.diagnostics)
     if output == "-":
         terminal.show(diagnostics)
-        terminal.result(page)
+        terminal.result(page, verbatim=True)
         return FINE
     # A fresh folder: in a shared one, another user could have put a link there.
     path = Path(output or Path(tempfile.mkdtemp(prefix="resdsl-"), f"{specifications[-1].graph.name}.html"))

@@ -7,14 +7,19 @@ second; updates are sent as server-sent events.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import secrets
+import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from resdsl.diagnostics import CompileError
@@ -35,6 +40,18 @@ _MOST_SILENCE = 15.0
 
 _WIDTH = 100
 """Columns of the error messages on the page."""
+
+_REQUEST_SECONDS = 10.0
+"""Time for a request to arrive."""
+
+_WRITE_SECONDS = 30.0
+"""Time for a browser to take a piece of the response."""
+
+_REQUEST_BYTES = 64 * 1024
+"""Size of a request line and its headers together."""
+
+_MOST_CONNECTIONS = 64
+"""Further connections are closed: each takes a thread."""
 
 Stamp = tuple[int, int] | None
 """Modification time and size of a file; ``None`` if it does not exist."""
@@ -123,6 +140,24 @@ class LiveView(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
         self.follower = follower
         self._stop = threading.Event()
+        self._connections = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that went away is no error."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -144,15 +179,45 @@ class LiveView(ThreadingHTTPServer):
         return self._stop.is_set()
 
 
+class _RequestBytes(io.RawIOBase):
+    """The bytes of one request: neither more than ``_REQUEST_BYTES`` nor later than after ``_REQUEST_SECONDS``."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._left = _REQUEST_BYTES
+        self._deadline = time.monotonic() + _REQUEST_SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        if not self._left:
+            raise ConnectionError("the request is too long")
+        self._connection.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        count = self._connection.recv_into(memoryview(buffer)[: self._left])
+        self._left -= count
+        return count
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: LiveView
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_RequestBytes(self.connection))
+
     def do_GET(self) -> None:
+        self.connection.settimeout(_WRITE_SECONDS)
         # DNS rebinding: the name of another site can resolve to this machine.
         if self.headers.get("Host") not in {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}:
             self.send_error(HTTPStatus.FORBIDDEN)
             return
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError:  # such as http://[
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
         state = self.server.follower.state
         if address.path == "/":
             self._send("text/html; charset=utf-8", page_of(state.data, version=state.version))
