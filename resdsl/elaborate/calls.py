@@ -1,4 +1,4 @@
-"""Calls: what is called, operators, which become a node each, and repeats, which are calls one after another."""
+"""Calls: what is called, and operators, which become a node each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined
 from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.operator import Operator, Refusal
-from resdsl.ir.values import format_value
 from resdsl.ops import aliases, joins, operators
 from resdsl.ops.signature import signature
 from resdsl.syntax import tree
@@ -35,31 +34,6 @@ def call(
     if isinstance(callee, Defined):
         return blocks.call_block(builder, callee, step, flow, context, label, repetition)
     return _call_operator(builder, callee, step, flow, context, label)
-
-
-def repeat(builder: GraphBuilder, step: tree.Repeat, flow: Flow, context: Context) -> Flow:
-    """``3 x bottleneck(64)``."""
-    count = evaluate(builder, step.count, context, flow)
-    if count is UNKNOWN:
-        builder.poisoned = True
-        return None
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        label = f"this is {format_value(count)}" if isinstance(count, int | float) else f"this is {kind_of(count)}"
-        message = "a repeat count is an integer from 0"
-        builder.report(catalogue.REPEAT_COUNT, message, Label(step.count.span, label), context)
-        builder.poisoned = True
-        return None
-    if count > builder.limits.nodes:
-        message = f"{count:,} repetitions, and a network may have {builder.limits.nodes:,} operators"
-        builder.too_large(message, step.count.span, context, "nodes")
-    repetition = blocks.Repetition()
-    for _ in range(count):
-        builder.step(step.span, context)
-        flow = call(builder, step.call, flow, context, None, repetition)
-        if flow is None:
-            # The other repetitions would only fail after the first.
-            return None
-    return flow
 
 
 def resolve(builder: GraphBuilder, name: tree.Identifier, context: Context) -> Defined | type[Operator] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import renamed
-from resdsl.elaborate import expectations, preprocessing
+from resdsl.elaborate import expectations, labels, preprocessing
 from resdsl.elaborate.arguments import Given, coerce_argument, match
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, TapPoint
@@ -23,7 +23,9 @@ def _tap(builder: GraphBuilder, tap: tree.Tap, flow: Flow, context: Context) -> 
         builder.report(
             catalogue.DUPLICATE_TAP,
             f"the tap `{tap.name.name}` is set twice",
-            Label(tap.name.span, "again here" if first.span != tap.name.span else "in each pass of a loop"),
+            Label(
+                tap.name.span, "again here" if first.span != tap.name.span else "in each pass of a loop or repetition"
+            ),
             context,
             secondary=(Label(first.span, "first here"),) if first.span != tap.name.span else (),
             helps=("a tap names one value: give each its own name, or set it after the loop",),
@@ -130,9 +132,9 @@ def _preprocess(builder: GraphBuilder, line: tree.Statement, _flow: Flow, contex
     builder.preprocess = preprocessing.preprocess(builder, line, context)
 
 
-def _labels(builder: GraphBuilder, line: tree.Statement, _flow: Flow, context: Context) -> None:
+def _labels(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Context) -> None:
     assert isinstance(line, tree.Labels)
-    builder.labels = preprocessing.labels(builder, line, context)
+    builder.labels = labels.labels(builder, line, flow, context)
 
 
 def _input(builder: GraphBuilder, line: tree.Statement, _flow: Flow, context: Context) -> None:

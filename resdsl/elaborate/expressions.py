@@ -127,8 +127,12 @@ class _Evaluator:
 
     def unknown_name(self, expression: tree.Name, words: tuple[str, ...]) -> _UnknownValue:
         known = [*self.context.variables, *words, *CHANNELS]
-        guess = self.builder.suggester.closest(expression.name, known) or self.builder.suggester.closest(
-            expression.name, list(self.context.unit.definitions)
+        # Python writes them with a capital letter.
+        boolean = expression.name.lower() if expression.name.lower() in ("true", "false") else None
+        guess = (
+            boolean
+            or self.builder.suggester.closest(expression.name, known)
+            or self.builder.suggester.closest(expression.name, list(self.context.unit.definitions))
         )
         helps: list[str] = []
         if words:

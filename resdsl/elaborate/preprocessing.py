@@ -1,9 +1,8 @@
-"""``preprocess { ... }`` and ``labels``: the metadata of a model."""
+"""``preprocess { ... }``: how an image becomes the input."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 from resdsl.diagnostics import Label, Span, catalogue
@@ -12,13 +11,11 @@ from resdsl.elaborate.arguments import match
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.program import is_below
 from resdsl.elaborate.values import UNKNOWN
 from resdsl.ir.dims import Dim
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.ir.types import Size, Word
 from resdsl.ir.values import ArgumentMismatch, format_value, to_integer, to_number, to_word
-from resdsl.labels import label_sets, read_labels
 from resdsl.syntax import tree
 
 LARGEST_SIDE = 16_384
@@ -220,49 +217,3 @@ def _step(builder: GraphBuilder, call: tree.Call, context: Context) -> Step | No
             builder.report(catalogue.ARGUMENT_VALUE, message, given.span, context)
             return None
     return make(**values)
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    if isinstance(error, UnicodeDecodeError):
-        return "is not text in UTF-8"
-    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
-
-
-def labels(builder: GraphBuilder, line: tree.Labels, context: Context) -> tuple[str, ...] | None:
-    """The names of the classes: a built-in set, or a text file beside the specification, one name a line."""
-    name = line.value.value
-    if name in label_sets():
-        return read_labels(name)
-    source = context.unit.module.source
-    folder = source.path.parent if source.path else Path()
-    path = folder / name
-    if "/" not in name and "." not in name and not path.is_file():
-        guess = builder.suggester.closest(name, label_sets())
-        helps = () if guess else (f"there are {', '.join(label_sets())}; or name a text file with one label a line",)
-        fix = renamed(line.value.span, f'"{guess}"' if guess else None)
-        message = f'there is no set of labels "{name}"'
-        builder.report(catalogue.UNKNOWN_LABELS, message, line.value.span, context, helps=helps, fix=fix)
-        return None
-    if not builder.limits.outside and not is_below(path, folder):
-        builder.report(
-            catalogue.USE_OUTSIDE,
-            f'the labels "{name}" lie outside the folder of the specification',
-            line.value.span,
-            context,
-            helps=("move the file below that folder, or allow it with `--allow-outside`",),
-        )
-        return None
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            # A pipe may never be written to, and a device may never end.
-            raise OSError(None, "it is a device or a pipe")
-        if path.stat().st_size > LARGEST_LABELS:
-            raise OSError(None, f"it has more than {LARGEST_LABELS:,} bytes")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        message = f'the file of labels "{name}" {_reason(error)}'
-        builder.report(catalogue.LABELS_NOT_FOUND, message, line.value.span, context)
-        return None
-    return tuple(text.splitlines())

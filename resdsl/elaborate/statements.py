@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from resdsl.diagnostics import Span, catalogue
+from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import renamed
-from resdsl.elaborate import calls, declarations, expectations, joins, residual
+from resdsl.elaborate import calls, declarations, expectations, joins, repeats, residual
 from resdsl.elaborate.builder import GraphBuilder
-from resdsl.elaborate.context import Context, Flow, Naming, StageArguments, Variable, source_of
+from resdsl.elaborate.context import Context, Flow, StageArguments, Variable, source_of
 from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.groups import open_group
 from resdsl.elaborate.limits import COPIES_OF_WORK
 from resdsl.elaborate.unroll import unroll
 from resdsl.elaborate.values import UNKNOWN, kind_of, listed
-from resdsl.ir.graph import Scope, ScopeKind
+from resdsl.ir.graph import ScopeKind
 from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
@@ -57,7 +58,7 @@ def _apply(builder: GraphBuilder, step: tree.Flow, flow: Flow, context: Context,
         return _stage(builder, step, flow, context)
     if label is not None:
         # A label before anything else makes a scope of it; what is in it is numbered unless it has labels itself.
-        context = _labelled(builder, label, step.span, flow, context)
+        context = open_group(builder, context.naming.label(label), step.span, flow, context)
     result = _unlabelled(builder, step, flow, context)
     if label is not None and result is not None:
         context.scope.output = result
@@ -74,7 +75,7 @@ def _unlabelled(
         case tree.Group():
             return run_body(builder, step.body, flow, context)
         case tree.Repeat():
-            return calls.repeat(builder, step, flow, context)
+            return repeats.repeat(builder, step, flow, context)
         case tree.Residual():
             return residual.residual(builder, step, flow, context)
         case tree.Join():
@@ -108,17 +109,9 @@ def label_text(builder: GraphBuilder, label: tree.LabelTree, flow: Flow, context
     return "".join(pieces)
 
 
-def _labelled(builder: GraphBuilder, label: str, span: Span, flow: Flow, context: Context) -> Context:
-    path = context.naming.label(label)
-    builder.claim_name(path, span, context)
-    scope = Scope(ScopeKind.GROUP, label, path, "", {}, span, [], flow or 0)
-    context.scope.children.append(scope)
-    return context.inside(naming=Naming(f"{path}.", True), scope=scope)
-
-
 def _stage(builder: GraphBuilder, stage: tree.Stage, flow: Flow, context: Context) -> Flow:
     label = label_text(builder, stage.label, flow, context)
-    inner = _labelled(builder, label, stage.span, flow, context)
+    inner = open_group(builder, context.naming.label(label), stage.span, flow, context)
     inner.scope.kind = ScopeKind.STAGE
     waiting = _stage_arguments(builder, stage, flow, context)
     inner.scope.arguments = {

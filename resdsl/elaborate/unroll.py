@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics import Label, Span, catalogue
+from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Variable
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.limits import COPIES_OF_WORK
 from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.ir.types import Size
 from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
@@ -23,14 +25,86 @@ def unroll(
         if body is not None:
             yield body, context.inside()
         return
-    first, last = (_bound(builder, bound, flow, context) for bound in (step.first, step.last))
+    for variables in _passes(builder, step, flow, context):
+        builder.step(step.span, context)
+        builder.work += len(context.variables) // COPIES_OF_WORK
+        yield step.body, context.inside(variables={**context.variables, **variables})
+
+
+def _passes(builder: GraphBuilder, step: tree.For, flow: Flow, context: Context) -> Iterator[Mapping[str, Variable]]:
+    """The variables that each pass of a loop sets."""
+    values = step.values
+    if isinstance(values, tree.Range):
+        yield from _counted(builder, step.variable, values, flow, context)
+        return
+    items = evaluate(builder, values, context, flow)
+    if isinstance(items, tuple) and not isinstance(items, Size):
+        written = values.items if isinstance(values, tree.ListLiteral) else ()
+        for position, item in enumerate(items):
+            at = written[position].span if position < len(written) else None
+            variables = _set(builder, step.variable, item, at, context)
+            if variables is None:
+                builder.poisoned = True
+                return
+            yield variables
+        return
+    if items is not UNKNOWN:
+        _report_no_list(builder, values, items, context)
+    builder.poisoned = True
+
+
+def _report_no_list(builder: GraphBuilder, values: tree.Expression, items: object, context: Context) -> None:
+    is_count = isinstance(items, int) and not isinstance(items, bool)
+    builder.report(
+        catalogue.REPEAT_COUNT,
+        "a loop runs from one integer to another, or over a list",
+        Label(values.span, f"this is {format_value(items) if is_count else kind_of(items)}"),
+        context,
+        helps=(f"did you mean `1..{values.span.text}`?",) if is_count else (),
+        fix=renamed(values.span, f"1..{values.span.text}") if is_count else None,
+    )
+
+
+def _counted(
+    builder: GraphBuilder, variable: tree.Identifier | tree.Row, values: tree.Range, flow: Flow, context: Context
+) -> Iterator[Mapping[str, Variable]]:
+    first, last = (_bound(builder, bound, flow, context) for bound in (values.first, values.last))
     if first is None or last is None:
         builder.poisoned = True
         return
     for index in range(first, last + 1):
-        builder.step(step.span, context)
-        builder.work += len(context.variables) // COPIES_OF_WORK
-        yield step.body, context.inside(variables={**context.variables, step.variable.name: Variable(index)})
+        variables = _set(builder, variable, index, None, context)
+        if variables is None:
+            builder.poisoned = True
+            return
+        yield variables
+
+
+def _set(
+    builder: GraphBuilder, variable: tree.Identifier | tree.Row, item: object, at: Span | None, context: Context
+) -> Mapping[str, Variable] | None:
+    """What one pass sets: a variable to the item, or the variables of a row to the items in it."""
+    if isinstance(variable, tree.Identifier):
+        return {variable.name: Variable(item)}
+    if item is UNKNOWN:
+        return None
+    names = variable.names
+    twice = next((name for position, name in enumerate(names) if name.name in {n.name for n in names[:position]}), None)
+    if twice is not None and twice.name != "_":
+        builder.report(catalogue.DUPLICATE_DEFINITION, f"the loop sets `{twice.name}` twice", twice.span, context)
+        return None
+    if isinstance(item, tuple) and not isinstance(item, Size) and len(item) == len(names):
+        return {name.name: Variable(value) for name, value in zip(names, item, strict=True) if name.name != "_"}
+    is_list = isinstance(item, tuple) and not isinstance(item, Size)
+    what = f"a list of {len(item)}" if isinstance(item, tuple) and is_list else kind_of(item)
+    builder.report(
+        catalogue.EXPRESSION,
+        f"the loop has {len(names)} variable{'' if len(names) == 1 else 's'} for each row, and this row is {what}",
+        Label(at or variable.span),
+        context,
+        secondary=(Label(variable.span, "the variables"),) if at else (),
+    )
+    return None
 
 
 def _bound(builder: GraphBuilder, bound: tree.Expression, flow: Flow, context: Context) -> int | None:

@@ -207,8 +207,17 @@ def _run(pieces: list[Piece], prefix: str, suffix: str, indent: int) -> list[str
         return [margin + prefix + gap + (text or "") + suffix]
     # Arguments before anything else: a list of them reads well one per line.
     preferred = [piece for piece in breakable if piece.takes_comma] or breakable
-    broken = {id(piece) for piece in must or preferred[:1]}
+    around = (len(prefix + gap), len(suffix))
+    fitting = [piece for piece in preferred if _fits_if_broken(pieces, piece, around, WIDTH - indent)]
+    broken = {id(piece) for piece in must or fitting[:1] or preferred[:1]}
     return _broken_run(pieces, broken, (prefix + gap, suffix), indent)
+
+
+def _fits_if_broken(pieces: list[Piece], group: Group, around: tuple[int, int], width: int) -> bool:
+    """Whether the lines that hold the brackets of a group fit, if it is split."""
+    position = next(position for position, piece in enumerate(pieces) if piece is group)
+    before, behind = flat(pieces[:position]) or "", flat(pieces[position + 1 :]) or ""
+    return around[0] + len(before) + 2 <= width and 2 + len(behind) + around[1] <= width
 
 
 def _broken_run(pieces: list[Piece], broken: set[int], around: tuple[str, str], indent: int) -> list[str]:
@@ -235,7 +244,10 @@ def _group(group: Group, indent: int) -> list[str]:
     margin = " " * indent
     words = [item.pieces[0].flat for item in group.items if len(item.pieces) == 1 and isinstance(item.pieces[0], Word)]
     if len(words) == len(group.items) and group.flat is not None:
-        return [margin + line for line in _filled([f"{word}," for word in words], WIDTH - indent)]
+        last = "," if group.takes_comma else ""
+        written = [f"{word}," for word in words[:-1]] + [f"{word}{last}" for word in words[-1:]]
+        return [margin + line for line in _filled(written, WIDTH - indent)]
+    _align_rows(group, WIDTH - indent)
     lines: list[str] = []
     for item in group.items:
         lines += [margin + comment for comment in _above(item)]
@@ -243,6 +255,19 @@ def _group(group: Group, indent: int) -> list[str]:
         if item.behind:
             lines[-1] += f"  {item.behind[-1]}"
     return lines + [margin + comment for comment in group.dangling]
+
+
+def _align_rows(group: Group, width: int) -> None:
+    """Write the rows of a table with their columns flush right, if all are equally long and fit."""
+    rows = group.rows
+    if rows is None or any(row.flat is None for row in rows) or len({len(row.items) for row in rows}) != 1:
+        return
+    cells = [[flat(item.pieces) or "" for item in row.items] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if sum(widths) + 2 * len(widths) + 1 <= width:
+        for row, texts in zip(rows, cells, strict=True):
+            columns = (f"{text:>{size}}" for text, size in zip(texts, widths, strict=True))
+            row.flat = f"[{', '.join(columns)}]"
 
 
 def _item(pieces: list[Piece], suffix: str, indent: int) -> list[str]:

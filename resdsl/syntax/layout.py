@@ -42,7 +42,8 @@ class Item:
 class Group:
     """``(...)``, ``[...]`` or an enumeration. ``takes_comma``: whether a comma may follow the last item.
 
-    ``flat`` is the group on one line; ``None`` if comments prevent that.
+    ``flat`` is the group on one line; ``None`` if comments prevent that, or if it is a table: a list of lists that the
+    author wrote on several lines.
     """
 
     opening: str
@@ -54,10 +55,19 @@ class Group:
     dangling: list[str] = field(default_factory=list)
     flat: str | None = None
     hugs_right: bool = False
+    one_line: bool = True
+    """Whether the author wrote the first item on the line of the bracket."""
+
+    @property
+    def rows(self) -> list[Group] | None:
+        """The lists that this is a list of; ``None`` if it is no table."""
+        rows = [piece for item in self.items for piece in item.pieces if isinstance(piece, Group)]
+        is_table = len(rows) > 1 and all(len(item.pieces) == 1 for item in self.items) and len(rows) == len(self.items)
+        return rows if is_table and all(group.opening == "[" for group in [self, *rows]) else None
 
     def finish(self) -> None:
         """Compute ``flat`` when all items are there."""
-        if self.header or self.dangling:
+        if self.header or self.dangling or (not self.one_line and self.rows):
             return
         texts: list[str] = []
         for item in self.items:
@@ -234,6 +244,8 @@ class _Reader:
             group = Group("[", "]", not hugs, hugs)
         else:
             group = Group("{", "}", takes_comma=True, hugs_left=False)
+        following = self._stream[self._position]
+        group.one_line = isinstance(following, Token) and following.line == token.line
         self._open_groups += 1
         self._items(group)
         self._open_groups -= 1

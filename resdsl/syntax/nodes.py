@@ -67,7 +67,7 @@ class Nodes:
     def span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
 
-    initial = shape_annotation = otherwise = hole = _only_part
+    initial = shape_annotation = otherwise = hole = variables = _only_part
     module = names = parameters = arguments = _all_parts
     body = _list_node(tree.Body)
     shape = _list_node(tree.Shape)
@@ -82,7 +82,9 @@ class Nodes:
     group = _node(tree.Group)
     repeat = _node(tree.Repeat)
     resume = _node(tree.From)
-    loop = _node(tree.For)
+    loop_over = _node(tree.For)
+    row = _node(tree.Row)
+    labels = _node(tree.Labels)
     choice = _node(tree.If)
     named_argument = _node(tree.Argument)
     conditional = _node(tree.Conditional)
@@ -128,9 +130,6 @@ class Nodes:
                 case _:
                     self.log.report(semantic.not_a_preprocessing_step(statement.span))
         return tree.Preprocess(tuple(calls), span=span)
-
-    def labels(self, span: Span, value: Token) -> tree.Labels:
-        return tree.Labels(self._string(value), span=span)
 
     def expect(self, span: Span, subject: tree.Identifier, relation: Token, value: tree.Expression) -> tree.Expect:
         return tree.Expect(subject, str(relation), value, span=span)
@@ -191,6 +190,16 @@ class Nodes:
 
     def join(self, span: Span, keyword: Token, body: tree.Body) -> tree.Join:
         return tree.Join(str(keyword), body, keyword_span=self._token_span(keyword), span=span)
+
+    def loop(
+        self,
+        span: Span,
+        variable: tree.Identifier | tree.Row,
+        first: tree.Expression,
+        last: tree.Expression,
+        body: tree.Body,
+    ) -> tree.For:
+        return tree.For(variable, tree.Range(first, last, span=first.span.to(last.span)), body, span=span)
 
     def else_if(self, _span: Span, choice: tree.If) -> tree.Body:
         return tree.Body((tree.Step(None, choice, None, span=choice.span),), span=choice.span)

@@ -218,10 +218,10 @@ class Group(Tree):
 
 @node
 class Repeat(Tree):
-    """``3 x bottleneck(64)``."""
+    """``3 x bottleneck(64)``, ``3 x { conv(8, 3x3); bn; relu }``."""
 
     count: Expression
-    call: Call
+    repeated: Call | Group
 
 
 @node
@@ -267,12 +267,26 @@ class From(Tree):
 
 
 @node
-class For(Tree):
-    """``for i in first..last { ... }``, both ends included."""
+class Range(Tree):
+    """``first..last``, both ends included."""
 
-    variable: Identifier
     first: Expression
     last: Expression
+
+
+@node
+class Row(Tree):
+    """``(t, c, n, s)``: a variable for each item of a list."""
+
+    names: tuple[Identifier, ...]
+
+
+@node
+class For(Tree):
+    """``for i in 1..6 { ... }``, ``for width in widths { ... }``, ``for (width, stride) in table { ... }``."""
+
+    variable: Identifier | Row
+    values: Range | Expression
     body: Body
 
 
@@ -349,9 +363,9 @@ class Preprocess(Tree):
 
 @node
 class Labels(Tree):
-    """``labels "imagenet1k"``, or a path."""
+    """``labels "imagenet1k"``, a path, or a list of the names themselves."""
 
-    value: String
+    value: Expression
 
 
 @node

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from resdsl.diagnostics import Code, Diagnostic, Label, catalogue
+from resdsl.diagnostics.suggest import closest
 from resdsl.ir.graph import Graph
 from resdsl.ops.bn import BatchNorm
 from resdsl.weights.checkpoint import Checkpoint
@@ -153,15 +154,31 @@ def _other_names(left: _Unexplained) -> Iterator[Diagnostic]:
     if not renamings or 2 * pairs < min(len(stored), len(wanted)):
         return
     options = " ".join(f"--rename {renaming.old}={renaming.new}" for renaming in renamings)
+    typos = [renaming for renaming in renamings if _is_typo(renaming)]
+    labels = [f"label it `{renaming.old}` in the specification" for renaming in typos]
     yield _misfit(
         catalogue.TENSOR_NAMES,
         f"{_tensors(pairs)} of `{left.checkpoint.name}` {_have(pairs)} other names than in the network",
-        f"rename them: `{options}`",
+        *labels,
+        f"or rename the checkpoint's: `{options}`" if labels else f"rename them: `{options}`",
         notes=tuple(_shown(renaming) for renaming in renamings),
+        primary=_labelled(left.graph, typos[0]) if typos else None,
     )
     for renaming in renamings:
         left.drop(renaming.pairs)
         left.drop(renaming.pairs.values())
+
+
+def _is_typo(renaming: Renaming) -> bool:
+    """Whether the network's name looks like the checkpoint's, mistyped: ``cnv1`` for ``conv1``."""
+    return closest(renaming.new, [renaming.old]) is not None
+
+
+def _labelled(graph: Graph, renaming: Renaming) -> Label | None:
+    """The layer of the network that has the mistyped name."""
+    name = next(iter(renaming.pairs.values()))
+    node = next((node for node in graph.nodes if name.startswith(f"{node.path}.")), None)
+    return Label(node.span, f"labelled `{renaming.new}`") if node is not None and node.path else None
 
 
 def _shown(renaming: Renaming) -> str:

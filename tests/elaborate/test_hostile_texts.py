@@ -10,7 +10,7 @@ from resdsl.diagnostics import Diagnostics, Source
 from resdsl.elaborate import Limits, elaborate, load_program
 from resdsl.elaborate.limits import MOST_ERRORS, Budget
 from resdsl.ir.dims import Dim, is_manageable, symbol
-from resdsl.specification.specification import load
+from resdsl.specification.load import load
 
 # A tenth of the limits, for which a tenth of the ten seconds is wanted; machines that run tests are busy.
 TENTH = Limits(steps=Limits().steps // 10, nodes=Limits().nodes // 10)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 import resdsl
+from resdsl.diagnostics import Diagnostics
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Crop, Normalize, Resize
 
 Build = Callable[..., Graph]
 Net = Callable[..., str]
 Codes = Callable[..., list[str]]
+Check = Callable[..., tuple[Graph | None, Diagnostics]]
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -103,6 +105,37 @@ def test_a_network_without_class_vectors_keeps_its_labels() -> None:
       output map
     }"""
     assert resdsl.loads(text).graph.labels is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ('labels ["sfw", "nsfw"]', ("sfw", "nsfw")),
+        ("labels animals", ("cat", "dog")),
+        ('labels ["background"] + animals', ("background", "cat", "dog")),
+        ('labels ["crane", "crane"]', ("crane", "crane")),
+    ],
+)
+def test_labels_are_written_in_the_model(line: str, names: tuple[str, ...], net: Net, build: Build) -> None:
+    head = 'const animals = ["cat", "dog"]'
+    layers = f"avgpool(global); flatten; fc: linear({len(names)})\noutput y"
+    assert build(net(f"{line}\n{layers}", head)).labels == names
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "at"),
+    [
+        ("labels []", "E0207", "[]"),
+        ('labels ["a", 3]', "E0207", "3"),
+        ("labels 3", "E0207", "3"),
+        ("labels imagenet1k", "E0201", "imagenet1k"),
+        ('labels ["a", b]', "E0201", "b"),
+    ],
+)
+def test_labels_of_another_kind_are_an_error(line: str, code: str, at: str, net: Net, check: Check) -> None:
+    _, diagnostics = check(net(f"{line}\nrelu\noutput y"))
+    (error,) = diagnostics.errors
+    assert (error.code.id, error.primary.span.text) == (code, at)
 
 
 def test_unavailable_labels_are_reported(tmp_path: Path, net: Net, codes: Codes) -> None:

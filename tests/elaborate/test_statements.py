@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from resdsl.diagnostics import Diagnostics
 from resdsl.ir.graph import Graph, Node, ScopeKind
 from resdsl.ir.types import Sides, Size
 
 Build = Callable[..., Graph]
 Net = Callable[..., str]
 Codes = Callable[..., list[str]]
+Check = Callable[..., tuple[Graph, Diagnostics]]
 
 UNIT = """block unit(width, stride = 1, skip: shortcut = projection) {
   residual {
@@ -100,7 +102,7 @@ def test_stage_arguments_stop_at_the_first_block_and_do_not_enter_it(net: Net, b
     nest = UNIT + "\nblock twice(width, stride = 1) {\n  a: unit(width)\n  b: unit(width, stride = stride)\n}"
     graph = build(net("stage layer1(stride = 2) { a: twice(8) }\noutput y", nest))
     assert shape(graph) == "[N, 8, 16, 16]"
-    strides = [node.operator.stride for node in graph.nodes if node.operator.name == "conv"]  # type: ignore[attr-defined]
+    strides = [node.operator.stride for node in graph.nodes if node.operator.name == "conv"]
     assert strides[0] == Size(1, 1)
 
 
@@ -155,8 +157,8 @@ def test_option_a_subsamples_and_adds_zero_channels_at_the_end(net: Net, build: 
     graph = build(net("a: unit(8, stride = 2, skip = pad)\noutput y", UNIT))
     assert operators(graph) == ["conv", "maxpool", "pad", "add"]
     _, _, pool, pad, _ = graph.nodes
-    assert (pool.operator.kernel, pool.operator.stride) == (Size(1, 1), Size(2, 2))  # type: ignore[attr-defined]
-    assert (pad.operator.before, pad.operator.after) == (0, 5)  # type: ignore[attr-defined]
+    assert (pool.operator.kernel, pool.operator.stride) == (Size(1, 1), Size(2, 2))
+    assert (pad.operator.before, pad.operator.after) == (0, 5)
     assert list(graph.parameters) == ["a.conv1.weight"]
 
 
@@ -164,7 +166,7 @@ def test_option_a_can_split_the_zero_channels(net: Net, build: Build) -> None:
     graph = build(net("a: unit(8, stride = 2, skip = pad(zeros = both))\noutput y", UNIT))
     pad = next(node.operator for node in graph.nodes if node.operator.name == "pad")
     # 5 new channels: the odd one after.
-    assert (pad.before, pad.after, pad.sides) == (2, 3, Sides(0, 0, 0, 0))  # type: ignore[attr-defined]
+    assert (pad.before, pad.after, pad.sides) == (2, 3, Sides(0, 0, 0, 0))
 
 
 def test_option_a_is_the_identity_where_the_shape_stays(net: Net, build: Build) -> None:
@@ -194,7 +196,7 @@ def test_the_kind_of_shortcut_may_be_a_parameter_of_the_model(kind: str, net: Ne
 def test_the_main_path_is_scaled(net: Net, build: Build) -> None:
     graph = build(net("residual(scale = 0.17) { conv1: conv(3, 3x3) }\noutput y"))
     assert operators(graph) == ["conv", "scale", "add"]
-    assert graph.nodes[2].operator.factor == 0.17  # type: ignore[attr-defined]
+    assert graph.nodes[2].operator.factor == 0.17
     assert graph.nodes[2].inputs == (1,)
 
 
@@ -344,7 +346,7 @@ def test_a_const_of_the_file_is_seen_in_blocks_and_models(net: Net, build: Build
 
 
 def eps(graph: Graph) -> list[float]:
-    return [node.operator.eps for node in graph.nodes if node.operator.name == "bn"]  # type: ignore[attr-defined]
+    return [node.operator.eps for node in graph.nodes if node.operator.name == "bn"]
 
 
 def test_a_default_holds_for_everything_that_the_model_builds(net: Net, build: Build) -> None:
@@ -391,3 +393,108 @@ def test_a_misplaced_statement_is_reported(body: str, head: str, net: Net, codes
 def test_an_output_may_stand_in_a_stage(net: Net, build: Build) -> None:
     graph = build(net("stage a { relu; output low }\ntanh\noutput high"))
     assert [output.name for output in graph.outputs] == ["low", "high"]
+
+
+# --- repeated bodies and loops over rows -----------------------------------------------------------------------------
+
+
+def test_each_repetition_of_a_body_is_numbered_like_a_repeated_call(net: Net, build: Build) -> None:
+    graph = build(net("a: 2 x { conv(8, 3x3); bn; relu }\nstage s { 2 x { c: conv(8, 3x3); relu } }\noutput y"))
+    weights = [name for name in graph.parameters if name.endswith(".weight")]
+    assert weights == ["a.0.0.weight", "a.0.1.weight", "a.1.0.weight", "a.1.1.weight", "s.0.c.weight", "s.1.c.weight"]
+    assert operators(graph) == ["conv", "bn", "relu"] * 2 + ["conv", "relu"] * 2
+
+
+def test_a_repeated_body_is_the_repeated_call_of_a_block_of_that_body(net: Net, build: Build) -> None:
+    body = "conv1: conv(channels * 2, 3x3); bn1: bn; relu"
+    inline = build(net(f"a: 3 x {{ {body} }}\noutput y"))
+    called = build(net("a: 3 x unit\noutput y", f"block unit() {{ {body} }}"))
+    assert inline.parameters.keys() == called.parameters.keys()
+    assert [node.type for node in inline.nodes] == [node.type for node in called.nodes]
+
+
+def test_an_unlabelled_repeated_body_is_named_and_warned_of(net: Net, check: Check) -> None:
+    graph, diagnostics = check(net("2 x { conv(8, 3x3) }\n2 x { relu }\noutput y"))
+    assert list(graph.parameters) == ["repeat.0.weight", "repeat_2.0.weight"]
+    assert [found.code.id for found in diagnostics] == ["W0501"]
+
+
+def test_arguments_of_a_stage_go_to_the_first_block_in_a_repeated_body(net: Net, build: Build) -> None:
+    graph = build(net("stage s(stride = 2) { 2 x { unit(8) } }\noutput y", UNIT))
+    assert shape(graph) == "[N, 8, 16, 16]"
+
+
+def test_a_repeated_body_is_one_branch_of_a_join(net: Net, build: Build) -> None:
+    graph = build(net("concat { identity; a: 2 x { conv(8, 3x3) } }\noutput y"))
+    assert shape(graph) == "[N, 11, 32, 32]"
+
+
+def test_a_loop_over_rows_is_its_table_written_out(net: Net, build: Build) -> None:
+    table = "[[8, 2, 1], [16, 1, 2]]"
+    loop = build(net(f"a: {{ for (width, n, s) in {table} {{ n x conv(width, 3x3, stride = s) }} }}\noutput y"))
+    written = build(net("a: { 2 x conv(8, 3x3, stride = 1); 1 x conv(16, 3x3, stride = 2) }\noutput y"))
+    assert loop.parameters.keys() == written.parameters.keys()
+    assert [node.type for node in loop.nodes] == [node.type for node in written.nodes]
+
+
+@pytest.mark.parametrize(
+    ("loop", "widths"),
+    [
+        ("for w in [4, 8] { c{w}: conv(w, 1x1) }", [4, 8]),
+        ("for w in widths { c{w}: conv(w, 1x1) }", [2, 6]),
+        ("for w in widths + [7] { c{w}: conv(w, 1x1) }", [2, 6, 7]),
+        ("for w in [] { c{w}: conv(w, 1x1) }", []),
+        ("for row in [[4, 1], [8, 1]] { c{row[0]}: conv(row[0], row[1]) }", [4, 8]),
+        ("for (w, _, _) in [[4, 1, true], [8, 1, \"\"]] { c{w}: conv(w, 1x1) }", [4, 8]),
+        ("for (w) in [[4]] { c{w}: conv(w, 1x1) }", [4]),
+        ("for (i, f) in [[1, wide], [2, narrow]] { c{i}: f(i) }", [4, 2]),
+    ],
+)  # fmt: skip
+def test_a_loop_takes_the_items_of_a_list(loop: str, widths: list[int], net: Net, build: Build) -> None:
+    head = "const widths = [2, 6]\nblock wide(i) { a: conv(4 * i, 1x1) }\nblock narrow(i) { a: conv(i, 1x1) }"
+    graph = build(net(f"{loop}\nidentity\noutput y", head))
+    assert [node.type.channels for node in graph.nodes[1:-1]] == widths
+
+
+@pytest.mark.parametrize(
+    ("loop", "codes"),
+    [
+        ("for (a, b) in [[1, 2], [3, 4, 5]] { c{a}: conv(8, 1x1) }", ["E0209"]),
+        ("for (a, b) in [[1, 2], 3] { c{a}: conv(8, 1x1) }", ["E0209"]),
+        ("for (a, b) in [3x3] { c{a}: conv(8, 1x1) }", ["E0209"]),
+        ("for (a, a) in [[1, 2]] { c{a}: conv(8, 1x1) }", ["E0211"]),
+        ("for (a, b) in 1..3 { c{a}: conv(8, 1x1) }", ["E0209"]),
+        ("for a in 3 { c{a}: conv(8, 1x1) }", ["E0214"]),
+        ("for a in 3x3 { c{a}: conv(8, 1x1) }", ["E0214"]),
+        ('for a in "ab" { c{a}: conv(8, 1x1) }', ["E0214"]),
+        ("for (a, b) in [[1, unknown]] { c{a}: conv(b, 1x1) }", ["E0201"]),
+        ("for a in [1, 2] { c: conv(8, 1x1) }", ["E0605"]),
+    ],
+)
+def test_a_loop_over_what_is_no_list_of_such_rows_is_an_error(
+    loop: str, expected: list[str], net: Net, codes: Codes
+) -> None:
+    assert codes(net(f"{loop}\noutput y")) == expected
+
+
+def test_a_loop_over_a_number_is_fixed_to_a_range(net: Net, check: Check) -> None:
+    _, diagnostics = check(net("for i in n { c{i}: conv(8, 1x1) }\noutput y", parameters="n = 2"))
+    (error,) = diagnostics.errors
+    assert [edit.replacement for edit in error.fix.edits] == ["1..n"]
+
+
+@pytest.mark.parametrize("word", ["True", "TRUE", "true"])
+def test_python_s_booleans_are_fixed(word: str, net: Net, check: Check) -> None:
+    _, diagnostics = check(net(f"c: conv(8, 1x1, bias = {word})\noutput y"))
+    fixes = [edit.replacement for error in diagnostics.errors for edit in error.fix.edits]
+    assert fixes == ([] if word == "true" else ["true"])
+
+
+# --- the shortcut of a residual --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("condition", ["width == channels", "(width == channels)"])
+def test_a_shortcut_is_chosen_by_the_channels_that_enter_the_residual(condition: str, net: Net, build: Build) -> None:
+    head = f"block b(width) {{ residual {{ c: conv(width, 1x1) }} shortcut (identity if {condition} else none) }}"
+    graph = build(net("x: b(3); y: b(8)\noutput z", head))
+    assert operators(graph) == ["conv", "add", "conv"]

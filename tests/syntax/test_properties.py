@@ -22,7 +22,11 @@ TEXTS = [
 INSIDE, END = "\ue000", "\ue001"
 
 RESERVED = {"if", "else", "and", "or", "not", "true", "false"}
-NAMES = st.sampled_from(["a", "conv1", "x", "input", "stage", "mean", "pad", "half", "N", "shortcut", "width_2", "in"])
+SHORT_NAMES = ["a", "conv1", "x", "input", "stage", "mean", "pad", "half", "N", "shortcut", "width_2", "in"]
+WIDE = "wide_" * 25
+"""Longer than a line: what holds it is split in every way that there is."""
+# Few of them, so that most lines are filled by what they hold.
+NAMES = st.sampled_from([*(SHORT_NAMES * 2), WIDE])
 CALLEES = st.sampled_from(["conv", "bn", "identity", "pad", "bottleneck"])
 
 
@@ -39,7 +43,7 @@ numbers = st.sampled_from(
 leaves = st.one_of(
     numbers,
     st.builds(lambda h, w: at(tree.SizeLiteral, h, w), st.integers(0, 99), st.integers(0, 99)),
-    st.text(st.characters(codec="utf-8", exclude_characters="\r\n" + INSIDE + END), max_size=8).map(
+    (st.text(st.characters(codec="utf-8", exclude_characters="\r\n" + INSIDE + END), max_size=8) | st.just(WIDE)).map(
         lambda text: at(tree.String, text)
     ),
     st.booleans().map(lambda value: at(tree.Boolean, value)),
@@ -80,7 +84,7 @@ declarations = st.one_of(
     st.builds(lambda name, value: at(tree.Const, name, value), identifiers, expressions),
     st.builds(lambda callee, items: at(tree.Default, callee, items), callees, arguments),
     st.lists(calls, max_size=3).map(lambda steps: at(tree.Preprocess, tuple(steps))),
-    st.just(at(tree.Labels, at(tree.String, "imagenet1k"))),
+    expressions.map(lambda value: at(tree.Labels, value)),
     st.builds(
         lambda name, relation, value: at(tree.Expect, name, relation, value),
         identifiers, st.sampled_from(["==", "<=", ">="]), expressions,
@@ -100,7 +104,10 @@ def flows(
     labelled = st.one_of(
         calls,
         bodies.map(lambda body: at(tree.Group, body)),
-        st.builds(lambda count, call: at(tree.Repeat, count, call), counts, calls),
+        st.builds(
+            lambda count, repeated: at(tree.Repeat, count, repeated),
+            counts, calls | bodies.map(lambda body: at(tree.Group, body)),
+        ),
         st.builds(
             lambda items, main, kind, body: at(
                 tree.Residual, items, main, kind, body, keyword_span=NOWHERE, shortcut_span=None
@@ -113,9 +120,15 @@ def flows(
         ),
         st.builds(lambda tap, body: at(tree.From, tap, body), identifiers, bodies),
     )  # fmt: skip
+    ranges = st.builds(lambda a, b: at(tree.Range, a, b), expressions, expressions)
+    rows = st.lists(identifiers, min_size=1, max_size=3).map(lambda names: at(tree.Row, tuple(names)))
+    loops = st.builds(
+        lambda variable, values, body: at(tree.For, variable, values, body),
+        identifiers | rows, ranges | expressions, bodies,
+    )  # fmt: skip
     others = st.one_of(
         st.builds(lambda label, items, body: at(tree.Stage, label, items, body), labels, arguments, bodies),
-        st.builds(lambda i, a, b, body: at(tree.For, i, a, b, body), identifiers, expressions, expressions, bodies),
+        loops,
         choices,
         st.builds(lambda c, then, other: at(tree.If, c, then, other), expressions, bodies, else_if),
     )
@@ -189,6 +202,10 @@ def write(node: object) -> str:
             return "_"
         case tree.ListLiteral(values) | tree.Shape(values):
             return bracketed("[", [write(value) for value in values], "]")
+        case tree.Range(first, last):
+            return f"{write(first)}..{write(last)}"
+        case tree.Row(names):
+            return bracketed("(", [write(name) for name in names], ")")
         case tree.Unary(operator, operand):
             return f"({operator} {write(operand)})"
         case tree.Binary(operator, left, right):
@@ -254,11 +271,11 @@ def write_statement(node: object) -> str:
             return write(callee) + written_arguments(values)
         case tree.Group(body):
             return write(body)
-        case tree.Repeat(count, call):
+        case tree.Repeat(count, repeated):
             # `input x conv` is not the repeat that it would be with any other name.
             is_word = isinstance(count, tree.Name) and count.name not in {"input", "stage", "mean", "shortcut"}
             plain = is_word or (isinstance(count, tree.Number) and not str(write(count)).count("."))
-            return (write(count) if plain else f"({write(count)})") + f" x {write(call)}"
+            return (write(count) if plain else f"({write(count)})") + f" x {write(repeated)}"
         case tree.Stage(label, values, body):
             return f"stage {write(label)}{written_arguments(values)} {write(body)}"
         case tree.Residual(values, main, kind, body):
@@ -270,8 +287,8 @@ def write_statement(node: object) -> str:
             return f"{kind} {write(body)}"
         case tree.From(tap, body):
             return f"from {write(tap)} {write(body)}"
-        case tree.For(variable, first, last, body):
-            return f"for {write(variable)} in {write(first)}..{write(last)} {write(body)}"
+        case tree.For(variable, values, body):
+            return f"for {write(variable)} in {write(values)} {write(body)}"
         case tree.If(condition, then, otherwise):
             text = f"if {write(condition)} {write(then)}"
             return text + (f"{INSIDE}else {write_else(otherwise)}" if otherwise else "")

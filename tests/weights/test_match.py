@@ -213,6 +213,18 @@ def test_renames_of_layers_are_suggested_and_work(resnet50: Graph) -> None:
     assert found(resnet50, stored, renames={"norm1": "bn1", "shortcut": "downsample"})[0] == []
 
 
+def test_a_mistyped_label_is_fixed_in_the_specification_rather_than_renamed_in_the_checkpoint() -> None:
+    graph = network("cnv1: conv(8, 3x3);  relu\nfc: { avgpool(global); flatten; linear(4) }\noutput y")
+    diagnostic = only(graph, renamed(graph, lambda name: name.replace("cnv1", "conv1")))
+    assert diagnostic.code.id == "E0714"
+    assert diagnostic.helps[:2] == (
+        "label it `conv1` in the specification",
+        "or rename the checkpoint's: `--rename conv1=cnv1`",
+    )
+    assert diagnostic.primary is not None
+    assert (diagnostic.primary.span.text, diagnostic.primary.text) == ("conv(8, 3x3)", "labelled `cnv1`")
+
+
 def test_a_prefix_that_only_the_network_has_is_suggested() -> None:
     stored, wanted = {"conv.weight": (1, 2), "conv.bias": (1,)}, {"a.conv.weight": (1, 2), "a.conv.bias": (1,)}
     (renaming,) = suggest_renamings(stored, wanted)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from resdsl.syntax.errors import keywords, repeats, statements, values
+from resdsl.syntax.errors import keywords, lists, repeats, statements, values
 from resdsl.syntax.errors.context import ErrorContext
 from resdsl.syntax.errors.describe import described, expected, shortened
 from resdsl.syntax.errors.explanation import Explanation, explanation
 from resdsl.syntax.grammar import END
 
-_RECOGNIZERS = (*keywords.RECOGNIZERS, *values.RECOGNIZERS, *repeats.RECOGNIZERS, *statements.RECOGNIZERS)
+_RECOGNIZERS = (
+    *keywords.RECOGNIZERS,
+    *lists.RECOGNIZERS,
+    *values.RECOGNIZERS,
+    *repeats.RECOGNIZERS,
+    *statements.RECOGNIZERS,
+)
 
 
 def explain(context: ErrorContext) -> Explanation:

@@ -147,7 +147,8 @@ def _misspelt(context: ErrorContext) -> Explanation | None:
     if context.kind == "LBRACE":
         options, cutoff = [*_FOLLOWED_BY_A_BODY, "if"], 0.7
     elif context.position == context.head + 1 and (context.token.isidentifier() or context.kind in {"LABEL", "STRING"}):
-        options, cutoff = list(_FOLLOWED_BY_A_NAME), 0.7
+        is_loop = context.tokens[context.head + 2] == "in"
+        options, cutoff = ["for"] if is_loop else list(_FOLLOWED_BY_A_NAME), 0.7 - 0.1 * is_loop
     else:
         return None
     close = get_close_matches(head.lower(), options, 1, cutoff)

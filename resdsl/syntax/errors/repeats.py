@@ -10,7 +10,7 @@ from resdsl.syntax.lexing import inserted
 
 
 def _repeat(context: ErrorContext) -> Explanation | None:
-    """``3 * bottleneck(64)``, ``3 bottleneck(64)``, ``3 x``, ``3 x { ... }``."""
+    """``3 * bottleneck(64)``, ``3 bottleneck(64)``, ``3 x``."""
     previous = context.previous
     if previous is None:
         return None
@@ -45,17 +45,11 @@ def _repeat_of_what(context: ErrorContext) -> Explanation:
     count = shortened(
         context.source.text[context.tokens[context.head].start : context.tokens[context.position - 1].end]
     )
-    if context.kind == "LBRACE":
-        return explanation(
-            "a repeat takes the call of a block, not a body",
-            context.here,
-            helps=(f"make the body a `block` and write `{count} name(...)`, or `for i in 1..n {{ ... }}`",),
-        )
     return explanation(
-        f"expected the call of a block behind `{count}`",
+        f"expected the call of a block or a body behind `{count}`",
         context.here,
         f"found {described(context.token)}",
-        helps=(f"write `{count} bottleneck(64)`",),
+        helps=(f"write `{count} bottleneck(64)`, or `{count} {{ ... }}`",),
     )
 
 
