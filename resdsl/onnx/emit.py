@@ -182,7 +182,7 @@ def _large(values: Values, inside: dict[str, bytes]) -> Iterator[tuple[Parameter
 
 
 def _digest(checksums: Mapping[str, int], beside: Sequence[Field]) -> str:
-    """Eight digits that tell one side file from another: of the tensors' names, lengths and checksums, in order.
+    """Eight digits that identify a side file: a hash of the names, lengths and checksums of the tensors, in order.
 
     Not of the bytes of the file, which would have to be there in order, and be read by one thread.
     """

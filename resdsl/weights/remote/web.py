@@ -35,7 +35,7 @@ TIMEOUT = 30.0
 """Seconds without a byte after which a server counts as unreachable."""
 
 ATTEMPTS = 5
-"""How many requests in a row may fail before one brings ``PROGRESS`` bytes more than all before it."""
+"""Maximum number of consecutive requests that transfer less than ``PROGRESS`` new bytes in total."""
 
 PROGRESS = 1 << 20
 """Bytes."""
