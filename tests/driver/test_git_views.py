@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from resdsl.tools.git.setup import ATTRIBUTE, GitProblem, install, uninstall
+from resdsl.diagnostics import CompileError
+from resdsl.tools.git.setup import ATTRIBUTE, install, uninstall
 from resdsl.tools.git.views import Version, review_text, textconv
 
 PROJECT = Path(__file__).parents[2]
@@ -358,7 +359,7 @@ def test_install_for_all_repositories(repository: Repository, tmp_path: Path, co
 
 @pytest.mark.usefixtures("repository")
 def test_outside_of_a_repository_the_error_names_a_fix(tmp_path: Path) -> None:
-    with pytest.raises(GitProblem, match=r"not a git repository.*--global"):
+    with pytest.raises(CompileError, match="not in a git repository"):
         install(tmp_path)
 
 

@@ -48,12 +48,9 @@ def install_command(terminal: Terminal, everywhere: bool, driver: bool) -> None:
     No file of the project changes: the settings go to your git configuration and to the local attributes of the
     repository. To enable this for every user of resdsl, add the line `*.res diff=resdsl` to .gitattributes.
     """
-    from resdsl.tools.git.setup import GitProblem, install
+    from resdsl.tools.git.setup import install
 
-    try:
-        done = install(Path.cwd(), everywhere=everywhere, driver=driver)
-    except GitProblem as problem:
-        raise click.UsageError(str(problem)) from None
+    done = install(Path.cwd(), everywhere=everywhere, driver=driver)
     _report(terminal, done)
     terminal.say("try it: git log -p -- '*.res'")
 
@@ -63,12 +60,9 @@ def install_command(terminal: Terminal, everywhere: bool, driver: bool) -> None:
 @command_options
 def uninstall_command(terminal: Terminal, everywhere: bool) -> None:
     """Remove the settings of `resdsl git install`."""
-    from resdsl.tools.git.setup import GitProblem, uninstall
+    from resdsl.tools.git.setup import uninstall
 
-    try:
-        done = uninstall(Path.cwd(), everywhere=everywhere)
-    except GitProblem as problem:
-        raise click.UsageError(str(problem)) from None
+    done = uninstall(Path.cwd(), everywhere=everywhere)
     _report(terminal, done or ("there was nothing to remove",))
 
 

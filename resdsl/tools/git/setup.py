@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from resdsl.diagnostics import CompileError, catalogue
+
 ATTRIBUTE = "*.res diff=resdsl"
 """The line of an attributes file that makes git use the settings. A project may keep it in its ``.gitattributes``."""
 
@@ -20,16 +22,12 @@ _SETTINGS = {"diff.resdsl.textconv": _TEXTCONV, "difftool.resdsl.cmd": _DIFFTOOL
 _OPT_IN = {"diff.resdsl.command": _DRIVER}
 
 
-class GitProblem(Exception):
-    """Git cannot be configured; the message has the reason and a fix."""
-
-
 def install(where: Path, *, everywhere: bool = False, driver: bool = False) -> tuple[str, ...]:
     """Make git show the layers of specifications, in the repository around ``where`` or everywhere for this user.
 
     ``git diff``, ``git log -p`` and ``git show`` compare layers instead of texts; ``git difftool --tool=resdsl``
     shows a review. With ``driver``, so does ``git diff`` (``git log -p`` and ``git show`` with ``--ext-diff``).
-    Returns the changes, one line each. Raises ``GitProblem`` outside a repository, or without git.
+    Returns the changes, one line each. Raises ``CompileError`` outside a repository, or without git.
     """
     scope = _scope(where, everywhere)
     wanted = {**_SETTINGS, **(_OPT_IN if driver else {})}
@@ -51,7 +49,7 @@ def install(where: Path, *, everywhere: bool = False, driver: bool = False) -> t
 
 
 def uninstall(where: Path, *, everywhere: bool = False) -> tuple[str, ...]:
-    """Undo ``install``. Returns the changes, one line each. Raises ``GitProblem`` like ``install``."""
+    """Undo ``install``. Returns the changes, one line each. Raises ``CompileError`` like ``install``."""
     scope = _scope(where, everywhere)
     done = [f"unset {key}" for key in _unset(scope, where, {**_SETTINGS, **_OPT_IN})]
     file = _attributes(where, everywhere)
@@ -73,9 +71,11 @@ def _scope(where: Path, everywhere: bool) -> str:
         return "--global"
     try:
         _git(["rev-parse", "--git-dir"], where)
-    except GitProblem as problem:
-        message = "not a git repository; run this in one, or configure all of yours with --global"
-        raise GitProblem(message if "not a git repository" in str(problem) else str(problem)) from None
+    except CompileError as error:
+        if "not a git repository" not in error.diagnostic.message:
+            raise
+        helps = ("run this in one, or configure all of yours with `--global`",)
+        raise CompileError.of(catalogue.GIT, "this folder is not in a git repository", helps=helps) from None
     return "--local"
 
 
@@ -119,7 +119,8 @@ def _git(arguments: list[str], where: Path, *, may_fail: bool = False) -> str:
     try:
         done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, check=False, env=environment)
     except OSError:
-        raise GitProblem("git is not installed") from None
+        raise CompileError.of(catalogue.GIT, "git is not installed", helps=("install git",)) from None
     if done.returncode and not may_fail:
-        raise GitProblem(f"git {' '.join(arguments[:2])}: {done.stderr.decode(errors='replace').strip()}")
+        message = f"git {' '.join(arguments[:2])}: {done.stderr.decode(errors='replace').strip()}"
+        raise CompileError.of(catalogue.GIT, message, helps=("`git status` shows whether git works here",))
     return done.stdout.decode(errors="replace")
