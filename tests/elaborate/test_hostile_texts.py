@@ -8,7 +8,7 @@ import pytest
 
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.elaborate import Limits, elaborate, load_program
-from resdsl.elaborate.limits import MOST_ERRORS, Budget
+from resdsl.elaborate.limits import MOST_ERRORS, MOST_WARNINGS, Budget
 from resdsl.ir.dims import Dim, is_manageable, symbol
 from resdsl.specification.load import load
 
@@ -106,3 +106,8 @@ def test_sizes_of_real_networks_are_manageable() -> None:
         size = (size - 1) // 2 + 1
         assert is_manageable(size)
         assert is_manageable(size * symbol("W") * 2_048)
+
+
+def test_a_text_has_a_bounded_number_of_warnings() -> None:
+    diagnostics = load(Source("net.res", TEXTS["warnings in a call of many arguments"])).check()
+    assert len(diagnostics.warnings) == MOST_WARNINGS
