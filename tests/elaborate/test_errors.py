@@ -45,4 +45,4 @@ def test_every_expected_text_has_its_source() -> None:
 
 
 def test_five_independent_errors_are_reported_in_one_run() -> None:
-    assert len(found(ERRORS / "five_independent_mistakes.res").errors) == 5
+    assert len(found(ERRORS / "five_independent_errors.res").errors) == 5

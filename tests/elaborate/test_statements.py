@@ -457,7 +457,7 @@ def test_a_loop_takes_the_items_of_a_list(loop: str, widths: list[int], net: Net
 
 
 @pytest.mark.parametrize(
-    ("loop", "codes"),
+    ("loop", "expected"),
     [
         ("for (a, b) in [[1, 2], [3, 4, 5]] { c{a}: conv(8, 1x1) }", ["E0209"]),
         ("for (a, b) in [[1, 2], 3] { c{a}: conv(8, 1x1) }", ["E0209"]),
