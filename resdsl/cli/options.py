@@ -193,8 +193,8 @@ def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
             dims.append(size)
         else:
             raise click.BadParameter(
-                f"'{printable(size)}' is neither a positive integer nor a name for a size, which begins with a capital letter; "
-                "write the shape as 'N,3,224,224' or 'N,3,H,W'",
+                f"'{printable(size)}' is neither a positive integer nor a name for a size, which begins with a "
+                "capital letter; write the shape as 'N,3,224,224' or 'N,3,H,W'",
                 ctx,
                 option,
             )

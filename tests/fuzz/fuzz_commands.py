@@ -17,7 +17,7 @@ import time
 import traceback
 import webbrowser
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -243,19 +243,24 @@ def workplace() -> Iterator[dict[str, bytes]]:
             os.environ.update(environment)
 
 
-def fuzz(runs: int, seed: int) -> Counter[int]:
+def fuzz(runs: int, seed: int, show: Callable[[str], object] = lambda _: None) -> Counter[int]:
     """How many runs ended with each status. Raises ``AssertionError`` with the command lines that broke something."""
     source, known = random.Random(seed), commands()
     statuses: Counter[int] = Counter()
     failures: dict[str, str] = {}
     with workplace() as before:
-        for _ in range(runs):
+        for number in range(runs):
+            if number % 1_000 == 999:
+                show(f"{number + 1:,} runs: {dict(statuses)}")
             arguments = command_line(source, known)
             try:
                 statuses[check_command_line(arguments, before)] += 1
             except AssertionError as error:
                 # One command line for each kind of failure.
-                failures.setdefault(f"{error!s:.60}", f"{arguments!r:.1000}\n{error!s:.3000}")
+                kind = str(error)[-80:]
+                if kind not in failures:
+                    failures[kind] = f"{arguments!r:.1000}\n{error!s:.3000}"
+                    show(failures[kind])
                 if len(failures) == MOST_FAILURES:
                     break
     assert not failures, "\n\n".join(failures.values())
@@ -264,4 +269,5 @@ def fuzz(runs: int, seed: int) -> Counter[int]:
 
 if __name__ == "__main__":
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    print(dict(fuzz(number, int(sys.argv[2]) if len(sys.argv) > 2 else 0)))
+    start = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    print(dict(fuzz(number, start, lambda text: print(text, file=sys.stderr, flush=True))))
