@@ -95,9 +95,11 @@ def visible(text: str, *, styles: bool = False) -> str:
     Line ends and tabs stay, and with ``styles`` the colours and weights that resdsl itself writes. Right-to-left
     overrides do not: they make a name look like another one.
     """
-    return _UNSAFE.sub(
-        lambda found: found[0] if styles and found[1] else found[0].encode("unicode_escape").decode(), text
-    )
+
+    def shown(found: re.Match[str]) -> str:
+        return found[0] if styles and found[1] else found[0].encode("unicode_escape").decode()
+
+    return _UNSAFE.sub(shown, text)
 
 
 def printable_shape(shape: Iterable[object], *, most: int = 8) -> str:

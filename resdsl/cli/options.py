@@ -14,6 +14,7 @@ from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import Diagnostics, ResdslError
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import DEEPEST, Limits
+from resdsl.untrusted import bounded_int, printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -185,14 +186,15 @@ def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
     dims: list[int | str] = []
     for part in value.strip().removeprefix("[").removesuffix("]").split(","):
         size = part.strip()
-        if size.isascii() and size.isdigit() and int(size) > 0:
-            dims.append(int(size))
+        number = bounded_int(size, least=1)
+        if number is not None:
+            dims.append(number)
         elif size.isascii() and size.isidentifier() and size[0].isupper():
             dims.append(size)
         else:
             raise click.BadParameter(
-                f"'{size}' is neither a positive integer nor a symbolic size, which begins with a capital letter; "
-                "write the shape as 'N,3,224,224' or 'N,3,H,W'",
+                f"'{printable(size)}' is neither a positive integer nor a symbolic size, which begins with a capital "
+                "letter; write the shape as 'N,3,224,224' or 'N,3,H,W'",
                 ctx,
                 option,
             )
