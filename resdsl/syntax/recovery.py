@@ -51,7 +51,8 @@ class Run:
         self._position = 0
         # The number of tokens accepted since the last error.
         self._accepted = _RECOVERED
-        self._rest_of_line_is_valid = True
+        # Kinds of tokens up to which errors are not reported: the text before them is not what its author meant.
+        self._doubtful_until: frozenset[str] = frozenset()
         self._after_broken_header = False
         # The statement was changed to what its author may have meant: another error in it may come from the guess.
         self._is_guess = False
@@ -91,7 +92,7 @@ class Run:
     @property
     def _is_recovering(self) -> bool:
         """Whether an error found now may be a consequence of an earlier one."""
-        is_recovered = self._accepted >= _RECOVERED and self._rest_of_line_is_valid
+        is_recovered = self._accepted >= _RECOVERED and not self._doubtful_until
         return not is_recovered or self._is_guess or self._after_broken_header
 
     def _note(self, token: Token) -> None:
@@ -103,8 +104,9 @@ class Run:
             self._is_guess = False
         if token.kind in _DEFINING:
             self._after_broken_header = False
-        if token.kind == "NEWLINE":
-            self._rest_of_line_is_valid = True
+        if token.kind in self._doubtful_until:
+            self._doubtful_until = frozenset()
+            self._last_invalid_line = None
 
     def _kind_in_context(self, token: Token) -> str:
         """A keyword is a name, and a label a name or a number, wherever the parser cannot accept it as what it is."""
@@ -130,7 +132,7 @@ class Run:
         is_consequence = token.line == self._last_invalid_line or self._log.is_on_line_with_bracket_error(
             self._source.span(token.start, token.end)
         )
-        if self._rest_of_line_is_valid and (invalid.is_certain or not is_consequence):
+        if not self._doubtful_until and (invalid.is_certain or not is_consequence):
             self._log.report(invalid.diagnostic)
             self._last_invalid_line = token.line
         if len(instead) > 1 and not self._parser.accepts(*[token.kind for token in instead]):
@@ -142,7 +144,7 @@ class Run:
         else:
             self._position += 1
         self._accepted = 0
-        self._rest_of_line_is_valid = self._rest_of_line_is_valid and invalid.rest_is_valid
+        self._doubtful_until = self._doubtful_until or invalid.doubtful_until
 
     def _recover(self) -> bool:
         """Report the token that does not fit, and resume after the error; False if that is impossible."""
@@ -173,7 +175,7 @@ class Run:
 
     def _is_consequence(self, context: ErrorContext) -> bool:
         """Whether this error probably follows from one that was reported."""
-        if self._accepted < _RECOVERED or not self._rest_of_line_is_valid or self._is_guess:
+        if self._accepted < _RECOVERED or self._doubtful_until or self._is_guess:
             return True
         if context.start < self._position or self._position == 0:
             return False

@@ -295,6 +295,15 @@ def test_every_independent_error_is_reported_in_order() -> None:
     assert [error.primary.span.position.line for error in errors(text) if error.primary] == [1, 4, 5, 7, 7, 8, 13, 14]
 
 
+@pytest.mark.parametrize("separator", ["\n  ", "; "])
+@pytest.mark.parametrize(
+    "first", ["const a = 3 $ 4", "@jit", "relu \\", "relu → [N]", "conv(64, 3×3)", "const a = 2 ** 3"]
+)
+@pytest.mark.parametrize("second", ["conv(64 3x3)", "const b = 3 @ 4", "from a", "tap", "a: b: relu", "12ab x relu"])
+def test_an_error_hides_none_in_the_next_statement(first: str, separator: str, second: str) -> None:
+    assert len(errors(HEAD + first + separator + second + TAIL)) == 2
+
+
 def test_an_error_breaks_only_its_own_statement() -> None:
     diagnostics = Diagnostics()
     module = parse(Source("test.res", f"{HEAD}relu\n  conv(64 +)\n  bn{TAIL}"), diagnostics)

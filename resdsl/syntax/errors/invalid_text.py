@@ -73,18 +73,21 @@ _SHOUTED = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)?[kmgXx][0-9]*")
 _REPEAT = re.compile(r"([0-9]+)x([A-Za-z_]\w*)?")
 _SIZES = re.compile(r"[0-9]+(?:x[0-9]+){2,}")
 
+_LINE = frozenset({"NEWLINE"})
+_STATEMENT = frozenset({"NEWLINE", "SEMICOLON"})
+
 
 @dataclass(frozen=True, slots=True)
 class InvalidText:
     """The error, and the tokens that the parser reads instead.
 
-    ``rest_is_valid``: whether errors in the rest of the line are reported; ``is_certain``: whether the error is
-    reported even right after another one.
+    ``doubtful_until``: the kinds of tokens up to which further errors are not reported; ``is_certain``: whether the
+    error is reported even right after another one.
     """
 
     diagnostic: Diagnostic
     instead: tuple[Token, ...]
-    rest_is_valid: bool = True
+    doubtful_until: frozenset[str] = frozenset()
     is_certain: bool = True
 
 
@@ -134,7 +137,7 @@ def _open_string(token: Token, span: Span) -> InvalidText:
         Label(span),
         helps=('close it with `"` on the same line',),
     )
-    return InvalidText(diagnostic, (retyped(token, "STRING", f'{token}"'),), rest_is_valid=False)
+    return InvalidText(diagnostic, (retyped(token, "STRING", f'{token}"'),), _LINE)
 
 
 def _single_quoted(token: Token, span: Span) -> InvalidText:
@@ -224,7 +227,7 @@ def _foreign_operator(token: Token, span: Span) -> InvalidText:
     diagnostic = Diagnostic(
         catalogue.UNEXPECTED_TEXT, f"there is no operator `{token}`", Label(span), helps=(suggestion,)
     )
-    return InvalidText(diagnostic, (), rest_is_valid=False)
+    return InvalidText(diagnostic, (), _STATEMENT)
 
 
 def _stray(token: Token, span: Span) -> InvalidText:
@@ -251,7 +254,7 @@ def _stray(token: Token, span: Span) -> InvalidText:
     elif not first.isprintable():
         helps = ("remove it; is this a text file?",)
     diagnostic = Diagnostic(catalogue.UNKNOWN_CHARACTER, message, Label(character), helps=helps, fix=fix)
-    return InvalidText(diagnostic, (), rest_is_valid=instead in {"", " "})
+    return InvalidText(diagnostic, (), frozenset() if instead in {"", " "} else _STATEMENT)
 
 
 def _is_between_digits(span: Span) -> bool:
