@@ -293,8 +293,8 @@ def prepare(model: Path, target: Path) -> bool:
     """Write ``model`` with a bias for each layer and no weight shared by two layers; ``False`` if it is too large.
 
     The correction of biases needs a bias; the rounding of weights depends on the layer's inputs. A model of an opset
-    before 13, the first with a scale for each channel, is converted if that is possible. Raises ``ValueError`` for 16-bit
-    weights, whose quantized layers ONNX Runtime cannot run.
+    before 13, the first with a scale for each channel, is converted if that is possible. Raises ``ValueError`` for
+    16-bit weights, whose quantized layers ONNX Runtime cannot run.
     """
     proto = onnx.load_model(model)
     if proto.ByteSize() > _MOST_BYTES:
@@ -318,6 +318,7 @@ def prepare(model: Path, target: Path) -> bool:
                 copy.CopyFrom(tensors[name])
                 copy.name = _unused(f"{name}_copy", names)
                 graph.initializer.append(copy)
+                tensors[copy.name] = copy
                 node.input[place] = copy.name
             used.add(name)
         weight = tensors.get(node.input[1])
