@@ -67,8 +67,8 @@ class Processor:
         if "AVX2" in self.features:
             # vpmaddubsw saturates the sum of two products to 16 bits.
             return (
-                "no VNNI: sums of two int8 products can saturate at 16 bits; `resdsl quantize` reports the error, and "
-                "`--reduce-range` avoids it"
+                "no VNNI: sums of two int8 products can saturate at 16 bits; `resdsl quantize` keeps them within 16 "
+                "bits and reports the error of the kernels"
             )
         return "the processor has no instructions for int8 products: float32 is probably as fast"
 

@@ -43,8 +43,13 @@ def test_the_worst_layers_and_the_next_command_are_reported() -> None:
     assert heading.split("  ")[0] == "layer"
     assert {row.split()[0] for row in rows} == {"conv1", "fc"}
     lines = result.stderr.splitlines()
-    assert lines[0].startswith("logits: minimum cosine ")
-    assert lines[0].endswith("1 of 1 held-out images")
+    tried = [line.split()[:2] for line in lines[:3]]
+    assert sorted(name for _, name in tried) == ["gptq:", "minmax:", "nearest:"]
+    assert sorted(word for word, _ in tried) == ["chose", "tried", "tried"]
+    assert lines[3].startswith("logits: minimum cosine ")
+    assert lines[3].endswith("1 of 1 held-out images")
+    assert lines[4].startswith("quantization alone: mean cosine ")
+    assert lines[5] == "this CPU's kernels are within one step of the graph in all of 2 layers"
     assert lines[-1].startswith("tiny.int8.onnx: ")
     assert lines[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
     assert Path("tiny.int8.onnx").exists()
@@ -58,6 +63,32 @@ def test_json_has_the_report() -> None:
     assert found["bytes"] == Path("q.onnx").stat().st_size
     assert {layer["name"]: layer["kept"] for layer in found["layers"]} == {"conv1": False, "fc": True}
     assert found["diagnostics"] == []
+    assert [one["method"] for one in found["candidates"]] == ["minmax", "nearest", "gptq"]
+    (chosen,) = [one for one in found["candidates"] if one["chosen"]]
+    assert (found["method"], found["target"], found["saturating"]) == (chosen["method"], "any", chosen["saturating"])
+    assert chosen["agreement"]["mean_cosine"] == found["outputs"][0]["mean_cosine"]
+    assert found["as_written"][0]["output"] == "logits"
+    kernels = {layer["name"]: layer["kernel_steps"] for layer in found["layers"]}
+    assert kernels["fc"] is None  # in floating point
+    assert kernels["conv1"] <= 1
+
+
+def test_one_method_and_a_budget_of_nothing() -> None:
+    found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "q.onnx", "--method", "gptq", "--json").stdout)
+    assert [one["method"] for one in found["candidates"]] == ["gptq"]
+    found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "r.onnx", "--budget", "0", "--json").stdout)
+    problems = {one["method"]: one["problem"] for one in found["candidates"] if one["problem"]}
+    assert problems.keys() == {"nearest", "gptq"}
+    assert set(problems.values()) == {"not finished within the budget"}
+    # What remains must be safe on any CPU.
+    assert found["saturating"] == []
+
+
+def test_a_model_for_cpus_with_vnni_needs_no_bound() -> None:
+    found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "q.onnx", "--for", "vnni", "--json").stdout)
+    assert found["target"] == "vnni"
+    best = max(found["candidates"], key=lambda one: one["agreement"]["mean_cosine"])
+    assert found["method"] == best["method"]
 
 
 def test_a_model_compiled_without_folding_is_reported() -> None:
