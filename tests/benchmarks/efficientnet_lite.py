@@ -13,6 +13,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from resdsl.weights.source import open_weights
+from resdsl.weights.formats.open import open_checkpoint
 
 Array = npt.NDArray[Any]
 
@@ -53,7 +54,7 @@ def write_model(number: int, checkpoint: Path, target: Path) -> None:
 
 class _Builder:
     def __init__(self, checkpoint: Path, size: int) -> None:
-        self._read = open_weights(str(checkpoint)).read
+        self._read = open_checkpoint(checkpoint).read
         self._image = self._size = size
         self._nodes: list[onnx.NodeProto] = []
         self._tensors = [numpy_helper.from_array(np.float32(value), name) for name, value in (("zero", 0), ("six", 6))]
