@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from resdsl.weights.source import open_weights
+
 from resdsl.weights.formats.open import open_checkpoint
 
 Array = npt.NDArray[Any]
