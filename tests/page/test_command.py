@@ -58,7 +58,7 @@ def test_without_a_browser_the_address_is_printed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "platform", "linux")
     result = run("resnet18")
     assert result.exit_code == 0
-    assert "there is no browser here; open file:///" in result.stderr
+    assert "no browser found; open file:///" in result.stderr
 
 
 def test_quiet_prints_the_path_of_the_page(opened: list[str]) -> None:
@@ -67,10 +67,10 @@ def test_quiet_prints_the_path_of_the_page(opened: list[str]) -> None:
     assert (result.stderr, opened) == ("", [])
 
 
-def test_a_page_is_not_called_like_a_picture(tmp_path: Path) -> None:
+def test_a_page_has_not_the_suffix_of_a_picture(tmp_path: Path) -> None:
     result = run("resnet18", "-o", str(tmp_path / "net.svg"))
     assert result.exit_code == 2
-    assert "`resdsl draw` makes" in result.stderr
+    assert "`resdsl draw` writes" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -114,7 +114,7 @@ def test_the_way_to_the_page_is_data(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("-", "--serve"), "standard input is not a file"),
-        (("resnet18", "--serve", "-o", "a.html"), "choose one"),
+        (("resnet18", "--serve", "-o", "a.html"), "cannot be combined"),
         (("-", "-"), "only one of the networks"),
         (("resnet18", "--serve", "99999"), "99999"),
     ],
