@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Option, Text, catalogue
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType
@@ -51,7 +51,7 @@ def lowered(
             Diagnostic(
                 catalogue.NO_KERNELS,
                 "ONNX Runtime has no kernels for `bf16` on a processor, so this model will not run there",
-                helps=("`--precision fp16` runs everywhere: a processor computes it in 32 bits",),
+                helps=(Text(Option("precision", "f16"), " runs everywhere: a CPU computes it in float32"),),
             )
         )
     if ways.precision is DType.F32:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resdsl.diagnostics import Option, Placeholder, Text
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -42,5 +44,5 @@ LONGEST = 1_000
 
 
 def raise_limit(name: str) -> str:
-    """The way out of a limit, for the ``helps`` of a diagnostic."""
-    return f"where that is meant, raise the limit: `--limit {name}=NUMBER`"
+    """How to raise a limit, for the ``helps`` of a diagnostic."""
+    return Text("if this is intended, raise the limit: ", Option("limits", {name: Placeholder("NUMBER")}))

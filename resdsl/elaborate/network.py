@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from resdsl.diagnostics import Diagnostics, Label, catalogue
+from resdsl.diagnostics import Diagnostics, Label, Option, Text, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate import claims
 from resdsl.elaborate.blocks import constants
@@ -96,7 +96,7 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
             f"`{source.name}` has {len(models)} models: {known}",
             Label(models[1].tree.name.span, "another one"),
             secondary=(Label(models[0].tree.name.span, "one"),),
-            helps=(f"choose one with `--model {models[0].name}`",),
+            helps=(Text("choose one with ", Option("model", models[0].name)),),
         )
         return None
     if not diagnostics.errors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics import Label, Option, Text, catalogue
 from resdsl.diagnostics.suggest import closest, renamed
 from resdsl.elaborate.arguments import match
 from resdsl.elaborate.expressions import evaluate
@@ -155,7 +155,7 @@ def labels(state: State, line: tree.Labels, place: Place) -> tuple[str, ...] | N
             f'the labels "{name}" lie outside the folder of the specification',
             line.value.span,
             place,
-            helps=("move the file below that folder, or allow it with `--allow-outside`",),
+            helps=(Text("move the file below that folder, or allow it with ", Option("limits", {"outside": True})),),
         )
         return None
     try:

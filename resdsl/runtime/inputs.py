@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import output_size
@@ -48,7 +48,12 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
             raise RunError.of(
                 catalogue.NO_INPUT_MADE_UP,
                 f"`{session.name}` takes {port.sizes}, and the images would be {size[0]} x {size[1]}",
-                helps=("leave the size out, or compile the model with its size left open: `--input 'N,3,H,W'`",),
+                helps=(
+                    Text(
+                        "leave the size out, or compile the model for any size: ",
+                        Option("input_shape", ("N", 3, "H", "W")),
+                    ),
+                ),
             )
     return {port.name: _random(session.name, port, shape, random) for port, shape in shapes}
 
@@ -58,7 +63,14 @@ def _shape(model: str, port: Port, batch: int, size: tuple[int, int]) -> tuple[i
         raise RunError.of(
             catalogue.NO_INPUT_MADE_UP,
             f"`{model}` takes batches of {port.shape[0]}, and this would be one of {batch}",
-            helps=(f"take `--batch {port.shape[0]}`, or compile it with an open batch size: `--input 'N,3,224,224'`",),
+            helps=(
+                Text(
+                    "use ",
+                    Option("batch", port.shape[0]),
+                    ", or compile it for any batch size: ",
+                    Option("input_shape", ("N", 3, 224, 224)),
+                ),
+            ),
         )
     places = _places(port.shape)
     shape = []

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir.preprocess import Crop, Preprocess
@@ -103,7 +103,7 @@ class Network:
         if self.raw:
             raise _untestable(
                 f"`{self.session.name}` prepares its images itself, and sees each once",
-                "compile it without `--embed-preprocess`",
+                Text("compile it without ", Option("embed_preprocess")),
             )
         if crops == 10 and not (self.preprocess and any(isinstance(step, Crop) for step in self.preprocess.steps)):
             raise _untestable(

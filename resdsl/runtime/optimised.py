@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import UnavailableError
 from resdsl.runtime.device import Device
 from resdsl.runtime.processor import processor
@@ -68,7 +68,7 @@ def write_optimised(model: Path, target: Path, data: str) -> None:
                 catalogue.MODEL_UNREADABLE,
                 f"ONNX Runtime {onnxruntime.__version__} cannot optimise the model for this machine: {failure}",
                 notes=tuple(printed.errors),
-                helps=("leave `--for-runtime` out",),
+                helps=(Text("leave ", Option("for_runtime"), " out"),),
             )
         )
 
@@ -96,8 +96,11 @@ def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> 
         raise UnavailableError(
             Diagnostic(
                 catalogue.OTHER_MACHINE,
-                f"`{name}` was made for the processor by `--for-runtime`, and `{device}` was asked for",
-                helps=("compile its specification again without `--for-runtime`", "`--device cpu` runs it"),
+                Text(f"`{name}` was made for the CPU by ", Option("for_runtime"), f", and `{device}` was requested"),
+                helps=(
+                    Text("compile its specification again without ", Option("for_runtime")),
+                    Text(Option("device", "cpu"), " runs it"),
+                ),
             )
         )
     here = this_machine()
@@ -114,9 +117,9 @@ def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> 
         raise UnavailableError(
             Diagnostic(
                 catalogue.OTHER_MACHINE,
-                f"`{name}` was made for another machine by `--for-runtime`",
+                Text(f"`{name}` was made for another machine by ", Option("for_runtime")),
                 notes=tuple(f"it is for {difference}" for difference in differences),
-                helps=("compile its specification again, here or without `--for-runtime`",),
+                helps=(Text("compile its specification again, here or without ", Option("for_runtime")),),
             )
         )
 

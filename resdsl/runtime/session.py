@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.binding import Binding
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver, parse_device
@@ -131,7 +131,9 @@ class Session:
             way_out = "run fewer images at once, or smaller ones"
             return UnavailableError(Diagnostic(code, message, helps=(way_out,)))
         if self.device.kind != "cpu" and ABOUT_THE_DEVICE.search(reason):
-            return UnavailableError(Diagnostic(code, message, helps=("`--device cpu` runs it on the processor",)))
+            return UnavailableError(
+                Diagnostic(code, message, helps=(Text(Option("device", "cpu"), " runs it on the CPU"),))
+            )
         return RunError.of(code, message, helps=("give it images of the size that its input takes",))
 
 

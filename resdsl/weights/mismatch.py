@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from resdsl.diagnostics import Code, Diagnostic, Label, catalogue
+from resdsl.diagnostics import Code, Diagnostic, Label, Option, Placeholder, Text, catalogue
 from resdsl.ir.graph import Graph
 from resdsl.ops.bn import BatchNorm
 from resdsl.weights.checkpoint import Checkpoint
@@ -117,7 +117,7 @@ def _lenient(diagnostic: Diagnostic) -> Diagnostic:
 
 _BUILD_IT = "build the network that the checkpoint is of"
 _USE_WHOLE = "use a checkpoint of the whole network"
-_LOAD_PART = "or load what fits, and keep initial values for the rest, with `--partial`"
+_LOAD_PART = Text("or load what fits and keep initial values for the rest, with ", Option("partial", True))
 
 
 def _misfit(
@@ -135,11 +135,11 @@ def _other_names(left: _Left) -> Iterator[Diagnostic]:
     # A few norms of equal size are in any two networks: renaming must bring most of one side home.
     if not found or 2 * pairs < min(len(stored), len(wanted)):
         return
-    options = " ".join(f"--rename {renaming.old}={renaming.new}" for renaming in found)
+    renames = {renaming.old: renaming.new for renaming in found}
     yield _misfit(
         catalogue.TENSOR_NAMES,
         f"{_tensors(pairs)} of `{left.checkpoint.name}` {_have(pairs)} other names than the network's",
-        f"rename them: `{options}`",
+        Text("rename them: ", Option("renames", renames)),
         notes=tuple(_shown(renaming) for renaming in found),
     )
     for renaming in found:
@@ -163,7 +163,13 @@ def _nothing_fits(left: _Left) -> Iterator[Diagnostic]:
             f"in the checkpoint: {_listed(left.unexpected)}" if left.unexpected else "the checkpoint has no weights",
             f"in the network: {_listed(left.missing)}",
         ),
-        helps=("is it a checkpoint of this network? Names of layers are told apart with `--rename THEIRS=OURS`",),
+        helps=(
+            Text(
+                "check that it is a checkpoint of this network; ",
+                Option("renames", {Placeholder("THEIRS"): Placeholder("OURS")}),
+                " renames layers",
+            ),
+        ),
     )
     left.drop([*left.missing, *left.unexpected])
 
@@ -183,7 +189,7 @@ def _classes(left: _Left) -> Iterator[Diagnostic]:
         yield _misfit(
             catalogue.CLASS_COUNT,
             f"`{left.checkpoint.name}` has {theirs:,} classes, the network {ours:,}",
-            f"build it with `--set {setting[0]}={theirs}`"
+            Text("build it with ", Option("set", {setting[0]: theirs}))
             if setting
             else f"give `{left.graph.nodes[node].path}` {theirs} outputs",
             notes=(f"{mismatches[0]}",),

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, Source
+from resdsl.cli.flags import as_flags
+from resdsl.diagnostics import Diagnostic, Diagnostics, Option, Source, Text
+from resdsl.diagnostics.options import spelled
 from resdsl.elaborate import elaborate, load_program
 from resdsl.ir.graph import Graph, Initializer, Stored
 from resdsl.weights.checkpoint import Checkpoint, TensorInfo
@@ -197,14 +199,17 @@ def test_a_prefix_of_an_unknown_wrapper_is_suggested_as_a_rename(resnet50: Graph
     diagnostic = only(resnet50, renamed(resnet50, lambda name: f"encoder.body.{name}"))
     assert diagnostic.code.id == "E0714"
     assert diagnostic.message == f"{len(resnet50.parameters)} tensors of `w.pth` have other names than the network's"
-    assert diagnostic.helps[0] == "rename them: `--rename encoder.body=`"
+    assert diagnostic.helps[0] == 'rename them: `renames={"encoder.body": ""}`'
 
 
 def test_other_words_for_layers_are_suggested_and_do_what_they_say(resnet50: Graph) -> None:
     words = {"bn1": "norm1", "downsample": "shortcut"}
     stored = renamed(resnet50, lambda name: ".".join(words.get(part, part) for part in name.split(".")))
     diagnostic = only(resnet50, stored)
-    assert set(diagnostic.helps[0].removeprefix("rename them: ").strip("`").split(" ")) == {
+    help_text = diagnostic.helps[0]
+    assert isinstance(help_text, Text)
+    assert help_text.parts[1:] == (Option("renames", {"norm1": "bn1", "shortcut": "downsample"}),)
+    assert set(spelled(help_text, as_flags).removeprefix("rename them: ").strip("`").split(" ")) == {
         "--rename",
         "norm1=bn1",
         "shortcut=downsample",
@@ -232,7 +237,7 @@ def test_another_number_of_classes_says_how_to_build_the_network(resnet50: Graph
     diagnostic = only(resnet50, shapes(with_classes("resnet50", 21)))
     assert diagnostic.code.id == "E0713"
     assert diagnostic.message == "`w.pth` has 21 classes, the network 1,000"
-    assert diagnostic.helps[0] == "build it with `--set classes=21`"
+    assert diagnostic.helps[0] == 'build it with `set={"classes": 21}`'
     assert diagnostic.primary is not None
     assert diagnostic.primary.span.text == "linear(classes)"
     assert found(with_classes("resnet50", 21), shapes(with_classes("resnet50", 21)))[0] == []
@@ -362,8 +367,8 @@ def test_a_partial_load_warns_where_a_whole_one_stops(resnet50: Graph) -> None:
         assert [error.message for error in errors] == [warning.message for warning in warnings]
         for error in errors:
             # Where nothing fits at all, there is no part to load.
-            assert ("`--partial`" in error.helps[-1]) == ("not one tensor" not in error.message)
-        assert not any("`--partial`" in text for warning in warnings for text in warning.helps)
+            assert ("`partial=True`" in error.helps[-1]) == ("not one tensor" not in error.message)
+        assert not any("`partial=True`" in text for warning in warnings for text in warning.helps)
 
 
 def test_what_a_partial_load_does_not_find_keeps_its_initial_value(resnet50: Graph) -> None:

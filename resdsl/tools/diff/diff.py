@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
+from resdsl.diagnostics import Diagnostic, Diagnostics, Option, Placeholder, Text, catalogue
 from resdsl.elaborate import Limits
 from resdsl.review.budget import Budget
 from resdsl.review.checkpoint import Fit
@@ -56,12 +56,18 @@ def verify(
         if message is not None:
             fixed = isinstance(before, int) and isinstance(after, int)
             way_out = (
-                "make the network smaller, or raise the budget" if fixed else "fix its size: --input 'N,3,224,224'"
+                "make the network smaller, or raise the budget"
+                if fixed
+                else Text("fix its size: ", Option("input_shape", ("N", 3, 224, 224)))
             )
             found.report(Diagnostic(catalogue.BUDGET, message, helps=(way_out,)))
     if compatible_weights and not review.checkpoint.is_compatible:
         renamed = review.checkpoint.fit is not Fit.FULLY and review.checkpoint.renames
-        way_out = "write the renames with `--write-renames FILE`" if renamed else "train anew, or undo what changed"
+        way_out = (
+            Text("write the renames with ", Option("write_renames", Placeholder("FILE")))
+            if renamed
+            else "train anew, or undo what changed"
+        )
         notes = tuple(weights_notes(review))[:3]
         message = f"`{review.old.name}` was to stay compatible: {weights_line(review)}"
         found.report(Diagnostic(catalogue.INCOMPATIBLE_WEIGHTS, message, notes=notes, helps=(way_out,)))

@@ -183,5 +183,5 @@ def _processor() -> Iterator[Finding]:
 
 def _problem(topic: str, name: str, diagnostic: Diagnostic) -> Finding:
     said = "; ".join((diagnostic.message, *diagnostic.notes))
-    fixes = tuple(fix for fix in diagnostic.helps if not fix.startswith("`--device cpu`"))
+    fixes = tuple(fix for fix in diagnostic.helps if not fix.startswith('`device="cpu"`'))
     return Finding(topic, name, State.PROBLEM, said, fixes)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Placeholder, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.labels import synsets_of
@@ -94,7 +94,10 @@ def truths_in(folder: Path, classes: Classes) -> Iterator[Truth]:
     """
     if not folder.is_dir():
         if folder.exists():
-            raise _untold(f"`{folder}` is not a folder", "a CSV file of paths and labels goes after `--truth`")
+            raise _untold(
+                f"`{folder}` is not a folder",
+                Text("pass a CSV file of paths and labels as ", Option("truth", Placeholder("FILE"))),
+            )
         raise RunError.of(catalogue.FILE_NOT_FOUND, f"the folder `{folder}` does not exist", helps=("check the path",))
     names = [entry.name for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
     filled = [name for name in names if next(files_below(folder / name), None) is not None]
@@ -102,7 +105,7 @@ def truths_in(folder: Path, classes: Classes) -> Iterator[Truth]:
         raise _untold(
             f"`{folder}` has no folders with images in them",
             "put the images of each class into a folder called as the class is",
-            "or say which is which in a CSV file of `path,label`: `--truth FILE`",
+            Text("or list them in a CSV file of `path,label`: ", Option("truth", Placeholder("FILE"))),
         )
     inner = [name for name in filled if _holds_classes(folder / name, classes)]
     helps = (f"`{folder / inner[-1]}` has folders of classes in it: name that one",) if inner else ()

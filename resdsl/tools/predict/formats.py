@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.rows import Failure, Features, Prediction, Row, row_data
 
@@ -229,7 +229,10 @@ def _pyarrow() -> ModuleType:
             Diagnostic(
                 catalogue.EXTRA_NEEDED,
                 "Parquet files need pyarrow, which is not installed",
-                helps=("install it: `pip install 'resdsl[parquet]'`", "`--format jsonl` needs nothing"),
+                helps=(
+                    "install it: `pip install 'resdsl[parquet]'`",
+                    Text(Option("format", "jsonl"), " needs nothing"),
+                ),
             )
         ) from None
 
@@ -285,5 +288,11 @@ class NpyTable(Table):
             raise RunError.of(
                 catalogue.NO_SUCH_OUTPUT,
                 f"the features of `{row.image}` are {list(row.values.shape)}, those before {list(self._like.shape)}",
-                helps=("an array has rows of one size: take `--format jsonl`, or an output after the global pooling",),
+                helps=(
+                    Text(
+                        "an array has rows of one size: use ",
+                        Option("format", "jsonl"),
+                        ", or an output after the global pooling",
+                    ),
+                ),
             )

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.files import check_target, explained
 from resdsl.runtime.rows import Failure, Row
@@ -63,7 +63,7 @@ class Part:
                 raise RunError.of(
                     catalogue.NOT_RESUMABLE,
                     f"image {number + 1} was `{name}` when `{self._target}` was begun, and {found}",
-                    helps=("name the same images in the same order", f"or begin anew: `rm {self.path}`"),
+                    helps=("name the same images in the same order", f"or start again: `rm {self.path}`"),
                 )
         yield from items
 
@@ -124,13 +124,13 @@ def part_of(target: Path, lines: Lines, digest: str, *, resume: bool) -> Iterato
         raise RunError.of(
             catalogue.NOT_RESUMABLE,
             f"a run that wrote `{target}` was cut off, and what it had done is in `{rests[0]}`",
-            helps=("add `--resume` to go on with it", f"or begin anew: `rm {rests[0]}`"),
+            helps=(Text("add ", Option("resume", True), " to resume it"), f"or start again: `rm {rests[0]}`"),
         )
     if rests and part.path not in rests:
         raise RunError.of(
             catalogue.NOT_RESUMABLE,
             f"`{rests[0]}` is of another model or of other options, and its rows would not go with new ones",
-            helps=("take the model and the options of the first run", f"or begin anew: `rm {rests[0]}`"),
+            helps=("take the model and the options of the first run", f"or start again: `rm {rests[0]}`"),
         )
     try:
         part.open()

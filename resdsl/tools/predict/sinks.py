@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Placeholder, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.files import is_stream, real_target, whole_file
@@ -128,26 +128,29 @@ def format_of(path: Path | None, asked: str | None, output: str | None) -> str:
             f"the name `{path}` does not say in which format its rows are to be",
             helps=(
                 *((f"did you mean `{path.with_suffix('.' + near)}`?",) if near and path else ()),
-                f"end it with {', '.join(f'`.{name}`' for name in FORMATS[1:])}, or say `--format`",
+                Text(f"end it with {', '.join(f'`.{name}`' for name in FORMATS[1:])}, or pass ", Option("format")),
             ),
         )
     if path is None and kind not in ("text", *LINES):
         raise RunError.of(
             catalogue.ROW_FORMAT,
             f"`{kind}` is written to a file, and none is named",
-            helps=(f"name one: `--output-file rows.{kind}`",),
+            helps=(Text("name one: ", Option("target", f"rows.{kind}")),),
         )
     if kind == "npy" and output is None:
         raise RunError.of(
             catalogue.ROW_FORMAT,
             "an `.npy` file holds features, and classes are asked for",
-            helps=("name the output of the model that they are: `--output NAME`", "`--format jsonl` takes classes"),
+            helps=(
+                Text("name the output of the model: ", Option("output", Placeholder("NAME"))),
+                Text(Option("format", "jsonl"), " takes classes"),
+            ),
         )
     if kind == "csv" and output is not None:
         raise RunError.of(
             catalogue.ROW_FORMAT,
             f"the features `{output}` are many numbers, and a cell of CSV holds one",
-            helps=("`--format npy`, `parquet` and `jsonl` take features",),
+            helps=(Text(Option("format", "npy"), ", `parquet` and `jsonl` take features"),),
         )
     return kind
 
@@ -169,5 +172,5 @@ def _not_resumable(kind: str) -> RunError:
     return RunError.of(
         catalogue.NOT_RESUMABLE,
         why.get(kind, "what was written into a stream is gone"),
-        helps=("`--resume` is for files of lines: `--format jsonl` or `csv`",),
+        helps=(Text(Option("resume", True), " is for line-oriented files: ", Option("format", "jsonl"), " or `csv`"),),
     )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from resdsl.compiler.lower import PRECISION_KEY
 from resdsl.compiler.models import Build, built
-from resdsl.diagnostics import CompileError, Diagnostics, catalogue
+from resdsl.diagnostics import CompileError, Diagnostics, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.suggest import closest
 from resdsl.onnx.expose import Outline, Value
@@ -384,8 +384,14 @@ def _outline(model: ModelFile) -> Outline:
     if made_for(model.file) is not None:
         raise RunError.of(
             catalogue.CALIBRATION,
-            f"`{model.name}` was made for one machine by `--for-runtime`, which leaves nothing to quantise",
-            helps=("compile its specification without `--for-runtime`, or name the specification here",),
+            Text(
+                f"`{model.name}` was made for one machine by ",
+                Option("for_runtime"),
+                ", which leaves nothing to quantise",
+            ),
+            helps=(
+                Text("compile its specification without ", Option("for_runtime"), ", or name the specification here"),
+            ),
         )
     operators = {value.op for value in outline.values.values()}
     if operators & _QUANTIZED:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.processor import processor
 from resdsl.runtime.providers import onnx_runtime
@@ -210,7 +210,7 @@ def _quietly(act: Callable[[], Any], what: str) -> Any:
         raise RunError.of(
             catalogue.CALIBRATION,
             f"{what}: {in_plain_words(str(error))}",
-            helps=("`--keep` leaves layers in floating point, by their names",),
+            helps=(Text(Option("keep"), " leaves layers in floating point, by their names"),),
         ) from None
     finally:
         root.setLevel(level)
