@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from resdsl.diagnostics.diagnostic import Edit, Fix
 from resdsl.diagnostics.source import Span
 
-# A longer name is not a typing mistake, and the distance takes time in the product of both lengths.
+# A longer name is not a typo, and the distance takes time in the product of both lengths.
 _LONGEST = 80
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that ``name`` most likely means, or ``None`` if none is near enough.
 
-    Case and the separators ``_``, ``-`` and blanks don't count. Apart from them, a third of the letters may be
-    mistaken (none in a name of one letter, one in a name of two to five). Of equally near candidates, the one with
+    Case and the separators ``_``, ``-`` and blanks don't count. Apart from them, a third of the letters may
+    differ (none in a name of one letter, one in a name of two to five). Of equally near candidates, the one with
     the longest common beginning wins, then the first.
     """
     if len(name) > _LONGEST:
@@ -40,14 +40,14 @@ def renamed(at: Span, guess: str | None) -> Fix | None:
     """The change of a mistyped name or string to the known one that it most likely means, if there is one."""
     if guess is None:
         return None
-    told = guess if guess.startswith('"') else f"`{guess}`"
-    return Fix(f"did you mean {told}?", (Edit(at, guess),))
+    shown = guess if guess.startswith('"') else f"`{guess}`"
+    return Fix(f"did you mean {shown}?", (Edit(at, guess),))
 
 
 def edit_distance(a: str, b: str) -> int:
     """The fewest insertions, deletions, replacements and swaps of neighbours that make ``b`` of ``a``.
 
-    Optimal string alignment distance: Damerau's four mistakes (1964), no part edited twice.
+    Optimal string alignment distance: Damerau's four kinds of typo (1964), no part edited twice.
     """
     before: list[int] = []
     previous = list(range(len(b) + 1))

@@ -1,4 +1,4 @@
-"""The few lines of protobuf's wire format that a model is written with.
+"""The part of protobuf's wire format that writing a model needs.
 
 A message is its fields one after another, in any order: a key (field number and wire type), then the value; strings,
 bytes and messages are a length and that many bytes (https://protobuf.dev/programming-guides/encoding/). So a message
@@ -19,11 +19,11 @@ GRAPH_INITIALIZER = 5  # GraphProto.initializer
 TENSOR_RAW_DATA = 9  # TensorProto.raw_data
 
 MESSAGE_LIMIT = 2**31 - 1
-"""Protobuf reads no message of more bytes than this."""
+"""The largest message, in bytes, that protobuf reads."""
 
 
 def varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the top bit says that more follow."""
+    """Seven bits a byte, the lowest first; the top bit is set if more follow."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -34,7 +34,7 @@ def varint(value: int) -> bytes:
 
 @lru_cache(4096)  # Most strings of a model are short, and in few fields.
 def prefix(field: int, length: int) -> bytes:
-    """What stands before the ``length`` bytes of a string, bytes or message field."""
+    """The bytes before the ``length`` bytes of a string, bytes or message field."""
     return varint(field << 3 | _LENGTH_DELIMITED) + varint(length)
 
 
@@ -50,7 +50,7 @@ def text(field: int, value: str) -> bytes:
 
 
 def integer(field: int, value: int) -> bytes:
-    """A field that is a whole number; a negative one takes ten bytes, as 64 bits in two's complement."""
+    """A field that is an integer; a negative one takes ten bytes, as 64 bits in two's complement."""
     return varint(field << 3 | _VARINT) + varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 

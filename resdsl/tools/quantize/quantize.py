@@ -21,8 +21,8 @@ from resdsl.compiler.models import Build, built
 from resdsl.diagnostics import CompileError, Diagnostics, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.suggest import closest
-from resdsl.onnx.expose import Outline, Value
-from resdsl.onnx.relabel import relabel
+from resdsl.onnx.outline import Outline, Value
+from resdsl.onnx.replace_metadata import replace_metadata
 from resdsl.runtime.files import ModelFile, require_file
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.network import Network
@@ -158,7 +158,7 @@ def quantize(
             settings = Settings(settings.method, settings.reduce_range, (*settings.keep, *names))
             layers = work.attempt(settings)
         outputs, saturated = work.outputs()
-        written = relabel(work.quantized, Path(output), work.metadata(settings))
+        written = replace_metadata(work.quantized, Path(output), work.metadata(settings))
         return Quantized(
             path=Path(output),
             before=work.before,

@@ -1,4 +1,4 @@
-"""Values inside a model: what they are called, which of two models' are the same, and a model that gives them out."""
+"""The values inside an ONNX model: their names, which of two models are the same, and a model that outputs them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-# What a pass may fold into the layer before: the layer then has the name of before and the value of after.
+# Nodes that a pass may fold into the layer before them: the layer keeps its name and returns their value.
 _FOLDED = frozenset({"BatchNormalization", "Mul", "Add"})
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value that a node makes. ``op`` is the node's operator with its domain, ``reads`` the values that it takes,
+    """The result of a node. ``op`` is the node's operator with its domain, ``reads`` the values that it takes,
     ``node`` the node's own name.
     """
 
@@ -28,10 +28,10 @@ class Value:
 
 
 class Outline:
-    """The values of an ONNX file in the order in which they are made, its weights left out."""
+    """The values of an ONNX file in order of computation, without its weights."""
 
     def __init__(self, model: Path) -> None:
-        """Raises ``ValueError`` for a file that is no ONNX model."""
+        """Raises ``ValueError`` for a file that is not an ONNX model."""
         try:
             self._proto = onnx.load_model(model, load_external_data=False)
         except DecodeError as error:
@@ -58,7 +58,7 @@ class Outline:
 
     @property
     def beside(self) -> int:
-        """Bytes of weights that lie in files beside the model."""
+        """Bytes of weights in files beside the model."""
         entries = (entry for tensor in self._proto.graph.initializer for entry in tensor.external_data)
         return sum(int(entry.value) for entry in entries if entry.key == "length")
 
@@ -79,7 +79,7 @@ class Outline:
         return tuple(self._readers.get(name, ()))
 
     def through(self, value: Value, other: Outline) -> Value:
-        """The value that ``other`` has under the name of ``value``: what comes of it and of all that was folded in."""
+        """The value of this name in ``other``: the result of ``value`` with all nodes that were folded into it."""
         while not value.is_output:
             readers = self._readers[value.name]
             if len(readers) != 1 or readers[0].name in other.values or readers[0].op not in _FOLDED:
@@ -91,8 +91,8 @@ class Outline:
 def same_values(a: Outline, b: Outline) -> Iterator[tuple[Value, Value]]:
     """The values of ``a`` that ``b`` has too, in the order of ``a``.
 
-    Outputs are the same by their names. Others are where nodes of one operator make them; a layer that a pass has
-    folded a batch norm into makes, in the other model, the value of the batch norm.
+    Outputs are the same if their names are. Other values are the same if nodes of one operator compute them; a layer
+    with a folded batch norm corresponds to the batch norm of the other model.
     """
     for name, value in a.values.items():
         other = b.values.get(name)
