@@ -200,7 +200,7 @@ class Bench:
         return Series(tuple(self.once(subject) for _ in range(rounds or self.rounds)))
 
     def pairs(self, ours: Subject, theirs: Subject, *, rounds: int | None = None, warmups: int = 1) -> Pairs:
-        """Measure two subjects interleaved, after runs that don't count. Which comes first changes from pair to pair."""
+        """Measure two subjects interleaved, after warm-up runs. Which comes first changes from pair to pair."""
         for _ in range(warmups):
             self.once(ours)
             self.once(theirs)
