@@ -1,8 +1,7 @@
-"""A network as a table: what comes before and after the stages, op by op, and each stage as one row.
+"""A network as a table: one row for each stage, and the operators before and after the stages.
 
-The manner of table 1 of He et al. 2015 (arXiv:1512.03385): blocks that are called alike one after another are told
-once, with their number. Below a stage stand its blocks and below those their ops, as deep as is asked for. All of it
-is data; drawing it is for others.
+As in table 1 of He et al. 2015 (arXiv:1512.03385), consecutive equal blocks are one row with a count. Below a stage are
+its blocks, and below those their operators, to the requested depth. The summary is data; tools render it.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ Item = Scope | int
 """A piece of the network: a scope, or the index of a node."""
 
 DEEPEST = 100
-"""Levels of rows, at most: what is nested more deeply is told as one row, which nobody will miss in a table."""
+"""The maximum number of levels of rows; deeper scopes are one row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """So many equal calls, one after another. ``call`` is as written (``bottleneck(64)``), ``arguments`` are all."""
+    """``count`` consecutive equal calls. ``call`` is as written (``bottleneck(64)``), ``arguments`` are all."""
 
     count: int
     call: str
@@ -68,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The table, and what is said below it. ``cost`` is the whole network's, each weight counted once."""
+    """The table and its totals. ``cost`` is that of the whole network, each parameter counted once."""
 
     name: str
     input_name: str
@@ -101,16 +100,16 @@ def summarize(graph: Graph, *, depth: int | None = 1, explicit: bool = False) ->
 
 
 def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Rows with equal blocks in a row told once, on every level.
+    """The rows with consecutive equal blocks merged into one, on every level.
 
-    Blocks are equal when they are calls of the same block with the same arguments on the same type of value: then
-    they are the same inside, but for the names and the values of their weights.
+    Blocks are equal if they are calls of the same block with the same arguments on the same type of value; they then
+    differ only in the names and values of their weights.
     """
-    found: list[Row] = []
+    merged: list[Row] = []
     for _, group in groupby(enumerate(rows), key=lambda each: _alike(*each)):
         members = [row for _, row in group]
         first, last = members[0], members[-1]
-        found.append(
+        merged.append(
             dataclasses.replace(
                 first,
                 layers=tuple(dataclasses.replace(run, count=run.count * len(members)) for run in first.layers)
@@ -123,7 +122,7 @@ def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
                 last=last.path,
             )
         )
-    return tuple(found)
+    return tuple(merged)
 
 
 def _alike(place: int, row: Row) -> object:
@@ -215,7 +214,7 @@ class _Writer:
         return _counted(runs)
 
     def _call(self, scope: Scope, *, alone: bool) -> str:
-        # What a stage passes to its first block is the stage's, as long as that block is told with the others.
+        # The arguments that a stage passes to its first block belong to the stage, unless the block has its own row.
         passed = self._passed.get(id(scope), ()) if alone else ()
         first = next(iter(scope.arguments), None)
         shown = [
@@ -252,7 +251,7 @@ def _passed_by_stages(root: Scope) -> dict[int, tuple[str, ...]]:
 
 
 def _parts(scope: Scope) -> Iterator[Item]:
-    """The rows of a scope's inside. The branches of a join are told with their neighbours, in order."""
+    """The rows of a scope's inside. The branches of a join are rows beside their neighbours, in order."""
     pending = list(reversed(scope.children))
     while pending:
         child = pending.pop()

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.files import OutputError, explained, is_stream, pending_file, real_target
 from resdsl.ir import metadata
 from resdsl.onnx import Emitted
@@ -55,7 +55,11 @@ def no_stream_for_runtime(path: Path) -> OutputError:
     return OutputError(
         Diagnostic(
             catalogue.SIDE_FILE,
-            f"`{path}` is no file, and a model `--for-runtime` has its weights in a file beside it",
+            Text(
+                f"`{path}` is not a file, and a model compiled with ",
+                Option("for_runtime"),
+                " has its weights in a file beside it",
+            ),
             helps=("name a file to write to",),
         )
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resdsl.compiler.options import CompileOptions
-from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Option, Text, catalogue
 from resdsl.ir import metadata
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType
-from resdsl.passes import optimize
+from resdsl.passes.pipeline import PASSES_BY_OPTION, optimize, pass_of
+
+_EMBED_PREPROCESS, _LOWER_PRECISION = PASSES_BY_OPTION
 
 AfterPass = Callable[[str, Graph], None]
 """Called with the name of each pass that ran, and its result."""
@@ -21,10 +23,8 @@ def lower(
 ) -> Graph:
     """The graph that is written. Raises ``CompileError`` if the preprocessing cannot be part of it."""
     if options.embed_preprocess:
-        from resdsl.passes.embed_preprocess import embed_preprocess
-
         try:
-            graph = embed_preprocess(graph)
+            graph = pass_of(_EMBED_PREPROCESS)(graph)
         except Refusal as refusal:
             diagnostics.report(Diagnostic(refusal.code, refusal.message, helps=refusal.helps))
             raise CompileError(diagnostics) from None
@@ -34,14 +34,12 @@ def lower(
             Diagnostic(
                 catalogue.NO_KERNELS,
                 "ONNX Runtime has no `bf16` kernels for CPU, so this model runs on CUDA alone",
-                helps=("`--precision fp16` runs everywhere: a CPU computes it in 32 bits",),
+                helps=(Text(Option("precision", "f16"), " runs everywhere: a CPU computes it in 32 bits"),),
             )
         )
     if options.precision is DType.F32:
         return graph
-    from resdsl.passes.lower_precision import lower_precision
-
-    return lower_precision(graph, options.precision)
+    return pass_of(_LOWER_PRECISION)(graph, options.precision)
 
 
 def lowering_metadata(graph: Graph, options: CompileOptions) -> dict[str, str]:

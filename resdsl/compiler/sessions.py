@@ -41,7 +41,7 @@ def open_model(
 
 def _exposing(file: Path, name: str, output: str) -> bytes:
     """The model with one of its values as another output."""
-    from resdsl.onnx.expose import Outline  # most runs need no onnx
+    from resdsl.onnx.outline import Outline  # most runs need no onnx
 
     outline = Outline(file)
     if output not in outline.values:

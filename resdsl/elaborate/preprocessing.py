@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics import Label, Option, Text, catalogue
 from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.arguments import match
 from resdsl.elaborate.builder import GraphBuilder
@@ -147,7 +147,7 @@ def labels(builder: GraphBuilder, line: tree.Labels, context: Context) -> tuple[
             f'the labels "{name}" lie outside the folder of the specification',
             line.value.span,
             context,
-            helps=("move the file below that folder, or allow it with `--allow-outside`",),
+            helps=(Text("move the file below that folder, or allow it with ", Option("limits", {"outside": True})),),
         )
         return None
     try:

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from resdsl.diagnostics import CompileError, Diagnostic, Label, Source, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Label, Option, Placeholder, Source, Text, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.specification import builtin
@@ -107,7 +107,7 @@ def _what_to_compile(data: bytes) -> str:
         return (
             "is it a compiled model? `resdsl predict` runs one, `resdsl compile` takes the `.res` file it was made from"
         )
-    return "name a `.res` file; weights are given with `--weights FILE`"
+    return Text("name a `.res` file; weights are given with ", Option("weights", Placeholder("FILE")))
 
 
 def _why_unreadable(file: Path, written: str, error: OSError | ValueError) -> Diagnostic:

@@ -57,7 +57,7 @@ def _cosine(made: Quantized) -> Result:
         "resnet50 int8, smallest cosine of logits",
         Quantity(logits.cosine, ""),
         target=target,
-        met=logits.cosine >= _LEAST_COSINE,
+        reached=logits.cosine >= _LEAST_COSINE,
         note=note,
     )
 

@@ -69,7 +69,7 @@ def inside(modules: list[str], part: str) -> set[str]:
         (["operators"], {*READS, "ir", "ops"}),
         (["fmt", "--check", NET], PARSES),
         (["check", NET], BUILDS),
-        (["summary", NET], BUILDS),
+        (["summary", NET], {*BUILDS, "untrusted"}),
         (["specs"], BUILDS),
         (["diff", OTHER, NET], {*BUILDS, "files", "review", "untrusted", "weights"}),
     ],

@@ -117,7 +117,7 @@ def test_depth_opens_stages_and_folds_equal_blocks() -> None:
 def test_a_depth_is_a_number_or_all(depth: str) -> None:
     result = run("resnet18", "--depth", depth)
     assert result.exit_code == 2
-    assert "neither a whole number from 1 nor 'all'" in result.stderr
+    assert "neither an integer from 1 nor 'all'" in result.stderr
 
 
 def test_explicit_goes_down_to_the_operators() -> None:

@@ -103,7 +103,7 @@ def test_rests_are_not_overwritten_unasked(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="was interrupted") as caught:
         run(tmp_path / "rows", JsonLines(), resume=False)
     assert caught.value.diagnostic.code.id == "E0815"
-    assert "add `--resume` to continue it" in caught.value.diagnostic.helps
+    assert "add `resume=True` to continue it" in caught.value.diagnostic.helps
     assert rest.read_bytes() == b"{"
 
 

@@ -20,8 +20,8 @@ from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir import metadata
-from resdsl.onnx.expose import Outline, Value
-from resdsl.onnx.relabel import relabel
+from resdsl.onnx.outline import Outline, Value
+from resdsl.onnx.replace_metadata import replace_metadata
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.files import ModelFile
 from resdsl.runtime.images import MAX_PIXELS
@@ -123,7 +123,7 @@ def quantize(
             settings = Settings(settings.method, settings.reduce_range, (*settings.keep, *names))
             layers = work.attempt(settings)
         outputs, saturated = work.outputs()
-        written = relabel(work.quantized, Path(output), work.metadata(settings))
+        written = replace_metadata(work.quantized, Path(output), work.metadata(settings))
         return Quantized(
             path=Path(output),
             before=work.before,

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from resdsl.cli.flags import as_flags
 from resdsl.diagnostics import CompileError
 from resdsl.diagnostics.render import render
 from resdsl.page.page import Data, page_data
@@ -78,7 +79,7 @@ class Follower:
             self._used = tuple(source.path for one in given for source in one.program.sources if source.path)
             data = view_data(*given)
         except CompileError as error:
-            mistakes = render(error.diagnostics, width=_WIDTH)
+            mistakes = render(error.diagnostics, width=_WIDTH, spelling=as_flags)
         # What has just been found to be used is watched from now on.
         self._stamps = {**self._stamp(), **self._stamps}
         with self._changed:
