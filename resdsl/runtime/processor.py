@@ -108,7 +108,7 @@ def _quota() -> float | None:
 def _quotas() -> Iterator[float]:
     for line in _read(_OWN_CGROUPS).splitlines():
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
-        # Inside a container the files of its own group are at the root, whatever its path.
+        # Inside a container the files of its own group are at the root, not at its path.
         groups = [Path(path), *Path(path).parents] if path.startswith("/") else []
         if number == "0":
             for group in groups:

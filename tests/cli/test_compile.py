@@ -181,3 +181,16 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing() -> None:
     assert process.returncode == 130
     assert b"Traceback" not in stderr
     assert files() == ["big.res", "tiny.res"]
+
+
+def test_the_graph_as_text_is_matched_with_its_weights_too(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["compile", "resnet18", "--emit", "ir", "--weights", str(tmp_path / "nosuch.pth")])
+    assert result.exit_code == 2
+    assert "E0801" in result.output
+
+
+def test_the_graph_as_text_shows_its_passes() -> None:
+    arguments = ["compile", "resnet18", "--emit", "ir", "-O1", "--print-ir-after", "drop-identity"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "conv1" in result.stderr

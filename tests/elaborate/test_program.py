@@ -209,3 +209,14 @@ def test_the_graph_of_a_broken_text_is_none_and_all_of_its_models_are_tried() ->
 )
 def test_what_once_broke_or_hung_is_told(body: str, net: Net, mistakes: Mistakes) -> None:
     assert mistakes(net(f"{body}\noutput y"))
+
+
+def test_an_error_in_a_given_value_quotes_the_value_alone(net: Callable[..., str]) -> None:
+    program = load_program(Source("net.res", net("relu\noutput y", parameters="n = 1")), diagnostics := Diagnostics())
+    for value, quoted in (("ten", "ten"), ("3 * bb", "bb"), ("(3", "(")):
+        diagnostics = Diagnostics()
+        elaborate(program, diagnostics, arguments={"n": value})
+        primary = diagnostics.errors[0].primary
+        assert primary is not None
+        assert (primary.span.source.text, primary.span.text) == (value, quoted)
+        assert str(primary.span) == f"--set n:1:{value.index(quoted) + 1}"
