@@ -1,4 +1,4 @@
-"""What a network costs: weights, multiply-accumulates, and the values it makes on the way."""
+"""The cost of a network: parameters, multiply-accumulates, and activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts and sizes as people say them."""
+"""Counts and sizes in readable form."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def exact(count: Dim) -> str:
 
 
 def size(count: Dim) -> str:
-    """Bytes in steps of a thousand, as disks and downloads count: ``241 MB``."""
+    """Bytes in decimal units: ``241 MB``."""
     text = short(count)
     return text if not isinstance(count, int) else f"{text}B" if text[-1].isalpha() else f"{text} B"

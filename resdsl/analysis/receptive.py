@@ -1,4 +1,4 @@
-"""Which part of the input an element of a value can see.
+"""Receptive fields: which part of the input an element of a value depends on.
 
 Along one axis, element ``i`` of a value sees the input's pixels from ``first + i * stride`` to ``last + i * stride``.
 The input itself has ``first = last = 0`` and ``stride = 1``. A window of ``k`` points, ``d`` apart, moving by ``s``,

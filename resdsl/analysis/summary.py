@@ -1,4 +1,4 @@
-"""A network as a table: what comes before and after the stages, op by op, and each stage as one row.
+"""A network as a table: one row for each stage, and the operators before and after the stages.
 
 The layout follows table 1 of He et al. 2015 (arXiv:1512.03385): consecutive equal blocks are one row, with their
 number. The rows of a stage are its blocks, and theirs are operators, down to the requested depth. The table is data;
@@ -28,7 +28,7 @@ DEEPEST = 100
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """So many equal calls, one after another. ``call`` is as written (``bottleneck(64)``), ``arguments`` are all."""
+    """``count`` consecutive equal calls. ``call`` is as written (``bottleneck(64)``), ``arguments`` are all."""
 
     count: int
     call: str
@@ -103,14 +103,14 @@ def summarize(graph: Graph, *, depth: int | None = 1, explicit: bool = False) ->
 def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Rows with consecutive equal blocks merged, on every level.
 
-    Blocks are equal when they are calls of the same block with the same arguments on the same type of value: then
-    they are the same inside, but for the names and the values of their weights.
+    Blocks are equal if they are calls of the same block with the same arguments on the same type of value; they then
+    differ only in the names and values of their weights.
     """
-    found: list[Row] = []
+    merged: list[Row] = []
     for _, group in groupby(enumerate(rows), key=lambda each: _alike(*each)):
         members = [row for _, row in group]
         first, last = members[0], members[-1]
-        found.append(
+        merged.append(
             dataclasses.replace(
                 first,
                 layers=tuple(dataclasses.replace(run, count=run.count * len(members)) for run in first.layers)
@@ -123,7 +123,7 @@ def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
                 last=last.path,
             )
         )
-    return tuple(found)
+    return tuple(merged)
 
 
 def _alike(place: int, row: Row) -> object:

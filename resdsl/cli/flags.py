@@ -10,6 +10,9 @@ from resdsl.diagnostics.options import Option
 _FLAGS = {"input_shape": "--input", "renames": "--rename", "limits": "--limit", "target": "--output-file"}
 """Options whose flag differs from their Python name."""
 
+_REPEATED = frozenset({"ignore"})
+"""Options whose flag is given once for each value."""
+
 _PRECISIONS = {"f32": "fp32", "f16": "fp16"}
 
 
@@ -28,6 +31,9 @@ def _with_value(flag: str, option: Option) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for name, one in value.items():
             yield f"{flag} {shlex.quote(f'{name}={one}')}"
+    elif isinstance(value, tuple) and option.name in _REPEATED:
+        for one in value:
+            yield f"{flag} {shlex.quote(str(one))}"
     elif isinstance(value, tuple):
         yield f"{flag} {','.join(map(str, value))}"
     else:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import OutputError
 from resdsl.files import explained, is_stream, pending_file, real_target, temporary_folder
 from resdsl.ir import metadata
@@ -54,7 +54,11 @@ def no_stream_for_runtime(path: Path) -> OutputError:
     return OutputError(
         Diagnostic(
             catalogue.SIDE_FILE,
-            f"`{path}` is not a file, and `--for-runtime` writes the weights to a file beside the model",
+            Text(
+                f"`{path}` is not a file, and ",
+                Option("for_runtime"),
+                " writes the weights to a file beside the model",
+            ),
             helps=("name a file to write to",),
         )
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resdsl.compiler.options import CompileOptions
-from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Option, Text, catalogue
 from resdsl.ir import metadata
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType
-from resdsl.passes import optimize
+from resdsl.passes.pipeline import PASSES_BY_OPTION, optimize, pass_of
+
+_EMBED_PREPROCESS, _LOWER_PRECISION = PASSES_BY_OPTION
 
 AfterPass = Callable[[str, Graph], None]
 """Called with the name and the result of each pass."""
@@ -21,10 +23,8 @@ def lower(
 ) -> Graph:
     """The graph to write. Raises ``CompileError`` if the preprocessing cannot be embedded."""
     if options.embed_preprocess:
-        from resdsl.passes.embed_preprocess import embed_preprocess
-
         try:
-            graph = embed_preprocess(graph)
+            graph = pass_of(_EMBED_PREPROCESS)(graph)
         except Refusal as refusal:
             diagnostics.report(Diagnostic(refusal.code, refusal.message, helps=refusal.helps))
             raise CompileError(diagnostics) from None
@@ -34,14 +34,12 @@ def lower(
             Diagnostic(
                 catalogue.NO_KERNELS,
                 "ONNX Runtime has no `bf16` kernels for CPU, so this model runs only on CUDA",
-                helps=("`--precision fp16` runs everywhere; on a CPU it is computed in fp32",),
+                helps=(Text(Option("precision", "f16"), " runs everywhere; on a CPU it is computed in fp32"),),
             )
         )
     if options.precision is DType.F32:
         return graph
-    from resdsl.passes.lower_precision import lower_precision
-
-    return lower_precision(graph, options.precision)
+    return pass_of(_LOWER_PRECISION)(graph, options.precision)
 
 
 def lowering_metadata(graph: Graph, options: CompileOptions) -> dict[str, str]:

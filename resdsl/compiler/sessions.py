@@ -41,7 +41,7 @@ def open_model(
 
 def _exposing(file: Path, name: str, output: str) -> bytes:
     """The model with an internal value as an additional output."""
-    from resdsl.onnx.expose import Outline  # imports onnx
+    from resdsl.onnx.outline import Outline  # imports onnx
 
     outline = Outline(file)
     if output not in outline.values:

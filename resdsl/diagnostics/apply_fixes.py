@@ -1,4 +1,4 @@
-"""Making the changes that diagnostics carry."""
+"""Apply the fixes of diagnostics to a text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from resdsl.diagnostics.source import Source
 
 
 def apply_fixes(source: Source, found: Iterable[Diagnostic]) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The text with the fixes made that lie wholly in it, and the diagnostics whose fixes those were.
+    """The text with all fixes applied that are wholly in it, and the diagnostics that they belong to.
 
-    Of fixes that touch one another the first in the text is made: what the others would do may no longer hold.
+    Of overlapping fixes the first in the text is applied: the others may no longer be right after it.
     """
     chosen: list[Diagnostic] = []
     edits: list[Edit] = []
@@ -34,5 +34,5 @@ def _start(diagnostic: Diagnostic) -> int:
 
 def _collide(edits: list[Edit]) -> bool:
     spans = sorted((edit.span.start, edit.span.end) for edit in edits)
-    # Two edits that begin at one place collide even where one only inserts: which comes first is not said.
+    # Two edits that begin at one place collide even if one only inserts: their order is undefined.
     return any(after[0] < before[1] or after[0] == before[0] for before, after in pairwise(spans))

@@ -1,4 +1,4 @@
-"""A user's mistake as data: what is wrong, where, how it came to be, and the way out."""
+"""An error or warning as data: what is wrong, where, the chain of calls that led to it, and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A kind of mistake: its stable identifier (``E0301``) and what every instance of it has in common."""
+    """A kind of error: its stable identifier (``E0301``) and what all instances have in common."""
 
     id: str
     title: str
     exit_status: int = 1
-    """Of a command that ends with it: 1 the input is wrong, 2 usage or files, 3 the machine or its software."""
+    """Exit status of a command that ends with it: 1 wrong input, 2 usage or files, 3 the machine or its software."""
 
     @property
     def severity(self) -> Severity:
@@ -30,7 +30,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A place that matters, and what is to be said of it."""
+    """A relevant place in a source, with a message."""
 
     span: Span
     text: str = ""
@@ -46,7 +46,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A change that a machine can apply, and what it does, as an imperative sentence."""
+    """A change that can be applied automatically, and what it does, as an imperative sentence."""
 
     title: str
     edits: tuple[Edit, ...]
@@ -54,7 +54,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One link of the chain that led to a mistake: the call, as written out in full, and where it stands."""
+    """One call of the chain that led to an error: the call with all of its arguments, and its position."""
 
     path: str
     text: str
@@ -63,10 +63,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One mistake.
+    """One error or warning.
 
-    ``primary`` is the place to change, if there is one; ``secondary`` are other places that matter; ``chain`` the
-    calls from the innermost outwards; ``notes`` further facts; ``helps`` the ways out, each one sentence.
+    ``primary`` is the place to change, if any; ``secondary`` are other relevant places; ``chain`` the calls from
+    the innermost outwards; ``notes`` further facts; ``helps`` suggestions, each one sentence.
     """
 
     code: Code
@@ -85,7 +85,7 @@ class Diagnostic:
 
 @dataclass(slots=True)
 class Diagnostics:
-    """What has been found so far. The same mistake at the same place is told once, however many calls lead to it."""
+    """The diagnostics reported so far. The same error at the same place is kept once, however many calls lead to it."""
 
     _found: dict[tuple[str, Span | None, str], Diagnostic] = field(default_factory=dict)
     _repeats: dict[tuple[str, Span | None, str], int] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Diagnostics:
         return len(self._found)
 
     def repeats(self, diagnostic: Diagnostic) -> int:
-        """How many further calls led to the same mistake at the same place."""
+        """How many further calls led to the same error at the same place."""
         span = diagnostic.primary.span if diagnostic.primary else None
         return self._repeats.get((diagnostic.code.id, span, "" if span else diagnostic.message), 0)
 

@@ -1,4 +1,4 @@
-"""The exceptions that resdsl raises for what a user can fix: one base, each carries diagnostics."""
+"""The exceptions for errors that a user can fix: one base class, each instance has diagnostics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Excerpts of a source with places underlined, in the manner of rustc."""
+"""Excerpts of a source with places underlined, in the style of rustc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resdsl.diagnostics.styled_line import Style, StyledLine
 
 # A place over more lines than this is drawn by its ends.
 _WHOLE_LINES = 6
-# More hidden lines than this are told by `...`; fewer by an empty line of the frame.
+# More hidden lines than this are shown as `...`; fewer as an empty line of the frame.
 _NEAR_LINES = 5
 NARROWEST = 20
 _CUT = "…"
@@ -20,7 +20,7 @@ _CUT = "…"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place to underline, and what is said of it."""
+    """A place to underline, and its message."""
 
     span: Span
     text: str
@@ -139,7 +139,7 @@ def gutter_digits(spans: Iterable[Span]) -> int:
 
 
 def excerpt(source: Source, marks: Sequence[Mark], digits: int, columns: int | None) -> Iterator[StyledLine]:
-    """The lines of ``source`` that hold ``marks``, each with what is to be said below it.
+    """The lines of ``source`` that hold ``marks``, each with its messages below it.
 
     The first mark is the one that a cut line shows if it can't show all. ``columns`` is the width of the terminal.
     """

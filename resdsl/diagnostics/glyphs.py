@@ -1,4 +1,4 @@
-"""How many terminal cells a text takes, and what of it may be sent to a terminal."""
+"""Split a text into glyphs: their width in terminal cells, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ZERO_WIDTH_JOINER = "\u200d"
 _EMOJI_STYLE = "\ufe0f"
 _TEXT_STYLE = "\ufe0e"
 
-# Invisible or in command of the terminal (control, format, surrogate, separators): shown as escapes. Format characters
+# Invisible or controlling the terminal (control, format, surrogate, separators): shown as escapes. Format characters
 # are among them because they hide text (zero width space) or reorder it (bidirectional overrides: "Trojan Source",
 # Boucher & Anderson 2021).
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})

@@ -5,13 +5,13 @@ A report is ``{"version": 1, "diagnostics": [..], "errors": 2, "warnings": 1}``.
     {
       "code": "E0301",                  # stable, see `resdsl explain`
       "severity": "error",              # or "warning"
-      "title": "the two paths ..",      # what all of this code have in common
+      "title": "the two paths ..",      # the title of the code
       "message": "the two paths ..",    # this one
       "place": PLACE or null,           # the place to change
-      "label": "..",                    # what is said of it
+      "label": "..",                    # the message of that place
       "secondary": [{"place": PLACE, "label": ".."}, ..],
       "chain": [{"path": "layer2.0", "call": "bottleneck(width = 128)", "place": PLACE}, ..],   # innermost first
-      "repeats": 35,                    # further calls with the same mistake at the same place
+      "repeats": 35,                    # further calls with the same error at the same place
       "notes": ["..", ..],
       "helps": ["..", ..],
       "fix": {"title": "..", "edits": [{"place": PLACE, "replacement": ".."}, ..]} or null
@@ -22,7 +22,7 @@ A PLACE is half open, and counts what people count::
     {"file": "specs/a.res", "line": 9, "column": 3, "end_line": 9, "end_column": 11, "start": 120, "end": 128}
 
 Lines and columns count from 1, columns and the offsets ``start`` and ``end`` in characters (Unicode code points) of
-the text with its line ends as read. Texts are as they are: a program that prints them guards its own terminal.
+the text with its line ends as read. Texts are not escaped: a program that prints them must protect its own terminal.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _MOST_LINES = 6
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """Characters ``[start, end)`` of a patched text that a fix wrote; ``sign`` tells added from replaced."""
+    """Characters ``[start, end)`` of a patched text that a fix wrote; ``sign`` distinguishes added from replaced."""
 
     start: int
     end: int
@@ -26,7 +26,7 @@ class _New:
 def patched(source: Source, edits: Sequence[Edit], digits: int, columns: int | None) -> Iterator[StyledLine]:
     """The changed lines as they will be, what is new underlined (``+`` added, ``~`` in place of something).
 
-    Lines that go are drawn as they are, with ``-`` in the frame. Edits that overlap draw nothing.
+    Removed lines are drawn with ``-`` in the frame. Edits that overlap draw nothing.
     """
     ordered = sorted(edits, key=lambda edit: (edit.span.start, edit.span.end))
     if any(before.span.end > after.span.start for before, after in pairwise(ordered)):
@@ -68,9 +68,9 @@ def _patched_lines(
 
 
 def _patched_line(
-    after: Source, number: int, told: int, news: Sequence[_New], digits: int, columns: int | None
+    after: Source, number: int, shown_number: int, news: Sequence[_New], digits: int, columns: int | None
 ) -> Iterator[StyledLine]:
-    """One line of a patched text, numbered ``told``, and below it the signs of what is new."""
+    """One line of a patched text, numbered ``shown_number``, and below it the signs of what is new."""
     line = SourceLine.of(after, number)
     start = after.line_starts[number - 1]
     length = len(after.line(number))
@@ -79,7 +79,7 @@ def _patched_line(
     code = digits + 3
     if columns:
         line.look_at([cells for _, cells in new_cells], 0, max(columns - code, NARROWEST))
-    row = frame(digits, number=str(told))
+    row = frame(digits, number=str(shown_number))
     line.draw(row, code)
     yield row
     if not new_cells:

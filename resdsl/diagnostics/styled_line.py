@@ -1,4 +1,4 @@
-"""One line of a drawing: cells that text is put on at a column, each with the style it is drawn in."""
+"""One line of terminal output: text placed at columns, each cell with a style."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from resdsl.diagnostics.glyphs import glyphs
 
 
 class Style(StrEnum):
-    """What a piece of the drawing is; the value is its ANSI style (SGR parameters)."""
+    """The role of a piece of text; the value is its ANSI style (SGR parameters)."""
 
     PLAIN = ""
     STRONG = "1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics.options import Option, Text
 from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
@@ -82,7 +83,7 @@ def _read(builder: GraphBuilder, name: str, line: tree.Labels, context: Context)
             f'the labels "{name}" lie outside the folder of the specification',
             line.value.span,
             context,
-            helps=("move the file below that folder, or allow it with `--allow-outside`",),
+            helps=(Text("move the file below that folder, or allow it with ", Option("limits", {"outside": True})),),
         )
         return None
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resdsl.diagnostics import Option, Placeholder, Text
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -69,4 +71,4 @@ WORK_A_STEP = 16
 
 def raise_limit(name: str) -> str:
     """How to raise a limit, for the ``helps`` of a diagnostic."""
-    return f"if this is intended, raise the limit: `--limit {name}=NUMBER`"
+    return Text("if this is intended, raise the limit: ", Option("limits", {name: Placeholder("NUMBER")}))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from resdsl.diagnostics import Diagnostics, Label, catalogue
+from resdsl.diagnostics import Diagnostics, Label, Option, Text, catalogue
 from resdsl.elaborate import expectations
 from resdsl.elaborate.blocks import constants
 from resdsl.elaborate.builder import GraphBuilder, LimitReached
@@ -100,7 +100,7 @@ def _choose(program: Program, diagnostics: Diagnostics, name: str | None) -> Def
             f"`{source.name}` has {len(models)} models: {known}",
             Label(models[1].tree.name.span, "another one"),
             secondary=(Label(models[0].tree.name.span, "one"),),
-            helps=(f"choose one with `--model {models[0].name}`",),
+            helps=(Text("choose one with ", Option("model", models[0].name)),),
         )
         return None
     if not diagnostics.errors:

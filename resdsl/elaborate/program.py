@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Source, catalogue
+from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Option, Source, Text, catalogue
 from resdsl.diagnostics.suggest import Suggester, closest, renamed
 from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import MOST_ERRORS, Limits, raise_limit
@@ -178,7 +178,9 @@ class _Loader:
                 catalogue.USE_OUTSIDE,
                 f'"{written}" lies outside the folder of the specification',
                 use.path,
-                helps=("move the file below that folder, or allow it with `--allow-outside`",),
+                helps=(
+                    Text("move the file below that folder, or allow it with ", Option("limits", {"outside": True})),
+                ),
             )
             return None
         key = _resolved(path) or path

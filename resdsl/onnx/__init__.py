@@ -1,4 +1,4 @@
-"""ONNX: the one back end. The only package, with the reader of ONNX weights, that imports ``onnx``."""
+"""Write graphs as ONNX and inspect ONNX files. Only this and the reader of ONNX weights import ``onnx``."""
 
 from resdsl.onnx.emit import Emitted, emit, emit_to_stream
 

@@ -1,8 +1,8 @@
-"""Writing a graph as ONNX.
+"""Write a graph as ONNX.
 
-The model is never built as a whole: all but the values of its weights is, and then these are made and written piece by
-piece, each at its place, so emitting needs memory for the nodes and a few pieces, not for the model. The order of the
-bytes is decided by the graph alone, so the same graph and weights give the same file.
+Everything except the values of the weights is built in memory; the values are computed and written piece by piece, each
+at its position, so emitting needs memory for the nodes and a few pieces, not for the model. The graph alone decides the
+order of the bytes, so the same graph and weights give the same file.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ def emit(
 ) -> Emitted:
     """Write ``graph`` as ONNX to ``path``, whole or not at all.
 
-    ``values`` are the graph's parameters with their tensors, in order. ``metadata`` joins what the model says of
-    itself, and wins. With ``external_data`` the weights go to a file beside the model, ``NAME.<hash>.data``; ``None``
-    does that where the model would be larger than protobuf's 2 GB. ``opset`` is from ``OPSET`` to ``NEWEST_OPSET``.
-    Raises ``OutputError`` where the file cannot be written.
+    ``values`` are the graph's parameters with their tensors, in order. ``metadata`` is added to the model's own, and
+    takes precedence. With ``external_data`` the weights are written to a file beside the model, ``NAME.<hash>.data``;
+    ``None`` does that if the model would exceed protobuf's 2 GB. ``opset`` is from ``OPSET`` to ``NEWEST_OPSET``.
+
+    Raises ``OutputError`` if the file cannot be written.
     """
     skeleton = _Skeleton(graph, metadata, opset)
     if external_data is None:
@@ -92,7 +93,7 @@ def emit_to_stream(
     metadata: Mapping[str, str] | None = None,
     opset: int = OPSET,
 ) -> int:
-    """Write ``graph`` as ONNX to an open stream; gives the number of bytes. Raises ``OutputError`` as ``emit`` does."""
+    """Write ``graph`` as ONNX to an open stream; returns its size in bytes. Raises ``OutputError`` as ``emit`` does."""
     skeleton = _Skeleton(graph, metadata, opset)
     skeleton.require_small()
 
@@ -129,7 +130,7 @@ class _Skeleton:
         return self._around(len(initializers)) + initializers
 
     def require_small(self) -> None:
-        """Refuse a model that no reader could load from one file."""
+        """Raise ``OutputError`` for a model that no reader could load from one file."""
         if self.inline_length <= protobuf.MESSAGE_LIMIT:
             return
         size = self.inline_length / 1e9
@@ -145,14 +146,14 @@ class _Skeleton:
 def _emit_with_side_file(skeleton: _Skeleton, path: Path, values: Values) -> Emitted:
     """Write the weights, then the model that refers to them.
 
-    The side file's name has a hash of its content in it, so a new one never replaces one that an existing model reads:
-    until the model itself is renamed, the old pair stands untouched, and after that the new one does.
+    The side file's name contains a hash of its content, so a new one never replaces one that an existing model reads:
+    the old pair is intact until the model itself is renamed, and the new pair after that.
     """
     if is_stream(path):
         raise OutputError(
             Diagnostic(
                 catalogue.SIDE_FILE,
-                f"`{path}` is no file, and the weights of `{skeleton.name}` need a file beside the model",
+                f"`{path}` is not a file, and the weights of `{skeleton.name}` need a file beside the model",
                 helps=("name a file to write to",),
             )
         )
@@ -194,7 +195,7 @@ def _digest(checksums: Mapping[str, int], beside: Sequence[Field]) -> str:
 
 
 def _commit_pair(data: PendingFile | None, data_path: Path, model: PendingFile, target: Path) -> None:
-    """Rename the weights, then the model; where the second fails, the first vanishes again."""
+    """Rename the weights, then the model; if the second fails, the first is removed."""
     existed = data_path.exists()
     if data is not None:
         data.commit(data_path)
@@ -207,9 +208,9 @@ def _commit_pair(data: PendingFile | None, data_path: Path, model: PendingFile, 
 
 
 def remove_files(files: set[Path]) -> None:
-    """What a new model has superseded, as far as that goes."""
+    """Remove the files that a new model supersedes, if possible."""
     for file in files:
-        with contextlib.suppress(OSError):  # the model is written; what is left over does no harm
+        with contextlib.suppress(OSError):  # the model is written; a leftover file does no harm
             file.unlink()
 
 
@@ -217,10 +218,10 @@ def side_files_of(model_path: Path) -> set[Path]:
     """The side files, named as we name them, that an existing model refers to."""
     pattern = re.compile(re.escape(model_path.stem) + r"\.[0-9a-f]{8}\.data")
     candidates = {file.name for file in model_path.parent.glob("*.data") if pattern.fullmatch(file.name)}
-    # Most models have none, and reading a large one to learn that would take its size in memory.
+    # Most models have none, and reading a large model to find out would take its size in memory.
     if not candidates or not model_path.exists():
         return set()
-    import onnx  # only to replace a model of before
+    import onnx  # only to replace an existing model
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:

@@ -1,7 +1,7 @@
 """The ONNX model of a graph, without its weights: nodes, types, names and metadata, as bytes.
 
-Written field by field, as the library would, which is not needed for it: building 100,000 nodes as its objects takes
-four times as long, and loading it longer than all the rest of compiling a small network.
+Fields are written as the library would write them, without the library: building 100,000 nodes as its objects takes
+four times as long, and importing it longer than all the rest of compiling a small network.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def model_metadata(graph: Graph) -> dict[str, str]:
 
 
 def encode_graph(graph: Graph) -> bytes:
-    """The fields of the graph without its weights. Small constants of lowerings (the pads of ``Pad``) are in it."""
+    """The fields of the graph without its weights. It includes small constants of lowerings (the pads of ``Pad``)."""
     names = name_values(graph)
     encoder = NodeEncoder(graph, names)
     types = _Types()
@@ -81,11 +81,11 @@ class _Types:
 
     def value(self, field: int, name: str, type: TensorType) -> bytes:
         """A name and its type, as a field of the graph."""
-        # The graph holds on to its types, and those of equal nodes are one object.
-        found = self._known.get(id(type))
-        if found is None:
-            found = self._known[id(type)] = type, protobuf.message(_VALUE_TYPE, _type(type))
-        return protobuf.message(field, protobuf.text(_VALUE_NAME, name) + found[1])
+        # The graph keeps its types alive, and those of equal nodes are one object.
+        known = self._known.get(id(type))
+        if known is None:
+            known = self._known[id(type)] = type, protobuf.message(_VALUE_TYPE, _type(type))
+        return protobuf.message(field, protobuf.text(_VALUE_NAME, name) + known[1])
 
 
 def _type(type: TensorType) -> bytes:

@@ -1,4 +1,4 @@
-"""What values are called in the ONNX file."""
+"""The names of values in the ONNX file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ValueNames:
 
 
 def name_values(graph: Graph) -> ValueNames:
-    """The value of a node is called by the node's path, except where it is an output, or where that name is taken.
+    """Name the value of each node by the node's path, unless it is an output or that name is taken.
 
-    Values, inputs, outputs and tensors of weights share one space of names in ONNX. A path that is also one of those
-    becomes ``path:value``; no label has a colon in it, so that is free.
+    Values, inputs, outputs and weights share one namespace in ONNX. A path that is also one of those becomes
+    ``path:value``, which is free because labels contain no colon.
     """
     output_names: dict[int, str] = {}
     copies: list[Output] = []

@@ -1,7 +1,7 @@
 """The nodes of an ONNX graph, as bytes.
 
-What an operator becomes is decided by its arguments and the types that it is applied to: its ONNX nodes, their
-attributes and constants are made once for each such application, and only names and places are filled in for each node.
+An operator's arguments and the types that it is applied to decide its ONNX nodes, their attributes and constants: these
+are encoded once for each such application, and only names and source positions are filled in for each node.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _DIMS, _DATA_TYPE, _TENSOR_NAME = 1, 2, 8  # TensorProto
 
 @dataclass(frozen=True, slots=True)
 class _Primitive:
-    """One ONNX node. An input is the number of one of the node's inputs, or what its name has behind the node's path.
+    """One ONNX node. An input is the number of one of the node's inputs, or a suffix of the node's path.
 
-    ``ending`` is what its own name has there, empty for the last, which makes the node's value; ``fixed`` are operator
-    and attributes.
+    ``ending`` is the suffix of its own name, empty for the last, which computes the node's value; ``fixed`` are its
+    operator and attributes.
     """
 
     inputs: tuple[int | str | None, ...]
@@ -58,7 +58,7 @@ class _Primitive:
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
-    """What an application becomes: ONNX nodes, and constants with what stands before and behind their names."""
+    """The encoding of an application: ONNX nodes, and constants as (bytes before the name, its suffix, bytes after)."""
 
     primitives: tuple[_Primitive, ...]
     constants: tuple[tuple[bytes, str, bytes], ...]
@@ -67,7 +67,7 @@ class _Recipe:
 class NodeEncoder:
     """Encodes the nodes of one graph.
 
-    The last of the ONNX nodes that a node becomes has the node's name and makes its value; those before it are called
+    The last ONNX node of a node has the node's name and computes its value; those before it are called
     ``path:0``, ``path:1``, and constants ``path:const0``.
     """
 
@@ -79,7 +79,7 @@ class NodeEncoder:
         self._sources: dict[Span, bytes] = {}
 
     def nodes(self, node: Node) -> Iterator[bytes]:
-        """The ONNX nodes that a node becomes, as fields of the graph."""
+        """The ONNX nodes of a node, as fields of the graph."""
         metadata = self._metadata(node)
         of, path = self._names.of, node.path
         for primitive in self._recipe(node).primitives:
@@ -95,7 +95,7 @@ class NodeEncoder:
             yield protobuf.message(_NODE, b"".join(parts))
 
     def constants(self, node: Node) -> Iterator[bytes]:
-        """The constants that they read, as fields of the graph."""
+        """The constants that these read, as fields of the graph."""
         for before, ending, behind in self._recipe(node).constants:
             tensor = before + protobuf.text(_TENSOR_NAME, node.path + ending) + behind
             yield protobuf.message(protobuf.GRAPH_INITIALIZER, tensor)
@@ -157,7 +157,7 @@ def _input(ref: Ref, last: int, path: str) -> int | str:
     if ref.kind == "constant":
         return f":const{ref.index}"
     if ref.index == last:
-        raise AssertionError(f"the last primitive of {path} is read before it is made")
+        raise AssertionError(f"the last primitive of {path} is read before it is computed")
     return f":{ref.index}"
 
 
@@ -189,7 +189,7 @@ def _attribute_value(value: Attribute) -> tuple[int, bytes]:
 
 
 def entry(field: int, key: str, value: str) -> bytes:
-    """A key and a value of metadata, as a field of what has them."""
+    """A metadata entry, as a field of its owner."""
     return protobuf.message(field, protobuf.text(_KEY, key) + protobuf.text(_VALUE, value))
 
 
@@ -198,7 +198,7 @@ def _entry(key: str, value: str) -> bytes:
 
 
 def _place(span: Span) -> str:
-    """``resnet50.res:31:29``. Where the file lay on the disk is left out: the bytes of a model don't depend on it."""
+    """``resnet50.res:31:29``. Without the folder, so that the bytes of a model do not depend on it."""
     line, column = span.position
     return f"{_file_name(span.source.name)}:{line}:{column}"
 
@@ -211,7 +211,7 @@ def _file_name(source: str) -> str:
 def _namespaces(root: Scope) -> Iterator[tuple[int, str]]:
     """For each node, the scopes around it as PyTorch's exporter writes them: ``resnet50/layer1: stage/0: bottleneck``.
 
-    Viewers fold a graph by it. Scopes that add nothing to names are left out, as they are left out of paths.
+    Viewers fold a graph by it. Scopes without a label are left out, as they are left out of paths.
     """
     stack: list[tuple[Scope, str]] = [(root, root.callee or root.label)]
     while stack:

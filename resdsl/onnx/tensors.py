@@ -1,4 +1,4 @@
-"""Weights as ONNX tensors: inside the model, or in a file beside it. What stands where is known before any value is."""
+"""Weights as ONNX tensors, inside the model or in a file beside it. All positions are known before any value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LazyTensor(Protocol):
-    """A tensor that is made while it is written, so that it is never there as a whole."""
+    """A tensor that is computed while it is written, so that it is never in memory as a whole."""
 
     def raw(self) -> Iterator[memoryview]:
         """Its bytes, C order and little endian; each piece is written before the next is asked for."""
@@ -26,7 +26,7 @@ class LazyTensor(Protocol):
 Tensor = Union["np.ndarray", LazyTensor]
 
 Values = Iterable[tuple[Parameter, Tensor]]
-"""Every parameter of a graph with its tensor, in the order of the graph. Nothing holds on to one that is written."""
+"""Every parameter of a graph with its tensor, in the order of the graph. Written tensors are not kept alive."""
 
 Piece = bytes | memoryview
 Write = Callable[[Piece], object]
@@ -47,7 +47,7 @@ _EXTERNAL = 1  # TensorProto.DataLocation
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A tensor's place in a file: the bytes that stand before it, then so many of its own. Fields follow each other."""
+    """A tensor in a file: the bytes before it, then ``bytes`` of its own. Fields follow each other without gaps."""
 
     parameter: Parameter
     before: Piece
@@ -60,7 +60,7 @@ class Field:
 
 
 def inline_field(parameter: Parameter) -> Field:
-    """An initializer inside the graph; before its bytes stand key, length, dims, type, name, and the bytes' length."""
+    """An initializer inside the graph; key, length, dims, type, name and length of the data precede its bytes."""
     length = parameter.bytes
     body = _describe(parameter) + protobuf.prefix(protobuf.TENSOR_RAW_DATA, length)
     return Field(parameter, protobuf.prefix(protobuf.GRAPH_INITIALIZER, len(body) + length) + body, length)
@@ -86,10 +86,10 @@ def referring_initializers(
 
     ``inside`` are the bytes of the others.
     """
-    places: dict[str, int] = {}
+    offsets: dict[str, int] = {}
     position = 0
     for field in beside:
-        places[field.parameter.name] = position + len(field.before)
+        offsets[field.parameter.name] = position + len(field.before)
         position += field.length
     encoded = bytearray()
     for parameter in parameters:
@@ -99,7 +99,7 @@ def referring_initializers(
         else:
             for key, value in (
                 ("location", location),
-                ("offset", str(places[parameter.name])),
+                ("offset", str(offsets[parameter.name])),
                 ("length", str(parameter.bytes)),
             ):
                 entry = protobuf.text(_KEY, key) + protobuf.text(_VALUE, value)
@@ -110,7 +110,7 @@ def referring_initializers(
 
 
 def _describe(parameter: Parameter) -> bytes:
-    """The fields of a TensorProto that say what it is."""
+    """The fields of a TensorProto except its data."""
     return _shape_and_type(parameter.shape, parameter.dtype) + protobuf.text(_NAME, parameter.name)
 
 
@@ -141,7 +141,7 @@ def _raw(parameter: Parameter, array: np.ndarray) -> memoryview:
     return raw_bytes(array)
 
 
-def _unlike(parameter: Parameter, found: str) -> AssertionError:
+def _unlike(parameter: Parameter, actual: str) -> AssertionError:
     return AssertionError(
-        f"{parameter.name} should be {parameter.dtype}{list(parameter.shape)}, and its source gives {found}"
+        f"{parameter.name} should be {parameter.dtype}{list(parameter.shape)}, and its source returns {actual}"
     )

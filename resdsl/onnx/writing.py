@@ -1,7 +1,7 @@
-"""Tensors to their places: one after another into a stream, or several at a time into a file.
+"""Write tensors at their positions: in order to a stream, or in parallel to a file.
 
-Every place is known in advance, so threads make and write different tensors at once: none waits for another, and no
-more of a tensor is in memory than the piece that is being written.
+Every position is known in advance, so threads compute and write different tensors at once: none waits for another, and
+only the piece of a tensor that is being written is in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Checksums = MutableMapping[str, int]
 """CRC-32 of the bytes of tensors, by name."""
 
 RUN = 1 << 20
-"""Small tensors are written together, so many bytes at once or more; what takes no longer needs no threads."""
+"""Small tensors are written together in runs of at least so many bytes; a single run needs no threads."""
 
 _MOST_THREADS = 8
 _WORTH_SYNCING = 16 << 20
@@ -52,7 +52,7 @@ def write_in_place(
 ) -> None:
     """Write fields to ``file`` from byte ``start`` on. ``values`` are asked for by one thread at a time.
 
-    Where ``checksums`` are wanted, those of the tensors are put there.
+    The checksums of the tensors are added to ``checksums``, if given.
     """
     length = sum(field.length for field in fields)
     writing = _Writing(file, _runs(fields, values, start), checksums)
@@ -61,7 +61,7 @@ def write_in_place(
 
 
 class _Writing:
-    """Threads that take one run after another and write it. The first failure ends them all."""
+    """Threads that take one run after another and write it. The first exception ends them all."""
 
     def __init__(self, file: PendingFile, runs: Iterator[_Run], checksums: Checksums | None) -> None:
         self._file = file
@@ -71,7 +71,7 @@ class _Writing:
         self._failures: list[BaseException] = []
 
     def finish(self, threads: int) -> None:
-        """Write all there is. Raises what the first failure raised, also an interrupt."""
+        """Write everything. Raises the first exception of any thread, also an interrupt."""
         others = [threading.Thread(target=self._work, name="weights") for _ in range(threads - 1)]
         try:
             for thread in others:
@@ -127,7 +127,7 @@ def _runs(fields: Iterable[Field], values: Values, start: int) -> Iterator[_Run]
 
 
 def _paired(fields: Iterable[Field], values: Values) -> Iterator[tuple[Field, Tensor]]:
-    """Each field with its tensor. It does not hold on to what it gives."""
+    """Each field with its tensor, keeping no reference to it."""
     source = iter(values)
     for field in fields:
         given, tensor = next(source, (None, None))

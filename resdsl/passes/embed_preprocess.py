@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Operator, Refusal
@@ -98,7 +98,7 @@ def _require_interpolation(step: Resize) -> None:
             catalogue.EMBED,
             f"ONNX has no `{step.interpolation}` interpolation, so the model cannot resize images as it was trained to",
             helps=(
-                "leave `--embed-preprocess` out, and let `resdsl predict` prepare the images",
+                Text("leave ", Option("embed_preprocess"), " out, and let `resdsl predict` prepare the images"),
                 f"the interpolations that it has are {', '.join(f'`{name}`' for name in INTERPOLATIONS)}",
             ),
         )

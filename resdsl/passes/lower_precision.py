@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import OutputError
 from resdsl.ir.graph import Derived, DerivedFunction, Graph, Node, Parameter
 from resdsl.ir.types import DType
@@ -118,8 +118,8 @@ class Rounded(DerivedFunction):
                 catalogue.PRECISION,
                 f"`{self.tensor}` holds {largest:,.6g}, and the largest number of `fp16` is 65,504",
                 helps=(
-                    "`--precision bf16` has the range of 32-bit floats",
-                    "leave `--precision` out: the weights stay as they are",
+                    Text(Option("precision", "bf16"), " has the range of float32"),
+                    Text("leave ", Option("precision"), " out to keep the weights as they are"),
                 ),
             )
         )

@@ -9,7 +9,8 @@ from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.verify import verify
 
-Pass = Callable[[Graph], Graph]
+Pass = Callable[..., Graph]
+"""Called with a graph; a pass by option may need the value of the option too."""
 
 PASSES: tuple[str, ...] = (
     "drop-unused",

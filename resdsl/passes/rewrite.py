@@ -121,18 +121,22 @@ class Rewrite:
             if index not in self._removed:
                 numbers[index] = count
                 count += 1
-            for new in self._inserted.get(index, ()):
-                numbers[new.index] = count
-                count += 1
+            if index in self._inserted:
+                for new in self._inserted[index]:
+                    numbers[new.index] = count
+                    count += 1
         return numbers
 
     def _nodes(self, numbers: list[int], uses: list[int]) -> Iterator[Node]:
+        removed, replaced, retyped, inserted = self._removed, self._replaced, self._retyped, self._inserted
         for node in self._graph.nodes:
             index = node.index
-            if index not in self._removed:
-                yield _numbered(self._replaced.get(index, node), numbers, numbers if index in self._retyped else uses)
-            for new in self._inserted.get(index, ()):
-                yield _numbered(new, numbers, numbers)
+            if index not in removed:
+                changed = replaced.get(index, node)
+                yield _numbered(changed, numbers[index], numbers if index in retyped else uses)
+            if index in inserted:
+                for new in inserted[index]:
+                    yield _numbered(new, numbers[new.index], numbers)
 
     def _all_parameters(self, numbers: list[int]) -> Iterator[Parameter]:
         replaced: set[int] = set()
@@ -154,8 +158,10 @@ class Rewrite:
             children: list[Scope | int] = []
             for child in scope.children:
                 if isinstance(child, int):
-                    children.extend([numbers[child]] if child not in self._removed else ())
-                    children.extend(numbers[new.index] for new in self._inserted.get(child, ()))
+                    if child not in self._removed:
+                        children.append(numbers[child])
+                    if child in self._inserted:
+                        children.extend(numbers[new.index] for new in self._inserted[child])
                 elif copies[id(child)].children:
                     children.append(copies[id(child)])
             # An end that is removed with all its readers is in a scope that vanishes; the input stands for it.
@@ -164,9 +170,9 @@ class Rewrite:
         return copies[id(self._graph.root)]
 
 
-def _numbered(node: Node, numbers: list[int], reads: list[int]) -> Node:
-    inputs = tuple([reads[value] for value in node.inputs])
-    return Node(numbers[node.index], node.operator, inputs, node.type, node.path, node.span)
+def _numbered(node: Node, index: int, numbers: list[int]) -> Node:
+    inputs = tuple([numbers[value] for value in node.inputs])
+    return Node(index, node.operator, inputs, node.type, node.path, node.span)
 
 
 def _owned(parameter: Parameter, node: int) -> Parameter:

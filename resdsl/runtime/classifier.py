@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir.preprocess import Crop, Preprocess
@@ -101,7 +101,7 @@ class Classifier:
         if self.raw:
             raise _untestable(
                 f"`{self.session.name}` has its preprocessing embedded, so it runs one view of each image",
-                "compile it without `--embed-preprocess`",
+                Text("compile it without ", Option("embed_preprocess")),
             )
         if crops == 10 and not (self.preprocess and any(isinstance(step, Crop) for step in self.preprocess.steps)):
             raise _untestable(
@@ -118,7 +118,7 @@ class Classifier:
         if any(isinstance(size, int) for size in self.input.shape[2:]):
             raise _untestable(
                 f"`{self.session.name}` takes only {_shape(self.input)}, so it cannot run at several scales",
-                "compile it with a symbolic height and width: `resdsl compile SPEC --input 'N,3,H,W'`",
+                Text("compile it with a symbolic height and width: ", Option("input_shape", ("N", 3, "H", "W"))),
                 "`resdsl compile resnet50_conv` is ResNet-50 in its fully convolutional form",
             )
         if len(self.output.shape) != 2:

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.inputs import record_input
 from resdsl.runtime.files import require_file
@@ -123,7 +123,7 @@ def _too_large(fact: str, max_pixels: int) -> RunError:
     return RunError.of(
         catalogue.IMAGE_TOO_LARGE,
         f"{fact}; the limit is {max_pixels:_} pixels",
-        helps=("scale the image down, or raise the limit with `--max-pixels`",),
+        helps=(Text("scale the image down, or raise the limit with ", Option("max_pixels")),),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import output_size
@@ -52,7 +52,12 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
             raise RunError.of(
                 catalogue.NO_INPUT_MADE_UP,
                 f"`{session.name}` takes {port.sizes}, and the requested size is {size[0]} x {size[1]}",
-                helps=("leave the size out, or compile the model with a symbolic size: `--input 'N,3,H,W'`",),
+                helps=(
+                    Text(
+                        "leave the size out, or compile the model with a symbolic size: ",
+                        Option("input_shape", ("N", 3, "H", "W")),
+                    ),
+                ),
             )
     for port, shape in shapes:
         if math.prod(shape) > _MOST_ELEMENTS:
@@ -66,7 +71,12 @@ def _shape(model: str, port: Port, batch: int, size: tuple[int, int]) -> tuple[i
             catalogue.NO_INPUT_MADE_UP,
             f"`{model}` has the fixed batch size {port.shape[0]}, and the requested one is {batch}",
             helps=(
-                f"use `--batch {port.shape[0]}`, or compile it with a symbolic batch size: `--input 'N,3,224,224'`",
+                Text(
+                    "use ",
+                    Option("batch", port.shape[0]),
+                    ", or compile it with a symbolic batch size: ",
+                    Option("input_shape", ("N", 3, 224, 224)),
+                ),
             ),
         )
     spatial = _spatial_axes(port.shape)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from resdsl import protobuf
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import UnavailableError
 from resdsl.ir import metadata
 from resdsl.runtime.captured_output import captured_output, simplified
@@ -64,7 +64,7 @@ def write_optimised(model: Path, target: Path, data: str) -> None:
                 catalogue.MODEL_UNREADABLE,
                 f"ONNX Runtime {onnxruntime.__version__} cannot optimise the model for this machine: {failure}",
                 notes=tuple(captured.errors),
-                helps=("leave `--for-runtime` out",),
+                helps=(Text("leave ", Option("for_runtime"), " out"),),
             )
         )
 
@@ -95,8 +95,15 @@ def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> 
         raise UnavailableError(
             Diagnostic(
                 catalogue.OTHER_MACHINE,
-                f"`{name}` was compiled for the CPU by `--for-runtime`, and the requested device is `{device}`",
-                helps=("compile its specification again without `--for-runtime`", "`--device cpu` runs it"),
+                Text(
+                    f"`{name}` was compiled for the CPU by ",
+                    Option("for_runtime"),
+                    f", and the requested device is `{device}`",
+                ),
+                helps=(
+                    Text("compile its specification again without ", Option("for_runtime")),
+                    Text(Option("device", "cpu"), " runs it"),
+                ),
             )
         )
     here = this_machine()
@@ -113,8 +120,8 @@ def require_this_machine(made: Mapping[str, str], name: str, device: Device) -> 
         raise UnavailableError(
             Diagnostic(
                 catalogue.OTHER_MACHINE,
-                f"`{name}` was compiled for another machine by `--for-runtime`",
+                Text(f"`{name}` was compiled for another machine by ", Option("for_runtime")),
                 notes=tuple(f"it needs {difference}" for difference in differences),
-                helps=("compile its specification again, on this machine or without `--for-runtime`",),
+                helps=(Text("compile its specification again, on this machine or without ", Option("for_runtime")),),
             )
         )

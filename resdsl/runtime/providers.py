@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.captured_output import captured_output, simplified
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver
@@ -134,7 +134,7 @@ class SessionRequest:
             helps.append("install the build for GPUs: `pip uninstall onnxruntime`, then `pip install onnxruntime-gpu`")
         elif any(_MISSING_LIBRARY.search(cause) for cause in causes):
             helps += libraries_for(device)
-        helps.append("`--device cpu` runs it on the CPU")
+        helps.append(Text(Option("device", "cpu"), " runs it on the CPU"))
         return UnavailableError(
             Diagnostic(
                 catalogue.DEVICE_UNUSABLE,
@@ -222,7 +222,9 @@ def _unreadable(model: Path | bytes, name: str, reason: str) -> RunError:
     if isinstance(model, Path) and model.suffix == ".res":
         helps = [f"this is a specification: compile it first, `resdsl compile {model} -o {model.with_suffix('.onnx')}`"]
     elif "Could not find an implementation" in reason:
-        helps = ["the device has no kernel for it: a `bf16` model must be compiled again with `--precision fp16`"]
+        helps = [
+            Text("the device has no kernel for it: compile a `bf16` model again with ", Option("precision", "f16"))
+        ]
     elif re.search(r"opset|IR version", reason):
         helps = ["a newer ONNX Runtime may read it: `pip install --upgrade onnxruntime-gpu`"]
     elif re.search(r"external|\.data\b", reason, re.IGNORECASE):

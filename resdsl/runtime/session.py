@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.binding import Binding
 from resdsl.runtime.captured_output import simplified
@@ -137,7 +137,9 @@ class Session:
         if re.search(r"out of memory|failed to allocate|bad_alloc|Available memory", reason, re.IGNORECASE):
             return UnavailableError(Diagnostic(code, message, helps=("run smaller batches or smaller images",)))
         if self.device.kind != "cpu" and ABOUT_THE_DEVICE.search(reason):
-            return UnavailableError(Diagnostic(code, message, helps=("`--device cpu` runs it on the CPU",)))
+            return UnavailableError(
+                Diagnostic(code, message, helps=(Text(Option("device", "cpu"), " runs it on the CPU"),))
+            )
         return RunError.of(code, message, helps=("use images of the size of its input",))
 
 

@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-from resdsl.diagnostics import CompileError, Diagnostic, Label, Source, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Label, Option, Placeholder, Source, Text, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import Limits, raise_limit
 from resdsl.inputs import record_input
@@ -116,7 +116,7 @@ def _what_to_compile(data: bytes) -> str:
     # An ONNX file starts with its ir_version: field 1, a varint.
     if data[:1] == b"\x08":
         return "is it a compiled model? Run it with `resdsl predict`; `resdsl compile` takes the `.res` file behind it"
-    return "name a `.res` file; give weights with `--weights FILE`"
+    return Text("name a `.res` file; give weights with ", Option("weights", Placeholder("FILE")))
 
 
 def _why_unreadable(file: Path, written: str, error: OSError | ValueError) -> Diagnostic:

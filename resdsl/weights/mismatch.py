@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from resdsl.diagnostics import Code, Diagnostic, Label, catalogue
+from resdsl.diagnostics import Code, Diagnostic, Label, Option, Placeholder, Text, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir.graph import Graph
 from resdsl.ops.bn import BatchNorm
@@ -123,7 +123,7 @@ def _lenient(diagnostic: Diagnostic) -> Diagnostic:
         diagnostic.message,
         primary=diagnostic.primary,
         notes=diagnostic.notes,
-        # With `--partial` it is known that the networks differ.
+        # With `partial` it is known that the networks differ.
         helps=tuple(
             text
             for text in diagnostic.helps
@@ -135,7 +135,7 @@ def _lenient(diagnostic: Diagnostic) -> Diagnostic:
 _BUILD_IT = "build the network that the checkpoint is for"
 _IGNORE = "or ignore "
 _USE_WHOLE = "use a checkpoint of the whole network"
-_LOAD_PART = "or load what matches, and keep initial values for the rest, with `--partial`"
+_LOAD_PART = Text("or load what matches, and keep initial values for the rest, with ", Option("partial", True))
 
 
 def _misfit(
@@ -153,14 +153,14 @@ def _other_names(left: _Unexplained) -> Iterator[Diagnostic]:
     # Any two networks share a few norms of equal size: renaming must match at least half of one side.
     if not renamings or 2 * pairs < min(len(stored), len(wanted)):
         return
-    options = " ".join(f"--rename {renaming.old}={renaming.new}" for renaming in renamings)
+    renames = Option("renames", {renaming.old: renaming.new for renaming in renamings})
     typos = [renaming for renaming in renamings if _is_typo(renaming)]
     labels = [f"label it `{renaming.old}` in the specification" for renaming in typos]
     yield _misfit(
         catalogue.TENSOR_NAMES,
         f"{_tensors(pairs)} of `{left.checkpoint.name}` {_have(pairs)} other names than in the network",
         *labels,
-        f"or rename the checkpoint's: `{options}`" if labels else f"rename them: `{options}`",
+        Text("or rename the checkpoint's: " if labels else "rename them: ", renames),
         notes=tuple(_shown(renaming) for renaming in renamings),
         primary=_labelled(left.graph, typos[0]) if typos else None,
     )
@@ -197,7 +197,12 @@ def _nothing_fits(left: _Unexplained) -> Iterator[Diagnostic]:
             f"in the checkpoint: {_listed(left.unexpected)}" if left.unexpected else "the checkpoint has no weights",
             f"in the network: {_listed(left.missing)}",
         ),
-        helps=("is it a checkpoint of this network? Rename layers with `--rename THEIRS=OURS`",),
+        helps=(
+            Text(
+                "is it a checkpoint of this network? Rename layers with ",
+                Option("renames", {Placeholder("THEIRS"): Placeholder("OURS")}),
+            ),
+        ),
     )
     left.drop([*left.missing, *left.unexpected])
 
@@ -219,7 +224,7 @@ def _classes(left: _Unexplained) -> Iterator[Diagnostic]:
         yield _misfit(
             catalogue.CLASS_COUNT,
             f"`{left.checkpoint.name}` has {theirs:,} classes, the network {ours:,}",
-            f"build it with `--set {setting[0]}={theirs}`"
+            Text("build it with ", Option("set", {setting[0]: theirs}))
             if setting
             else f"give `{left.graph.nodes[node].path}` {theirs} outputs",
             notes=(f"{mismatches[0]}",),
@@ -417,8 +422,7 @@ def _ignoring(left: _Unexplained, patterns: Sequence[str]) -> tuple[str, ...]:
         return ()
     if set("".join(patterns)) & set("[]'"):
         return ()  # a pattern or a shell would take these for something else
-    options = " ".join(f"--ignore '{pattern}'" for pattern in patterns)
-    return (f"{_IGNORE}{_them(2 if len(left.unexpected) > 1 else 1)} with `{options}`",)
+    return (Text(f"{_IGNORE}{_them(2 if len(left.unexpected) > 1 else 1)} with ", Option("ignore", tuple(patterns))),)
 
 
 def _top(name: str) -> str:

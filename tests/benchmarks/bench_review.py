@@ -64,7 +64,7 @@ def _grown(bench: Bench, name: str, texts: tuple[str, str]) -> Row:
     small, large = ([_built(text, n) for text in texts] for n in (_SMALL, _LARGE))
     gc.collect()
     gc.freeze()
-    pairs = bench.pairs(lambda: _told(large), lambda: [_told(small) for _ in range(10)], rounds=3)
+    pairs = bench.pairs(lambda: _rendered(large), lambda: [_rendered(small) for _ in range(10)], rounds=3)
     ours = [sample.cpu / len(large[0].nodes) * 1e6 for sample in pairs.ours.samples]
     theirs = [sample.cpu / (10 * len(small[0].nodes)) * 1e6 for sample in pairs.theirs.samples]
     ratio = Ratio.of([mine / other for mine, other in zip(ours, theirs, strict=True)])
@@ -73,7 +73,7 @@ def _grown(bench: Bench, name: str, texts: tuple[str, str]) -> Row:
     return Row(name, *both, ratio, "at most 1.5 x", ratio.median <= 1.5, note)
 
 
-def _told(graphs: list[Graph]) -> str:
+def _rendered(graphs: list[Graph]) -> str:
     return render_text(compare(*graphs))
 
 

@@ -78,7 +78,7 @@ def test_bfloat16_is_written_with_a_warning_and_refused_where_it_cannot_run() ->
     refused = run("predict", "m.onnx", "cat.png", "--device", "cpu")
     assert refused.exit_code == 1
     assert "error[E0830]" in refused.stderr
-    assert "compiled again with `--precision fp16`" in refused.stderr
+    assert "compile a `bf16` model again with `--precision fp16`" in refused.stderr
 
 
 def test_a_weight_that_fp16_cannot_hold_is_reported_and_nothing_written() -> None:

@@ -76,7 +76,7 @@ def test_a_model_of_fixed_size_has_no_scales(photo: Path, tmp_path: Path) -> Non
     result = run(model(tmp_path, "24, 24"), photo, "--scales", "224,256")
     assert result.exit_code == 1
     assert "error[E0836]" in result.stderr
-    assert "--input 'N,3,H,W'" in result.stderr
+    assert "`--input N,3,H,W`" in result.stderr
 
 
 @pytest.mark.parametrize("value", ["x", "224,", "0", "-5", "2.5"])

@@ -23,6 +23,7 @@ SPELLINGS = [
     (Option("set", {"classes": 10}), 'set={"classes": 10}', "--set classes=10"),
     (Option("renames", {"a b": "c", "d": "e"}), 'renames={"a b": "c", "d": "e"}', "--rename 'a b=c' --rename d=e"),
     (Option("input_shape", ("N", 3, "H", "W")), 'input_shape=("N", 3, "H", "W")', "--input N,3,H,W"),
+    (Option("ignore", ("a.*", "b")), 'ignore=("a.*", "b")', "--ignore 'a.*' --ignore b"),
     (Option("limits", {"nodes": Placeholder("NUMBER")}), "limits=Limits(nodes=NUMBER)", "--limit nodes=NUMBER"),
     (Option("limits", {"outside": True}), "limits=Limits(outside=True)", "--allow-outside"),
     (Option("precision", "f16"), 'precision="f16"', "--precision fp16"),

@@ -109,7 +109,7 @@ def test_another_device_is_refused(device: str, tmp_path: Path) -> None:
     resdsl.compile(resdsl.loads(TEXT), tmp_path / "m.onnx", for_runtime=True)
     with pytest.raises(UnavailableError, match="was compiled for the CPU") as caught:
         open_session(tmp_path / "m.onnx", device=device)
-    assert "`--device cpu` runs it" in caught.value.diagnostic.helps
+    assert '`device="cpu"` runs it' in caught.value.diagnostic.helps
 
 
 def test_metadata_is_found_without_loading_and_other_files_have_none(tmp_path: Path) -> None:

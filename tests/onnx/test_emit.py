@@ -18,7 +18,7 @@ from onnx.helper import make_node
 
 from resdsl import protobuf
 from resdsl.diagnostics import catalogue
-from resdsl.files import OutputError
+from resdsl.diagnostics.errors import OutputError
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.operator import NEWEST_OPSET, OPSET
 from resdsl.onnx import emit, emit_to_stream

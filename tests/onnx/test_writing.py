@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 from resdsl.diagnostics import catalogue
-from resdsl.files import OutputError
+from resdsl.diagnostics.errors import OutputError
 from resdsl.ir.graph import Graph
 from resdsl.onnx import emit, emit_to_stream, writing
 from resdsl.onnx.tensors import Values
@@ -130,9 +130,9 @@ def test_a_tensor_of_another_length_is_a_bug(tmp_path: Path) -> None:
     graph = network("conv: conv(4, 1x1)\n  output y")
     (parameter,) = graph.parameters.values()
     for count, found in ((11, "44 bytes, not 48"), (13, "52 bytes, not 48")):
-        with pytest.raises(AssertionError, match=rf"conv\.weight should be f32\[4, 3, 1, 1\].* gives {found}"):
+        with pytest.raises(AssertionError, match=rf"conv\.weight should be f32\[4, 3, 1, 1\].* returns {found}"):
             emit(graph, tmp_path / "m.onnx", [(parameter, Slow(np.zeros(count, np.float32)))])
-    with pytest.raises(AssertionError, match="gives float64"):
+    with pytest.raises(AssertionError, match="returns float64"):
         emit(graph, tmp_path / "m.onnx", [(parameter, np.zeros((4, 3, 1, 1)))])
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,7 @@ import pytest
 from ml_dtypes import bfloat16
 
 from resdsl.diagnostics import catalogue
-from resdsl.files import OutputError
+from resdsl.diagnostics.errors import OutputError
 from resdsl.ir.types import DType
 from resdsl.passes import optimize
 from resdsl.passes.lower_precision import Rounded, lower_precision

@@ -112,7 +112,7 @@ def test_a_fixed_batch_size_is_reported(open_model: Callable[..., Session]) -> N
         random_inputs(open_model(shape=(4, 3, 8, 8)), batch=1, size=None, seed=0)
     assert caught.value.diagnostic.code.id == "E0837"
     assert "has the fixed batch size 4, and the requested one is 1" in caught.value.diagnostic.message
-    assert "use `--batch 4`" in caught.value.diagnostic.helps[0]
+    assert "use `batch=4`" in caught.value.diagnostic.helps[0]
 
 
 def test_an_open_size_that_is_no_images_is_reported(open_model: Callable[..., Session]) -> None:

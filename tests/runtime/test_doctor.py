@@ -31,7 +31,7 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def open_session(_: bytes, *, device: str, **__: str) -> SimpleNamespace:
             kind = device.split(":", maxsplit=1)[0]
             if kind == "tensorrt":
-                raise UnavailableError(Diagnostic(catalogue.DEVICE_UNUSABLE, "no", helps=("fit it", "`--device cpu`")))
+                raise UnavailableError(Diagnostic(catalogue.DEVICE_UNUSABLE, "no", helps=("fit it", '`device="cpu"`')))
             if kind == "cuda" and refusal:
                 raise UnavailableError(refusal)
             values = np.full((4, 3), value if kind == "cuda" else 1.0, np.float32)
@@ -81,7 +81,7 @@ def test_a_gpu_that_cannot_be_used_is_a_problem_with_its_fix(probe: bytes, with_
         catalogue.DEVICE_UNUSABLE,
         "the device `cuda:0` cannot be used",
         notes=("libcublas.so.13 is missing",),
-        helps=("install the CUDA libraries", "`--device cpu` runs it on the CPU"),
+        helps=("install the CUDA libraries", '`device="cpu"` runs it on the CPU'),
     )
     with_gpu(refusal=cause)
     found = of(list(check_runtime(probe)), "cuda:0")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from resdsl.diagnostics import Diagnostic, catalogue
-from resdsl.diagnostics.errors import RunError
-from resdsl.files import OutputError
+from resdsl.diagnostics.errors import OutputError, RunError
 from resdsl.runtime.results import Failure, Prediction, Ranked, Result
 from resdsl.runtime.sources import Item
 from resdsl.tools.predict.formats import CsvLines, JsonLines, Lines
@@ -103,7 +102,7 @@ def test_partial_results_are_not_overwritten_unasked(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="was interrupted") as caught:
         run(tmp_path / "rows", JsonLines(), resume=False)
     assert caught.value.diagnostic.code.id == "E0815"
-    assert "add `--resume` to continue it" in caught.value.diagnostic.helps
+    assert "add `resume=True` to continue it" in caught.value.diagnostic.helps
     assert rest.read_bytes() == b"{"
 
 

@@ -95,7 +95,7 @@ def test_a_device_that_cannot_be_used_is_refused_with_the_cause_and_the_fix(
     assert diagnostic.message == f"the device `{parse_device(device)}` cannot be used"
     assert any(note.startswith("ONNX Runtime") for note in diagnostic.notes)
     assert any("NVIDIA driver" in note for note in diagnostic.notes)
-    assert "`--device cpu` runs it on the CPU" in diagnostic.helps
+    assert '`device="cpu"` runs it on the CPU' in diagnostic.helps
     if f"{kind}ExecutionProvider".lower() not in {name.lower() for name in onnxruntime.get_available_providers()}:
         assert any("pip install onnxruntime-gpu" in suggestion for suggestion in diagnostic.helps)
     # All that ONNX Runtime logs is in the diagnostic, and not on the terminal.

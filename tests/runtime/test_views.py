@@ -149,8 +149,8 @@ def test_an_unreadable_image_fails_alone_among_crops(
 @pytest.mark.parametrize(
     ("shape", "asked", "expected", "suggestion"),
     [
-        (("N", 3, 8, 8), {"scales": (8, 16)}, "takes only [N, 3, 8, 8]", "--input 'N,3,H,W'"),
-        (("N", 3, "H", 8), {"scales": (8,)}, "takes only [N, 3, H, 8]", "--input 'N,3,H,W'"),
+        (("N", 3, 8, 8), {"scales": (8, 16)}, "takes only [N, 3, 8, 8]", 'input_shape=("N", 3, "H", "W")'),
+        (("N", 3, "H", 8), {"scales": (8,)}, "takes only [N, 3, H, 8]", 'input_shape=("N", 3, "H", "W")'),
         (("N", 3, "H", "W"), {"scales": (8,), "crops": 10}, "cannot be combined", "one of them"),
         (("N", 3, "H", "W"), {"scales": (0,)}, "scale 0 ", "other scales"),
         (("N", 3, "H", "W"), {"scales": (99_999,)}, "scale 99999 ", "other scales"),

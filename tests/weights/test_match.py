@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, Source
+from resdsl.cli.flags import as_flags
+from resdsl.diagnostics import Diagnostic, Diagnostics, Option, Source, Text
+from resdsl.diagnostics.options import spelled
 from resdsl.elaborate import elaborate, load_program
 from resdsl.ir.graph import Graph, Stored
 from resdsl.ir.initializers import VarianceScaling
@@ -198,14 +201,17 @@ def test_a_prefix_of_an_unknown_wrapper_is_suggested_as_a_rename(resnet50: Graph
     diagnostic = only(resnet50, renamed(resnet50, lambda name: f"encoder.body.{name}"))
     assert diagnostic.code.id == "E0714"
     assert diagnostic.message == f"{len(resnet50.parameters)} tensors of `w.pth` have other names than in the network"
-    assert diagnostic.helps[0] == "rename them: `--rename encoder.body=`"
+    assert diagnostic.helps[0] == 'rename them: `renames={"encoder.body": ""}`'
 
 
 def test_renames_of_layers_are_suggested_and_work(resnet50: Graph) -> None:
     words = {"bn1": "norm1", "downsample": "shortcut"}
     stored = renamed(resnet50, lambda name: ".".join(words.get(part, part) for part in name.split(".")))
     diagnostic = only(resnet50, stored)
-    assert set(diagnostic.helps[0].removeprefix("rename them: ").strip("`").split(" ")) == {
+    help_text = diagnostic.helps[0]
+    assert isinstance(help_text, Text)
+    assert help_text.parts[1:] == (Option("renames", {"norm1": "bn1", "shortcut": "downsample"}),)
+    assert set(spelled(help_text, as_flags).removeprefix("rename them: ").strip("`").split(" ")) == {
         "--rename",
         "norm1=bn1",
         "shortcut=downsample",
@@ -256,14 +262,14 @@ model net(width = 10, classes = 10, unused = 10) {
     graph, larger = (elaborate(program, Diagnostics(), arguments=given) for given in ({}, {"classes": 1000}))
     assert graph is not None
     assert larger is not None
-    assert only(graph, shapes(larger)).helps[0] == "build it with `--set classes=1000`"
+    assert only(graph, shapes(larger)).helps[0] == 'build it with `set={"classes": 1000}`'
 
 
 def test_another_number_of_classes_suggests_the_option(resnet50: Graph) -> None:
     diagnostic = only(resnet50, shapes(with_classes("resnet50", 21)))
     assert diagnostic.code.id == "E0713"
     assert diagnostic.message == "`w.pth` has 21 classes, the network 1,000"
-    assert diagnostic.helps[0] == "build it with `--set classes=21`"
+    assert diagnostic.helps[0] == 'build it with `set={"classes": 21}`'
     assert diagnostic.primary is not None
     assert diagnostic.primary.span.text == "linear(classes)"
     assert found(with_classes("resnet50", 21), shapes(with_classes("resnet50", 21)))[0] == []
@@ -412,26 +418,28 @@ def test_a_pattern_that_matches_nothing_is_an_error(resnet50: Graph, pattern: st
 @pytest.mark.parametrize(
     ("more", "fix"),
     [
-        ({"aux.0.weight": (1, 2), "aux.0.bias": (1,)}, "or ignore them with `--ignore 'aux.*'`"),
-        ({"aux.weight": (1, 2)}, "or ignore it with `--ignore 'aux.*'`"),
-        ({"a.w": (1,), "b.w": (1,)}, "or ignore them with `--ignore 'a.*' --ignore 'b.*'`"),
+        ({"aux.0.weight": (1, 2), "aux.0.bias": (1,)}, 'or ignore them with `ignore=("aux.*",)`'),
+        ({"aux.weight": (1, 2)}, 'or ignore it with `ignore=("aux.*",)`'),
+        ({"a.w": (1,), "b.w": (1,)}, 'or ignore them with `ignore=("a.*", "b.*")`'),
         (
             {f"layer1.{block}.se.weight": (1,) for block in range(3)},
-            "or ignore them with `--ignore '*.se.*'`",
+            'or ignore them with `ignore=("*.se.*",)`',
         ),
     ],
 )
 def test_ignoring_is_suggested_and_works(resnet50: Graph, more: Shapes, fix: str) -> None:
     diagnostic = only(resnet50, shapes(resnet50) | more)
     assert fix in diagnostic.helps
-    patterns = [part.strip("'`") for part in fix.partition("--ignore ")[2].split(" --ignore ")]
-    assert found(resnet50, shapes(resnet50) | more, ignore=patterns)[0] == []
+    (text,) = (text for text in diagnostic.helps if text == fix)
+    flags = shlex.split(spelled(text, as_flags).partition("`")[2].removesuffix("`"))
+    assert set(flags[::2]) == {"--ignore"}
+    assert found(resnet50, shapes(resnet50) | more, ignore=flags[1::2])[0] == []
 
 
 def test_ignoring_is_not_suggested_where_the_pattern_matches_a_tensor_in_use(resnet50: Graph) -> None:
     diagnostic = only(resnet50, shapes(resnet50) | {"layer1.0.bn1.extra": (1,)})
     assert diagnostic.message.startswith("1 tensor `*.bn1.*`")
-    assert not any("--ignore" in text for text in diagnostic.helps)
+    assert not any("ignore" in text for text in diagnostic.helps)
 
 
 def test_names_that_an_exporter_made_up_are_noted_where_tensors_are_missing(resnet50: Graph) -> None:
@@ -497,8 +505,8 @@ def test_a_partial_load_warns_where_a_whole_one_stops(resnet50: Graph) -> None:
         assert [error.message for error in errors] == [warning.message for warning in warnings]
         for error in errors:
             # Where nothing fits at all, there is no part to load.
-            assert ("`--partial`" in error.helps[-1]) == ("no tensor of" not in error.message)
-        assert not any("`--partial`" in text for warning in warnings for text in warning.helps)
+            assert ("`partial=True`" in error.helps[-1]) == ("no tensor of" not in error.message)
+        assert not any("`partial=True`" in text for warning in warnings for text in warning.helps)
 
 
 def test_what_a_partial_load_does_not_find_keeps_its_initial_value(resnet50: Graph) -> None:

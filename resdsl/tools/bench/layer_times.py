@@ -18,7 +18,7 @@ from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.session import Session, open_session
 
 if TYPE_CHECKING:
-    from resdsl.onnx.expose import Outline
+    from resdsl.onnx.outline import Outline
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -96,7 +96,7 @@ def record(
     name: str | None = None,
 ) -> Profile:
     """Run a model on ``feeds`` and time each node. Raises ``RunError`` as ``open_session`` and ``Session.run`` do."""
-    from resdsl.onnx.expose import Outline  # it imports onnx, which only profiles need
+    from resdsl.onnx.outline import Outline  # it imports onnx, which only profiles need
 
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder) / "profile"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from resdsl.compiler.models import Build, model_files
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
-from resdsl.onnx.expose import Outline, same_values
+from resdsl.onnx.outline import Outline, same_values
 from resdsl.runtime.arrays import open_array
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.files import ModelFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
+from resdsl.diagnostics import Diagnostic, Diagnostics, Option, Placeholder, Text, catalogue
 from resdsl.review.budget import Budget
 from resdsl.review.checkpoint import Fit
 from resdsl.review.review import Review, compare
@@ -44,12 +44,18 @@ def verify(
         if message is not None:
             fixed = isinstance(before, int) and isinstance(after, int)
             suggestion = (
-                "make the network smaller, or raise the budget" if fixed else "fix its size: --input 'N,3,224,224'"
+                "make the network smaller, or raise the budget"
+                if fixed
+                else Text("fix its size: ", Option("input_shape", ("N", 3, 224, 224)))
             )
             diagnostics.report(Diagnostic(catalogue.BUDGET, message, helps=(suggestion,)))
     if compatible_weights and not review.checkpoint.is_compatible:
         renamed = review.checkpoint.fit is not Fit.FULLY and review.checkpoint.renames
-        suggestion = "write the renames with `--write-renames FILE`" if renamed else "train again, or undo the change"
+        suggestion = (
+            Text("write the renames with ", Option("write_renames", Placeholder("FILE")))
+            if renamed
+            else "train again, or undo the change"
+        )
         notes = tuple(map(note_text, weights_notes(review)))[:3]
         message = f"weights of `{review.old.name}` must stay compatible: {weights_line(review)}"
         diagnostics.report(Diagnostic(catalogue.INCOMPATIBLE_WEIGHTS, message, notes=notes, helps=(suggestion,)))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from itertools import groupby
 
 import click
 
 from resdsl.cli.exits import FINE, INPUT
+from resdsl.cli.flags import as_flags
 from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored, width_of
+from resdsl.diagnostics.options import spelled
 from resdsl.tools.doctor.device_checks import Check, Status
 from resdsl.tools.doctor.doctor import doctor
 
@@ -32,7 +34,7 @@ def command(terminal: Terminal) -> int:
     done: list[Check] = []
     color = colored(sys.stdout, terminal.color)
     for topic, checks in groupby(doctor(), key=lambda check: check.topic):
-        of_topic = list(checks)
+        of_topic = [replace(one, fixes=tuple(spelled(fix, as_flags) for fix in one.fixes)) for one in checks]
         done += of_topic
         shown = [one for one in of_topic if one.status is Status.PROBLEM or not terminal.quiet]
         if shown and not terminal.as_json:
@@ -40,7 +42,7 @@ def command(terminal: Terminal) -> int:
             terminal.result("\n".join([heading, *_lines(shown, color), ""]) + "\n")
     problems = sum(check.status is Status.PROBLEM for check in done)
     if terminal.as_json:
-        terminal.data({"problems": problems, "checks": [dataclasses.asdict(check) for check in done]})
+        terminal.data({"problems": problems, "checks": [asdict(check) for check in done]})
     elif problems:
         terminal.result(f"{problems} problem{'s' if problems > 1 else ''}, marked {_mark(Status.PROBLEM, color)}")
     else:

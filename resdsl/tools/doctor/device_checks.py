@@ -190,5 +190,5 @@ def _processor() -> Iterator[Check]:
 
 def _problem(topic: str, name: str, diagnostic: Diagnostic) -> Check:
     detail = "; ".join((diagnostic.message, *diagnostic.notes))
-    fixes = tuple(fix for fix in diagnostic.helps if not fix.startswith("`--device cpu`"))
+    fixes = tuple(fix for fix in diagnostic.helps if not fix.startswith('`device="cpu"`'))
     return Check(topic, name, Status.PROBLEM, detail, fixes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Unpack
 
-from resdsl.diagnostics import CompileError, Diagnostic, Source, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Option, Source, Text, catalogue
 from resdsl.files import write_file
 from resdsl.ir.graph import Graph, Scope
 from resdsl.picture.build import build
@@ -98,7 +98,7 @@ class Picture:
                 Diagnostic(
                     catalogue.NO_PICTURE,
                     f"the PNG would have {pixels:,} pixels; at most {MOST_PIXELS:,} are possible",
-                    helps=("fold repeats, use a smaller `--scale`, or write svg or pdf",),
+                    helps=(Text("fold repeats, use a smaller ", Option("scale"), ", or write svg or pdf"),),
                 )
             )
         try:
@@ -218,7 +218,7 @@ def cost_picture(
             Diagnostic(
                 catalogue.NO_PICTURE,
                 f"the costs of `{graph.name}` depend on the size of its input, which is {graph.input.type}",
-                helps=("fix its size: `--input 'N,3,224,224'`",),
+                helps=(Text("fix its size: ", Option("input_shape", ("N", 3, 224, 224))),),
             )
         )
     scene = arrange_costs(graph, _theme(theme), detail=None if detail is None else Detail(detail))
@@ -280,7 +280,7 @@ def _repeated(diagrams: Sequence[Diagram], repeats: str) -> tuple[Diagram, ...]:
             Diagnostic(
                 catalogue.NO_PICTURE,
                 f"the picture would have {count:,} boxes; at most {MOST_BOXES:,} are possible",
-                helps=("draw less detail (`--detail block`), or fold repeats (`--fold`)",),
+                helps=(Text("draw less detail (", Option("detail", "block"), "), or leave repeats folded"),),
             )
         )
     return shown

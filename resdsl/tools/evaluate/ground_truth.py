@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Placeholder, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.inputs import record_input
@@ -102,7 +102,10 @@ def labels_from_folders(name: str | os.PathLike[str], classes: ClassNames) -> It
         raise RunError.of(catalogue.FILE_NOT_FOUND, "the path of the folder is empty", helps=("check the path",))
     if not folder.is_dir():
         if folder.exists():
-            raise _invalid(f"`{folder}` is not a folder", "pass a CSV file of paths and labels with `--truth`")
+            raise _invalid(
+                f"`{folder}` is not a folder",
+                Text("pass a CSV file of paths and labels with ", Option("truth", Placeholder("FILE"))),
+            )
         raise RunError.of(catalogue.FILE_NOT_FOUND, f"the folder `{folder}` does not exist", helps=("check the path",))
     names = [entry.name for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
     filled = [name for name in names if next(files_below(folder / name), None) is not None]
@@ -110,7 +113,7 @@ def labels_from_folders(name: str | os.PathLike[str], classes: ClassNames) -> It
         raise _invalid(
             f"`{folder}` has no subfolders with images",
             "put the images of each class into a subfolder named like the class",
-            "or list the labels in a CSV file of `path,label`: `--truth FILE`",
+            Text("or list the labels in a CSV file of `path,label`: ", Option("truth", Placeholder("FILE"))),
         )
     inner = [name for name in filled if _has_class_folders(folder / name, classes)]
     helps = (f"`{folder / inner[-1]}` has subfolders named like classes: pass that folder",) if inner else ()

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.csv_lines import cells_of, csv_line, escape_lone_surrogates
 from resdsl.runtime.results import Failure, Features, Prediction, Result, result_data
@@ -227,7 +227,10 @@ def _pyarrow() -> ModuleType:
             Diagnostic(
                 catalogue.EXTRA_NEEDED,
                 "Parquet files need pyarrow, which is not installed",
-                helps=("install it: `pip install 'resdsl[parquet]'`", "`--format jsonl` needs no package"),
+                helps=(
+                    "install it: `pip install 'resdsl[parquet]'`",
+                    Text(Option("format", "jsonl"), " needs no package"),
+                ),
             )
         ) from None
 
@@ -284,6 +287,10 @@ class NpyTable(Table):
                 catalogue.NO_SUCH_OUTPUT,
                 f"the features of `{row.image}` are {list(row.values.shape)}, earlier ones {list(self._like.shape)}",
                 helps=(
-                    "an array needs features of one shape: use `--format jsonl`, or an output after global pooling",
+                    Text(
+                        "an array needs features of one shape: use ",
+                        Option("format", "jsonl"),
+                        ", or an output after global pooling",
+                    ),
                 ),
             )

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.files import check_target, explained
 from resdsl.runtime.results import Failure, Result
@@ -126,7 +126,10 @@ def completed_rows(target: Path, lines: Lines) -> RowCount | None:
         raise RunError.of(
             catalogue.NOT_RESUMABLE,
             f"`{target}` cannot be resumed: what follows row {rows} is not a result of this format and these options",
-            helps=("leave out `--resume` to replace the file", "use the options of the run that wrote it"),
+            helps=(
+                Text("leave out ", Option("resume"), " to replace the file"),
+                "use the options of the run that wrote it",
+            ),
         )
     return RowCount(rows, failures)
 
@@ -147,7 +150,7 @@ def resumable_file(target: Path, lines: Lines, digest: str, *, resume: bool) -> 
         raise RunError.of(
             catalogue.NOT_RESUMABLE,
             f"an earlier run that wrote `{target}` was interrupted; its results are in `{partial[0]}`",
-            helps=("add `--resume` to continue it", f"or start again: `rm {partial[0]}`"),
+            helps=(Text("add ", Option("resume", True), " to continue it"), f"or start again: `rm {partial[0]}`"),
         )
     if partial and part.path not in partial:
         raise RunError.of(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Placeholder, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.files import is_stream, real_target, whole_file
@@ -128,26 +128,29 @@ def format_of(path: Path | None, requested: str | None, output: str | None) -> s
             f"the suffix of `{path}` is not a known format",
             helps=(
                 *((f"did you mean `{path.with_suffix('.' + near)}`?",) if near and path else ()),
-                f"use {', '.join(f'`.{name}`' for name in FORMATS[1:])}, or `--format`",
+                Text(f"use {', '.join(f'`.{name}`' for name in FORMATS[1:])}, or ", Option("format")),
             ),
         )
     if path is None and kind not in ("text", *LINES):
         raise RunError.of(
             catalogue.ROW_FORMAT,
             f"`{kind}` needs an output file",
-            helps=(f"use `--output-file rows.{kind}`",),
+            helps=(Text("use ", Option("target", f"rows.{kind}")),),
         )
     if kind == "npy" and output is None:
         raise RunError.of(
             catalogue.ROW_FORMAT,
             "`.npy` files hold features, not classes",
-            helps=("name the output of the model to write: `--output NAME`", "`--format jsonl` writes classes"),
+            helps=(
+                Text("name the output of the model to write: ", Option("output", Placeholder("NAME"))),
+                Text(Option("format", "jsonl"), " writes classes"),
+            ),
         )
     if kind == "csv" and output is not None:
         raise RunError.of(
             catalogue.ROW_FORMAT,
             f"CSV cannot hold the features `{output}`: a cell is one number",
-            helps=("use `--format npy`, `parquet` or `jsonl` for features",),
+            helps=(Text("use ", Option("format", "npy"), ", `parquet` or `jsonl` for features"),),
         )
     return kind
 
@@ -169,5 +172,5 @@ def _not_resumable(kind: str) -> RunError:
     return RunError.of(
         catalogue.NOT_RESUMABLE,
         reasons.get(kind, "output to a stream cannot be read back"),
-        helps=("`--resume` works with `--format jsonl` and `csv`",),
+        helps=(Text(Option("resume", True), " works with ", Option("format", "jsonl"), " and `csv`"),),
     )

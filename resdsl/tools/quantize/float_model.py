@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
-from resdsl.onnx.expose import Outline, Value
+from resdsl.onnx.outline import Outline, Value
 from resdsl.runtime.files import ModelFile, require_file
 from resdsl.runtime.optimised import made_for
 
@@ -30,8 +30,10 @@ def float_outline(model: ModelFile) -> Outline:
     if made_for(model.file) is not None:
         raise RunError.of(
             catalogue.CALIBRATION,
-            f"`{model.name}` was compiled with `--for-runtime`, and such models cannot be quantized",
-            helps=("compile its specification without `--for-runtime`, or pass the specification here",),
+            Text(f"`{model.name}` was compiled with ", Option("for_runtime"), ", and such models cannot be quantized"),
+            helps=(
+                Text("compile its specification without ", Option("for_runtime"), ", or pass the specification here"),
+            ),
         )
     operators = {value.op for value in outline.values.values()}
     if operators & _QUANTIZED:

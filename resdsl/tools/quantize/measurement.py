@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resdsl.onnx.expose import Outline, Value
+from resdsl.onnx.outline import Outline, Value
 from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
 from resdsl.tools.quantize.agreement import Agreement, Distance, OutputComparison
 from resdsl.tools.quantize.calibration import Counter

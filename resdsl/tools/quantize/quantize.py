@@ -21,9 +21,9 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.inputs import as_one_run, record_output
 from resdsl.ir import metadata
-from resdsl.onnx.expose import Outline, Value
+from resdsl.onnx.outline import Outline, Value
 from resdsl.onnx.qdq import QdqModel, prepare
-from resdsl.onnx.relabel import relabel
+from resdsl.onnx.replace_metadata import replace_metadata
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.files import ModelFile
 from resdsl.runtime.session import Session, open_session
@@ -145,7 +145,7 @@ def quantize(
             names = (layer.name for layer in worst[: how.keep_worst])
             settings = dataclasses.replace(settings, keep=(*settings.keep, *names))
         candidates = work.attempt(how.method, settings)
-        written = relabel(work.quantized, Path(output), work.metadata(candidates, settings))
+        written = replace_metadata(work.quantized, Path(output), work.metadata(candidates, settings))
         return Quantized(
             path=Path(output),
             before=work.before,

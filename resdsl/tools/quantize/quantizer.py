@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.captured_output import captured_output, simplified
 from resdsl.runtime.processor import processor
@@ -148,7 +148,7 @@ def _captured(act: Callable[[], Any], what: str) -> Any:
         raise RunError.of(
             catalogue.CALIBRATION,
             f"{what}: {simplified(str(error))}",
-            helps=("keep layers in floating point by name with `--keep`",),
+            helps=(Text("keep layers in floating point by name with ", Option("keep")),),
         ) from None
     finally:
         root.setLevel(level)

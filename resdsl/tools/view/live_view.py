@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from resdsl.cli.flags import as_flags
 from resdsl.diagnostics import CompileError
 from resdsl.diagnostics.render import render
 from resdsl.page.page import Data, page_data
@@ -95,7 +96,7 @@ class Follower:
             self._used = tuple(source.path for one in given for source in one.program.sources if source.path)
             data = view_data(*given)
         except CompileError as error:
-            errors = render(error.diagnostics, width=_WIDTH)
+            errors = render(error.diagnostics, width=_WIDTH, spelling=as_flags)
         # Also watch the used files that this read found.
         self._stamps = {**self._stamp(), **self._stamps}
         with self._changed:

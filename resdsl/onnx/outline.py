@@ -1,4 +1,4 @@
-"""Values inside a model: what they are called, which of two models' are the same, and a model that gives them out."""
+"""The values inside an ONNX model: their names, which of two models are the same, and a model that outputs them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLDED = frozenset({"BatchNormalization", "Mul", "Add"})
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value that a node makes. ``op`` is the node's operator with its domain, ``reads`` the values that it takes,
+    """The result of a node. ``op`` is the node's operator with its domain, ``reads`` the values that it takes,
     ``node`` the node's own name.
     """
 
@@ -30,10 +30,10 @@ class Value:
 
 
 class Outline:
-    """The values of an ONNX file in the order in which they are made, its weights left out."""
+    """The values of an ONNX file in order of computation, without its weights."""
 
     def __init__(self, model: Path) -> None:
-        """Raises ``ValueError`` for a file that is no ONNX model."""
+        """Raises ``ValueError`` for a file that is not an ONNX model."""
         try:
             self._proto = onnx.load_model(model, load_external_data=False)
         except DecodeError as error:
@@ -108,7 +108,7 @@ class Outline:
         return tuple(self._readers.get(name, ()))
 
     def through(self, value: Value, other: Outline) -> Value:
-        """The value that ``other`` has under the name of ``value``: what comes of it and of all that was folded in."""
+        """The value of this name in ``other``: the result of ``value`` with all nodes that were folded into it."""
         while not value.is_output:
             readers = self._readers[value.name]
             if len(readers) != 1 or readers[0].name in other.values or readers[0].op not in _FOLDED:
@@ -120,8 +120,8 @@ class Outline:
 def same_values(a: Outline, b: Outline) -> Iterator[tuple[Value, Value]]:
     """The values of ``a`` that ``b`` has too, in the order of ``a``.
 
-    Outputs are the same by their names. Others are where nodes of one operator make them; a layer that a pass has
-    folded a batch norm into makes, in the other model, the value of the batch norm.
+    Outputs are the same if their names are. Other values are the same if nodes of one operator compute them; a layer
+    with a folded batch norm corresponds to the batch norm of the other model.
     """
     for name, value in a.values.items():
         other = b.values.get(name)

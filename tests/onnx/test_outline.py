@@ -10,7 +10,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import resdsl
-from resdsl.onnx.expose import Outline, same_values
+from resdsl.onnx.outline import Outline, same_values
 from resdsl.runtime.session import open_session
 
 NETWORK = """\

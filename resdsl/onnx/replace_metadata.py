@@ -1,4 +1,4 @@
-"""Other metadata for an ONNX file that another tool has written."""
+"""Replace the metadata of an ONNX file that another tool wrote."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import onnx
 from resdsl.files import whole_file
 
 
-def relabel(model: Path, target: Path, metadata: Mapping[str, str]) -> int:
-    """Write ``model`` to ``target`` with this metadata and no other, whole or not at all; gives the size in bytes.
+def replace_metadata(model: Path, target: Path, metadata: Mapping[str, str]) -> int:
+    """Write ``model`` to ``target`` with this metadata and no other, whole or not at all; returns the size in bytes.
 
     The weights must be in the file. Raises ``OutputError`` where ``target`` cannot be written.
     """
