@@ -21,6 +21,8 @@ from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.initializers import Initializer
 from resdsl.onnx import Emitted, emit, emit_to_stream
+from resdsl.passes.drop_aux import drop_aux
+from resdsl.passes.include_aux import include_aux
 from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
 from resdsl.weights.bundled_config import BundledConfig, changes_to, read_bundled_config
@@ -112,7 +114,7 @@ def compile(
 class Prepared:
     """A network with its weights found, before anything is written.
 
-    ``graph`` is the network as specified, ``lowered`` what the passes made of it; the rest is as for ``Compiled``.
+    ``graph`` is the network as specified, with the heads that are compiled, ``lowered`` what the passes made of it; the rest is as for ``Compiled``.
     """
 
     graph: Graph
@@ -129,10 +131,16 @@ def prepare(
     """Match the weights and run the passes; a checkpoint stays open as long as ``files``. Raises ``CompileError``."""
     diagnostics = specification.diagnostics
     graph = specification.graph
+    heads: tuple[str, ...] = ()
+    if options.aux:
+        graph = include_aux(graph)
+    else:
+        heads = tuple(head.path for head in graph.aux_heads)
+        graph = drop_aux(graph)
     report: MatchReport | None = None
     source, adopted = "", BundledConfig()
     if options.weights is not None:
-        graph, report, source, adopted = _with_weights(graph, options, diagnostics, files)
+        graph, report, source, adopted = _with_weights(graph, options, diagnostics, files, heads)
     if options.zero_init_residual:
         graph = zero_init_residual(graph)
     lowered = lower(graph, diagnostics, options, after_pass)
@@ -146,6 +154,7 @@ def prepare(
         ),
         # Of the network as it is written: folding makes other tensors, not another network.
         **metadata.PARAMETERS.of(graph.parameter_count),
+        **metadata.MACS.of(str(graph.macs)),
         **lowering_metadata(graph, options),
     }
     if (variant := variant_of(graph)) is not None:
@@ -165,7 +174,7 @@ def _reporting_in(diagnostics: Diagnostics) -> Iterator[None]:
 
 
 def _with_weights(
-    graph: Graph, options: CompileOptions, diagnostics: Diagnostics, files: ExitStack
+    graph: Graph, options: CompileOptions, diagnostics: Diagnostics, files: ExitStack, heads: tuple[str, ...]
 ) -> tuple[Graph, MatchReport, str, BundledConfig]:
     """The graph with a checkpoint's tensors, which stays open as long as ``files``; where that was fetched from.
 
@@ -182,6 +191,7 @@ def _with_weights(
         partial=options.partial,
         renames=options.renames,
         ignore=options.ignore,
+        heads=heads,
     )
     if diagnostics.errors:
         raise CompileError(diagnostics)

@@ -92,6 +92,8 @@ class Frame:
     taps: dict[str, TapPoint] = field(default_factory=dict)
     flowing: bool = False
     """Whether a layer has been built already."""
+    aux: str = ""
+    """The head that is being built, which only training needs."""
     inside: tuple[Defined, ...] = ()
     """What is being called: the model, the blocks around this call, and its own."""
 

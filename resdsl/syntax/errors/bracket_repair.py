@@ -16,7 +16,7 @@ from resdsl.syntax.token import Token
 
 _TEXT = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 _STARTS_A_STATEMENT = frozenset({
-    "LABEL", "STAGE", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "TAP", "FROM", "OUTPUT", "CONST", "EXPECT", "FOR",
+    "LABEL", "STAGE", "AUX", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "TAP", "FROM", "OUTPUT", "CONST", "EXPECT", "FOR",
     "ARROW", "SHORTCUT", "RBRACE", "LBRACE", "INPUT", "DEFAULT", "LABELS", "PREPROCESS",
 })  # fmt: skip
 _GOES_ON_WITH_A_BODY = frozenset({"SHORTCUT", "ELSE"})

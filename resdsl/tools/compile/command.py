@@ -91,6 +91,7 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     multiple=True,
     help="Tensors of the checkpoint to leave out, such as 'aux.*'; all others must fit. Repeatable.",
 )
+@click.option("--aux", is_flag=True, help="Include the heads that only training needs (`aux`), as outputs.")
 @click.option(
     "--init",
     type=click.Choice([str(scheme) for scheme in Scheme]),
@@ -149,6 +150,7 @@ def command(
     partial: bool,
     renames: dict[str, str],
     ignore: tuple[str, ...],
+    aux: bool,
     init: str,
     seed: int,
     keep_preprocess: bool,
@@ -172,6 +174,7 @@ def command(
         partial=partial,
         renames=renames,
         ignore=ignore,
+        aux=aux,
         init=Scheme(init),
         seed=seed,
         zero_init_residual=zero_init_residual,
