@@ -298,7 +298,9 @@ class _Builder:
         """
         paths = [_Path(source)]
         current = source
-        for piece in pieces:
+        # Heads that only training needs branch off, wherever they are in the text.
+        aux = self._graph.aux_nodes
+        for piece in sorted(pieces, key=lambda piece: bool(piece.nodes) and aux.issuperset(piece.nodes)):
             if piece.source != current:
                 self._end(paths[-1], whole=whole)
                 paths.append(_Path(piece.source))
