@@ -114,7 +114,8 @@ def compile(
 class Prepared:
     """A network with its weights found, before anything is written.
 
-    ``graph`` is the network as specified, with the heads that are compiled, ``lowered`` what the passes made of it; the rest is as for ``Compiled``.
+    ``graph`` is the network as specified, with the heads that are compiled, ``lowered`` what the passes made of it; the
+    rest is as for ``Compiled``.
     """
 
     graph: Graph

@@ -49,13 +49,9 @@ def _only_in_model(
 def _output(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Context) -> None:
     assert isinstance(line, tree.Output)
     if context.frame.aux:
-        builder.report(
-            catalogue.MISPLACED,
-            f"`output` cannot stand in an `aux`: its output is the value at its end, and is called `{context.frame.aux}`",
-            line.span,
-            context,
-            helps=("leave the line out",),
-        )
+        head = context.frame.aux
+        message = f"`output` cannot stand in an `aux`: the value at its end is the output `{head}`"
+        builder.report(catalogue.MISPLACED, message, line.span, context, helps=("leave the line out",))
         return
     add_output(builder, Output(line.name.name, -1 if flow is None else flow, line.name.span), context)
 

@@ -153,6 +153,10 @@ def _aux(builder: GraphBuilder, line: tree.Aux, flow: Flow, context: Context) ->
         helps = (f"move it behind `{frame.aux}`",) if frame.aux else ("move it behind the call, into the model",)
         builder.report(catalogue.MISPLACED, message, line.label.span, context, helps=helps)
         return
+    if context.joined:
+        message = "an `aux` cannot stand in a join or residual"
+        builder.report(catalogue.MISPLACED, message, line.label.span, context, helps=("move it behind that",))
+        return
     if not frame.root:
         # A model that is called like a block is its inference.
         return

@@ -185,8 +185,8 @@ class _Builder:
         graph = self._graph
         nodes = tuple(node for node in scope.nodes() if node != graph.input.index)
         last = scope.output if scope is not graph.root else _last_output(graph)
-        inside = set(nodes)
-        weights = sum(one.count for one in graph.parameters.values() if one.trainable and one.node in inside - graph.aux_nodes)
+        inside = set(nodes) - graph.aux_nodes
+        weights = sum(one.count for one in graph.parameters.values() if one.trainable and one.node in inside)
         name = call(scope) if scope is not graph.root else graph.name
         shapes = f"{shape_label(graph.nodes[scope.input].type)} to {shape_label(graph.nodes[last].type)}"
         box = Box(

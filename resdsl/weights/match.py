@@ -48,7 +48,8 @@ class MatchReport:
     Names are the network's; those of ``unexpected``, ``ignored`` and ``excluded`` are the checkpoint's. ``reshaped``
     have other axes of size 1 in the checkpoint, ``transposed`` are matrices that it stores transposed. ``ignored`` are
     training state, ``excluded`` matched a pattern to ignore. ``renamed`` counts renamed tensors, without those that
-    only lost ``prefixes``. ``heads`` belong to heads that only training needs. ``values`` is the number of loaded elements.
+    only lost ``prefixes``. ``heads`` belong to heads that only training needs. ``values`` is the number of loaded
+    elements.
     """
 
     checkpoint: str
@@ -129,9 +130,7 @@ def match(
     excluded = tuple(key for key in available if key not in set(kept.values()))
     prefixes_of_heads = tuple(f"{head}." for head in heads)
     left_out = {
-        name: key
-        for name, key in kept.items()
-        if name.startswith(prefixes_of_heads) and name not in graph.parameters
+        name: key for name, key in kept.items() if name.startswith(prefixes_of_heads) and name not in graph.parameters
     }
     kept = {name: key for name, key in kept.items() if name not in left_out}
 

@@ -16,6 +16,7 @@ _WITHOUT_LABEL = {
     "FOR": "put the loop into a group: `name: { for ... }`",
     "IF": "put the choice into a group: `name: { if ... }`",
 }
+_NOT_A_VALUE = frozenset({"INPUT", "TAP", "OUTPUT", "CONST", "DEFAULT", "PREPROCESS", "LABELS", "EXPECT"})
 
 
 def _assignment(context: ErrorContext) -> Explanation | None:
@@ -71,20 +72,7 @@ def _label_of_what_has_none(context: ErrorContext) -> Explanation | None:
         )
     # In this state the keyword was not accepted, and was taken for a name if it can be one.
     kind = context.keywords.get(str(context.token), context.kind)
-    if kind not in {
-        "STAGE",
-        "AUX",
-        "FOR",
-        "IF",
-        "INPUT",
-        "TAP",
-        "OUTPUT",
-        "CONST",
-        "DEFAULT",
-        "PREPROCESS",
-        "LABELS",
-        "EXPECT",
-    }:
+    if kind not in _WITHOUT_LABEL.keys() | _NOT_A_VALUE:
         return None
     return _unlabelable(context, context.position)
 
@@ -111,7 +99,7 @@ def _labelled_keyword(context: ErrorContext) -> Explanation | None:
     if context.position != context.head + 1 or context.head == context.start:
         return None
     kind = context.keywords.get(str(context.tokens[context.head]), "")
-    if kind not in {"STAGE", "AUX", "FOR", "INPUT", "TAP", "OUTPUT", "CONST", "DEFAULT", "PREPROCESS", "LABELS", "EXPECT"}:
+    if kind not in (_WITHOUT_LABEL.keys() - {"IF"}) | _NOT_A_VALUE:
         return None
     return _unlabelable(context, context.head)
 
