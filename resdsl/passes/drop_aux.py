@@ -9,7 +9,10 @@ from resdsl.passes.rewrite import Rewrite
 
 
 def drop_aux(graph: Graph) -> Graph:
-    """Remove ``aux`` heads with their parameters and outputs. No other node reads their values, so none is refused."""
+    """Remove ``aux`` heads with their parameters and outputs.
+
+    Refused: nothing, as no other node reads their values.
+    """
     if not graph.aux_nodes:
         return graph
     rewrite = Rewrite(replace(graph, outputs=tuple(output for output in graph.outputs if not output.aux)))

@@ -8,7 +8,10 @@ from resdsl.ir.graph import Graph, Scope, ScopeKind
 
 
 def include_aux(graph: Graph) -> Graph:
-    """Make ``aux`` heads groups like any other, which count, and whose outputs are outputs of the network."""
+    """Make ``aux`` heads groups like any other, which count, and whose outputs are outputs of the network.
+
+    Refused: nothing.
+    """
     if not graph.aux_nodes:
         return graph
     outputs = tuple(replace(output, aux=False) for output in graph.outputs)
