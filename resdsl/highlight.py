@@ -47,6 +47,7 @@ class ResLexer(RegexLexer):
             include("blank"),
             (rf"(model|block)(\s+)({_NAME})", bygroups(Keyword.Declaration, Whitespace, Name.Class)),
             (rf"(stage)([ \t]+)({_LABEL})", bygroups(Keyword.Declaration, Whitespace, Name.Label)),
+            (rf"(aux)([ \t]+)({_LABEL})(?=[ \t]*\{{)", bygroups(Keyword.Declaration, Whitespace, Name.Label)),
             (r"(use)(?=\s*\")", Keyword.Namespace),
             (
                 rf"(input)(\s+)({_NAME})(\s*)(:)(\s*)({_TYPES})",

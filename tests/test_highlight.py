@@ -40,7 +40,7 @@ def test_the_keywords_are_those_of_the_grammar() -> None:
     grammar = (PACKAGE / "syntax" / "grammar.lark").read_text()
     words = set(re.findall(r'"([a-z]+)"', re.sub(r"//.*", "", grammar)))
     own = {*highlight.STATEMENTS, *highlight.NAMING, *highlight.EXPRESSIONS, *highlight.CONSTANTS}
-    own |= {"model", "block", "stage", "use", "input", "const", "expect", "for", "in", "x"}
+    own |= {"model", "block", "stage", "aux", "use", "input", "const", "expect", "for", "in", "x"}
     assert own == words
 
 
@@ -56,6 +56,7 @@ def test_a_word_is_a_keyword_only_where_it_is_meant_as_one() -> None:
         ("conv1: conv(64, 7x7)", "conv1", Name.Label),
         ("conv1: conv(64, 7x7)", "7x7", Number),
         ("stage layer{i}(stride = 2) {", "layer{i}", Name.Label),
+        ("aux head.{i} {", "head.{i}", Name.Label),
         ("const k = width // 4\nrelu", "width", Name),
         ("const k = width // 4\nrelu", "relu", Name.Function),
         ("expect macs == 11.51G", "11.51G", Number.Float),

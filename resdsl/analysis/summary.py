@@ -8,7 +8,7 @@ other modules render it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -68,7 +68,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The table and the totals. ``cost`` is that of the whole network, each weight counted once."""
+    """The table and the totals.
+
+    ``cost`` and ``outputs`` are those of inference, each weight counted once; ``aux`` is the cost of the heads that
+    only training needs, ``None`` if there are none.
+    """
 
     name: str
     input_name: str
@@ -77,13 +81,14 @@ class Summary:
     outputs: tuple[tuple[str, TensorType], ...]
     cost: Cost
     depth: int
+    aux: Cost | None = None
 
 
 def summarize(graph: Graph, *, depth: int | None = 1, explicit: bool = False) -> Summary:
     """The table of a graph, ``depth`` rows deep: 1 is the stages, 2 their blocks, ``None`` everything down to the ops.
 
     With ``explicit`` every op and block is written with all of its arguments. The costs of the rows of one level add
-    up to that of the row above them, and those of the first level to the whole.
+    up to that of the row above them, and those of the first level to the whole, with rows of the kind ``aux`` apart.
     """
     below = (DEEPEST if depth is None else min(depth, DEEPEST)) - 1
     with collection_paused():
@@ -94,9 +99,10 @@ def summarize(graph: Graph, *, depth: int | None = 1, explicit: bool = False) ->
         input_name=graph.input_name,
         input=graph.input.type,
         rows=rows,
-        outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs),
-        cost=total(writer.costs, range(1, len(graph.nodes))),
+        outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs if not output.aux),
+        cost=total(writer.costs, graph.inference_nodes),
         depth=graph.depth,
+        aux=total(writer.costs, sorted(graph.aux_nodes)) if graph.aux_nodes else None,
     )
 
 
@@ -145,7 +151,7 @@ def _rows(graph: Graph) -> Iterator[Item]:
         if isinstance(item, int):
             if item != graph.input.index:
                 yield item
-        elif id(item) in opened or _is_most(item, graph):
+        elif item.kind is not ScopeKind.AUX and (id(item) in opened or _is_most(item, graph)):
             pending.extend(reversed(item.children))
         else:
             yield item
@@ -194,7 +200,7 @@ class _Writer:
             self.runs(item),
             nodes[item.input].type,
             nodes[item.output].type,
-            total(self.costs, item.nodes()),
+            total(self.costs, self._counted(item)),
             self._fields[item.output],
             tuple(self.row(part, below - 1) for part in _parts(item)) if below else (),
         )
@@ -205,14 +211,22 @@ class _Writer:
         pending = [item]
         while pending:
             part = pending.pop()
+            if not isinstance(part, int) and part.kind is ScopeKind.AUX and part is not item:
+                # A head has its own row.
+                continue
             if isinstance(part, int):
                 runs.append(Run(1, describe(self._graph.nodes[part].operator, explicit=self._explicit), {}))
-            elif part.kind in (ScopeKind.STAGE, ScopeKind.GROUP):
+            elif part.kind in (ScopeKind.STAGE, ScopeKind.GROUP, ScopeKind.AUX):
                 pending.extend(reversed(part.children))
             else:
                 call = self._join(part) if part.kind is ScopeKind.JOIN else self._call(part, alone=part is item)
                 runs.append(Run(1, call, part.arguments))
         return _counted(runs)
+
+    def _counted(self, scope: Scope) -> Iterable[int]:
+        """The nodes whose costs are those of a scope: heads in it are counted apart."""
+        nodes, aux = tuple(scope.nodes()), self._graph.aux_nodes
+        return nodes if aux.issuperset(nodes) else [index for index in nodes if index not in aux]
 
     def _call(self, scope: Scope, *, alone: bool) -> str:
         # Arguments that a stage passes to its first block are omitted while that block shares a row with others.

@@ -22,6 +22,8 @@ from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.initializers import Initializer
 from resdsl.onnx import Emitted, emit, emit_to_stream
+from resdsl.passes.drop_aux import drop_aux
+from resdsl.passes.include_aux import include_aux
 from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
 from resdsl.weights.bundled_config import BundledConfig, changes_to, read_bundled_config
@@ -118,7 +120,8 @@ def compile(
 class Prepared:
     """A network with its weights matched, before it is written.
 
-    ``graph`` is the network as specified, ``lowered`` the result of the passes; the rest is as for ``Compiled``.
+    ``graph`` is the network as specified, with the heads that are compiled, ``lowered`` the result of the passes; the
+    rest is as for ``Compiled``.
     """
 
     graph: Graph
@@ -135,10 +138,16 @@ def prepare(
     """Match the weights and run the passes; ``files`` closes the checkpoint. Raises ``CompileError``."""
     diagnostics = specification.diagnostics
     graph = specification.graph
+    heads: tuple[str, ...] = ()
+    if options.aux:
+        graph = include_aux(graph)
+    else:
+        heads = tuple(head.path for head in graph.aux_heads)
+        graph = drop_aux(graph)
     report: MatchReport | None = None
     source, adopted = "", BundledConfig()
     if options.weights is not None:
-        graph, report, source, adopted = _with_weights(graph, options, diagnostics, files)
+        graph, report, source, adopted = _with_weights(graph, options, diagnostics, files, heads)
     if options.zero_init_residual:
         graph = zero_init_residual(graph)
     lowered = lower(graph, diagnostics, options, after_pass)
@@ -152,6 +161,7 @@ def prepare(
         ),
         # Parameters of the network as specified: folding changes tensors, not the network.
         **metadata.PARAMETERS.of(graph.parameter_count),
+        **metadata.MACS.of(str(graph.macs)),
         **lowering_metadata(graph, options),
     }
     if (variant := variant_of(graph)) is not None:
@@ -171,7 +181,7 @@ def _reporting_in(diagnostics: Diagnostics) -> Iterator[None]:
 
 
 def _with_weights(
-    graph: Graph, options: CompileOptions, diagnostics: Diagnostics, files: ExitStack
+    graph: Graph, options: CompileOptions, diagnostics: Diagnostics, files: ExitStack, heads: tuple[str, ...]
 ) -> tuple[Graph, MatchReport, str, BundledConfig]:
     """The graph with the tensors of a checkpoint, the match report, the origin, and the adopted configuration.
 
@@ -188,6 +198,7 @@ def _with_weights(
         partial=options.partial,
         renames=options.renames,
         ignore=options.ignore,
+        heads=heads,
     )
     if diagnostics.errors:
         raise CompileError(diagnostics)

@@ -46,6 +46,9 @@ class CompileOptions:
     """Optimisation level: 0 is the graph as written, 1 folds batch norms and drops operators without effect, 2 also
     folds scales, pads and normalisation into weights."""
 
+    aux: bool = False
+    """Heads that only training needs (``aux``) are part of the model, and what they give are outputs."""
+
     precision: DType = DType.F32
     """Type of weights and arithmetic: ``f32``, ``f16`` or ``bf16``. Inputs and outputs stay ``f32``."""
 

@@ -90,6 +90,7 @@ EMPTY_JOIN = _code("E0611", "join has no branches")
 NO_SHORTCUT_BODY = _code("E0612", "projection shortcut has no body")
 UNKNOWN_LABELS = _code("E0613", "unknown label set")
 PREPROCESS = _code("E0614", "invalid preprocessing step")
+EMPTY_AUX = _code("E0615", "aux head has no layers")
 
 # E07 weights
 NOT_A_CHECKPOINT = _code("E0702", "file contains no weights")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from resdsl.diagnostics import Call, Span
 from resdsl.elaborate.program import Defined, Unit
 from resdsl.ir.dims import Dim
-from resdsl.ir.graph import Scope
+from resdsl.ir.graph import Scope, ScopeKind
 from resdsl.syntax import tree
 
 _LONGEST_SHOWN = 300
@@ -92,6 +92,8 @@ class Frame:
     taps: dict[str, TapPoint] = field(default_factory=dict)
     flowing: bool = False
     """Whether a layer has been built already."""
+    aux: str = ""
+    """The head that is being built, which only training needs."""
     inside: tuple[Defined, ...] = ()
     """What is being called: the model, the blocks around this call, and its own."""
 
@@ -150,6 +152,8 @@ class Context:
     scope: Scope
     stage: StageArguments | None
     depth: int
+    joined: bool = False
+    """Whether this is in a join or residual, of this call or one around it."""
 
     def inside(
         self,
@@ -168,4 +172,5 @@ class Context:
             scope or self.scope,
             stage or self.stage,
             self.depth + 1,
+            self.joined or (scope is not None and scope.kind is ScopeKind.JOIN),
         )

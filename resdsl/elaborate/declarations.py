@@ -50,18 +50,27 @@ def _only_in_model(
 
 def _output(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Context) -> None:
     assert isinstance(line, tree.Output)
-    name = line.name.name
-    first = builder.outputs.get(name)
+    if context.frame.aux:
+        head = context.frame.aux
+        message = f"`output` cannot stand in an `aux`: the value at its end is the output `{head}`"
+        builder.report(catalogue.MISPLACED, message, line.span, context, helps=("leave the line out",))
+        return
+    add_output(builder, Output(line.name.name, -1 if flow is None else flow, line.name.span), context)
+
+
+def add_output(builder: GraphBuilder, output: Output, context: Context) -> None:
+    """Declare an output of the model. Two of one name are an error."""
+    first = builder.outputs.get(output.name)
     if first is not None:
         builder.report(
             catalogue.DUPLICATE_OUTPUT,
-            f"there are two outputs `{name}`",
-            Label(line.name.span, "again here"),
+            f"there are two outputs `{output.name}`",
+            Label(output.span, "again here"),
             context,
             secondary=(Label(first.span, "first here"),),
         )
         return
-    builder.outputs[name] = Output(name, -1 if flow is None else flow, line.name.span)
+    builder.outputs[output.name] = output
 
 
 def _default(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: Context) -> None:

@@ -160,14 +160,15 @@ def _network(
     flow = run_body(builder, definition.body, frame.value, context)
     if flow is not None:
         root.output = flow
-    if not builder.outputs and not builder.poisoned and not builder.diagnostics.errors:
+    has_output = not all(output.aux for output in builder.outputs.values())
+    if not has_output and not builder.poisoned and not builder.diagnostics.errors:
         builder.report(
             catalogue.NO_OUTPUT,
             f"the model `{defined.name}` has no output",
             definition.name.span,
             helps=("write `output NAME` after the layer whose value is wanted",),
         )
-    if builder.poisoned or not builder.nodes or not builder.outputs:
+    if builder.poisoned or not builder.nodes or not has_output:
         return None
     return _finish(builder, defined, root)
 
@@ -176,7 +177,7 @@ def _finish(builder: GraphBuilder, defined: Defined, root: Scope) -> Graph:
     graph = Graph(
         name=defined.name,
         nodes=tuple(builder.nodes),
-        outputs=tuple(builder.outputs.values()),
+        outputs=tuple(sorted(builder.outputs.values(), key=lambda output: output.aux)),
         root=root,
         parameters=builder.parameters,
         input_name=builder.nodes[0].path,
@@ -193,7 +194,7 @@ def _finish(builder: GraphBuilder, defined: Defined, root: Scope) -> Graph:
 
 def _fitting_labels(builder: GraphBuilder) -> tuple[str, ...] | None:
     """The labels; none where the outputs are vectors of other lengths, as such a model would be refused when run."""
-    shapes = [builder.nodes[output.node].type.shape for output in builder.outputs.values()]
+    shapes = [builder.nodes[output.node].type.shape for output in builder.outputs.values() if not output.aux]
     classes = {shape[1] for shape in shapes if len(shape) == 2}
     if builder.labels is None or not classes or len(builder.labels) in classes:
         return builder.labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from resdsl.diagnostics import catalogue
+from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate import calls, declarations, expectations, joins, repeats, residual
 from resdsl.elaborate.builder import GraphBuilder
@@ -14,7 +14,7 @@ from resdsl.elaborate.groups import open_group
 from resdsl.elaborate.limits import COPIES_OF_WORK
 from resdsl.elaborate.unroll import unroll
 from resdsl.elaborate.values import UNKNOWN, kind_of, listed
-from resdsl.ir.graph import ScopeKind
+from resdsl.ir.graph import Output, ScopeKind
 from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
@@ -32,6 +32,8 @@ def run_body(builder: GraphBuilder, body: tree.Body, flow: Flow, context: Contex
             case tree.Const():
                 value = evaluate(builder, statement.value, context, flow)
                 variables[statement.name.name] = Variable(value, (), source_of(statement.value, variables))
+            case tree.Aux():
+                _aux(builder, statement, flow, context)
             case tree.Broken():
                 flow = None
                 builder.poisoned = True
@@ -133,6 +135,51 @@ def _stage(builder: GraphBuilder, stage: tree.Stage, flow: Flow, context: Contex
     if result is not None:
         inner.scope.output = result
     return result
+
+
+def _aux(builder: GraphBuilder, line: tree.Aux, flow: Flow, context: Context) -> None:
+    """A head from the current value, which stays. The value at its end is an output of its name, for training only."""
+    frame = context.frame
+    if frame.definition.tree.kind != "model" or frame.aux:
+        message = (
+            f"an `aux` cannot stand in another, and this is in `{frame.aux}`"
+            if frame.aux
+            else "`aux` belongs to a model, and this is a block"
+        )
+        helps = (f"move it behind `{frame.aux}`",) if frame.aux else ("move it behind the call, into the model",)
+        builder.report(catalogue.MISPLACED, message, line.label.span, context, helps=helps)
+        return
+    if context.joined:
+        message = "an `aux` cannot stand in a join or residual"
+        builder.report(catalogue.MISPLACED, message, line.label.span, context, helps=("move it behind that",))
+        return
+    if not frame.root:
+        # A model that is called like a block is its inference.
+        return
+    label = label_text(builder, line.label, flow, context)
+    inner = open_group(builder, context.naming.label(label), line.span, flow, context)
+    inner.scope.kind = ScopeKind.AUX
+    taps = dict(frame.taps)
+    frame.aux = label
+    # The arguments of a stage around it are not for its blocks.
+    result = run_body(builder, line.body, flow, inner.inside(stage=StageArguments((), taken=True)))
+    frame.aux = ""
+    # Taps in it are its own: nothing behind it may need its values.
+    frame.taps = taps
+    if result is None:
+        return
+    if not any(inner.scope.nodes()):
+        builder.report(
+            catalogue.EMPTY_AUX,
+            f"the head `{label}` has no layers",
+            Label(line.label.span, "nothing is computed here"),
+            context,
+            helps=("write its layers into the braces, from the current value on",),
+        )
+        builder.poisoned = True
+        return
+    inner.scope.output = result
+    declarations.add_output(builder, Output(inner.scope.path, result, line.label.span, aux=True), context)
 
 
 def _stage_arguments(builder: GraphBuilder, stage: tree.Stage, flow: Flow, context: Context) -> StageArguments:

@@ -43,6 +43,7 @@ class ScopeKind(StrEnum):
     STAGE = "stage"
     BLOCK = "block"
     GROUP = "group"
+    AUX = "aux"
     JOIN = "join"
 
 
@@ -88,11 +89,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A graph output: the name it has outside and the node that makes it."""
+    """A graph output: the name it has outside and the node that makes it. ``aux``: whether only training needs it."""
 
     name: str
     node: int
     span: Span = field(compare=False)
+    aux: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,9 @@ class Graph:
     ``preprocess`` says how an image becomes the input, ``labels`` are the names of the classes. ``argument_sources``
     names, by path of a node and by argument of its operator, the model parameter that the argument is passed through
     from unchanged: ``{"fc": {"features": "classes"}}``.
+
+    Heads that only training needs are scopes of the kind ``AUX``. Parameters, multiply-accumulates and depth are those
+    of inference, without these heads; ``parameters`` has their tensors too. Their outputs are after the others.
     """
 
     name: str
@@ -202,16 +207,36 @@ class Graph:
         specs = self.applications[node.index].parameters
         return tuple(self.parameters[f"{node.path}.{spec.name}"] for spec in specs)
 
+    @cached_property
+    def aux_heads(self) -> tuple[Scope, ...]:
+        """The heads that only training needs. None is in another."""
+        return tuple(scope for scope in self.root.leaves_first() if scope.kind is ScopeKind.AUX)
+
+    @cached_property
+    def aux_nodes(self) -> frozenset[int]:
+        """The nodes of these heads. No other node reads them."""
+        return frozenset(index for head in self.aux_heads for index in head.nodes())
+
+    @property
+    def inference_nodes(self) -> Sequence[int]:
+        """The indices of the other nodes, without the input."""
+        indices = range(1, len(self.nodes))
+        return [index for index in indices if index not in self.aux_nodes] if self.aux_nodes else indices
+
     @property
     def parameter_count(self) -> int:
         """Trainable elements, as papers and frameworks count parameters."""
-        return sum(parameter.count for parameter in self.parameters.values() if parameter.trainable)
+        aux = self.aux_nodes
+        return sum(one.count for one in self.parameters.values() if one.trainable and one.node not in aux)
 
     @property
     def macs(self) -> Dim:
         """Multiply-accumulates for one image."""
         total: Dim = 0
-        for application, count in Counter(self.applications).items():
+        applications = self.applications
+        if self.aux_nodes:
+            applications = tuple(applications[index] for index in self.inference_nodes)
+        for application, count in Counter(applications).items():
             total = total + application.macs * count
         return total
 
@@ -235,7 +260,7 @@ class Graph:
         ResNet-152 is called so because of it; projections in shortcuts are not on that path.
         """
         depths = self.depths()
-        return max((depths[output.node] for output in self.outputs), default=0)
+        return max((depths[output.node] for output in self.outputs if not output.aux), default=0)
 
 
 def _applications(nodes: Sequence[Node]) -> Iterable[Application]:

@@ -94,7 +94,7 @@ class _Printer:
                 pending.append((indent, None))
                 pending.extend((indent + "  ", child) for child in reversed(item.children))
         for output in graph.outputs:
-            yield f"  output {output.name} = {self._value(output.node)}"
+            yield f"  {'aux ' if output.aux else ''}output {output.name} = {self._value(output.node)}"
         yield "}"
 
     def _value(self, index: int) -> str:

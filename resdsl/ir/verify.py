@@ -21,6 +21,7 @@ def verify(graph: Graph) -> None:
         _verify_types(graph)
         _verify_parameters(graph)
         _verify_outputs(graph)
+        _verify_aux(graph)
         _verify_scopes(graph)
         _verify_names(graph)
 
@@ -82,6 +83,18 @@ def _verify_outputs(graph: Graph) -> None:
         if output.name in names:
             raise InvalidGraph(f"two inputs or outputs are called {output.name}")
         names.add(output.name)
+
+
+def _verify_aux(graph: Graph) -> None:
+    aux = graph.aux_nodes
+    for output in graph.outputs:
+        if output.aux != (output.node in aux):
+            raise InvalidGraph(f"the output {output.name} is {'in no' if output.aux else 'in an'} aux head")
+    if not aux:
+        return
+    for node in graph.nodes:
+        if node.index not in aux and not aux.isdisjoint(node.inputs):
+            raise InvalidGraph(f"{node.path} reads a value of an aux head, and is in none")
 
 
 def _verify_scopes(graph: Graph) -> None:

@@ -132,7 +132,9 @@ class _Writer:
                 children.append((_label(self._path_of(child), scope.path), part.piece))
         first = next((part.first for part in parts if part.leaves), 0)
         leaves = sum(part.leaves for part in parts)
-        cost = [sum(column) for column in zip(*(part.cost for part in parts), strict=True)] or [0] * 5
+        # The cost of a head that only training needs is its own.
+        counted = [part.cost for part, child in zip(parts, scope.children, strict=True) if not _is_aux(child)]
+        cost = [sum(column) for column in zip(*counted, strict=True)] or [0] * 5
         back, out, at = first - self._order[scope.input], self._order[scope.output] - first, self._place(scope.span)
         arguments = [[name, value, name in scope.given] for name, value in scope.arguments.items()]
         data: Data = {
@@ -236,6 +238,10 @@ def _numbers(cost: Cost, values: Mapping[str, int]) -> list[int]:
     return [cost.parameters, cost.buffers, *(evaluate(size, values) for size in sizes)]
 
 
+def _is_aux(child: Scope | int) -> bool:
+    return isinstance(child, Scope) and child.kind is ScopeKind.AUX
+
+
 def _label(path: str, around: str) -> str:
     """The path relative to ``around``; a path outside of it is absolute, with a slash."""
     if path == around:
@@ -249,6 +255,8 @@ def _call(scope: Scope) -> str:
     """A call as written, with the values of its arguments: ``bottleneck(64, stride = 2)``."""
     if scope.kind is ScopeKind.STAGE:
         return _written("stage", [f"{name} = {value}" for name, value in scope.arguments.items()])
+    if scope.kind is ScopeKind.AUX:
+        return "aux"
     text = scope.span.text
     given = [
         f"{name} = {value}" if re.search(rf"\b{name}\s*=", text) else value

@@ -25,8 +25,8 @@ PASSES: tuple[str, ...] = (
 """The passes that levels run, by name and in order. ``merge-pads`` is the function ``merge_pads`` in the file
 ``merge_pads.py``, which is imported when it runs: most networks are compiled as they are written."""
 
-PASSES_BY_OPTION: tuple[str, ...] = ("embed-preprocess", "lower-precision")
-"""The passes that an option of ``compile`` runs, before and after those of the level."""
+PASSES_BY_OPTION: tuple[str, ...] = ("drop-aux", "include-aux", "embed-preprocess", "lower-precision")
+"""The passes that an option of ``compile`` selects, before and after those of the level."""
 
 _EXACT = tuple(name for name in PASSES if name != "fold-scale")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from resdsl.diagnostics import Span
-from resdsl.ir.graph import Graph, Node, Output, Parameter, Scope
+from resdsl.ir.graph import Graph, Node, Parameter, Scope
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import TensorType
 
@@ -98,10 +98,9 @@ class Rewrite:
             graph,
             nodes=tuple(self._nodes(numbers, uses)),
             outputs=tuple(
-                Output(
-                    output.name,
-                    numbers[self._outputs[output.node]] if output.node in self._outputs else uses[output.node],
-                    output.span,
+                replace(
+                    output,
+                    node=numbers[self._outputs[output.node]] if output.node in self._outputs else uses[output.node],
                 )
                 for output in graph.outputs
             ),

@@ -159,7 +159,7 @@ class _Builder:
         row = self._rows.get(scope.path)
         inside = [row.text] if row is not None and scope.kind is ScopeKind.STAGE else []
         box = Box(
-            scope.path if scope.kind is ScopeKind.STAGE else call(scope),
+            scope.path if scope.kind in (ScopeKind.STAGE, ScopeKind.AUX) else call(scope),
             self._levels[scope.output],
             size_label(result.type),
             self._mark(nodes),
@@ -184,8 +184,8 @@ class _Builder:
     def _model(self, scope: Scope) -> _Piece:
         graph = self._graph
         nodes = tuple(node for node in scope.nodes() if node != graph.input.index)
-        last = scope.output if scope is not graph.root else graph.outputs[-1].node if graph.outputs else nodes[-1]
-        inside = set(nodes)
+        last = scope.output if scope is not graph.root else _last_output(graph)
+        inside = set(nodes) - graph.aux_nodes
         weights = sum(one.count for one in graph.parameters.values() if one.trainable and one.node in inside)
         name = call(scope) if scope is not graph.root else graph.name
         shapes = f"{shape_label(graph.nodes[scope.input].type)} to {shape_label(graph.nodes[last].type)}"
@@ -298,7 +298,9 @@ class _Builder:
         """
         paths = [_Path(source)]
         current = source
-        for piece in pieces:
+        # Heads that only training needs branch off, wherever they are in the text.
+        aux = self._graph.aux_nodes
+        for piece in sorted(pieces, key=lambda piece: bool(piece.nodes) and aux.issuperset(piece.nodes)):
             if piece.source != current:
                 self._end(paths[-1], whole=whole)
                 paths.append(_Path(piece.source))
@@ -448,6 +450,12 @@ def _is_short(shortcut: Series, graph: Graph) -> bool:
         for node in item.nodes
     )
     return len(shortcut.items) <= 2 and weighted <= 1 and all(isinstance(item, Box) for item in shortcut.items)
+
+
+def _last_output(graph: Graph) -> int:
+    """The value of the last output of inference."""
+    ends = [output.node for output in graph.outputs if not output.aux]
+    return ends[-1] if ends else graph.nodes[-1].index
 
 
 def _joined(paths: Sequence[_Path], users: Mapping[int, Sequence[int]]) -> Series:

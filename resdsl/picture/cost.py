@@ -113,12 +113,16 @@ class _Rows:
 
     def _pieces(self, root: Scope) -> Iterator[tuple[str | None, str, Iterable[int]]]:
         """Text, path and nodes of each piece; no text for a node that is drawn inside another box."""
+        aux = self._graph.aux_nodes
         pending: list[Scope | int] = [root]
         while pending:
             item = pending.pop()
+            if isinstance(item, Scope) and item.kind is ScopeKind.AUX:
+                # The costs are those of inference.
+                continue
             if isinstance(item, Scope):
                 if self._detail.closes(item) and item is not root:
-                    yield self._scope_text(item), item.path, tuple(item.nodes())
+                    yield self._scope_text(item), item.path, tuple(index for index in item.nodes() if index not in aux)
                 else:
                     pending.extend(reversed(item.children))
             elif item != self._graph.input.index:

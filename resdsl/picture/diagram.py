@@ -32,7 +32,7 @@ class Detail(StrEnum):
             case Detail.MODEL:
                 return scope.kind is ScopeKind.MODEL
             case Detail.STAGE:
-                return scope.kind in (ScopeKind.STAGE, ScopeKind.BLOCK)
+                return scope.kind in (ScopeKind.STAGE, ScopeKind.AUX, ScopeKind.BLOCK)
             case Detail.BLOCK:
                 return scope.kind is ScopeKind.BLOCK
         return False

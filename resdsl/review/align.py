@@ -82,7 +82,7 @@ def same_network(old: Graph, new: Graph) -> bool:
 
 def _outputs(
     graph: Graph, numbers: dict[Hashable, int], *, complete: bool = False
-) -> tuple[dict[str, int], frozenset[int]] | None:
+) -> tuple[dict[tuple[str, bool], int], frozenset[int]] | None:
     """A number for each output, equal for equal computations, and the numbers of all nodes.
 
     With ``complete``, no new number is assigned, and the result is ``None`` if a node has none.
@@ -100,7 +100,7 @@ def _outputs(
         if complete and key not in numbers:
             return None
         number_of.append(numbers.setdefault(key, len(numbers)))
-    return {output.name: number_of[output.node] for output in graph.outputs}, frozenset(number_of)
+    return {(output.name, output.aux): number_of[output.node] for output in graph.outputs}, frozenset(number_of)
 
 
 def commutes(node: Node) -> bool:

@@ -73,17 +73,21 @@ class Verdict:
 def judge(old: Graph, new: Graph, alignment: Alignment | None, changes: Sequence[Change]) -> Verdict:
     """The verdict on checkpoints of ``old``. ``alignment`` is ``None`` if both networks are the same."""
     stored = {name: parameter.shape for name, parameter in old.parameters.items()}
-    wanted = {name: parameter.shape for name, parameter in new.parameters.items()}
+    # Heads that only training needs are no part of a compiled model: old weights load with and without them.
+    needed = {name: parameter for name, parameter in new.parameters.items() if parameter.node not in new.aux_nodes}
+    wanted = {name: parameter.shape for name, parameter in needed.items()}
     shared = [name for name in wanted if name in stored]
     kept = [name for name in shared if loads(stored[name], wanted[name])]
     missing = [name for name in wanted if name not in stored]
-    unexpected = [name for name in stored if name not in wanted]
+    heads = tuple(f"{head.path}." for head in new.aux_heads)
+    unexpected = [name for name in stored if name not in wanted and not name.startswith(heads)]
     reshaped = [Reshaped(name, stored[name], wanted[name]) for name in shared if not loads(stored[name], wanted[name])]
-    names = _tensor_pairs(old, new, alignment) if alignment is not None else {}
+    pairs = _tensor_pairs(old, new, alignment) if alignment is not None else {}
+    names = {before: after for before, after in pairs.items() if after in wanted}
     origin = {after: before for before, after in names.items()}
     misplaced = {name: origin[name] for name in kept if origin.get(name, name) != name}
     renames = find_renames(stored, wanted, names, [change for change in changes if isinstance(change, Renamed)])
-    counts = {name: parameter.count for name, parameter in new.parameters.items()}
+    counts = {name: parameter.count for name, parameter in needed.items()}
     loaded = {after for before, after in renamed(stored, renames).items() if loads(stored[before], wanted.get(after))}
     fits = not missing and not unexpected and not reshaped
     partly = Fit.PARTLY if kept else Fit.NOT

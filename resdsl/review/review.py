@@ -78,14 +78,14 @@ def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
 
 def _side(measured: Measured, source: str) -> Side:
     graph = measured.graph
-    cost = total(measured.costs, range(1, len(graph.nodes)))
+    cost = total(measured.costs, graph.inference_nodes)
     totals = Totals(
         parameters=cost.parameters,
         macs=cost.macs,
         activation_bytes=cost.activation_bytes,
         depth=graph.depth,
         receptive_field=_last_field(measured),
-        outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs),
+        outputs=tuple((output.name, graph.nodes[output.node].type) for output in graph.outputs if not output.aux),
     )
     return Side(graph.name, source, totals)
 
@@ -95,6 +95,8 @@ def _last_field(measured: Measured) -> tuple[int, int] | None:
     whole: set[int] = set()
     last = 0
     for node in measured.graph.nodes:
+        if node.index in measured.graph.aux_nodes:
+            continue
         shape = node.type.shape
         if node.operator.enlarges or (whole and not whole.isdisjoint(node.inputs)):
             whole.add(node.index)
@@ -112,12 +114,16 @@ def _interface(old: Graph, new: Graph, alignment: Alignment | None) -> tuple[Cha
     if old.input_name != new.input_name:
         note("name of the input", old.input_name, new.input_name, architectural=True)
     ends = {output.name: output.node for output in old.outputs}, {output.name: output.node for output in new.outputs}
+    aux = [{output.name for output in graph.outputs if output.aux} for graph in (old, new)]
     for name in dict.fromkeys([*ends[0], *ends[1]]):
         before, after = ends[0].get(name), ends[1].get(name)
         if before is None or after is None:
             place = new.nodes[after].path if after is not None else "none"
             gone = old.nodes[before].path if before is not None else "none"
             note(f"output {name}", gone, place, architectural=True)
+        elif (name in aux[0]) != (name in aux[1]):
+            use = ["for training" if name in names else "for inference" for names in aux]
+            note(f"output {name}", *use, architectural=True)
         elif alignment is not None and _is_elsewhere(alignment, before, after):
             note(f"output {name}", old.nodes[before].path, new.nodes[after].path, architectural=True)
     if old.preprocess != new.preprocess:

@@ -136,15 +136,21 @@ def plain_kind(label: Token, keywords: Mapping[str, str]) -> str:
 
 
 def join_stage_names(tokens: list[Token], text: str) -> list[Token]:
-    """Join the parts of the name after ``stage`` into one LABEL_NAME: ``layer{i}``, ``features.0``, ``add``."""
+    """Join the parts of the name after ``stage`` or ``aux`` into one LABEL_NAME: ``layer{i}``, ``features.0``, ``add``.
+
+    An ``aux`` that no name follows is a name itself: the call of a block, or the count of a repeat.
+    """
     joined: list[Token] = []
     rest = 0
     for position, token in enumerate(tokens):
-        if token.kind != "STAGE" or position < rest:
+        if token.kind not in {"STAGE", "AUX"} or position < rest:
             continue
         joined += tokens[rest : position + 1]
         rest = position + 1
         if rest == len(tokens) or _is_value(joined):
+            continue
+        if token.kind == "AUX" and not _is_named(tokens, rest):
+            joined[-1] = retyped(token, "NAME")
             continue
         name = _STAGE_NAME.match(text, tokens[rest].start)
         end = rest
@@ -157,8 +163,16 @@ def join_stage_names(tokens: list[Token], text: str) -> list[Token]:
 
 
 def _is_value(tokens: list[Token]) -> bool:
-    """Whether the last token, ``stage``, is a value in an expression: ``pad if stage == 1``."""
+    """Whether the last token, ``stage`` or ``aux``, is a value in an expression: ``pad if stage == 1``."""
     return len(tokens) > 1 and tokens[-2].kind not in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COLON"}
+
+
+def _is_named(tokens: list[Token], start: int) -> bool:
+    """Whether the tokens after ``aux`` can be its name."""
+    if tokens[start].kind in {"LPAR", "NEWLINE", "SEMICOLON", "RBRACE", "ARROW"}:
+        return False
+    is_repeat = tokens[start] == "x" and start + 1 < len(tokens) and tokens[start + 1].isidentifier()
+    return not is_repeat
 
 
 def drop_newlines(tokens: list[Token]) -> list[Token]:

@@ -76,6 +76,7 @@ class Nodes:
     graph_input = _node(tree.Input)
     tap = _node(tree.Tap)
     output = _node(tree.Output)
+    aux = _node(tree.Aux)
     const = _node(tree.Const)
     default = _node(tree.Default)
     labelled_step = _node(tree.Step)

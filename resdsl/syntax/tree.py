@@ -362,6 +362,14 @@ class Preprocess(Tree):
 
 
 @node
+class Aux(Tree):
+    """``aux NAME { ... }``: a head that only training needs. The name is a label."""
+
+    label: LabelTree
+    body: Body
+
+
+@node
 class Labels(Tree):
     """``labels "imagenet1k"``, a path, or a list of the names themselves."""
 
@@ -382,7 +390,7 @@ class Broken(Tree):
     """Text that the parser skipped after reporting an error. What depends on it is unknown, and not reported again."""
 
 
-Statement = Step | Input | Tap | Output | Const | Default | Preprocess | Labels | Expect | Broken
+Statement = Step | Aux | Input | Tap | Output | Const | Default | Preprocess | Labels | Expect | Broken
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

@@ -48,7 +48,8 @@ class MatchReport:
     Names are the network's; those of ``unexpected``, ``ignored`` and ``excluded`` are the checkpoint's. ``reshaped``
     have other axes of size 1 in the checkpoint, ``transposed`` are matrices that it stores transposed. ``ignored`` are
     training state, ``excluded`` matched a pattern to ignore. ``renamed`` counts renamed tensors, without those that
-    only lost ``prefixes``. ``values`` is the number of loaded elements.
+    only lost ``prefixes``. ``heads`` belong to heads that only training needs. ``values`` is the number of loaded
+    elements.
     """
 
     checkpoint: str
@@ -64,6 +65,7 @@ class MatchReport:
     prefixes: tuple[str, ...]
     renamed: int
     values: int
+    heads: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -86,6 +88,8 @@ class MatchReport:
             parts.append(f"{_count(len(self.ignored), 'training counter')} ignored")
         if self.excluded:
             parts.append(f"{_count(len(self.excluded), 'tensor')} ignored by pattern")
+        if self.heads:
+            parts.append(f"{_count(len(self.heads), 'tensor')} of aux heads left out")
         for names, what in (
             (self.missing, "missing"),
             (self.mismatched, "of another shape"),
@@ -104,12 +108,14 @@ def match(
     partial: bool = False,
     renames: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
+    heads: Collection[str] = (),
 ) -> tuple[Graph, MatchReport]:
     """The graph with the checkpoint's tensors as sources of its parameters, and a report.
 
     ``renames`` map whole parts of names in the checkpoint to the network's: ``{"backbone.body": "", "norm1": "bn1"}``;
     an empty key prepends its value to every name. Tensors of the checkpoint whose names match a pattern of ``ignore``
-    (``aux.*``; ``*`` and ``?`` as in file names) are treated as if the checkpoint lacked them.
+    (``aux.*``; ``*`` and ``?`` as in file names) are treated as if the checkpoint lacked them. ``heads`` are names of
+    heads that only training needs, and ``graph`` lacks: a checkpoint may have their tensors (``aux1.*``) or not.
 
     Each cause of a mismatch is one diagnostic: an error, or with ``partial`` a warning, and unmatched parameters keep
     their initial values. No tensor is read yet.
@@ -122,6 +128,11 @@ def match(
     kept, by_age = _rename_densenet(kept, graph.parameters)
     kept = _without_ignored(kept, ignore, checkpoint, diagnostics)
     excluded = tuple(key for key in available if key not in set(kept.values()))
+    prefixes_of_heads = tuple(f"{head}." for head in heads)
+    left_out = {
+        name: key for name, key in kept.items() if name.startswith(prefixes_of_heads) and name not in graph.parameters
+    }
+    kept = {name: key for name, key in kept.items() if name not in left_out}
 
     pairing, reshaped, transposed = _pair(graph, checkpoint, kept, diagnostics)
     for diagnostic in explain(graph, checkpoint, pairing, partial=partial):
@@ -146,6 +157,7 @@ def match(
         excluded=excluded,
         prefixes=prefixes,
         renamed=by_user + by_age,
+        heads=tuple(left_out.values()),
         values=sum(graph.parameters[name].count for name in pairing.loaded),
     )
     return replace(graph, parameters=parameters), report

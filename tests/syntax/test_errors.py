@@ -158,6 +158,8 @@ STATEMENTS = [
     Case("c: conv 64, stride = 2", "E0101", "without parentheses", "64, stride = 2", "", "c: conv(64, stride = 2)"),
     Case("width = 64", "E0101", "a value is given with `const`", "width", "`const width = ...`", "const width = 64"),
     Case("y = conv(64)", "E0101", "there are no variables for tensors", "=", "to name the layer", "y: conv(64)"),
+    Case("a: aux b { relu }", "E0101", "`aux` cannot have a label", "a", "named by what follows", "aux b { relu }"),
+    Case("aux { relu }", "E0101", "expected a name behind `aux`, found `{`", "{"),
     Case("stage layer1: { relu }", "E0101", "a body stands in braces", ":", "remove",
          "stage layer1 { relu }"),
     Case("stage layer1", "E0101", "expected `(` or `{` behind `layer1`, found the end of the line", "@12"),

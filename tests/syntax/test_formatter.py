@@ -68,6 +68,7 @@ def test_blanks_in_statements() -> None:
         3   x   c(64)
         (n-1)x c
         stage layer{i}( stride=2 ){c}
+        aux   head.{i}{c;output y}
         residual( scale=0.17 ){relu}shortcut pad( zeros=both )
         residual{relu}
         shortcut{bn}
@@ -86,6 +87,7 @@ def test_blanks_in_statements() -> None:
           3 x c(64)
           (n - 1) x c
           stage layer{i}(stride = 2) { c }
+          aux head.{i} { c; output y }
           residual(scale = 0.17) { relu } shortcut pad(zeros = both)
           residual { relu } shortcut { bn }
           for i in 1..n - 1 { layer{ i }: c }

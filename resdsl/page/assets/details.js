@@ -281,7 +281,7 @@ class Details {
     const metric = METRICS[heat.isOn ? heat.metric : "macs"];
     const cost = item => item.cost[metric.index];
     const parts = partsOf(network.root)
-      .filter(cost)
+      .filter(item => item.piece.kind !== "aux" && cost(item))
       .sort((one, other) => cost(other) - cost(one));
     if (parts.length < 2) return null;
     return section(

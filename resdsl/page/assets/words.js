@@ -101,7 +101,7 @@ function fieldText(field) {
   return `${rows}×${columns} pixels, step ${down === across ? down : `${down}×${across}`}`;
 }
 
-const KINDS = { model: "model", stage: "stage", block: "block", group: "group", run: "equal blocks" };
+const KINDS = { model: "model", stage: "stage", block: "block", group: "group", aux: "aux", run: "equal blocks" };
 
 function kindOf(item) {
   if (item.isLeaf) return item.piece.op === "input" ? "input" : "layer";

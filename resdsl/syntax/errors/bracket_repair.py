@@ -17,7 +17,7 @@ from resdsl.syntax.token import Token
 _TEXT = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 _STARTS_A_STATEMENT = frozenset({
     "LABEL", "STAGE", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "TAP", "FROM", "OUTPUT", "CONST", "EXPECT", "FOR",
-    "ARROW", "SHORTCUT", "RBRACE", "LBRACE", "INPUT", "DEFAULT", "LABELS", "PREPROCESS",
+    "AUX", "ARROW", "SHORTCUT", "RBRACE", "LBRACE", "INPUT", "DEFAULT", "LABELS", "PREPROCESS",
 })  # fmt: skip
 _GOES_ON_WITH_A_BODY = frozenset({"SHORTCUT", "ELSE"})
 _ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "LABEL"})

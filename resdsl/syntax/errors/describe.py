@@ -13,7 +13,7 @@ _VALUE = frozenset({
     "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "NAME", "LPAR", "LSQB", "MINUS", "NOT", "BAD_VALUE",
 })  # fmt: skip
 _STATEMENT = frozenset({
-    "LABEL", "STAGE", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "FROM", "FOR", "IF", "INPUT", "TAP", "OUTPUT",
+    "LABEL", "STAGE", "AUX", "RESIDUAL", "CONCAT", "ADD", "MUL", "MEAN", "FROM", "FOR", "IF", "INPUT", "TAP", "OUTPUT",
     "CONST", "DEFAULT", "PREPROCESS", "LABELS", "EXPECT", "INT", "NAME", "LPAR", "LBRACE",
 })  # fmt: skip
 _DEFINITION = frozenset({"MODEL", "BLOCK", "USE", "CONST"})

@@ -17,7 +17,7 @@ _DEFINING = {
     "import": "use", "include": "use", "from": "use", "require": "use",
     "let": "const", "var": "const", "val": "const", "static": "const", "final": "const",
 }  # fmt: skip
-_FOLLOWED_BY_A_NAME = ("stage", "tap", "output", "const", "default", "expect", "input", "from", "for", "labels")
+_FOLLOWED_BY_A_NAME = ("stage", "aux", "tap", "output", "const", "default", "expect", "input", "from", "for", "labels")
 _FOLLOWED_BY_A_BODY = ("residual", "concat", "add", "mul", "mean", "preprocess")
 
 
@@ -42,7 +42,7 @@ def _unknown_keyword(context: ErrorContext, position: int, meant: str) -> Explan
     kind = context.keywords.get(meant, "NAME")
     tokens = [retyped(token, kind)]
     end = position + 1
-    if kind == "STAGE":
+    if kind in {"STAGE", "AUX"}:
         rest = [tokens[0], *context.tokens[end : context.end]]
         tokens, end = join_stage_names(rest, context.source.text), context.end
     return explanation(

@@ -12,9 +12,11 @@ from resdsl.syntax.lexing import LOST_CLOSER, inserted, join_stage_names, make_t
 
 _WITHOUT_LABEL = {
     "STAGE": "a stage is named by what follows `stage`",
+    "AUX": "a training head is named by what follows `aux`",
     "FOR": "put the loop into a group: `name: { for ... }`",
     "IF": "put the choice into a group: `name: { if ... }`",
 }
+_NOT_A_VALUE = frozenset({"INPUT", "TAP", "OUTPUT", "CONST", "DEFAULT", "PREPROCESS", "LABELS", "EXPECT"})
 
 
 def _assignment(context: ErrorContext) -> Explanation | None:
@@ -70,19 +72,7 @@ def _label_of_what_has_none(context: ErrorContext) -> Explanation | None:
         )
     # In this state the keyword was not accepted, and was taken for a name if it can be one.
     kind = context.keywords.get(str(context.token), context.kind)
-    if kind not in {
-        "STAGE",
-        "FOR",
-        "IF",
-        "INPUT",
-        "TAP",
-        "OUTPUT",
-        "CONST",
-        "DEFAULT",
-        "PREPROCESS",
-        "LABELS",
-        "EXPECT",
-    }:
+    if kind not in _WITHOUT_LABEL.keys() | _NOT_A_VALUE:
         return None
     return _unlabelable(context, context.position)
 
@@ -109,7 +99,7 @@ def _labelled_keyword(context: ErrorContext) -> Explanation | None:
     if context.position != context.head + 1 or context.head == context.start:
         return None
     kind = context.keywords.get(str(context.tokens[context.head]), "")
-    if kind not in {"STAGE", "FOR", "INPUT", "TAP", "OUTPUT", "CONST", "DEFAULT", "PREPROCESS", "LABELS", "EXPECT"}:
+    if kind not in (_WITHOUT_LABEL.keys() - {"IF"}) | _NOT_A_VALUE:
         return None
     return _unlabelable(context, context.head)
 
@@ -120,7 +110,7 @@ def _unlabelable(context: ErrorContext, position: int) -> Explanation:
     remove = context.source.span(label.start, keyword.start)
     helps = (_WITHOUT_LABEL.get(kind, "only what makes a value has a label: a layer, a block, a group, a join"),)
     rest = [retyped(keyword, kind), *context.tokens[position + 1 : context.end]]
-    if kind == "STAGE":
+    if kind in {"STAGE", "AUX"}:
         rest = join_stage_names(rest, context.source.text)
     return explanation(
         f"`{keyword}` cannot have a label",

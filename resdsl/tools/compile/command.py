@@ -102,6 +102,7 @@ def _renames_file(path: Path) -> str:
     multiple=True,
     help="Ignore tensors of the checkpoint, such as 'aux.*'; all others must match. Repeatable.",
 )
+@click.option("--aux", is_flag=True, help="Include the heads that only training needs (`aux`), as outputs.")
 @click.option(
     "--init",
     type=click.Choice([str(scheme) for scheme in Scheme]),
@@ -166,6 +167,7 @@ def command(
     partial: bool,
     renames: dict[str, str],
     ignore: tuple[str, ...],
+    aux: bool,
     init: str,
     seed: int,
     keep_preprocess: bool,
@@ -189,6 +191,7 @@ def command(
         partial=partial,
         renames=renames,
         ignore=ignore,
+        aux=aux,
         init=Scheme(init),
         seed=seed,
         zero_init_residual=zero_init_residual,

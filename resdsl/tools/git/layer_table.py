@@ -53,12 +53,12 @@ def _lines(graph: Graph) -> Iterator[str]:
             heading = inside
         pending.extend((child, inside) for child in reversed(item.children))
     for output in graph.outputs:
-        yield f"output {output.name}: {_name(graph, output.node)}"
+        yield f"{'aux ' if output.aux else ''}output {output.name}: {_name(graph, output.node)}"
     if graph.preprocess is not None:
         yield f"preprocess: {_steps(graph.preprocess)}"
     if graph.labels is not None:
         yield f"labels: {len(graph.labels):,} ({', '.join(graph.labels[:3])}{', ...' if len(graph.labels) > 3 else ''})"
-    whole = total(each, range(1, len(graph.nodes)))
+    whole = total(each, graph.inference_nodes)
     yield f"total: {_cost_text(whole)}, depth {graph.depth}"
 
 
@@ -67,8 +67,8 @@ def _heading(scope: Scope) -> str:
     if scope.kind in (ScopeKind.JOIN, ScopeKind.GROUP):
         return ""
     arguments = ", ".join(f"{name} = {value}" for name, value in scope.arguments.items())
-    if scope.kind is ScopeKind.STAGE:
-        return f"stage {scope.path}"
+    if scope.kind in (ScopeKind.STAGE, ScopeKind.AUX):
+        return f"{scope.kind} {scope.path}"
     return f"{scope.path} {scope.callee}{f'({arguments})' if arguments else ''}"
 
 

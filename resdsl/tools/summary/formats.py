@@ -12,6 +12,7 @@ from resdsl.analysis.quantities import exact, short, size
 from resdsl.analysis.receptive import ReceptiveField
 from resdsl.analysis.summary import Row, Summary, folded
 from resdsl.ir.dims import Dim
+from resdsl.ir.graph import ScopeKind
 
 if TYPE_CHECKING:
     from resdsl.analysis.cost import Cost
@@ -65,6 +66,9 @@ def totals(summary: Summary, smallest: Smallest) -> list[tuple[str, str]]:
         ("activations", f"{exact(cost.activation_bytes)} bytes{in_short} for one image, the outputs of all layers"),
         ("depth", f"{summary.depth} layers with weights on the longest path"),
     ]
+    if (aux := summary.aux) is not None:
+        counted = f"{exact(aux.parameters)} parameters, {exact(aux.macs)} MACs"
+        lines.append(("aux", f"{counted} more in heads that only training needs"))
     if bounds:
         lines.append(("smallest", f"{bounds}: a smaller input makes the output of a layer empty"))
     if not isinstance(cost.macs, int):
@@ -127,6 +131,7 @@ def data(summary: Summary, smallest: Smallest) -> dict[str, object]:
         "outputs": [{"name": name, "shape": _shape(result.shape)} for name, result in summary.outputs],
         "rows": [_row_data(row) for row in summary.rows],
         **_cost_data(summary.cost),
+        "aux": None if summary.aux is None else _cost_data(summary.aux),
         "depth": summary.depth,
         "smallest_input": dict(smallest),
     }
@@ -156,6 +161,8 @@ def _cells(row: Row, level: int) -> tuple[str, ...]:
 
 def _name(row: Row) -> str:
     """``layer3.1..35`` for blocks that share a row."""
+    if row.kind == ScopeKind.AUX:
+        return f"{row.path} (aux)"
     if row.count == 1:
         return row.path
     (folder, _, first), (last_folder, _, last) = row.path.rpartition("."), row.last.rpartition(".")
