@@ -14,9 +14,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from resdsl.version import __version__ as __version__
+
+# Type checkers take it for true. Importing `typing` would double the time of `import resdsl`.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from resdsl.compiler.compile import Compiled as Compiled
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from resdsl.tools.quantize.quantize import quantize as quantize
     from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
     from resdsl.tools.specs.specs import specs as specs
+    from resdsl.tools.tensors.tensors import tensors as tensors
     from resdsl.tools.view.view import view as view
     from resdsl.weights.read import read_weights as read_weights
     from resdsl.weights.save import save_weights as save_weights
@@ -80,6 +83,7 @@ _PUBLIC = {
     "resdsl.tools.predict.predict": ("predict", "predict_to"),
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
+    "resdsl.tools.tensors.tensors": ("tensors",),
     "resdsl.tools.view.view": ("view",),
     "resdsl.weights.save": ("save_weights",),
     "resdsl.weights.read": ("read_weights",),

@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all.
+"""Atomic file writes.
 
-A file is written under a temporary name in the folder of its target and renamed over it once everything is on the
-disk, so that a reader, a crash, a full disk or Ctrl-C never meets half a file, and what stood there before stays until
-then. What is not a file (``/dev/stdout``, ``/dev/null``, a pipe) is written to directly.
+A file is written under a temporary name in the folder of its target and renamed over it once all bytes are on disk.
+Readers never see a partial file, and after a crash, a full disk or Ctrl-C the previous file is unchanged. Devices and
+pipes (``/dev/stdout``, ``/dev/null``) are written to directly.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import contextlib
 import errno
 import io
 import os
+import re
+import shutil
 import signal
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,30 +23,44 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from resdsl.diagnostics import Code, CompileError, Diagnostic, catalogue
+from resdsl.diagnostics import Code, Diagnostic, catalogue
+from resdsl.diagnostics.errors import OutputError
+from resdsl.inputs import record_output
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 
 _SYNC_SECONDS = 0.02
-"""How long a disk rests before it is sent what was written meanwhile."""
+"""Seconds between two ``fsync`` calls while a file is being written."""
 
 _SEEKING = threading.Lock()
 
 
-class OutputError(CompileError):
-    """A result cannot be written; ``diagnostic`` says why and what to do."""
+_MARK = ".resdsl.tmp"
+_TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{12}}{re.escape(_MARK)}", re.DOTALL)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a small file, whole or not at all. Raises ``OutputError``."""
+def write_file(path: Path, data: bytes, *, in_place: bool = False) -> None:
+    """Write a small file atomically. Raises ``OutputError``.
+
+    ``in_place`` is for what is made of the file itself, as the formatter does: otherwise a file that the run has read
+    cannot be its output.
+    """
+    if in_place:
+        with explained(path):
+            target = real_target(path)
+            _check_place(path, target)
+        with _pending(path, target) as pending:
+            pending.stream.write(data)
+            pending.commit(target)
+        return
     with whole_file(path) as stream:
         stream.write(data)
 
 
 class OutputStream(io.BufferedWriter):
-    """A file open for writing, whose own failures, and no others, are raised as ``OutputError``."""
+    """A file open for writing, whose failures are raised as ``OutputError``."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
         super().__init__(io.FileIO(descriptor, "wb"), 1 << 16)
@@ -59,7 +76,7 @@ class OutputStream(io.BufferedWriter):
 
 
 class _Section(io.RawIOBase):
-    """A file's bytes from one place on, for writing."""
+    """A raw stream that writes to a file from a given position."""
 
     def __init__(self, descriptor: int, start: int, path: Path) -> None:
         self._descriptor = descriptor
@@ -77,53 +94,58 @@ class _Section(io.RawIOBase):
 
 
 class PendingFile:
-    """A file being written. ``stream`` takes its bytes; ``commit`` gives it its name, at once and whole."""
+    """A file being written: write to ``stream``, then call ``commit`` to rename it to its target."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self.committed = False
         self._path = path
         self._target = target
-        # The target's own name may be as long as the file system allows.
-        self._temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
+        self._temporary = _temporary_path(target)
         self._stream: OutputStream | None = None
 
     def open(self) -> None:
-        """Make the file. Whoever calls this calls ``discard`` too, as an interrupt may come right after it."""
-        # Not tempfile: that makes files which only their owner may read.
+        """Create the file. The caller must also call ``discard``, since an interrupt may follow immediately."""
+        # Not tempfile: it creates files that only their owner can read.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self._stream = OutputStream(os.open(self._temporary, flags, 0o666), self._path)
+        while True:
+            self._stream = OutputStream(os.open(self._temporary, flags, 0o666), self._path)
+            # Between the two calls another run may have taken the file for an abandoned one.
+            if _lock(self._stream.fileno()) is not False and self._temporary.exists():
+                break
+            self._stream.close()
+            self._temporary = _temporary_path(self._target)
         with contextlib.suppress(FileNotFoundError, PermissionError):
             self._temporary.chmod(stat.S_IMODE(self._target.stat().st_mode))
 
     @property
     def stream(self) -> OutputStream:
-        """Takes the file's bytes."""
+        """The stream to write to."""
         assert self._stream is not None
         return self._stream
 
     def section(self, start: int) -> io.BufferedWriter:
-        """A stream that writes from byte ``start`` on. Close it; several threads may each write to one of their own.
+        """A stream that writes from byte ``start`` on. Close it; several threads can each write to their own section.
 
-        What was not written between two sections is zero. Whoever uses sections leaves ``stream`` alone.
+        Gaps between sections are zero. Do not write to ``stream`` as well.
         """
         return io.BufferedWriter(_Section(self.stream.fileno(), start, self._path), 1 << 16)
 
     @contextmanager
     def syncing(self) -> Iterator[None]:
-        """While the block runs, send to the disk what is written already, so that ``commit`` has little left to do."""
+        """While the block runs, sync written bytes to disk in a thread, so that ``commit`` has little left to do."""
         ended = threading.Event()
         failures: list[OSError] = []
 
-        def send() -> None:
+        def sync() -> None:
             try:
                 while not ended.wait(_SYNC_SECONDS):
                     os.fsync(self.stream.fileno())
             except OSError as error:
                 failures.append(error)
             except ValueError:
-                return  # an interrupt came before the block below, and the file is closed
+                return  # an interrupt closed the file before the thread ended
 
-        thread = threading.Thread(target=send, name="syncing")
+        thread = threading.Thread(target=sync, name="syncing")
         try:
             thread.start()
             yield
@@ -131,22 +153,25 @@ class PendingFile:
             ended.set()
             if thread.is_alive():
                 thread.join()
-        # The system tells a failure to write once: here, or to whoever asks next.
+        # The system reports a write failure only once, to the next fsync, so it must be raised here.
         for error in failures:
             raise _explain(self._path, error) from error
 
     def commit(self, target: Path) -> None:
-        """Make the bytes durable, then rename to ``target``, a name in the folder that was asked for."""
+        """Sync the bytes to disk, then rename the file to ``target``, a path in the same folder."""
         self.stream.flush()
         with explained(self._path):
             os.fsync(self.stream.fileno())
-            self.stream.close()
+            if sys.platform == "win32":
+                self.stream.close()  # an open file cannot be renamed there
             self._temporary.replace(target)
+            # Not before: this releases the lock, and a file without one is taken for an abandoned one.
+            self.stream.close()
         self.committed = True
         _sync_folder(target.parent)
 
     def discard(self) -> None:
-        """Leave no trace."""
+        """Close and remove the file."""
         with contextlib.suppress(OSError, OutputError):
             if self._stream is not None:
                 self._stream.close()  # flushes, which fails again on a full disk
@@ -156,7 +181,7 @@ class PendingFile:
 
 def is_stream(path: Path) -> bool:
     """Whether ``path`` is something to write into rather than a file to replace: a device, a pipe, ``/dev/stdout``."""
-    # /dev/stdout leads to a regular file where the shell redirects it; that file is the shell's, not ours to replace.
+    # With shell redirection, /dev/stdout is a regular file, which must be written to and not replaced.
     if str(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
         return True
     try:
@@ -167,7 +192,7 @@ def is_stream(path: Path) -> bool:
 
 
 def real_target(path: Path) -> Path:
-    """The file that writing to ``path`` replaces: where it is a symbolic link, what that leads to."""
+    """The file that writing to ``path`` replaces: symbolic links are resolved."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
@@ -175,8 +200,8 @@ def real_target(path: Path) -> Path:
 def whole_file(path: Path) -> Iterator[OutputStream]:
     """A stream whose bytes become the file ``path`` when the block ends without an exception.
 
-    Raises ``OutputError`` where the file cannot be written. An existing file keeps its permissions; a new one gets
-    what the umask allows.
+    Raises ``OutputError`` if the file cannot be written. An existing file keeps its permissions; a new one gets those
+    of the umask.
     """
     if is_stream(path):
         with explained(path):
@@ -191,14 +216,52 @@ def whole_file(path: Path) -> Iterator[OutputStream]:
 
 @contextmanager
 def pending_file(path: Path) -> Iterator[PendingFile]:
-    """A file to be written in the folder of ``path`` and with the permissions of ``path``.
+    """A temporary file in the folder of ``path``, with the permissions of ``path``.
 
-    It vanishes where the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
+    It is removed if the block ends without ``commit``: by an exception, Ctrl-C or SIGTERM.
     """
+    with explained(path):
+        target = real_target(path)
+        check_target(path, target)
+    with _pending(path, target) as pending:
+        yield pending
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target``, removed at the end; should the process be killed, by a later run."""
+    descriptor: int | None = None
+    folder = _temporary_path(target)
+    try:
+        folder.mkdir(mode=0o700)
+        if sys.platform != "win32":  # opens no folders
+            # Another run may have taken the folder for an abandoned one before it was locked.
+            while (descriptor := _locked_folder(folder)) is None:
+                folder = _temporary_path(target)
+                folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked_folder(folder: Path) -> int | None:
+    """A descriptor that keeps the lock of a folder; ``None`` if another run is removing it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    if _lock(descriptor) is not False and folder.exists():
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def _pending(path: Path, target: Path) -> Iterator[PendingFile]:
     with _terminate_by_exception():
-        with explained(path):
-            target = real_target(path)
-            check_target(path, target)
+        _remove_abandoned(target.parent)
         pending = PendingFile(path, target)
         try:
             with explained(path):
@@ -210,17 +273,63 @@ def pending_file(path: Path) -> Iterator[PendingFile]:
 
 
 def _write_at(descriptor: int, data: Buffer, position: int) -> int:
-    """Write at a place of a file; gives how many bytes were written."""
+    """Write at a position of a file; return the number of bytes written."""
     if hasattr(os, "pwrite"):
         return os.pwrite(descriptor, data, position)
-    # Windows has one position for all.
+    # Windows has no pwrite: the position is shared by all threads.
     with _SEEKING:
         os.lseek(descriptor, position, os.SEEK_SET)
         return os.write(descriptor, data)
 
 
+def _temporary_path(target: Path) -> Path:
+    # The target's own name may be as long as the file system allows.
+    return target.with_name(f".{target.name[:50]}.{os.urandom(6).hex()}{_MARK}")
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Mark an open file as in use until it is closed or the process ends, however it ends.
+
+    ``False`` if another process has marked it; ``None`` where the system or the file system has no locks.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files in ``folder`` whose processes were killed."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for path in [entry.path for entry in entries if _TEMPORARY.fullmatch(entry.name)]:
+            with contextlib.suppress(OSError):
+                # Neither follow a link nor wait for a pipe: others may write in the folder.
+                descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+                try:
+                    if not _lock(descriptor):
+                        continue
+                    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        Path(path).unlink()
+                finally:
+                    os.close(descriptor)
+
+
 def check_target(path: Path, target: Path) -> None:
-    """Raise ``OutputError`` where no file can be ``target``, which messages call ``path``."""
+    """Raise ``OutputError`` if ``target`` cannot be written, or is read by the run. Messages name it ``path``."""
+    _check_place(path, target)
+    record_output(path)
+
+
+def _check_place(path: Path, target: Path) -> None:
     if target.is_dir():
         raise _error(
             catalogue.NOT_A_FILE,
@@ -232,7 +341,7 @@ def check_target(path: Path, target: Path) -> None:
         raise _error(
             catalogue.OUTPUT_FOLDER,
             f"the folder `{folder}` does not exist",
-            f"make it with `mkdir -p {folder}`",
+            f"create it with `mkdir -p {folder}`",
         )
     if not folder.is_dir():
         raise _error(
@@ -251,11 +360,11 @@ def check_target(path: Path, target: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn the system's errors in writing ``path`` into an ``OutputError``."""
+    """Raise ``OSError`` in writing ``path`` as ``OutputError``."""
     try:
         yield
     except BrokenPipeError:
-        raise  # whoever reads has had enough: not a mistake
+        raise  # the reader closed the pipe: not an error
     except OSError as error:
         raise _explain(path, error) from error
 
@@ -267,13 +376,13 @@ def _explain(path: Path, error: OSError) -> OutputError:
         return _error(
             catalogue.DISK_FULL,
             f"`{path}` was not written: {cause}",
-            f"free some space in `{folder}`, or name a file on another disk",
+            f"free space in `{folder}`, or name a file on another disk",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return _error(
             catalogue.OUTPUT_DENIED,
             f"no permission to write in `{folder}`",
-            "name a file in a folder of yours",
+            "name a file in a folder that you can write to",
         )
     if error.errno == errno.ENAMETOOLONG:
         return _error(
@@ -283,12 +392,12 @@ def _explain(path: Path, error: OSError) -> OutputError:
     return _error(catalogue.UNWRITABLE, f"`{path}` was not written: {reason}", "name another file")
 
 
-def _error(code: Code, message: str, way_out: str) -> OutputError:
-    return OutputError(Diagnostic(code, message, helps=(way_out,)))
+def _error(code: Code, message: str, suggestion: str) -> OutputError:
+    return OutputError(Diagnostic(code, message, helps=(suggestion,)))
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable. Not every system can (Windows cannot open folders)."""
+    """Sync a rename to disk, where the system supports it (Windows cannot open folders)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -299,9 +408,9 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _terminate_by_exception() -> Iterator[None]:
-    """Let SIGTERM end the program through ``SystemExit``, so that temporary files are removed.
+    """Raise ``SystemExit`` on SIGTERM, so that temporary files are removed.
 
-    Only where nobody else handles it, and in the main thread, which alone may set handlers.
+    Only if SIGTERM has its default handler, and in the main thread, which alone can set handlers.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield

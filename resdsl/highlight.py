@@ -1,6 +1,6 @@
-"""The colours of a ``.res`` text wherever Pygments paints: Sphinx, Jupyter, LaTeX's minted, ``pygmentize``, our page.
+"""A Pygments lexer for ``.res``, used by Sphinx, Jupyter, LaTeX's minted, ``pygmentize``, and the page of ``view``.
 
-Pygments finds ``ResLexer`` through the package's entry point, so that nothing else of resdsl is imported for it.
+Pygments finds ``ResLexer`` through an entry point; it imports nothing else of resdsl.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from pygments.lexer import RegexLexer, include, words
 from pygments.lexer import bygroups as _bygroups
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punctuation, String, Text, Whitespace
 
-# Its stub says nothing of types.
+# The stub of pygments has no types for it.
 bygroups: Callable[..., Any] = _bygroups
 
 STATEMENTS = ("concat", "add", "mul", "mean", "residual", "shortcut", "preprocess", "labels")
-"""Words that begin a statement, or a part of one, and are followed by what is coloured on its own."""
+"""Keywords that begin a statement or a part of one."""
 
 NAMING = ("tap", "from", "output", "default")
-"""Words that a name follows."""
+"""Keywords that are followed by a name."""
 
 EXPRESSIONS = ("if", "else", "and", "or", "not")
-"""The words of expressions, reserved everywhere."""
+"""Keywords of expressions, reserved everywhere."""
 
 CONSTANTS = ("true", "false")
 
@@ -40,8 +40,8 @@ class ResLexer(RegexLexer):
     filenames: ClassVar[list[str]] = ["*.res"]
     url = "https://pypi.org/project/resdsl/"
 
-    # Most words are keywords only where they cannot be names: `input`, `mean` and `x` may well be arguments. So what
-    # stands in brackets, and what follows `const`, is read as an expression.
+    # Most keywords are not reserved: `input`, `mean` and `x` can be names of arguments. So text in brackets, and after
+    # `const`, is highlighted as an expression.
     tokens: ClassVar[dict[str, Any]] = {
         "root": [
             include("blank"),

@@ -91,8 +91,8 @@ def values_of(stream: BinaryIO, field: int, *, at_most: int) -> Iterator[bytes]:
 
 def string_entry(message: bytes) -> tuple[str, str]:
     """Key and value of a ``StringStringEntryProto``. Raises ``ValueError`` for another message."""
-    found = [next(values_of(io.BytesIO(message), field, at_most=len(message)), b"") for field in (1, 2)]
-    key, value = (content.decode(errors="replace") for content in found)
+    contents = [next(values_of(io.BytesIO(message), field, at_most=len(message)), b"") for field in (1, 2)]
+    key, value = (content.decode(errors="replace") for content in contents)
     return key, value
 
 

@@ -20,6 +20,10 @@ _DIGITS = re.compile(r"-?[0-9]{1,40}")
 
 _FLOAT_CHARACTERS = 64
 
+_STYLE = r"\x1b\[(?:(?:[0-4]|2[2-4]|3[0-79]|9[0-7])(?:;|(?=m)))*m"
+_UNSAFE = re.compile(rf"({_STYLE})|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_IN_JSON = re.compile("[\x7f-\x9f\ud800-\udfff]")
+
 
 def bounded_int(value: object, *, most: int = MOST_INT, least: int = 0) -> int | None:
     """The integer ``value``, or the one that the text ``value`` has in ASCII digits, if it is in ``least..most``."""
@@ -85,10 +89,29 @@ def printable(value: object, *, most: int = 80) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
+def visible(text: str, *, styles: bool = False) -> str:
+    """``text`` for a terminal: characters that control it are written as Python escapes them.
+
+    Line ends and tabs stay, and with ``styles`` the colours and weights that resdsl itself writes. Right-to-left
+    overrides do not: they make a name look like another one.
+    """
+
+    def shown(found: re.Match[str]) -> str:
+        return found[0] if styles and found[1] else found[0].encode("unicode_escape").decode()
+
+    return _UNSAFE.sub(shown, text)
+
+
 def printable_shape(shape: Iterable[object], *, most: int = 8) -> str:
     """A shape for a message: ``[64, 3, 7, 7]``, with at most ``most`` sizes."""
     sizes = [printable(size, most=30) for _, size in zip(range(most + 1), shape, strict=False)]
     return f"[{', '.join(sizes[:most] + ['…'] * (len(sizes) > most))}]"
+
+
+def json_text(data: object) -> str:
+    """``data`` as JSON that any stream can encode and no terminal executes; characters beyond ASCII stay readable."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def parse_json(data: bytes | str, *, unique_keys: bool = False) -> object:

@@ -1,4 +1,4 @@
-"""Graphs from text, for tests that begin after the front end."""
+"""Graphs from text, for tests of later stages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resdsl.ir.graph import Derived, Graph, Parameter
 
 
 def build(text: str, model: str | None = None) -> Graph:
-    """The graph of a file that has no mistakes, of the model of that name where it has several."""
+    """The graph of a file without errors; ``model`` selects one of several."""
     diagnostics = Diagnostics()
     graph = elaborate(load_program(Source("test.res", text), diagnostics), diagnostics, model=model)
     assert graph is not None, [error.message for error in diagnostics.errors]
@@ -22,7 +22,7 @@ def build(text: str, model: str | None = None) -> Graph:
 
 
 def shipped(name: str) -> Graph:
-    """One of the networks that resdsl brings along."""
+    """A built-in network."""
     path = Path(__file__).parents[1] / "specs" / f"{name}.res"
     graph = elaborate(load_program(Source(path.name, path.read_text(), path), Diagnostics()), Diagnostics())
     assert graph is not None

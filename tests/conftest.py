@@ -1,4 +1,4 @@
-"""Golden files: what people read is kept as plain text beside its test, and compared as a whole."""
+"""Golden files: output for people is kept as text beside its test and compared as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_a_file_is_written(tmp_path: Path) -> None:
     assert files(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("mistake", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path, mistake: type[BaseException]) -> None:
+@pytest.mark.parametrize("exception", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path, exception: type[BaseException]) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(mistake), whole_file(path) as stream:
+    with pytest.raises(exception), whole_file(path) as stream:
         stream.write(b"half" * 100_000)
-        raise mistake
+        raise exception
     assert path.read_bytes() == b"old"
     assert files(tmp_path) == ["file"]
 
@@ -143,11 +143,11 @@ def refusal(path: Path) -> OutputError:
     return caught.value
 
 
-def test_a_missing_folder_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_with_the_command_that_creates_it(tmp_path: Path) -> None:
     diagnostic = refusal(tmp_path / "out" / "file").diagnostic
     assert diagnostic.code == catalogue.OUTPUT_FOLDER
     assert diagnostic.message == f"the folder `{tmp_path / 'out'}` does not exist"
-    assert diagnostic.helps == (f"make it with `mkdir -p {tmp_path / 'out'}`",)
+    assert diagnostic.helps == (f"create it with `mkdir -p {tmp_path / 'out'}`",)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     diagnostic = refusal(Path("/dev/full")).diagnostic
     assert diagnostic.code == catalogue.DISK_FULL
     assert "the disk is full" in diagnostic.message
@@ -238,7 +238,7 @@ def test_sections_are_written_by_several_threads(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"".join(parts)
 
 
-def test_a_full_disk_is_told_from_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_from_a_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -270,9 +270,7 @@ def test_a_file_is_synced_while_it_is_written(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_a_disk_that_fails_meanwhile_is_told_once_and_not_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_failure_during_syncing_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = threading.Event()
 
     def failing(_: int) -> None:
@@ -300,3 +298,76 @@ def test_an_interrupt_right_after_the_file_was_made_leaves_nothing(tmp_path: Pat
     with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "x"):
         raise AssertionError("never begun")
     assert not list(tmp_path.iterdir())
+
+
+ABANDON = """
+import os, signal, sys
+from pathlib import Path
+from resdsl.files import pending_file, temporary_folder
+target = Path(sys.argv[1])
+with pending_file(target) as pending, temporary_folder(target) as folder:
+    pending.stream.write(b"half" * 100_000)
+    (folder / "plain.onnx").write_bytes(b"half")
+    print("ready", flush=True)
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
+def test_a_later_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ABANDON, str(tmp_path / "killed.onnx"), "killed"]
+    assert subprocess.run(command, stdout=subprocess.PIPE, check=False).returncode == -signal.SIGKILL
+    assert len(files(tmp_path)) == 2
+    (tmp_path / ".other.0123456789ab.tmp").write_bytes(b"of another program")
+    write(tmp_path / "file")
+    assert sorted(files(tmp_path)) == [".other.0123456789ab.tmp", "file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
+def test_what_another_run_is_writing_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ABANDON, str(tmp_path / "other.onnx"), "waiting"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        write(tmp_path / "file")
+        assert len(files(tmp_path)) == 3
+        child.communicate()
+    assert files(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
+@pytest.mark.parametrize("make", ["link", "pipe", "folder link"])
+def test_nothing_is_removed_through_a_planted_name(make: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_bytes(b"kept")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    planted = folder / ".x.0123456789ab.resdsl.tmp"
+    if make == "pipe":
+        os.mkfifo(planted)
+    else:
+        planted.symlink_to(outside if make == "folder link" else outside / "kept")
+    write(folder / "file")
+    assert (outside / "kept").read_bytes() == b"kept"
+
+
+CONCURRENT = """
+import sys
+from pathlib import Path
+from resdsl.files import temporary_folder, write_file
+target = Path(sys.argv[1])
+for _ in range(100):
+    write_file(target, b"new")
+    with temporary_folder(target) as folder:
+        (folder / "one").write_bytes(b"one")
+        assert (folder / "one").read_bytes() == b"one"
+"""
+
+
+def test_runs_that_write_in_one_folder_at_once_keep_each_others_files(tmp_path: Path) -> None:
+    children = [subprocess.Popen([sys.executable, "-c", CONCURRENT, str(tmp_path / f"{n}")]) for n in range(4)]
+    assert [child.wait(timeout=120) for child in children] == [0] * 4
+    assert sorted(files(tmp_path)) == ["0", "1", "2", "3"]

@@ -1,4 +1,4 @@
-"""No golden file outlives its test."""
+"""Every golden file belongs to a test."""
 
 from __future__ import annotations
 

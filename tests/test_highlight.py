@@ -1,4 +1,4 @@
-"""The colours of ``.res`` texts."""
+"""Syntax highlighting of ``.res`` texts."""
 
 from __future__ import annotations
 

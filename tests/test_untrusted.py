@@ -1,4 +1,4 @@
-"""Values from outside: what is within bounds is kept, anything else is refused or shortened, never raised."""
+"""Values from outside: valid ones are kept, others are rejected or shortened, nothing raises."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A network as a table: what comes before and after the stages, op by op, and each stage as one row.
 
-The manner of table 1 of He et al. 2015 (arXiv:1512.03385): blocks that are called alike one after another are told
-once, with their number. Below a stage stand its blocks and below those their ops, as deep as is asked for. All of it
-is data; drawing it is for others.
+The layout follows table 1 of He et al. 2015 (arXiv:1512.03385): consecutive equal blocks are one row, with their
+number. The rows of a stage are its blocks, and theirs are operators, down to the requested depth. The table is data;
+other modules render it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Item = Scope | int
 """A piece of the network: a scope, or the index of a node."""
 
 DEEPEST = 100
-"""Levels of rows, at most: what is nested more deeply is told as one row, which nobody will miss in a table."""
+"""Maximum number of levels of rows; deeper scopes are one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The table, and what is said below it. ``cost`` is the whole network's, each weight counted once."""
+    """The table and the totals. ``cost`` is that of the whole network, each weight counted once."""
 
     name: str
     input_name: str
@@ -101,7 +101,7 @@ def summarize(graph: Graph, *, depth: int | None = 1, explicit: bool = False) ->
 
 
 def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Rows with equal blocks in a row told once, on every level.
+    """Rows with consecutive equal blocks merged, on every level.
 
     Blocks are equal when they are calls of the same block with the same arguments on the same type of value: then
     they are the same inside, but for the names and the values of their weights.
@@ -215,7 +215,7 @@ class _Writer:
         return _counted(runs)
 
     def _call(self, scope: Scope, *, alone: bool) -> str:
-        # What a stage passes to its first block is the stage's, as long as that block is told with the others.
+        # Arguments that a stage passes to its first block are omitted while that block shares a row with others.
         passed = self._passed.get(id(scope), ()) if alone else ()
         first = next(iter(scope.arguments), None)
         shown = [
@@ -252,7 +252,7 @@ def _passed_by_stages(root: Scope) -> dict[int, tuple[str, ...]]:
 
 
 def _parts(scope: Scope) -> Iterator[Item]:
-    """The rows of a scope's inside. The branches of a join are told with their neighbours, in order."""
+    """The rows of a scope's inside. The branches of a join are rows among the others, in order."""
     pending = list(reversed(scope.children))
     while pending:
         child = pending.pop()

@@ -1,12 +1,14 @@
-"""The program itself: which commands there are, its help page, and how it ends."""
+"""The command-line program: its commands, its help page and its exit status."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -15,42 +17,81 @@ from resdsl.cli.terminal import colored
 from resdsl.version import __version__
 
 EXAMPLE = """\
-  resdsl compile resnet50 -o model.onnx       a network that resdsl brings along, with random weights
-  resdsl predict model.onnx photo.jpg         what it makes of a picture
-  resdsl check my.res                         everything that is wrong with a file of yours"""
+  resdsl compile resnet50 -o model.onnx       compile a built-in network, with random weights
+  resdsl predict model.onnx photo.jpg         classify an image
+  resdsl check my.res                         report every error in your own file"""
+
+
+_LONGEST_MESSAGE = 2_000
 
 
 class Entry(NamedTuple):
-    """A command as the help page lists it; ``resdsl.tools.NAME.command`` is imported when it is called."""
+    """A command on the help page. ``resdsl.tools.NAME.command`` is imported when the command is called."""
 
     group: str
     line: str
 
 
 COMMANDS: dict[str, Entry] = {
-    "check": Entry("Write", "report every error in specifications"),
-    "fmt": Entry("Write", "format specifications"),
-    "summary": Entry("Write", "what a network is made of, stage by stage"),
-    "draw": Entry("Write", "networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz"),
-    "view": Entry("Write", "explore a network in the browser, or two side by side"),
-    "diff": Entry("Write", "what changed between two networks, and whether old weights still load"),
-    "git": Entry("Write", "show layers and reviews of specifications in git"),
-    "specs": Entry("Write", "the networks that resdsl brings along"),
-    "explain": Entry("Write", "what a code such as E0301 means, with an example and its mending"),
-    "operators": Entry("Write", "the operators of the language and their arguments"),
-    "compile": Entry("Build", "a specification to an ONNX file"),
+    "check": Entry("Write and review", "report every error in specifications"),
+    "fmt": Entry("Write and review", "format specifications"),
+    "summary": Entry("Write and review", "show layers, output shapes, parameters and MACs of a network"),
+    "draw": Entry("Write and review", "draw networks as SVG, PNG, PDF, Mermaid or Graphviz"),
+    "view": Entry("Write and review", "explore one network, or two side by side, in the browser"),
+    "diff": Entry("Write and review", "compare two networks: layers, costs, and whether old weights still load"),
+    "git": Entry("Write and review", "make git show layers and reviews of specifications"),
+    "specs": Entry("Write and review", "list the built-in networks, or print one"),
+    "explain": Entry("Write and review", "explain an error code such as E0301, with an example and its fix"),
+    "operators": Entry("Write and review", "list the operators of the language and their arguments"),
+    "compile": Entry("Build", "compile a specification to an ONNX file"),
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
-    "weights": Entry("Build", "write the weights of a model to a file of their own"),
+    "weights": Entry("Build", "convert the weights of a model or checkpoint to .safetensors"),
+    "tensors": Entry("Build", "list the tensors of a network, a model or a checkpoint"),
     "predict": Entry("Run", "classify images, or extract features"),
-    "evaluate": Entry("Run", "accuracy (top-1, top-5) and the confusion matrix of a model"),
+    "evaluate": Entry("Run", "measure accuracy (top-1, top-5) and the confusion matrix of a model"),
     "bench": Entry("Run", "measure latency, throughput and memory of models; profile their layers"),
     "compare": Entry("Run", "compare the values of two models and find the first divergence"),
     "doctor": Entry("Run", "check ONNX Runtime, devices and libraries, with fixes for problems"),
 }
+"""Every command, one line each. This is the only place that names them and describes them in one line."""
 
 
 class App(click.Group):
-    """Imports a command's module when that command is called, so that ``check`` does not wait for ``predict``."""
+    """Imports the module of a command only when that command is called, so ``check`` never imports ``predict``."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the program and end with its exit code, which is the result if not ``standalone_mode``."""
+        given = list(sys.argv[1:] if args is None else args)
+        _escape_surrogates()
+        try:
+            status = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.ClickException as error:
+            _show_usage_error(error, as_json="--json" in given)
+            status = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            # On a line of its own: the terminal shows ^C where the cursor is.
+            print(file=sys.stderr)
+            status = INTERRUPTED
+        except BrokenPipeError:
+            # The reader of our output has had enough. Python would report another error when it flushes at exit.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = BROKEN_PIPE
+        except OSError as error:
+            _show_error(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+            status = USAGE
+        status = status if isinstance(status, int) else 0
+        if standalone_mode:
+            sys.exit(status)
+        return status
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -60,6 +101,7 @@ class App(click.Group):
             return None
         command = importlib.import_module(f"resdsl.tools.{cmd_name}.command").command
         assert isinstance(command, click.Command)
+        command.short_help = COMMANDS[cmd_name].line
         return command
 
     def resolve_command(
@@ -71,18 +113,53 @@ class App(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
+        from resdsl.inputs import one_run  # the help page needs none of what it imports
+
         try:
-            return super().invoke(ctx)
+            with one_run():
+                return super().invoke(ctx)
         except BrokenPipeError:
-            # click would end with 1, which is for wrong input.
+            # click would exit with 1, which means an error in the input.
             raise click.exceptions.Exit(BROKEN_PIPE) from None
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write("\n".join(_help_lines(colored(sys.stdout))) + "\n")
 
 
+def _escape_surrogates() -> None:
+    """Let every text be printed: a file's name may have bytes that are not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _show_usage_error(error: click.ClickException, *, as_json: bool) -> None:
+    message = error.format_message()
+    if as_json:
+        from resdsl.cli.terminal import Terminal
+        from resdsl.diagnostics import Diagnostic, Diagnostics, catalogue
+
+        diagnostics = Diagnostics()
+        diagnostics.report(Diagnostic(catalogue.COMMAND_LINE, message))
+        Terminal(as_json=True).report(diagnostics)
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        help_option = f"'{context.command_path} --help'"
+        print(f"{context.get_usage()}\nTry {help_option} for help.\n", file=sys.stderr)
+    _show_error(message, title="Error")
+
+
+def _show_error(message: str, *, title: str = "error") -> None:
+    from resdsl.untrusted import visible
+
+    # It may quote an argument of any length.
+    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}..."
+    print(f"{title}: {visible(message)}", file=sys.stderr)
+
+
 def _unknown_command(name: str) -> str:
-    from pathlib import Path  # only where a word is wrong
+    from pathlib import Path  # only for an unknown command
 
     from resdsl.diagnostics.suggest import closest
 
@@ -91,7 +168,7 @@ def _unknown_command(name: str) -> str:
         return f"there is no command '{name}'. Did you mean '{near}'?"
     if name.endswith(".res") or Path(name).is_file():
         return f"there is no command '{name}'. Did you mean 'resdsl compile {name}'?"
-    return f"there is no command '{name}'. There are {', '.join(COMMANDS)}."
+    return f"there is no command '{name}'. The commands are {', '.join(COMMANDS)}."
 
 
 def _help_lines(color: bool) -> Iterator[str]:
@@ -101,11 +178,11 @@ def _help_lines(color: bool) -> Iterator[str]:
     def name(text: str) -> str:
         return click.style(text, fg="cyan") if color else text
 
-    yield f"{strong('resdsl')}: residual networks as text, checked for shapes, compiled to ONNX"
+    yield f"{strong('resdsl')}: convolutional networks as text: review them, check every shape, compile them to ONNX"
     yield ""
     yield EXAMPLE
     yield ""
-    yield f"{strong('Usage:')} resdsl COMMAND [OPTIONS] ...   (`resdsl COMMAND --help` says more)"
+    yield f"{strong('Usage:')} resdsl COMMAND [OPTIONS] ...   (`resdsl COMMAND --help` lists the options of a command)"
     for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
         yield ""
         yield strong(group)
@@ -121,26 +198,10 @@ def _help_lines(color: bool) -> Iterator[str]:
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="resdsl")
 def app() -> None:
-    """Residual networks as text, checked for shapes, compiled to ONNX."""
+    """Convolutional networks as text: review them, check every shape, compile them to ONNX."""
 
 
 def main() -> NoReturn:
-    """Run the program and leave it with its exit code."""
-    try:
-        status = app.main(prog_name="resdsl", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        # On a line of its own: the terminal shows ^C where the cursor is.
-        print(file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(BROKEN_PIPE)
-    except OSError as error:
-        print(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
-        sys.exit(USAGE)
-    sys.exit(status if isinstance(status, int) else 0)
+    """Run the program and exit with its status."""
+    app.main(prog_name="resdsl")
+    raise AssertionError("the program ends by SystemExit")

@@ -1,6 +1,6 @@
-"""How a command ends: 0 fine, 1 the input is wrong, 2 usage or files, 3 the machine or what is installed on it.
+"""Exit statuses: 0 success, 1 errors in the input, 2 usage or file errors, 3 missing devices or packages.
 
-Which of these an error calls for, its code says (``resdsl.diagnostics.catalogue``).
+The code of an error determines its exit status (``resdsl.diagnostics.catalogue``).
 """
 
 FINE = 0

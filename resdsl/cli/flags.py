@@ -1,4 +1,4 @@
-"""How a command line spells the options that texts of diagnostics name."""
+"""Spells the options in diagnostics as command-line flags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from resdsl.diagnostics.options import Option
 
 _FLAGS = {"input_shape": "--input", "renames": "--rename", "limits": "--limit", "target": "--output-file"}
-"""Options whose flag is not their name in Python."""
+"""Options whose flag differs from their Python name."""
 
 _PRECISIONS = {"f32": "fp32", "f16": "fp16"}
 

@@ -22,7 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def image_options(function: Function) -> Function:
     """``--batch``, ``--readers``, ``--max-pixels``, ``--crops``, ``--scales``; and ``--weights`` for specifications."""
     decorators = (
-        click.option("--batch", "batch_size", type=click.IntRange(1), default=8, help="Batch size (8)."),
+        click.option("--batch", "batch_size", type=click.IntRange(1), default=8, help="Batch size (default: 8)."),
         click.option(
             "--readers", type=click.IntRange(1), help="Threads that read images (default: one per CPU, at most 8)."
         ),
@@ -30,7 +30,7 @@ def image_options(function: Function) -> Function:
             "--max-pixels",
             type=click.IntRange(1),
             default=MAX_PIXELS,
-            help=f"Reject larger images ({MAX_PIXELS:_}); each reader needs 4 to 20 bytes a pixel.",
+            help=f"Reject larger images (default: {MAX_PIXELS:_}); each reader needs 4 to 20 bytes a pixel.",
         ),
         click.option(
             "--crops",

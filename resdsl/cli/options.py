@@ -1,4 +1,4 @@
-"""What commands have in common: how they end on an error, and the options that several of them take."""
+"""Shared by commands: error handling, and options that several commands have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics import Diagnostics, ResdslError
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import DEEPEST, Limits
+from resdsl.untrusted import bounded_int, printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -50,42 +51,42 @@ def command_options(function: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def limit_option(function: Function) -> Function:
-    """``--limit``: the command gets the limits that were changed, as ``raised``."""
+    """``--limit``: the command gets the changed limits as ``raised``."""
     return click.option(
         "--limit",
         "raised",
         metavar="NAME=NUMBER",
         multiple=True,
         callback=_limits,
-        help=f"Change a limit on what a text may ask for: {', '.join(_LIMITS)}. Repeatable.",
+        help=f"Change a limit on the size of a specification: {', '.join(_LIMITS)}. Repeatable.",
     )(function)
 
 
 def network_options(function: Function) -> Function:
-    """``--model``, ``--set``, ``--input``, ``--limit`` and ``--allow-outside``: which network a text stands for.
+    """``--model``, ``--set``, ``--input``, ``--limit`` and ``--allow-outside``, which select and configure a network.
 
     The command gets them as one ``network: NetworkOptions``.
     """
     decorators = (
-        click.option("--model", metavar="NAME", help="The model to take, if the file has several."),
+        click.option("--model", metavar="NAME", help="The model to use, if the file has several."),
         click.option(
             "--set",
             "arguments",
             metavar="NAME=VALUE",
             multiple=True,
             callback=_arguments,
-            help="An argument for the model: --set classes=10. Repeatable.",
+            help="Set a parameter of the model, such as classes=10. Repeatable.",
         ),
         click.option(
             "--input",
             "input_shape",
             metavar="SHAPE",
             callback=_shape,
-            help="The input's shape in place of the file's: 'N,3,H,W', '1,3,320,320'.",
+            help="Replace the input shape, such as 'N,3,H,W' or '1,3,320,320'.",
         ),
         limit_option,
         click.option(
-            "--allow-outside", is_flag=True, help="Let `use` and `labels` read files outside the folder of SPEC."
+            "--allow-outside", is_flag=True, help="Allow `use` and `labels` to read files outside the folder of SPEC."
         ),
     )
 
@@ -112,23 +113,31 @@ def network_options(function: Function) -> Function:
 
 
 def require_one_stdin(networks: Iterable[str | None]) -> None:
-    """Refuse a command line on which more than one network is standard input."""
+    """Raise a usage error if more than one network is standard input."""
     if sum(network == "-" for network in networks) > 1:
         raise click.UsageError("only one of the networks can be standard input")
 
 
 def specification_files(paths: Iterable[str]) -> list[str]:
-    """Files as they are, folders as all ``.res`` files below them, in alphabetical order."""
-    found: list[str] = []
+    """The paths, with each folder replaced by all ``.res`` files below it in alphabetical order."""
+    files: list[str] = []
     for path in paths:
-        if path == "-" or not Path(path).is_dir():
-            found.append(path)
+        # The empty path is the current folder, but an empty argument is an unset variable.
+        if path in ("", "-") or not _is_folder(path):
+            files.append(path)
             continue
         inside = sorted(str(file) for file in Path(path).rglob("*.res"))
         if not inside:
             raise click.UsageError(f"there is no .res file in the folder '{path}'")
-        found += inside
-    return found
+        files += inside
+    return files
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False  # reading it reports the reason
 
 
 def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
@@ -136,39 +145,39 @@ def _arguments(ctx: click.Context, option: click.Parameter, values: tuple[str, .
         return {}
     from resdsl.elaborate import parse_value  # only for --set
 
-    found: dict[str, object] = {}
+    arguments: dict[str, object] = {}
     for given in values:
         name, equals, text = (part.strip() for part in given.partition("="))
         if not equals or not name.isidentifier() or not text:
             raise click.BadParameter(f"'{given}' is not of the form NAME=VALUE, such as classes=10", ctx, option)
-        if name in found:
+        if name in arguments:
             raise click.BadParameter(f"'{name}' is set twice", ctx, option)
         problems = Diagnostics()
         if parse_value(text, problems) is None:
-            raise click.BadParameter(f"'{text}' is not a value of the language: {_first(problems)}", ctx, option)
-        found[name] = text
-    return found
+            raise click.BadParameter(f"'{text}' is not a valid value: {_first(problems)}", ctx, option)
+        arguments[name] = text
+    return arguments
 
 
 def _limits(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    changed: dict[str, int] = {}
     for given in values:
         name, _, text = (part.strip() for part in given.partition("="))
         number = text.replace("_", "")
         if name not in _LIMITS:
             near = closest(name, _LIMITS)
-            known = f"Did you mean '{near}'?" if near else f"There are {', '.join(_LIMITS)}."
+            known = f"Did you mean '{near}'?" if near else f"The limits are {', '.join(_LIMITS)}."
             raise click.BadParameter(f"there is no limit '{name}'. {known}", ctx, option)
         if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS and int(number) > 0):
             raise click.BadParameter(f"'{given}' is not of the form {name}=NUMBER, such as {name}=5000", ctx, option)
         if name == "depth" and int(number) > DEEPEST:
-            raise click.BadParameter(f"depth can be raised to {DEEPEST:,}, and this is {int(number):,}", ctx, option)
-        found[name] = int(number)
-    return found
+            raise click.BadParameter(f"depth can be at most {DEEPEST:,}, not {int(number):,}", ctx, option)
+        changed[name] = int(number)
+    return changed
 
 
 def _first(problems: Diagnostics) -> str:
-    return problems.errors[0].message if problems.errors else "it is more than one"
+    return problems.errors[0].message if problems.errors else "it contains more than one"
 
 
 def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int | str, ...] | None:
@@ -177,14 +186,15 @@ def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tu
     dims: list[int | str] = []
     for part in value.strip().removeprefix("[").removesuffix("]").split(","):
         size = part.strip()
-        if size.isascii() and size.isdigit() and int(size) > 0:
-            dims.append(int(size))
+        number = bounded_int(size, least=1)
+        if number is not None:
+            dims.append(number)
         elif size.isascii() and size.isidentifier() and size[0].isupper():
             dims.append(size)
         else:
             raise click.BadParameter(
-                f"'{size}' is neither a positive integer nor a name for a size, which begins with a capital letter; "
-                "write the shape as 'N,3,224,224' or 'N,3,H,W'",
+                f"'{printable(size)}' is neither a positive integer nor a symbolic size, which begins with a capital "
+                "letter; write the shape as 'N,3,224,224' or 'N,3,H,W'",
                 ctx,
                 option,
             )

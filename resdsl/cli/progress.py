@@ -1,4 +1,4 @@
-"""A progress bar on standard error, only on a terminal and only for work that takes long."""
+"""A progress bar on standard error, only on a terminal and only for long work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command shows and where: results on stdout, everything else on stderr, colours where they are wanted."""
+"""Output of commands: results on stdout, everything else on stderr, colours if enabled."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from resdsl.untrusted import json_text, visible
+
 if TYPE_CHECKING:
     from resdsl.diagnostics import Diagnostic, Diagnostics
 
 MOST = 100
-"""So many mistakes are drawn; nobody reads more before mending the first."""
+"""Maximum number of diagnostics shown."""
 
 
 WIDEST = 500
-"""Columns where no terminal says how many: a log has its lines whole, but for those that nobody wrote by hand."""
+"""Columns if standard error is not a terminal, so that only generated lines are cut."""
 
 
 def colored(stream: TextIO, choice: str = "auto") -> bool:
-    """Whether to write ANSI styles to ``stream``: what was asked for, then NO_COLOR, FORCE_COLOR, then its kind."""
+    """Whether to write ANSI styles: by ``choice``, NO_COLOR, FORCE_COLOR, and whether ``stream`` is a terminal."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
@@ -30,30 +32,30 @@ def colored(stream: TextIO, choice: str = "auto") -> bool:
 
 
 def width_of(stream: TextIO) -> int | None:
-    """Columns of the terminal that ``stream`` is, or ``None`` where it is none."""
+    """Columns of ``stream`` if it is a terminal, else ``None``."""
     if not stream.isatty():
         return None
-    import shutil  # it brings along every format of archives
+    import shutil  # slow to import: it loads every archive format
 
     return shutil.get_terminal_size().columns
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """How one command was asked to speak."""
+    """The output options of a command."""
 
     color: str = "auto"
     quiet: bool = False
     as_json: bool = False
 
     def show(self, diagnostics: Diagnostics) -> None:
-        """Draw mistakes on stderr. With ``--json`` they are part of the result; ``--quiet`` leaves out warnings."""
+        """Show diagnostics on stderr. With ``--json`` they are part of the result; ``--quiet`` omits warnings."""
         shown: Diagnostics | list[Diagnostic] = diagnostics
         if self.quiet and diagnostics.warnings:
             shown = diagnostics.errors
         if self.as_json or not len(shown):
             return
-        from resdsl.cli.flags import as_flags  # most runs have nothing to draw
+        from resdsl.cli.flags import as_flags  # most runs have no diagnostics
         from resdsl.diagnostics.render import render
 
         color, width = colored(sys.stderr, self.color), width_of(sys.stderr) or WIDEST
@@ -61,21 +63,25 @@ class Terminal:
         print(text, end="", file=sys.stderr)
 
     def say(self, text: str) -> None:
-        """A word to the person at the terminal; not a result."""
+        """Print a message for the user on stderr; it is not part of the result."""
         if not self.quiet and not self.as_json:
-            print(text, file=sys.stderr)
+            print(visible(text, styles=colored(sys.stderr, self.color)), file=sys.stderr)
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, *, verbatim: bool = False) -> None:
+        """Print a result, in which names and texts cannot control the terminal.
+
+        ``verbatim`` is for files, which reach a pipe or another file as they are.
+        """
+        if not verbatim or sys.stdout.isatty():
+            text = visible(text, styles=colored(sys.stdout, self.color))
         print(text, end="" if text.endswith("\n") else "\n")
 
     def data(self, data: object) -> None:
-        """A result for machines."""
-        import json  # only for --json
-
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        """Print a result as JSON."""
+        print(json_text(data))
 
     def report(self, diagnostics: Diagnostics, **results: object) -> None:
-        """Mistakes, and with ``--json`` the results, which stand beside them in one object."""
+        """Show diagnostics; with ``--json``, print them and the results as one object."""
         self.show(diagnostics)
         if self.as_json:
             from resdsl.cli.flags import as_flags  # only for --json

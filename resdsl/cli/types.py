@@ -1,4 +1,4 @@
-"""Parameter types that several commands share."""
+"""Parameter types for options of several commands."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Integers(click.ParamType[tuple[int, ...]]):
 
 
 class FiniteRange(click.FloatRange):
-    """A range of numbers without infinity and NaN, which no bound excludes."""
+    """A range of numbers without infinity and NaN, which ``click.FloatRange`` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))

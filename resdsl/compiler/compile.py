@@ -1,4 +1,4 @@
-"""From a network to an ONNX file."""
+"""Compile a network to an ONNX file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from resdsl.compiler.lower import AfterPass, lower, lowering_metadata
 from resdsl.compiler.options import CompileOptions
 from resdsl.compiler.provenance import provenance
 from resdsl.diagnostics import CompileError, Diagnostics
-from resdsl.files import OutputError
+from resdsl.diagnostics.errors import OutputError
+from resdsl.inputs import as_one_run, record_input
 from resdsl.ir import metadata
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Parameter
@@ -46,15 +47,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A compiled model. ``bytes`` are those of the model and of its weights file, ``macs`` are for one image.
+    """A compiled model. ``bytes`` is the size of the model and its weights file, ``macs`` are for one image.
 
-    ``random`` counts the tensors that have initial values, of ``tensors`` in all; ``match`` reports how a checkpoint's
-    tensors were matched, ``adopted`` has the preprocessing and labels that came with it. ``diagnostics`` are warnings.
+    ``random`` of ``tensors`` tensors have initial values. ``match`` reports how the tensors of a checkpoint were
+    matched, ``adopted`` has the preprocessing and labels that came with it. ``diagnostics`` are warnings.
     """
 
     path: Path | None
     data_path: Path | None
-    # At a prompt, the result is shown without every node.
+    # The repr at a prompt must not print every node.
     graph: Graph = field(repr=False)
     parameters: int
     macs: Dim
@@ -67,6 +68,7 @@ class Compiled:
     diagnostics: Diagnostics = field(repr=False)
 
 
+@as_one_run
 def compile(
     network: Network,
     output: str | os.PathLike[str] | BinaryIO,
@@ -76,19 +78,23 @@ def compile(
     after_pass: AfterPass | None = None,
     **changes: Any,
 ) -> Compiled:
-    """Write a network as an ONNX file, whole or not at all, or to an open stream.
+    """Compile a network to an ONNX file (written atomically) or to an open stream.
 
-    ``network`` is as for ``resdsl.load``. ``options`` say how; ``changes`` are fields of ``CompileOptions`` by keyword:
-    ``compile("resnet50", "model.onnx", seed=1)``. An existing file stays until the new one is complete.
+    ``network`` is as for ``resdsl.load``. Pass options as a ``CompileOptions``, as keywords (its fields), or both:
+    ``compile("resnet50", "model.onnx", seed=1)``.
 
-    ``progress`` is called with the bytes of weights written so far and their total, ``after_pass`` with each graph on
-    the way. Raises ``CompileError`` if the specification or the weights have errors, or the file cannot be written.
+    ``progress`` is called with the bytes of weights written so far and their total, ``after_pass`` with the name and
+    result of each pass. Raises ``CompileError`` if the specification or the weights have errors, or if the file cannot
+    be written.
     """
     options = replace(options or CompileOptions(), **changes)
     start = time.perf_counter()
     specification = load(network)
     with _reporting_in(specification.diagnostics), ExitStack() as files:
         prepared = prepare(specification, options, files, after_pass)
+        for source in specification.program.sources:
+            if source.path is not None:
+                record_input(source.path)  # it may have been read before this call
         progress_of = _Progress(prepared.lowered, progress)
         written = _written(prepared.lowered, output, prepared.metadata, options, progress_of)
     graph = prepared.graph
@@ -110,9 +116,9 @@ def compile(
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A network with its weights found, before anything is written.
+    """A network with its weights matched, before it is written.
 
-    ``graph`` is the network as specified, ``lowered`` what the passes made of it; the rest is as for ``Compiled``.
+    ``graph`` is the network as specified, ``lowered`` the result of the passes; the rest is as for ``Compiled``.
     """
 
     graph: Graph
@@ -126,7 +132,7 @@ class Prepared:
 def prepare(
     specification: Specification, options: CompileOptions, files: ExitStack, after_pass: AfterPass | None = None
 ) -> Prepared:
-    """Match the weights and run the passes; a checkpoint stays open as long as ``files``. Raises ``CompileError``."""
+    """Match the weights and run the passes; ``files`` closes the checkpoint. Raises ``CompileError``."""
     diagnostics = specification.diagnostics
     graph = specification.graph
     report: MatchReport | None = None
@@ -144,19 +150,19 @@ def prepare(
             options.optimize,
             _origin(options, report, source, random),
         ),
-        # Of the network as it is written: folding makes other tensors, not another network.
+        # Parameters of the network as specified: folding changes tensors, not the network.
         **metadata.PARAMETERS.of(graph.parameter_count),
         **lowering_metadata(graph, options),
     }
     if (variant := variant_of(graph)) is not None:
-        # So that weights taken out of this model cannot go into the other variant unnoticed.
+        # So that loading these weights into the other variant is detected.
         entries |= metadata.VARIANT.of(str(variant))
     return Prepared(graph, lowered, entries, random, report, adopted)
 
 
 @contextmanager
 def _reporting_in(diagnostics: Diagnostics) -> Iterator[None]:
-    """Errors of files that are read or written, raised behind the warnings there were."""
+    """Raise errors in reading or writing files together with the diagnostics so far."""
     try:
         yield
     except (CheckpointError, OutputError) as error:
@@ -167,9 +173,9 @@ def _reporting_in(diagnostics: Diagnostics) -> Iterator[None]:
 def _with_weights(
     graph: Graph, options: CompileOptions, diagnostics: Diagnostics, files: ExitStack
 ) -> tuple[Graph, MatchReport, str, BundledConfig]:
-    """The graph with a checkpoint's tensors, which stays open as long as ``files``; where that was fetched from.
+    """The graph with the tensors of a checkpoint, the match report, the origin, and the adopted configuration.
 
-    With them, what the checkpoint's repository says of images and classes, where that is not as the graph has it.
+    ``files`` closes the checkpoint. The configuration has preprocessing and labels that differ from the graph's.
     """
     checkpoint = options.weights
     if not isinstance(checkpoint, Checkpoint):
@@ -215,20 +221,20 @@ def _written(
         def write_plain(path: Path, more: Mapping[str, str]) -> None:
             emit(graph, path, values, metadata={**metadata, **more}, external_data=True, opset=opset)
 
-        from resdsl.compiler.for_runtime import write_for_runtime  # only this needs the runtime
+        from resdsl.compiler.for_runtime import write_for_runtime  # imports ONNX Runtime
 
         return write_for_runtime(Path(output), write_plain)
     if options.for_runtime:
         from resdsl.compiler.for_runtime import no_stream_for_runtime
 
         raise no_stream_for_runtime(STREAM)
-    # A stream takes one tensor after another, so the next ones are computed meanwhile.
+    # A stream is written sequentially, so the next tensors are computed in threads.
     prefetched = progress.following(stream(parameters, options.seed, options.init))
     return Emitted(STREAM, emit_to_stream(graph, output, prefetched, metadata=metadata, opset=opset))
 
 
 def _origin(options: CompileOptions, report: MatchReport | None, source: str, random: int) -> dict[str, object]:
-    """Where the weights are from, for the metadata."""
+    """The origin of the weights, for the metadata."""
     origin: dict[str, object] = {}
     if report is not None:
         origin |= {"checkpoint": report.checkpoint, "tensors": len(report.loaded)}
@@ -240,7 +246,7 @@ def _origin(options: CompileOptions, report: MatchReport | None, source: str, ra
 
 
 class _Progress:
-    """Counts the bytes of weights that are written. Several threads may add at once."""
+    """Counts the bytes of weights written. Thread-safe."""
 
     def __init__(self, graph: Graph, report: Progress | None) -> None:
         self._total = sum(parameter.bytes for parameter in graph.parameters.values())
@@ -256,7 +262,7 @@ class _Progress:
             self._report(self._done, self._total)
 
     def following(self, values: Iterator[Value]) -> Iterator[Value]:
-        """The same values; each counts as written when the next is asked for."""
+        """Yield the same values; each counts as written when the next one is requested."""
         for parameter, value in values:
             yield parameter, value
             self.add(parameter.bytes)
@@ -264,7 +270,7 @@ class _Progress:
 
 @dataclass(frozen=True, slots=True)
 class _CountedTensor:
-    """A tensor whose bytes count as written when the next are asked for."""
+    """A tensor whose bytes count as written when the next ones are requested."""
 
     tensor: ParameterTensor
     progress: _Progress

@@ -1,4 +1,4 @@
-"""From the network that a specification describes to the graph that is written: the passes that options ask for."""
+"""Run the passes that the options select, from the network as specified to the graph that is written."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from resdsl.ir.types import DType
 from resdsl.passes import optimize
 
 AfterPass = Callable[[str, Graph], None]
-"""Called with the name of each pass that ran, and its result."""
+"""Called with the name and the result of each pass."""
 
 
 def lower(
     graph: Graph, diagnostics: Diagnostics, options: CompileOptions, after_pass: AfterPass | None = None
 ) -> Graph:
-    """The graph that is written. Raises ``CompileError`` if the preprocessing cannot be part of it."""
+    """The graph to write. Raises ``CompileError`` if the preprocessing cannot be embedded."""
     if options.embed_preprocess:
         from resdsl.passes.embed_preprocess import embed_preprocess
 
@@ -33,8 +33,8 @@ def lower(
         diagnostics.report(
             Diagnostic(
                 catalogue.NO_KERNELS,
-                "ONNX Runtime has no `bf16` kernels for CPU, so this model runs on CUDA alone",
-                helps=("`--precision fp16` runs everywhere: a CPU computes it in 32 bits",),
+                "ONNX Runtime has no `bf16` kernels for CPU, so this model runs only on CUDA",
+                helps=("`--precision fp16` runs everywhere; on a CPU it is computed in fp32",),
             )
         )
     if options.precision is DType.F32:
@@ -45,7 +45,7 @@ def lower(
 
 
 def lowering_metadata(graph: Graph, options: CompileOptions) -> dict[str, str]:
-    """Entries for the metadata of a model that differs from the network ``graph``."""
+    """Metadata entries for how the written model differs from the network ``graph``."""
     entries: dict[str, str] = {}
     if options.embed_preprocess and graph.preprocess is not None:
         entries |= metadata.EMBEDDED_PREPROCESS.of(graph.preprocess)

@@ -1,7 +1,8 @@
-"""Model files for what a user names: an ONNX file as it is, a specification compiled to a temporary one."""
+"""Model files: an ONNX file is used as it is, a specification is compiled to a temporary file."""
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,18 +12,19 @@ from tempfile import TemporaryDirectory
 
 from resdsl.compiler.compile import compile
 from resdsl.compiler.options import INFERENCE, CompileOptions
+from resdsl.inputs import record_input
 from resdsl.runtime.files import ModelFile
 from resdsl.specification.load import STDIN, NetworkOptions, load
 from resdsl.specification.revision import revision_of
 from resdsl.specification.specification import Specification
 
 Model = str | os.PathLike[str] | Specification
-"""What names a model: an ONNX file, or a network as for ``resdsl.load``."""
+"""A model: an ONNX file, or a network as for ``resdsl.load``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How a specification becomes a model. ONNX files are taken as they are."""
+    """How to load and compile a specification. It does not apply to ONNX files."""
 
     options: CompileOptions = INFERENCE
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -30,9 +32,9 @@ class Build:
 
 @contextmanager
 def model_files(models: Sequence[tuple[Model, Build]]) -> Iterator[list[ModelFile]]:
-    """The files of models, each with the name that it was given by; compiled ones are removed afterwards.
+    """The files of models, with the names that users gave; compiled files are removed afterwards.
 
-    Raises ``CompileError`` for a specification that has errors.
+    Raises ``CompileError`` if a specification has errors.
     """
     with TemporaryDirectory(prefix="resdsl-") as folder:
         files = []
@@ -44,12 +46,13 @@ def model_files(models: Sequence[tuple[Model, Build]]) -> Iterator[list[ModelFil
                 files.append(ModelFile(name_of(model), file))
             else:
                 assert not isinstance(model, Specification)
+                _record_model(Path(model))
                 files.append(ModelFile(name_of(model), Path(model)))
         yield files
 
 
 def is_specification(model: Model) -> bool:
-    """Whether ``model`` is compiled first: a ``.res`` file, a built-in name, ``REV:path`` or ``-``."""
+    """Whether ``model`` must be compiled: a ``.res`` file, a built-in name, ``REV:path`` or ``-``."""
     if isinstance(model, Specification) or model == STDIN:
         return True
     path = Path(model)
@@ -58,6 +61,13 @@ def is_specification(model: Model) -> bool:
     return isinstance(model, str) and revision_of(model, Path()) is not None
 
 
+def _record_model(file: Path) -> None:
+    """State that a model is read, and with it the files of weights beside it."""
+    record_input(file)
+    for beside in file.parent.glob(f"{glob.escape(file.stem)}.*data"):
+        record_input(beside)
+
+
 def name_of(model: Model) -> str:
-    """What messages and results call a model."""
+    """The name of a model in messages and results."""
     return model.source.name if isinstance(model, Specification) else os.fspath(model)

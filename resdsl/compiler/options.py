@@ -1,4 +1,4 @@
-"""How a network becomes a model file: one object, from the command line and from Python, for passes and emitter."""
+"""Compile options: one object for the command line, the Python API, the passes and the emitter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 
 _BFLOAT16_OPSET = 22
-"""From this operator set on ONNX has convolutions and pooling of bfloat16."""
+"""The first operator set with bfloat16 convolution and pooling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,22 +20,22 @@ class CompileOptions:
     """How a network is compiled. Raises ``ValueError`` for an ``init`` or a ``precision`` that does not exist."""
 
     weights: str | os.PathLike[str] | Checkpoint | None = None
-    """A file, an address, or a checkpoint that ``resdsl.read_weights`` opened; its tensors are found by name."""
+    """A file, an address, or a checkpoint from ``resdsl.read_weights``; tensors are matched by name."""
 
     renames: Mapping[str, str] = field(default_factory=dict)
-    """Parts of the checkpoint's names, and what the network calls them: ``{"backbone.body": "", "norm1": "bn1"}``."""
+    """Parts of the checkpoint's tensor names, and their replacements: ``{"backbone.body": "", "norm1": "bn1"}``."""
 
     ignore: tuple[str, ...] = ()
-    """Patterns of tensor names that the checkpoint has and the network leaves out: ``("aux.*",)``."""
+    """Patterns of tensor names in the checkpoint to ignore: ``("aux.*",)``."""
 
     partial: bool = False
-    """Tensors that do not fit keep their initial values, with a warning; otherwise all must fit."""
+    """Tensors that do not match keep their initial values, with a warning; by default all must match."""
 
     keep_preprocess: bool = False
-    """Keep the specification's preprocessing and labels where the weights come with others (timm's ``config.json``)."""
+    """Keep the specification's preprocessing and labels if the weights come with others (timm's ``config.json``)."""
 
     init: Scheme = Scheme.HE_NORMAL
-    """How kernels are initialised, from ``seed`` and each tensor's own name."""
+    """Initialisation of weights that are not loaded, from ``seed`` and the name of each tensor."""
 
     seed: int = 0
 
@@ -43,34 +43,34 @@ class CompileOptions:
     """Start every residual block as the identity (Goyal et al. 2017, section 5.1)."""
 
     optimize: int = 0
-    """The level: 0 is the graph as written, 1 folds batch norms and drops what computes nothing, 2 also folds scales,
-    pads and normalisation into weights."""
+    """Optimisation level: 0 is the graph as written, 1 folds batch norms and drops operators without effect, 2 also
+    folds scales, pads and normalisation into weights."""
 
     precision: DType = DType.F32
-    """Of weights and arithmetic: ``f32``, ``f16`` or ``bf16``. Inputs and outputs stay 32-bit floats."""
+    """Type of weights and arithmetic: ``f32``, ``f16`` or ``bf16``. Inputs and outputs stay ``f32``."""
 
     embed_preprocess: bool = False
-    """The model takes raw images, bytes ``[N, rows, columns, channels]``, and does its own preprocessing."""
+    """Include preprocessing in the model, which then takes raw images: ``u8[N, height, width, channels]``."""
 
     opset: int = OPSET
-    """The ONNX operator set, from ``resdsl.ir.operator.OPSET`` to ``NEWEST_OPSET``; ``bf16`` raises it to 22."""
+    """ONNX operator set, from ``resdsl.ir.operator.OPSET`` to ``NEWEST_OPSET``; ``bf16`` needs 22 and raises it."""
 
     external_data: bool | None = None
-    """Weights go to a file beside the model; ``None`` does that for models of more than 2 GB."""
+    """Write weights to a file beside the model; ``None``: only for models above 2 GB."""
 
     for_runtime: bool = False
-    """ONNX Runtime optimises the model for this machine's processor: it loads faster, and runs only here."""
+    """Let ONNX Runtime optimise the model for the CPU of this machine: it loads faster, and runs only here."""
 
     def __post_init__(self) -> None:
-        # Python users write plain strings.
+        # Python callers may pass plain strings.
         object.__setattr__(self, "init", Scheme(self.init))
         object.__setattr__(self, "precision", DType(self.precision))
 
     @property
     def written_opset(self) -> int:
-        """The operator set to write: ``opset``, or the first that has the precision."""
+        """The operator set to write: ``opset``, or the first that supports the precision."""
         return max(self.opset, _BFLOAT16_OPSET) if self.precision is DType.BF16 else self.opset
 
 
 INFERENCE = CompileOptions(optimize=1)
-"""For a specification that is compiled to be run at once."""
+"""Options for a specification that is compiled to a temporary file and run."""

@@ -1,4 +1,4 @@
-"""What a compiled file states about where it comes from. Nothing depends on the machine or the time."""
+"""Provenance metadata of a compiled model. It does not depend on the machine or the time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resdsl.ir import metadata
 def provenance(
     program: Program, arguments: Mapping[str, object], level: int, weights: Mapping[str, object]
 ) -> dict[str, str]:
-    """Metadata entries on where a model comes from: texts by their digests, arguments, level and weights."""
+    """Metadata entries for the sources (by digest), arguments, optimisation level and weights of a model."""
     main, *used = program.sources
     return {
         **metadata.SPECIFICATION.of(_name(main)),
@@ -27,7 +27,7 @@ def provenance(
 
 
 def weights_are_random(entries: Mapping[str, str]) -> bool:
-    """Whether a model's metadata states that all of its weights are random."""
+    """Whether the metadata of a model says that all weights are random."""
     try:
         origin = metadata.WEIGHTS.find(entries) or {}
     except ValueError:
@@ -36,7 +36,7 @@ def weights_are_random(entries: Mapping[str, str]) -> bool:
 
 
 def _name(source: Source) -> str:
-    # Where the file lay on the disk is nobody's business, and would make the bytes depend on it.
+    # The folder is private, and would make the bytes of the model depend on it.
     return source.name if source.name.startswith(("std/", "<")) else PurePath(source.name).name
 
 

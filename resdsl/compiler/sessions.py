@@ -1,4 +1,4 @@
-"""Sessions for an ONNX file or a specification."""
+"""Open sessions for an ONNX file or a specification."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def open_model(
     build: Build | None = None,
     output: str | None = None,
 ) -> Iterator[tuple[Session, Path]]:
-    """A session for an ONNX file or a specification, and the file, which is removed afterwards if it was compiled.
+    """A session for an ONNX file or a specification, and the model file; a compiled file is removed afterwards.
 
-    Where ``output`` is the name of a value inside the model (``flatten``, ``layer3.5.add``), the session has it among
-    its outputs. Raises ``RunError`` where there is no such value, and as ``open_session``.
+    ``output`` can name an internal value of the model (``flatten``, ``layer3.5.add``), which becomes another output.
+    Raises ``RunError`` if there is no such value, and like ``open_session``.
     """
     name = name_of(model)
     with model_files([(model, build or Build())]) as (compiled,):
         session = open_session(compiled.file, device=device, threads=threads, name=name)
         if output is not None and all(port.name != output for port in session.outputs):
-            # From memory, ONNX Runtime does not know where a file of weights lies.
+            # For a model in memory, ONNX Runtime needs the folder of the weights file.
             entries = {WEIGHTS_FOLDER: os.fspath(compiled.file.resolve().parent)}
             exposed = _exposing(compiled.file, name, output)
             session = open_session(exposed, device=device, threads=threads, name=name, entries=entries)
@@ -40,8 +40,8 @@ def open_model(
 
 
 def _exposing(file: Path, name: str, output: str) -> bytes:
-    """The model with one of its values as another output."""
-    from resdsl.onnx.expose import Outline  # most runs need no onnx
+    """The model with an internal value as an additional output."""
+    from resdsl.onnx.expose import Outline  # imports onnx
 
     outline = Outline(file)
     if output not in outline.values:
@@ -50,7 +50,7 @@ def _exposing(file: Path, name: str, output: str) -> bytes:
         outputs = ", ".join(f"`{value}`" for value, made in outline.values.items() if made.is_output)
         raise RunError.of(
             catalogue.NO_SUCH_OUTPUT,
-            f"`{name}` has no output `{output}`, and no value inside has that name",
+            f"`{name}` has no output and no internal value named `{output}`",
             helps=(
                 *((f"did you mean `{near}`?",) if near else ()),
                 *((f"its features are `{flat[0]}`",) if flat and flat[0] != near else ()),

@@ -48,6 +48,10 @@ class CompileError(ResdslError):
     """A specification, its weights, or the file to write does not allow the result that was asked for."""
 
 
+class OutputError(CompileError):
+    """A result cannot be written; ``diagnostic`` says why and what to do."""
+
+
 class RunError(ResdslError):
     """An image, a model or its metadata does not allow a run."""
 

@@ -55,8 +55,11 @@ def match(
         if argument.name is not None:
             name = argument.name.name
             if name not in known:
-                _unknown(builder, argument.name, names, callee, context)
-                fine = False
+                meant = _unknown(builder, argument.name, names, callee, context)
+                if meant is not None and meant not in slots:
+                    # The rest of the call is checked as if it had been written so.
+                    slots[meant] = Given(argument.span, argument.value)
+                fine = fine and (meant is not None or name in INFERRED)
                 continue
         elif position >= len(names):
             takes = f"takes {len(names)} arguments" if len(names) != 1 else "takes one argument"
@@ -80,13 +83,42 @@ def match(
     return slots if fine else None
 
 
-def _unknown(builder: GraphBuilder, name: tree.Identifier, names: Sequence[str], callee: str, context: Context) -> None:
-    guess = builder.suggester.closest(name.name, names)
+FOREIGN_NAMES = {
+    "dilation_rate": "dilation",
+    "epsilon": "eps",
+    "filters": "channels",
+    "kernel_size": "kernel",
+    "negative_slope": "slope",
+    "out_channels": "channels",
+    "out_features": "features",
+    "padding": "pad",
+    "pool_size": "kernel",
+    "scale_factor": "scale",
+    "strides": "stride",
+    "units": "features",
+    "use_bias": "bias",
+}
+"""What other libraries call our arguments."""
+
+INFERRED = frozenset({"in_channels", "in_features", "num_features", "num_channels", "input_shape"})
+"""Arguments of other libraries that are known here from the current value."""
+
+
+def _unknown(
+    builder: GraphBuilder, name: tree.Identifier, names: Sequence[str], callee: str, context: Context
+) -> str | None:
+    """Report a name that is no parameter; returns the one that is meant, if that is clear."""
+    builder.poisoned = True
+    foreign = FOREIGN_NAMES.get(name.name)
+    guess = foreign if foreign in names else builder.suggester.closest(name.name, names)
     helps: tuple[str, ...] = ()
-    if not guess:
+    if name.name in INFERRED and name.name not in names:
+        guess, helps = None, ("leave it out: it is known from the current value",)
+    elif not guess:
         helps = (f"it takes {listed(names)}" if names else "it takes no arguments at all",)
     message = f"`{callee}` takes no `{name.name}`"
     builder.report(catalogue.UNKNOWN_ARGUMENT, message, name.span, context, helps=helps, fix=renamed(name.span, guess))
+    return guess
 
 
 def bind_operator(

@@ -19,6 +19,7 @@ from resdsl.ir.graph import Node, Output, Parameter
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.types import TensorType
+from resdsl.ops.input import Input
 from resdsl.syntax import tree
 
 _CHARACTERS_OF_WORK = 50
@@ -151,6 +152,14 @@ class GraphBuilder:
         context.scope.children.append(node.index)
         context.frame.flowing = True
         return node
+
+    def assume(self, type_: TensorType, at: Span, context: Context) -> int:
+        """Append a value of a type that comes from nowhere. The graph cannot be used any more."""
+        self.poisoned = True
+        self._bound(type_, at, context)
+        type_ = self.types.setdefault(type_, type_)
+        self.nodes.append(Node(len(self.nodes), Input(type_), (), type_, context.frame.path, at))
+        return len(self.nodes) - 1
 
     def _bound(self, type_: TensorType, at: Span, context: Context) -> None:
         """Refuse what no machine could hold and no ONNX file could express."""

@@ -134,5 +134,7 @@ def _warn_bias_before_norm(builder: GraphBuilder, norm: Operator, flow: int, ste
             Label(before.span, "has a bias"),
             context,
             secondary=(Label(step.span, f"the {norm.label()} {own}"),),
-            helps=("leave out `bias = true`",),
+            helps=(
+                "leave out `bias = true`; if a checkpoint has it, keep it, with `# resdsl: allow W0502` on the line",
+            ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 
@@ -14,6 +15,7 @@ from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.ir.dims import Dim, SymbolicDim
 from resdsl.ir.graph import Graph
+from resdsl.ir.types import DType, TensorType
 from resdsl.ir.values import format_value
 from resdsl.syntax import tree
 
@@ -25,6 +27,9 @@ RELATIONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+_MOST_PARTS = 10
+"""Of a network, shown in a message."""
+
 SUFFIXES = {"K": 3, "M": 6, "G": 9}
 
 
@@ -58,6 +63,20 @@ def annotation(
         secondary=(Label(subject.span, f"this {verb} {actual}"),),
         helps=(f"if the network is right, write `{actual}`",),
     )
+
+
+def stated(builder: GraphBuilder, shape: tree.Shape, context: Context) -> Flow:
+    """A value of the shape that is written after a statement with an error, so that checking goes on behind it.
+
+    ``None`` where the shape is not written in full. The graph is not used, as there is an error.
+    """
+    sizes = [_size(builder, dim, None, context) for dim in shape.dims]
+    known = tuple(size for size in sizes if size is not None)
+    if not builder.claims or not builder.poisoned or len(known) < len(sizes) or not known:
+        return None
+    if any(isinstance(size, int) and size < 1 for size in known):
+        return None
+    return builder.assume(TensorType(DType.F32, known), shape.span, context)
 
 
 def _axis(axis: int, rank: int) -> str:
@@ -124,10 +143,23 @@ def verify_totals(builder: GraphBuilder, graph: Graph) -> None:
     """The claims about the whole network, once it stands."""
     totals: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
     for line, value in builder.expectations:
-        _verify(builder, line, value, totals[line.subject.name])
+        notes = (_parameters_by_part(graph),) if line.subject.name == "parameters" else ()
+        _verify(builder, line, value, totals[line.subject.name], notes)
 
 
-def _verify(builder: GraphBuilder, line: tree.Expect, value: object, total: Dim) -> None:
+def _parameters_by_part(graph: Graph) -> str:
+    """Where the parameters are, so that a wrong layer can be found by comparing with a paper or a checkpoint."""
+    counts: Counter[str] = Counter()
+    for parameter in graph.parameters.values():
+        if parameter.trainable:
+            counts[parameter.name.partition(".")[0]] += parameter.count
+    shown = [f"`{part}` {count:,}" for part, count in list(counts.items())[:_MOST_PARTS]]
+    if len(counts) > _MOST_PARTS:
+        shown.append(f"{len(counts) - _MOST_PARTS} more parts {sum(list(counts.values())[_MOST_PARTS:]):,}")
+    return f"they are: {'; '.join(shown)}" if shown else "no layer has any"
+
+
+def _verify(builder: GraphBuilder, line: tree.Expect, value: object, total: Dim, notes: tuple[str, ...] = ()) -> None:
     subject = line.subject.name
     if isinstance(total, SymbolicDim):
         builder.report(
@@ -150,6 +182,7 @@ def _verify(builder: GraphBuilder, line: tree.Expect, value: object, total: Dim)
         catalogue.EXPECTATION,
         f"`{subject}` is {actual_text}, and `{line.relation} {text or format_value(value)}` is expected",
         Label(line.value.span, f"it is {actual_text}"),
+        notes=notes,
         helps=(f"if the network is right, write `expect {subject} {line.relation} {short or exact}`",),
     )
 

@@ -11,6 +11,7 @@ from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import is_below
 from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.inputs import record_input
 from resdsl.ir.types import Word
 from resdsl.labels import label_sets, read_labels
 from resdsl.syntax import tree
@@ -90,6 +91,7 @@ def _read(builder: GraphBuilder, name: str, line: tree.Labels, context: Context)
             raise OSError(None, "it is a device or a pipe")
         if path.stat().st_size > LARGEST_LABELS:
             raise OSError(None, f"it has more than {LARGEST_LABELS:,} bytes")
+        record_input(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         message = f'the file of labels "{name}" {_reason(error)}'

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, catalogue
 from resdsl.elaborate.allowances import Allowances
+from resdsl.elaborate.limits import MOST_WARNINGS
 from resdsl.syntax import tree
 
 _OWN = frozenset(
@@ -26,7 +27,7 @@ def lint(module: tree.Module, diagnostics: Diagnostics, allowances: Allowances) 
     reported = {diagnostic.primary for diagnostic in diagnostics if diagnostic.code.id in _OWN}
     for warning in sorted(_unused(module), key=lambda one: one.primary.span.start if one.primary else 0):
         silent = allowances.silence(warning.code, warning.primary.span if warning.primary else None)
-        if not silent and warning.primary not in reported:
+        if not silent and warning.primary not in reported and len(diagnostics) < MOST_WARNINGS:
             diagnostics.report(warning)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
-from resdsl.diagnostics import Diagnostics, Source, catalogue
+from resdsl.diagnostics import Code, Diagnostics, Source, Span, catalogue
 from resdsl.elaborate.arguments import Given, Slots, bind_definition
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Variable
 from resdsl.elaborate.program import Defined
 from resdsl.elaborate.values import UNKNOWN
 from resdsl.syntax import parse, tree
+
+_T = TypeVar("_T")
 
 
 def model_parameters(
@@ -43,11 +47,28 @@ def _given(builder: GraphBuilder, name: str, value: object, defined: Defined) ->
 
 
 def parse_value(text: str, diagnostics: Diagnostics, *, name: str = "<value>") -> tree.Expression | None:
-    """Read one expression, as the user gives one for a parameter; ``None`` where it has mistakes."""
+    """Read one expression, as it is given for a parameter from outside; ``None`` where it has errors."""
+    # The parser reads files, so the expression is made the value of a const and moved to where it stands in its text.
     prefix = "const value = "
-    found = Diagnostics()
-    module = parse(Source(name, prefix + text), found)
-    diagnostics.extend(found)
-    if found.errors or len(module.items) != 1 or not isinstance(module.items[0], tree.Const):
+    source, moved = Source(name, text), Diagnostics()
+    parsed = Diagnostics()
+    module = parse(Source(name, prefix + text), parsed)
+    for diagnostic in parsed:
+        moved.report(_moved(diagnostic, source, len(prefix)))
+    diagnostics.extend(moved)
+    if parsed.errors or len(module.items) != 1 or not isinstance(module.items[0], tree.Const):
         return None
-    return module.items[0].value
+    return _moved(module.items[0].value, source, len(prefix))
+
+
+def _moved(item: _T, source: Source, by: int) -> _T:
+    """A tree or a diagnostic with every span in it moved to ``source``, where it begins so much earlier."""
+    moved: Any = item
+    if isinstance(item, Span):
+        moved = Span(source, *(min(max(at - by, 0), len(source.text)) for at in item[1:]))
+    elif isinstance(item, tuple) and type(item) is tuple:
+        moved = tuple(_moved(one, source, by) for one in item)
+    elif dataclasses.is_dataclass(item) and not isinstance(item, type | Code):
+        changes = {one.name: _moved(getattr(item, one.name), source, by) for one in dataclasses.fields(item)}
+        moved = type(item)(**changes)
+    return cast("_T", moved)

@@ -13,6 +13,7 @@ from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Source
 from resdsl.diagnostics.suggest import Suggester, closest, renamed
 from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.limits import MOST_ERRORS, Limits, raise_limit
+from resdsl.inputs import record_input
 from resdsl.syntax import parse, tree
 
 _BROKEN_DEFINITION = re.compile(r"\b(?:block|model|const)\s+(\w+)")
@@ -75,6 +76,7 @@ class Program:
 
 
 def read_file(path: Path) -> str:
+    record_input(path)
     return path.read_text(encoding="utf-8")
 
 

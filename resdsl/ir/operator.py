@@ -149,7 +149,7 @@ class Lowering:
         return self.constant(np.array(values, dtype=np.int64))
 
     def floats(self, values: Sequence[float]) -> Ref:
-        """A constant vector of 32-bit floats, as ONNX takes scales, whatever the element type."""
+        """A constant vector of 32-bit floats, as ONNX expects scales, for any element type."""
         import numpy as np
 
         return self.constant(np.array(values, dtype=np.float32))

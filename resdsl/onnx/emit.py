@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from resdsl import protobuf
 from resdsl.diagnostics import Diagnostic, catalogue
-from resdsl.files import OutputError, PendingFile, explained, is_stream, pending_file, real_target, whole_file
+from resdsl.diagnostics.errors import OutputError
+from resdsl.files import PendingFile, explained, is_stream, pending_file, real_target, whole_file
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.operator import OPSET
 from resdsl.onnx.model import encode_graph, encode_model, model_metadata
@@ -181,7 +182,7 @@ def _large(values: Values, inside: dict[str, bytes]) -> Iterator[tuple[Parameter
 
 
 def _digest(checksums: Mapping[str, int], beside: Sequence[Field]) -> str:
-    """Eight digits that tell one side file from another: of the tensors' names, lengths and checksums, in order.
+    """Eight digits that identify a side file: a hash of the names, lengths and checksums of the tensors, in order.
 
     Not of the bytes of the file, which would have to be there in order, and be read by one thread.
     """

@@ -10,7 +10,7 @@ from resdsl.ir.types import Sides, Size, TensorType
 from resdsl.ops.windows import counted, extent
 
 GLOBAL = ("global",)
-"""In place of a kernel: one window over the whole image, whatever its size."""
+"""In place of a kernel: one window over the whole image, for any size."""
 
 
 def whole_image(pool: Operator, x: TensorType) -> TensorType:

@@ -21,7 +21,7 @@ INTERPOLATIONS = tuple(_AS_PILLOW)
 
 @dataclass(frozen=True, slots=True)
 class ResizePixels(Operator):
-    """Images ``u8[N, H, W, C]`` resized as Pillow does, on bytes: each of the two passes rounds to a whole number.
+    """Images ``u8[N, H, W, C]`` resized as Pillow does, on bytes: each of the two passes rounds to integers.
 
     ``fit = short``: the short side to ``size`` pixels, the long one to ``size * long // short``; ``exact``: both to
     ``size``. ``rows`` and ``columns`` are what the result's sizes are called where they depend on the image.
@@ -45,7 +45,7 @@ class ResizePixels(Operator):
             sizes = to.integers((self.size, self.size))
         else:
             sides = to("Shape", to.input, start=1, end=3)
-            # Whole numbers: the short side becomes `size` itself, and the long one is rounded down as torchvision does.
+            # Integers: the short side becomes `size` itself, and the long one is rounded down as torchvision does.
             sizes = to("Div", to("Mul", sides, to.integers((self.size,))), to("ReduceMin", sides, keepdims=1))
         how = _AS_PILLOW[self.interpolation]
         to("Resize", to.input, None, None, sizes, axes=(1, 2), coordinate_transformation_mode="half_pixel", **how)

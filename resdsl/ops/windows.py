@@ -58,7 +58,7 @@ def ceil_sides(pad: Sides, kernel: Size, stride: Size, dilation: Size) -> Sides:
     PyTorch rounds the number of windows up and leaves the last out if it would begin after the input and its first
     padding. With ``p`` before and ``q`` after, ``e`` the extent and ``s`` the stride that is
     ``min(ceil((size + p + q - e) / s) + 1, ceil((size + p) / s))`` windows, and as many fit whole where ``q`` is
-    ``min(q + s - 1, e - 1)``, whatever the size.
+    ``min(q + s - 1, e - 1)``, for any size.
     """
     bottom = _ceil_end(pad.bottom, kernel.height, stride.height, dilation.height)
     right = _ceil_end(pad.right, kernel.width, stride.width, dilation.width)

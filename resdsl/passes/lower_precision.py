@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import Diagnostic, catalogue
-from resdsl.files import OutputError
+from resdsl.diagnostics.errors import OutputError
 from resdsl.ir.graph import Derived, DerivedFunction, Graph, Node, Parameter
 from resdsl.ir.types import DType
 from resdsl.ops.bn import BatchNorm

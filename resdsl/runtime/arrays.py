@@ -13,6 +13,7 @@ from PIL import Image
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
+from resdsl.inputs import record_input
 from resdsl.runtime.files import require_file
 from resdsl.runtime.images import check_pixels
 
@@ -49,6 +50,7 @@ def open_array(path: Path) -> Array:
     require_file(path, "an array", regular=True)
     try:
         # Not `numpy.load`, which also opens archives and pickles.
+        record_input(path)
         values: Array = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:
         # NumPy raises exceptions of many types for a damaged header.

@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
+from resdsl.inputs import record_input
 from resdsl.runtime.files import require_file
 
 MAX_PIXELS = 178_956_970
@@ -66,6 +67,7 @@ def load_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, regular: bool 
     """
     path = Path(path)
     require_file(path, "an image", regular=regular)
+    record_input(path, keep=False)
     with path.open("rb") as stream:
         return decode_image(stream, str(path), max_pixels=max_pixels)
 

@@ -67,8 +67,8 @@ class Processor:
         if "AVX2" in self.features:
             # vpmaddubsw saturates the sum of two products to 16 bits.
             return (
-                "no VNNI: sums of two int8 products can saturate at 16 bits; `resdsl quantize` reports the error, and "
-                "`--reduce-range` avoids it"
+                "no VNNI: sums of two int8 products can saturate at 16 bits; `resdsl quantize` keeps them within 16 "
+                "bits and reports the error of the kernels"
             )
         return "the processor has no instructions for int8 products: float32 is probably as fast"
 
@@ -108,7 +108,7 @@ def _quota() -> float | None:
 def _quotas() -> Iterator[float]:
     for line in _read(_OWN_CGROUPS).splitlines():
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
-        # Inside a container the files of its own group are at the root, whatever its path.
+        # Inside a container the files of its own group are at the root, not at its path.
         groups = [Path(path), *Path(path).parents] if path.startswith("/") else []
         if number == "0":
             for group in groups:

@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 @cache
 def folder() -> Path:
-    """Where they are: inside the package when installed, beside it in a checkout."""
+    """Their folder: inside the package if installed, next to it in a checkout."""
     installed = _PACKAGE / "specs"
     return installed if installed.is_dir() else _PACKAGE.parent / "specs"
 

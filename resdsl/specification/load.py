@@ -1,4 +1,4 @@
-"""A network from anywhere: the one function that turns what a user names into a specification."""
+"""Load a network: from a file, a built-in name, a git revision, standard input or text."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from resdsl.specification.specification import Specification
 from resdsl.specification.text import read_source, read_stdin
 
 Network = str | os.PathLike[str] | Source | Specification
-"""What names a network: a file, a built-in network, ``REV:path``, ``-``, a text, or a specification."""
+"""A network: a path, a built-in name, ``REV:path``, ``-`` for standard input, a ``Source``, or a specification."""
 
 STDIN = "-"
 
 
 class NetworkOptions(TypedDict, total=False):
-    """Which network a text stands for.
+    """Options that select and configure a network.
 
-    ``model`` chooses among several models of a file, ``set`` gives arguments to the model's parameters
-    (``{"classes": 10}``), ``input_shape`` replaces the shape that the file writes after ``input`` (an integer, or a
-    name for a symbolic size). ``limits`` bounds what the text may ask for.
+    ``model`` is the name of the model, if the file has several. ``set`` gives values of the model's parameters
+    (``{"classes": 10}``). ``input_shape`` replaces the shape of the ``input`` statement; a string is a symbolic size.
+    ``limits`` bounds the size of the specification.
     """
 
     model: str | None
@@ -36,14 +36,14 @@ class NetworkOptions(TypedDict, total=False):
 
 
 def load(network: Network, *, read: Reader | None = None, **options: Unpack[NetworkOptions]) -> Specification:
-    """The specification that ``network`` names.
+    """Load a specification.
 
-    It is a path, the name of a built-in network (``resnet50``), ``REV:path`` for a file as it was in a revision of the
-    git repository around (with the files that it uses, of that revision), ``-`` for standard input, a ``Source``, or a
-    ``Specification``, which stays as it is. ``options`` are those of ``NetworkOptions``. ``read`` is how the files are
-    read that the text uses.
+    ``network`` is a path, the name of a built-in network (``resnet50``), ``REV:path`` for a file as it was in a
+    revision of the current git repository (used files are read from the same revision), ``-`` for standard input, a
+    ``Source``, or a ``Specification``, which is returned unchanged. ``options`` are those of ``NetworkOptions``.
+    ``read`` reads the files that the text uses.
 
-    Raises ``CompileError`` if the text cannot be read. Errors in it are reported by the stages that find them.
+    Raises ``CompileError`` if the text cannot be read. Errors in it are reported later, by the stage that finds them.
     """
     if isinstance(network, Specification):
         return network
@@ -60,7 +60,7 @@ def load(network: Network, *, read: Reader | None = None, **options: Unpack[Netw
 
 
 def loads(text: str, *, name: str = "<text>", **options: Unpack[NetworkOptions]) -> Specification:
-    """The specification that ``text`` is; messages call it ``name``. ``options`` are those of ``NetworkOptions``."""
+    """Load a specification from ``text``; messages use ``name``. ``options`` are those of ``NetworkOptions``."""
     return load(Source(name, text), **options)
 
 

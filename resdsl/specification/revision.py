@@ -22,7 +22,7 @@ class Revision:
     @cached_property
     def root(self) -> Path:
         """The top folder of the working tree."""
-        return Path(run_git(["rev-parse", "--show-toplevel"], self.where).decode().rstrip("\n")).resolve()
+        return Path(os.fsdecode(run_git(["rev-parse", "--show-toplevel"], self.where)).removesuffix("\n")).resolve()
 
     def source(self, path: str, *, largest: int = LARGEST_FILE) -> Source:
         """The text of a file in this revision; ``path`` is relative to ``where``. Raises ``CompileError``."""
@@ -30,7 +30,7 @@ class Revision:
         return decode(data, name=f"{self.name}:{path}", path=Path(self.where, path).resolve(), largest=largest)
 
     def read(self, path: Path) -> str:
-        """What ``use`` reads: a file of the same revision. Raises ``FileNotFoundError`` where it has none."""
+        """Read a used file from the same revision. Raises ``FileNotFoundError`` if the revision does not have it."""
         if is_below(path, standard_library()):
             return read_file(path)
         try:
@@ -40,14 +40,14 @@ class Revision:
         return decode(data, name=f"{self.name}:{path}").text if len(data) > LARGEST_FILE else data.decode("utf-8")
 
     def _blob(self, path: Path, largest: int) -> bytes:
-        """At most one byte more than ``largest``: a huge file of a pull request costs neither time nor memory."""
+        """The content, at most ``largest`` bytes and one more: a huge file in a pull request must cost no memory."""
         return run_git(["cat-file", "blob", f"{self.name}:{self._inside(path)}"], self.where, most=largest + 1)
 
     def _inside(self, path: Path) -> str:
         resolved = path.resolve()
         if not resolved.is_relative_to(self.root):
-            message = f"`{path}` lies outside of the repository `{self.root}`"
-            raise _error(message, "name a file of the repository, or leave the revision away")
+            message = f"`{path}` is outside the repository `{self.root}`"
+            raise _error(message, "name a file of the repository, or omit the revision")
         return resolved.relative_to(self.root).as_posix()
 
 
@@ -61,12 +61,12 @@ def revision_of(written: str, where: Path) -> tuple[Revision, str] | None:
 
 
 def run_git(arguments: list[str], where: Path, *, most: int = -1) -> bytes:
-    """What git prints, at most ``most`` bytes of it. Raises ``CompileError`` where git fails, or is not installed."""
-    import subprocess  # not for what is a file
+    """The output of git, at most ``most`` bytes. Raises ``CompileError`` if git fails or is not installed."""
+    import subprocess  # only for revisions
 
-    # A revision is data: git takes what begins with a dash for an option.
+    # A revision is user input, and git would read one with a leading dash as an option.
     if any(argument.startswith("-") for argument in arguments[1:] if ":" in argument):
-        raise _error(f"`{arguments[-1]}` is no revision of a file", "write `REV:path`, such as `main:net.res`")
+        raise _error(f"`{arguments[-1]}` is not a file of a revision", "write `REV:path`, such as `main:net.res`")
     environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
     try:
         git = subprocess.Popen(
@@ -78,7 +78,7 @@ def run_git(arguments: list[str], where: Path, *, most: int = -1) -> bytes:
             stderr=subprocess.PIPE,
         )
     except (OSError, ValueError):
-        raise _error("git is not installed, and a revision is read with it", "install git, or name files") from None
+        raise _error("git is not installed, and is needed to read a revision", "install git, or name files") from None
     with git:
         if most >= 0:
             assert git.stdout is not None
@@ -91,13 +91,13 @@ def run_git(arguments: list[str], where: Path, *, most: int = -1) -> bytes:
             output, errors = git.communicate()
     if git.returncode:
         lines = errors.decode(errors="replace").strip().splitlines()
-        reason = lines[0].removeprefix("fatal: ") if lines else "it gives no reason"
+        reason = lines[0].removeprefix("fatal: ") if lines else "no reason given"
         raise _error(f"git cannot read `{arguments[-1]}`: {reason}", "`git log --oneline` lists the revisions")
     return output
 
 
 def path_list(output: bytes) -> list[str]:
-    """Paths that git printed with ``-z``, as Python names files: bytes that are not UTF-8 are kept."""
+    """Paths that git printed with ``-z``. Bytes that are not UTF-8 are kept, as in ``os.fsdecode``."""
     return [os.fsdecode(path) for path in output.split(b"\0")]
 
 

@@ -1,4 +1,4 @@
-"""A specification on its way from text to graph. Each stage is done when it is asked for, and once."""
+"""A specification: a text and what is derived from it, lazily and once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ Display = Callable[["Specification"], dict[str, str]]
 
 
 class Specification:
-    """A text of the language, and the network that it describes.
+    """A text in the language, and the network that it describes.
 
-    Every stage that has been asked for collects what it finds in ``diagnostics``; a stage that errors keep from giving
-    its result raises ``CompileError`` with all of them.
+    Every stage adds to ``diagnostics``. If errors prevent a result, ``CompileError`` is raised with all of them.
     """
 
     display: ClassVar[Display | None] = None
-    """What notebooks show. The package sets it: drawing is a tool that stands on specifications."""
+    """What notebooks show. The package sets it, because drawing is a tool built on specifications."""
 
     def __init__(
         self,
@@ -53,18 +52,18 @@ class Specification:
 
     @cached_property
     def program(self) -> Program:
-        """The syntax tree of the text and of all that it uses, as far as it could be read."""
+        """The syntax trees of the text and of all used files, as far as they could be parsed."""
         return load_program(self.source, self.diagnostics, limits=self.limits, read=self.read)
 
     @property
     def module(self) -> Module:
-        """The syntax tree of the text. Where the text has syntax errors, it has ``Broken`` nodes."""
+        """The syntax tree of the text. Syntax errors appear as ``Broken`` nodes."""
         return self.program.main.module
 
     @property
     def models(self) -> tuple[str, ...]:
         """The names of the models that the text defines, in order."""
-        return tuple(found.name for found in self.program.main.models)
+        return tuple(model.name for model in self.program.main.models)
 
     @cached_property
     def _graph(self) -> Graph | None:
@@ -72,7 +71,7 @@ class Specification:
 
     @property
     def graph(self) -> Graph:
-        """The network, with every shape inferred and every ``->`` and ``expect`` of the text verified."""
+        """The network, with all shapes inferred and every ``->`` and ``expect`` verified."""
         graph = self._graph
         if graph is None or self.diagnostics.errors:
             raise CompileError(self.diagnostics)
@@ -80,18 +79,18 @@ class Specification:
 
     @property
     def smallest_input(self) -> Mapping[str, int | None]:
-        """For each open size of the input (``H``), the smallest with which no layer's result is empty.
+        """For each symbolic size of the input (``H``), the smallest for which no layer has an empty output.
 
-        ``None`` where nothing up to a million is large enough.
+        ``None`` if no size up to a million is large enough.
         """
         from resdsl.analysis.smallest_input import smallest_input
 
         return smallest_input(self.graph)
 
     def check(self) -> Diagnostics:
-        """All diagnostics of the text: of every model in it, unless one was chosen.
+        """All diagnostics of the text: of the selected model, or else of every model.
 
-        A text without models is a library: its syntax and the names that it uses are checked.
+        A text without models is a library: its syntax and names are checked.
         """
         if self.model is not None or len(self.models) == 1:
             _ = self._graph
@@ -112,23 +111,23 @@ class Specification:
         return text
 
     def summary(self, *, depth: int | None = 1, explicit: bool = False) -> Summary:
-        """What the network is made of, stage by stage; ``explicit`` writes out every argument.
+        """A table of the network; ``explicit`` includes every argument.
 
-        ``depth`` is how many levels of rows there are: 1 has the stages, 2 their blocks, ``None`` all down to the ops.
+        ``depth`` is the number of levels of rows: 1 for stages, 2 for their blocks, ``None`` for all levels.
         """
         from resdsl.analysis.summary import summarize
 
         return summarize(self.graph, depth=depth, explicit=explicit)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """What a notebook shows: picture and summary, or the errors in the text."""
+        """What notebooks display: a picture and the summary, or the errors in the text."""
         shown = {} if self.display is None else self.display()
         return {"text/plain": repr(self), **shown}
 
     def _elaborate(self, model: str | None, budget: Budget | None = None) -> Graph | None:
-        from resdsl.elaborate.network import elaborate  # not needed to find out what models there are
+        from resdsl.elaborate.network import elaborate  # not needed to list the models
 
-        # A broken program elaborates as well: whatever does not depend on the broken part is checked.
+        # A program with errors is elaborated too, to check everything that does not depend on the broken part.
         return elaborate(
             self.program,
             self.diagnostics,

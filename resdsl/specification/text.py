@@ -1,19 +1,21 @@
-"""From a path or bytes to the text of a specification, or to a diagnostic that says why there is none."""
+"""Read the text of a specification from a path or bytes; failures are diagnostics."""
 
 from __future__ import annotations
 
 import codecs
 import os
+import stat
 import sys
 from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostic, Label, Source, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.elaborate.limits import Limits, raise_limit
+from resdsl.inputs import record_input
 from resdsl.specification import builtin
 
 LARGEST_FILE = Limits().file_bytes
-"""Bytes. ResNet-152 has a thousand."""
+"""Maximum size in bytes. ResNet-152 has a thousand."""
 
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
 _MOST_CONTROLS = 0.02
@@ -33,31 +35,40 @@ _BINARY_FORMATS: tuple[tuple[bytes, str], ...] = (
 def read_source(path: str | os.PathLike[str], *, largest: int = LARGEST_FILE) -> Source:
     """The text of a specification.
 
-    ``path`` is a file, or the name of a built-in network (``resnet50``) where there is no such file. Messages call it
-    as it is written here. Raises ``CompileError`` where there is no text: no such file
-    (E0801), a folder (E0802), no permission (E0803), not UTF-8 (E0804), nothing in it (E0805), too large (E0901).
+    ``path`` is a file, or the name of a built-in network (``resnet50``) if there is no such file. Messages use ``path``
+    as given. Raises ``CompileError`` if there is no such file (E0801), for a folder (E0802), without permission
+    (E0803), and if the file is not UTF-8 (E0804), empty (E0805) or too large (E0901).
     """
     file = Path(path)
     written = os.fspath(path)
     if (known := builtin.file_of(written)) is not None and not file.exists():
         file, written = known, known.name
     try:
-        with file.open("rb") as stream:
-            data = stream.read(largest + 1)
+        data = read_bounded(file, largest)
     except (OSError, ValueError) as error:
         raise CompileError(_why_unreadable(file, written, error)) from None
     return decode(data, name=written, path=file, largest=largest)
 
 
+def read_bounded(file: Path, largest: int) -> bytes:
+    """At most one byte more than ``largest``. Raises ``OSError``, also for a pipe that may have no writer."""
+    record_input(file)
+    # What the shell passes as /dev/fd/63 has a writer.
+    if stat.S_ISFIFO(file.stat().st_mode) and not str(file).startswith(("/dev/", "/proc/")):
+        raise OSError(None, "it is a pipe; write `-` and pipe the text into the command")
+    with file.open("rb") as stream:
+        return stream.read(largest + 1)
+
+
 def read_stdin(*, largest: int = LARGEST_FILE) -> Source:
-    """The text on standard input; raises as ``read_source`` does."""
+    """The text on standard input. Raises like ``read_source``."""
     if sys.stdin.isatty():
-        print("reading a specification from the terminal; end it with Ctrl-D", file=sys.stderr)
+        print("reading a specification from the terminal; press Ctrl-D to end it", file=sys.stderr)
     return decode(sys.stdin.buffer.read(largest + 1), name="<stdin>", largest=largest)
 
 
 def decode(data: bytes, *, name: str, path: Path | None = None, largest: int = LARGEST_FILE) -> Source:
-    """The text that ``data`` is in UTF-8; raises ``CompileError`` as ``read_source`` does."""
+    """Decode UTF-8. Raises like ``read_source``."""
     if len(data) > largest:
         message = f"`{name}` has more than {largest:,} bytes"
         helps = (_what_to_compile(data),) if _is_binary(data) else (raise_limit("file_bytes"),)
@@ -66,13 +77,13 @@ def decode(data: bytes, *, name: str, path: Path | None = None, largest: int = L
         raise CompileError(
             Diagnostic(
                 catalogue.EMPTY_FILE,
-                f"`{name}` is empty" if not data else f"`{name}` has nothing but white space in it",
-                helps=("a specification has a `model NAME { ... }` in it; `resdsl check --help` shows a small one",),
+                f"`{name}` is empty" if not data else f"`{name}` contains only white space",
+                helps=("a specification contains a `model NAME { ... }`; `resdsl check --help` shows an example",),
             )
         )
     data = data.removeprefix(codecs.BOM_UTF8)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        message = f"`{name}` is text in UTF-16, and specifications are UTF-8"
+        message = f"`{name}` is UTF-16 text, and specifications are UTF-8"
         raise CompileError(Diagnostic(catalogue.NOT_TEXT, message, helps=("save it as UTF-8 in your editor",)))
     if _is_binary(data):
         kind = _format_of(data) or "binary data"
@@ -84,14 +95,14 @@ def decode(data: bytes, *, name: str, path: Path | None = None, largest: int = L
         text = data.decode("utf-8", errors="replace")
         at = len(data[: error.start].decode("utf-8"))
         place = Label(Source(name, text, path).span(at, at + 1), f"the byte 0x{data[error.start]:02x}")
-        message = f"`{name}` is not text in UTF-8"
+        message = f"`{name}` is not UTF-8 text"
         raise CompileError(
             Diagnostic(catalogue.NOT_TEXT, message, place, helps=("save it as UTF-8 in your editor",))
         ) from None
 
 
 def _is_binary(data: bytes) -> bool:
-    """Whether this is no text in any encoding: texts have no control characters but blanks and line ends."""
+    """Whether this is not text in any encoding: text has hardly any control characters other than white space."""
     sample = data[:4096]
     controls = len(sample) - len(sample.translate(None, _CONTROLS))
     return b"\0" in data or _format_of(data) is not None or controls > len(sample) * _MOST_CONTROLS
@@ -104,10 +115,8 @@ def _format_of(data: bytes) -> str | None:
 def _what_to_compile(data: bytes) -> str:
     # An ONNX file starts with its ir_version: field 1, a varint.
     if data[:1] == b"\x08":
-        return (
-            "is it a compiled model? `resdsl predict` runs one, `resdsl compile` takes the `.res` file it was made from"
-        )
-    return "name a `.res` file; weights are given with `--weights FILE`"
+        return "is it a compiled model? Run it with `resdsl predict`; `resdsl compile` takes the `.res` file behind it"
+    return "name a `.res` file; give weights with `--weights FILE`"
 
 
 def _why_unreadable(file: Path, written: str, error: OSError | ValueError) -> Diagnostic:
@@ -115,7 +124,7 @@ def _why_unreadable(file: Path, written: str, error: OSError | ValueError) -> Di
         return _missing(file, written)
     if isinstance(error, IsADirectoryError) and not written:
         return Diagnostic(
-            catalogue.FILE_NOT_FOUND, "the name of the file is empty", helps=("is it a variable that is not set?",)
+            catalogue.FILE_NOT_FOUND, "the name of the file is empty", helps=("is it an unset shell variable?",)
         )
     if isinstance(error, IsADirectoryError):
         inside = sorted(entry.name for entry in file.glob("*.res"))
@@ -137,8 +146,8 @@ def _missing(file: Path, written: str) -> Diagnostic:
     if "\n" in written or "{" in written:
         return Diagnostic(
             catalogue.FILE_NOT_FOUND,
-            "there is no file of that name; it looks like the text of a specification",
-            helps=("give a text to `resdsl.loads(text)`, or pipe it into the command and write `-` for the file",),
+            "there is no such file; the name looks like the text of a specification",
+            helps=("pass text to `resdsl.loads(text)`, or pipe it into the command and use `-` as the file",),
         )
     folder = file.parent
     if not folder.is_dir():
@@ -149,7 +158,7 @@ def _missing(file: Path, written: str) -> Diagnostic:
     except OSError:
         names = []
     stems = {Path(name).stem: name for name in names}
-    # A file beside it and a built-in network are equally likely: the nearer name wins.
+    # Suggest the closest of the files in the folder and the built-in networks.
     near = file.stem if file.stem in stems else closest(file.stem, [*stems, *builtin.names()])
     helps = (f"did you mean `{folder / stems[near]}`?",) if near in stems else _builtin_help(file)
     return Diagnostic(catalogue.FILE_NOT_FOUND, f"there is no file `{written}`", helps=helps)

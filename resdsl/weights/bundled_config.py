@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from resdsl.inputs import record_input
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize
 from resdsl.labels import read_labels
@@ -43,6 +44,7 @@ def read_bundled_config(weights: Path, graph: Graph) -> BundledConfig | None:
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             return None
+        record_input(path)
         config = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None

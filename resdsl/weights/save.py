@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import catalogue
 from resdsl.files import whole_file
+from resdsl.inputs import as_one_run
 from resdsl.ir.metadata import own_entries
 from resdsl.weights.checkpoint import CheckpointError
 from resdsl.weights.read import read_weights
@@ -90,6 +91,7 @@ def _encode_header(headers: Sequence[TensorHeader], metadata: Mapping[str, str])
     return text + b" " * (-len(text) % _ALIGNMENT)
 
 
+@as_one_run
 def save_weights(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Saved:
     """The weights of a model, or of any file of weights, as ``.safetensors`` in float32.
 

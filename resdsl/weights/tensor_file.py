@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resdsl.inputs import record_input
 from resdsl.weights.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class TensorFile:
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
+        record_input(path)
         self._file = path.open("rb", buffering=0)
         self._seeking = threading.Lock()
 

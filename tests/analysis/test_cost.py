@@ -1,4 +1,4 @@
-"""Weights and multiply-accumulates against sums done by hand and an independent count."""
+"""Parameters and MACs, against sums by hand and an independent count."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_convolution_costs_its_kernel_at_every_place() -> None:
     assert of(graph, "c") == Cost(kernel + 6, 0, kernel * places, 6 * places, 4 * 6 * places)
 
 
-def test_costs_are_for_one_image_whatever_the_batch() -> None:
+def test_costs_are_for_one_image_for_any_batch() -> None:
     one, eight = (costs(network("c: conv(4, 3x3)\n  output y", f"{n}, 3, 8, 8")) for n in (1, 8))
     assert one == eight
 

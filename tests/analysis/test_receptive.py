@@ -1,4 +1,4 @@
-"""Receptive fields, against published ones and against which pixels really matter."""
+"""Receptive fields, against published ones and against the pixels that affect an output."""
 
 from __future__ import annotations
 

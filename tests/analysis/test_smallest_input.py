@@ -1,4 +1,4 @@
-"""The smallest input: one pixel less, and the network cannot be built."""
+"""The smallest input: with one pixel less, the network cannot be built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table: stages as rows, equal blocks told once."""
+"""The summary table: stages as rows, equal blocks in one row."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_resnets_read_as_the_papers_table(name: str, counts: tuple[int, ...]) ->
     ]
 
 
-def test_what_is_around_the_stages_is_told_op_by_op() -> None:
+def test_layers_around_the_stages_are_listed_op_by_op() -> None:
     found = rows(summarize(shipped("resnet18")))
     assert found[:4] == [
         ("op", "conv1", "conv(64, 7x7, stride = 2)", "[N, 64, 112, 112]"),
@@ -52,7 +52,7 @@ def test_rows_sum_up_to_the_total() -> None:
     assert summary.depth == 18
 
 
-def test_blocks_that_differ_are_told_apart() -> None:
+def test_different_blocks_have_their_own_rows() -> None:
     graph = build(
         """
         block unit(width, kernel = 3x3) { c: conv(width, kernel) }
@@ -69,7 +69,7 @@ def test_blocks_that_differ_are_told_apart() -> None:
     assert row.layers[0].arguments == {"width": "4", "kernel": "3x3"}
 
 
-def test_explicit_tells_every_argument() -> None:
+def test_explicit_shows_every_argument() -> None:
     graph = build(
         """
         block unit(width, kernel = 3x3) { c: conv(width, kernel) }
@@ -99,7 +99,7 @@ def test_a_group_that_is_nearly_everything_is_opened() -> None:
     assert [row.path for row in summarize(graph).rows] == ["features.a", "features.b", "features.c", "flatten"]
 
 
-def test_outputs_are_told_with_their_types() -> None:
+def test_outputs_are_shown_with_their_types() -> None:
     summary = summarize(network("relu\n  output a\n  flatten\n  output b"))
     assert [(name, str(result)) for name, result in summary.outputs] == [("a", "[N, 3, 8, 8]"), ("b", "[N, 192]")]
 
@@ -163,7 +163,7 @@ def test_the_last_stage_sees_what_was_published(blocks: tuple[int, ...], size: i
     assert (field.rows.size, field.columns.size, field.rows.stride) == (size, size, 32)
 
 
-def test_an_argument_that_was_given_is_told_however_common_it_is() -> None:
+def test_a_given_argument_is_shown_however_common_it_is() -> None:
     graph = build(
         """
         block unit(width, kernel = 3x3, skip = 1) { c: conv(width, kernel) }
@@ -181,7 +181,7 @@ def test_an_argument_that_was_given_is_told_however_common_it_is() -> None:
     ]
 
 
-def test_what_a_stage_passes_on_is_told_of_the_block_alone() -> None:
+def test_an_argument_of_a_stage_is_shown_only_at_its_block() -> None:
     graph = build(
         """
         block unit(width, stride = 1) { c: conv(width, 3x3, stride = stride) }
@@ -211,7 +211,7 @@ def test_equal_blocks_are_folded_and_others_are_not() -> None:
     ]
 
 
-def test_a_residual_is_told_as_the_language_writes_it() -> None:
+def test_a_residual_is_shown_in_the_syntax_of_the_language() -> None:
     body = "residual(scale = 0.5) { c: conv(8, 3x3) } shortcut pad\n  residual { d: conv(8, 3x3) }\n  output y"
     assert [row.text for row in summarize(network(body)).rows] == ["residual(scale = 0.5) shortcut pad", "residual"]
     assert [row.text for row in summarize(network(body), explicit=True).rows] == [

@@ -17,11 +17,11 @@ from harness import Bench, Missing, Row
 from rich.console import Console
 from rich.table import Table
 
-_COLUMNS = ("", "measured", "against", "ratio (middle half)", "promised", "met", "")
+_COLUMNS = ("", "measured", "against", "ratio (middle half)", "target", "reached", "")
 
 
 def main() -> int:
-    """Run benchmarks and show what they measured. 1 where something promised is not met."""
+    """Run benchmarks and print the results. Exits with 1 if a target is not reached."""
     found = {path.stem.removeprefix("bench_"): path for path in sorted(Path(__file__).parent.glob("bench_*.py"))}
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"one of {', '.join(found)}; all by default")
@@ -43,7 +43,7 @@ def main() -> int:
     if options.json:
         measured = {name: [asdict(row) for row in rows] for name, rows in results.items()}
         options.json.write_text(json.dumps({"machine": _machine(), "benchmarks": measured}, indent=2) + "\n")
-    return int(any(row.met is False for rows in results.values() for row in rows))
+    return int(any(row.reached is False for rows in results.values() for row in rows))
 
 
 def _run(module: ModuleType, bench: Bench) -> tuple[list[Row], list[str]]:
@@ -76,8 +76,8 @@ def _show(title: str, rows: Iterable[Row], notes: Iterable[str], *, markdown: bo
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    met = {None: "", True: "yes", False: "no"}[row.met]
-    return (row.name, str(row.measured), str(row.against or ""), str(row.ratio or ""), row.target, met, row.note)
+    reached = {None: "", True: "yes", False: "no"}[row.reached]
+    return (row.name, str(row.measured), str(row.against or ""), str(row.ratio or ""), row.target, reached, row.note)
 
 
 def _machine() -> dict[str, str]:

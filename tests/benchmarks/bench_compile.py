@@ -1,4 +1,4 @@
-"""From a specification to an ONNX file: whole processes, beside what cannot be done without."""
+"""From a specification to an ONNX file: whole processes, compared with a lower bound."""
 
 from __future__ import annotations
 

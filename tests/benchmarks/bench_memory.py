@@ -1,4 +1,4 @@
-"""The most memory that a process takes at once, which includes the parts of mapped files that are in it."""
+"""Peak memory of a process, including resident parts of mapped files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From text to tree, and to its one layout."""
+"""Parsing and formatting."""
 
 from __future__ import annotations
 

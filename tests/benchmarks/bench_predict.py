@@ -1,4 +1,4 @@
-"""Images to rows: how much of the bare session's rate is left, and whether memory grows."""
+"""Images to result rows: throughput relative to the bare session, and whether memory grows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "hubble_deep_field")
 
 
 def run(bench: Bench) -> Iterable[Result]:
-    """The same session with images of JPEG files, and with batches that are ready, in turns."""
+    """The same session with JPEG files and with prepared batches, interleaved."""
     files = _photographs(bench.folder / "photos", _IMAGES)
     rounds = min(bench.rounds, 5)
     for name in ("resnet18", "resnet50"):

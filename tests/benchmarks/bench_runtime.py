@@ -1,4 +1,4 @@
-"""Starting and running ResNets beside the same networks from torch.onnx.export, in one ONNX Runtime."""
+"""Start and run ResNets, compared with the same networks from torch.onnx.export in the same ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the shell's prompt to the answer: whole processes."""
+"""Start-up time of commands: whole processes."""
 
 from __future__ import annotations
 

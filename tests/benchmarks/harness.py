@@ -1,4 +1,4 @@
-"""How benchmarks measure: whole processes or callables, two of them in turns, and the ratios of the pairs.
+"""Measuring for benchmarks: whole processes or callables, two of them interleaved, and the ratios of the pairs.
 
 A benchmark is a file `bench_NAME.py` here with a docstring of one line, its title, and `run(bench) -> Iterable[Row]`::
 
@@ -74,14 +74,14 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the result. ``met`` is ``None`` where nothing was promised."""
+    """One row of the results. ``reached`` is ``None`` if there is no target."""
 
     name: str
     measured: Quantity
     against: Quantity | None = None
     ratio: Ratio | None = None
     target: str = ""
-    met: bool | None = None
+    reached: bool | None = None
     note: str = ""
 
 
@@ -92,7 +92,7 @@ class Sample:
     wall: float
     cpu: float
     memory: int = 0
-    """0 for a callable, whose memory cannot be told from that of the benchmark."""
+    """0 for a callable, whose memory cannot be separated from that of the benchmark."""
 
     def quantity(self, by: By) -> Quantity:
         return Quantity(getattr(self, by), "B" if by == "memory" else "s")
@@ -111,12 +111,12 @@ class Series:
     def row(self, name: str, *, by: By, at_most: float | None = None, note: str = "") -> Row:
         """A row with the median. ``at_most`` is in seconds or bytes."""
         measured = self.median(by)
-        return Row(name, measured, note=note, **_promise(measured, at_most))
+        return Row(name, measured, note=note, **_target(measured, at_most))
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Runs of two subjects in turns: the i-th of one stands beside the i-th of the other."""
+    """Interleaved runs of two subjects: the i-th of one is paired with the i-th of the other."""
 
     ours: Series
     theirs: Series
@@ -129,14 +129,14 @@ class Pairs:
     def row(
         self, name: str, *, by: By, at_most: float | None = None, at_least: float | None = None, note: str = ""
     ) -> Row:
-        """A row with both medians and the ratio; ``at_most`` and ``at_least`` are promises of the ratio."""
+        """A row with both medians and the ratio; ``at_most`` and ``at_least`` are targets of the ratio."""
         ratio = self.ratio(by)
-        target, met = "", None
+        target, reached = "", None
         if at_most is not None:
-            target, met = f"at most {at_most:g} x", ratio.median <= at_most
+            target, reached = f"at most {at_most:g} x", ratio.median <= at_most
         elif at_least is not None:
-            target, met = f"at least {at_least:g} x", ratio.median >= at_least
-        return Row(name, self.ours.median(by), self.theirs.median(by), ratio, target, met, note)
+            target, reached = f"at least {at_least:g} x", ratio.median >= at_least
+        return Row(name, self.ours.median(by), self.theirs.median(by), ratio, target, reached, note)
 
 
 def _environment() -> dict[str, str]:
@@ -200,7 +200,7 @@ class Bench:
         return Series(tuple(self.once(subject) for _ in range(rounds or self.rounds)))
 
     def pairs(self, ours: Subject, theirs: Subject, *, rounds: int | None = None, warmups: int = 1) -> Pairs:
-        """Measure two subjects in turns, after runs that don't count. Which comes first changes from pair to pair."""
+        """Measure two subjects interleaved, after warm-up runs. The order alternates from pair to pair."""
         for _ in range(warmups):
             self.once(ours)
             self.once(theirs)
@@ -212,7 +212,7 @@ class Bench:
         return Pairs(Series(tuple(left)), Series(tuple(right)))
 
 
-def _promise(measured: Quantity, at_most: float | None) -> dict[str, object]:
+def _target(measured: Quantity, at_most: float | None) -> dict[str, object]:
     if at_most is None:
         return {}
-    return {"target": f"at most {Quantity(at_most, measured.unit)}", "met": measured.value <= at_most}
+    return {"target": f"at most {Quantity(at_most, measured.unit)}", "reached": measured.value <= at_most}

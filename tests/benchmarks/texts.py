@@ -1,4 +1,4 @@
-"""Specifications to measure with."""
+"""Specifications for benchmarks."""
 
 from __future__ import annotations
 

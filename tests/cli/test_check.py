@@ -1,4 +1,4 @@
-"""``resdsl check`` and the options that say which network is meant."""
+"""``resdsl check`` and the options that select a network."""
 
 import json
 import subprocess
@@ -34,11 +34,11 @@ def test_a_good_file_is_fine(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no errors\n")
 
 
-def test_quiet_says_nothing_of_a_good_file(tmp_path: Path) -> None:
+def test_quiet_prints_nothing_for_a_valid_file(tmp_path: Path) -> None:
     assert run("check", "--quiet", written(tmp_path, GOOD)).output == ""
 
 
-def test_a_mistake_is_drawn_on_stderr(tmp_path: Path) -> None:
+def test_an_error_is_shown_on_stderr(tmp_path: Path) -> None:
     result = run("check", written(tmp_path, GOOD.replace("conv(", "cnov(")))
     assert result.exit_code == 1
     assert result.stdout == ""

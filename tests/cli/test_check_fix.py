@@ -24,7 +24,7 @@ model net {
   output y
 }
 """
-MENDED = """\
+FIXED = """\
 use "std/residual.res" (bottleneck)
 
 model net {
@@ -50,9 +50,9 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_fix_mends_the_file_round_by_round_and_tells_what_is_left(path: Path) -> None:
+def test_fix_fixes_the_file_round_by_round_and_reports_the_rest(path: Path) -> None:
     result = run("check", "--fix", str(path))
-    assert path.read_text() == MENDED
+    assert path.read_text() == FIXED
     assert result.exit_code == 1
     assert f"fixed {path}:5:8: `=` to `:`\n" in result.stderr
     assert "`rellu` to `relu`" in result.stderr
@@ -63,7 +63,7 @@ def test_fix_mends_the_file_round_by_round_and_tells_what_is_left(path: Path) ->
 def test_fix_keeps_the_permissions_of_the_file(path: Path) -> None:
     path.chmod(0o640)
     run("check", "--fix", str(path))
-    assert path.read_text() == MENDED
+    assert path.read_text() == FIXED
     assert path.stat().st_mode & 0o777 == 0o640
 
 
@@ -84,7 +84,7 @@ def test_fix_changes_no_file_that_is_only_used(path: Path) -> None:
     assert used.read_text() == before
 
 
-def test_a_file_that_cannot_be_written_is_told_and_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_written_is_reported_and_unchanged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -105,10 +105,10 @@ def test_diff_shows_and_writes_nothing(path: Path) -> None:
 
 
 def test_fix_of_standard_input_goes_to_standard_output() -> None:
-    assert run("check", "--fix", "-", input=WRONG).stdout == MENDED
+    assert run("check", "--fix", "-", input=WRONG).stdout == FIXED
 
 
-def test_json_says_what_was_mended(path: Path) -> None:
+def test_json_lists_the_fixes(path: Path) -> None:
     data = json.loads(run("check", "--fix", "--format", "json", str(path)).stdout)
     (changed,) = data["changed"]
     assert changed["file"] == str(path)
@@ -130,7 +130,7 @@ def test_github_annotations_name_the_file_and_the_line(path: Path) -> None:
     assert all(line.startswith("::") for line in result.stdout.splitlines())
 
 
-def test_github_says_nothing_of_a_good_file(path: Path) -> None:
+def test_github_prints_nothing_for_a_valid_file(path: Path) -> None:
     path.write_text("model net {\n  input image: f32[N, 3, 8, 8]\n  relu\n  output y\n}\n")
     assert run("check", "--format", "github", str(path)).output == ""
 
@@ -139,17 +139,17 @@ def test_two_forms_at_once_are_refused(path: Path) -> None:
     assert run("check", "--json", "--format", "sarif", str(path)).exit_code == 2
 
 
-def test_the_smallest_input_is_told_where_not_every_size_will_do(path: Path) -> None:
+def test_the_smallest_input_is_reported_if_not_every_size_is_accepted(path: Path) -> None:
     # 5x5/2 leaves 1 row of 5, and 7x7/2 leaves 5 of 15 (and 4 of 14).
     path.write_text(
         "model net {\n  input image: f32[N, 3, H, W]\n  conv1: conv(8, 7x7, stride = 2, pad = valid)\n"
         "  conv2: conv(8, 5x5, stride = 2, pad = valid)\n  output y\n}\n"
     )
-    assert run("check", str(path)).stderr == f"{path}: takes inputs with H from 15 and W from 15\nno errors\n"
+    assert run("check", str(path)).stderr == f"{path}: accepts inputs with H from 15 and W from 15\nno errors\n"
     assert "H from 15, W from 15" in run("summary", str(path)).stdout
     assert json.loads(run("summary", "--json", str(path)).stdout)["smallest_input"] == {"N": 1, "H": 15, "W": 15}
 
 
-def test_nothing_is_said_of_a_network_that_takes_every_size(path: Path) -> None:
+def test_nothing_is_reported_for_a_network_that_accepts_every_size(path: Path) -> None:
     path.write_text("model net {\n  input image: f32[N, 3, H, W]\n  conv1: conv(8, 7x7, stride = 2)\n  output y\n}\n")
     assert run("check", str(path)).stderr == "no errors\n"

@@ -1,4 +1,4 @@
-"""``resdsl compile`` at the prompt."""
+"""``resdsl compile``."""
 
 import json
 import signal
@@ -40,7 +40,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "tiny.res"
 
 
-def test_one_line_says_what_was_made_and_what_comes_next(spec: str) -> None:
+def test_one_line_has_the_result_and_the_next_command(spec: str) -> None:
     result = run(spec, "-o", "m.onnx")
     assert result.exit_code == 0
     assert result.stdout == ""
@@ -118,7 +118,7 @@ def test_the_graph_after_a_pass_is_shown(spec: str) -> None:
     ],
 )
 @pytest.mark.usefixtures("spec")
-def test_a_failure_writes_nothing_and_says_why(arguments: list[str], status: int) -> None:
+def test_a_failure_writes_nothing_and_gives_the_reason(arguments: list[str], status: int) -> None:
     Path("bad.res").write_text(TINY.replace("linear", "liner"))
     before = files()
     result = run(*arguments)
@@ -127,7 +127,7 @@ def test_a_failure_writes_nothing_and_says_why(arguments: list[str], status: int
     assert files() == before
 
 
-def test_a_mistake_keeps_the_good_file(spec: str) -> None:
+def test_an_error_keeps_the_existing_file(spec: str) -> None:
     Path("tiny.onnx").write_bytes(b"precious")
     Path("tiny.res").write_text(TINY.replace("linear", "liner"))
     assert run(spec).exit_code == 1
@@ -142,14 +142,14 @@ def test_a_warning_does_not_stop_it(spec: str) -> None:
     assert Path("tiny.onnx").exists()
 
 
-def test_a_full_disk_is_told(spec: str) -> None:
+def test_a_full_disk_is_reported(spec: str) -> None:
     result = run(spec, "-o", "/dev/full")
     assert result.exit_code == 2
     assert "the disk is full" in result.stderr
 
 
 @pytest.mark.usefixtures("spec")
-def test_a_reader_that_has_enough_is_no_mistake() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "resdsl", "operators"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -181,3 +181,16 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing() -> None:
     assert process.returncode == 130
     assert b"Traceback" not in stderr
     assert files() == ["big.res", "tiny.res"]
+
+
+def test_the_graph_as_text_is_matched_with_its_weights_too(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["compile", "resnet18", "--emit", "ir", "--weights", str(tmp_path / "nosuch.pth")])
+    assert result.exit_code == 2
+    assert "E0801" in result.output
+
+
+def test_the_graph_as_text_shows_its_passes() -> None:
+    arguments = ["compile", "resnet18", "--emit", "ir", "-O1", "--print-ir-after", "drop-identity"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "conv1" in result.stderr

@@ -1,4 +1,4 @@
-"""``resdsl compile`` in fewer bits, with its preprocessing inside, and for one machine."""
+"""``resdsl compile`` with lower precision, embedded preprocessing, and for one machine."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_bfloat16_is_written_with_a_warning_and_refused_where_it_cannot_run() ->
     assert "compiled again with `--precision fp16`" in refused.stderr
 
 
-def test_a_weight_that_fp16_cannot_hold_is_told_and_nothing_written() -> None:
+def test_a_weight_that_fp16_cannot_hold_is_reported_and_nothing_written() -> None:
     compiled()
     weights = {
         tensor.name: onnx.numpy_helper.to_array(tensor)
@@ -127,9 +127,9 @@ def test_preprocessing_that_onnx_cannot_do_is_refused() -> None:
     assert not Path("net.onnx").exists()
 
 
-def test_for_the_runtime_it_says_whom_it_is_for() -> None:
+def test_for_runtime_reports_where_the_model_runs() -> None:
     result = compiled("--for-runtime", "--precision", "fp16", "--embed-preprocess")
-    assert "m.onnx is for this machine and its ONNX Runtime alone" in result.stderr
+    assert "m.onnx runs only on this machine" in result.stderr
     first_class()
     refused = run("compile", "net.res", "--for-runtime", "-o", "-")
     assert refused.exit_code == 2

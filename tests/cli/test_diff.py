@@ -24,7 +24,7 @@ def pair(tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path / "old.res"), str(tmp_path / "new.res")
 
 
-def test_the_last_line_says_it_all(pair: tuple[str, str]) -> None:
+def test_the_last_line_is_the_verdict(pair: tuple[str, str]) -> None:
     result = run(*pair)
     assert result.exit_code == 0
     # 3 x 3 x 3 more weights on 4 x 3 x 3 x 3.
@@ -37,7 +37,7 @@ def test_python_gives_the_same(pair: tuple[str, str]) -> None:
     assert resdsl.diff("resnet18", "resnet18").is_empty
 
 
-def test_the_exit_code_tells_of_changes_only_when_asked_to(pair: tuple[str, str]) -> None:
+def test_the_exit_status_depends_on_changes_only_on_request(pair: tuple[str, str]) -> None:
     assert run(*pair, "--exit-code").exit_code == 1
     assert run(pair[0], pair[0], "--exit-code").exit_code == 0
 
@@ -94,7 +94,7 @@ def test_one_side_can_be_standard_input(pair: tuple[str, str]) -> None:
     assert run("-", "-", text=TINY).exit_code == 2
 
 
-def test_mistakes_of_either_side_are_told(pair: tuple[str, str], tmp_path: Path) -> None:
+def test_errors_of_either_side_are_reported(pair: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "bad.res").write_text(TINY.replace("relu", "rleu"))
     result = run(pair[0], str(tmp_path / "bad.res"))
     assert result.exit_code == 1
@@ -155,7 +155,7 @@ def test_one_name_alone_is_no_range(pair: tuple[str, str]) -> None:
 
 @pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize("spec", ["nowhere:nets/net.res", "main:nets/none.res", "--output=x:nets/net.res", "main:../x"])
-def test_what_git_cannot_read_is_told(spec: str) -> None:
+def test_what_git_cannot_read_is_reported(spec: str) -> None:
     result = run("--", spec, "nets/net.res")
     assert result.exit_code == 2
     assert "E0803" in result.stderr

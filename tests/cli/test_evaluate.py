@@ -1,4 +1,4 @@
-"""``resdsl evaluate``, from folders and tables to what a person and a program read."""
+"""``resdsl evaluate``, from folders and tables to the output for people and programs."""
 
 import csv
 import json
@@ -115,7 +115,7 @@ def test_a_specification_is_evaluated_with_weights(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "expected"),
     [
         ([], 2, "pass either FOLDER"),
         (["val", "--truth", "x.csv"], 2, "pass either FOLDER"),
@@ -128,14 +128,14 @@ def test_a_specification_is_evaluated_with_weights(model: str) -> None:
     ],
 )
 @pytest.mark.usefixtures("colors")
-def test_every_refusal_says_why(arguments: list[str], status: int, said: str, model: str) -> None:
+def test_every_refusal_gives_the_reason(arguments: list[str], status: int, expected: str, model: str) -> None:
     result = run(model, *arguments)
     assert result.exit_code == status
-    assert said in result.stderr
+    assert expected in result.stderr
 
 
 @pytest.mark.usefixtures("colors")
-def test_folders_that_are_no_classes_are_told_before_any_image_is_seen(model: str) -> None:
+def test_folders_that_are_not_classes_are_reported_before_any_image_is_read(model: str) -> None:
     Path("val/light_green").rename("val/lite_green")
     result = run(model, "val", "-q")
     assert result.exit_code == 1

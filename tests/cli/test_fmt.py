@@ -1,4 +1,4 @@
-"""``resdsl fmt``: what is said and written; how a text is laid out is tested with the formatter."""
+"""``resdsl fmt``: messages and written files; the layout is tested with the formatter."""
 
 import json
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_json_lists_what_changed(ugly: Path) -> None:
     assert data["changed"] == [str(ugly)]
 
 
-def test_a_text_with_mistakes_is_left_alone_and_the_others_are_done(ugly: Path) -> None:
+def test_a_text_with_errors_is_unchanged_and_the_others_are_formatted(ugly: Path) -> None:
     Path("bad.res").write_text("model tiny(){\ninput x:\n")
     result = run("bad.res", "ugly.res")
     assert result.exit_code == 1

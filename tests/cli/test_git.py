@@ -37,14 +37,14 @@ def test_install_and_uninstall(folder: Path) -> None:
     assert run("install", "--driver").exit_code == 0
     assert "diff.resdsl.textconv=" in configured(folder)
     assert "diff.resdsl.command=" in configured(folder)
-    told = json.loads(run("uninstall", "--json").stdout)
-    assert "unset diff.resdsl.textconv" in told["done"]
+    data = json.loads(run("uninstall", "--json").stdout)
+    assert "unset diff.resdsl.textconv" in data["done"]
     assert "resdsl" not in configured(folder)
-    assert "nothing to undo" in run("uninstall").stderr
+    assert "nothing to remove" in run("uninstall").stderr
 
 
 @pytest.mark.usefixtures("folder")
-def test_outside_of_a_repository_the_way_out_is_told() -> None:
+def test_outside_of_a_repository_a_fix_is_suggested() -> None:
     result = run("install")
     assert result.exit_code == 2
     assert "--global" in result.stderr

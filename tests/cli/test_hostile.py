@@ -1,4 +1,4 @@
-"""Texts that ask for too much, and files that are none: each ends in a diagnostic, in little memory."""
+"""Texts beyond limits, and files that are not specifications: each ends in a diagnostic, in bounded memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TEXTS = {
     "deep conditional": net(f"  conv1: conv({'1 if true else ' * 10_000}1, 3x3)"),
     "long sum": net(f"  conv1: conv({'1 + ' * 50_000}1, 3x3)"),
     "long else if": net("  if false { relu } " + "else if false { relu } " * 5_000),
-    "list of lists that double, told": net(f"{doubling(40)}\n  conv1: conv(a39, 3x3)"),
+    "list of lists that double, in an error": net(f"{doubling(40)}\n  conv1: conv(a39, 3x3)"),
     "list of lists that double, passed on": net(f"{doubling(40)}\n  layer: b(a39)", "block b(l) { relu }"),
     "many calls of many arguments": net("  layer: 90000 x b", f"block b({MANY}) {{ }}"),
     "symbolic sizes that nest": net(
@@ -55,7 +55,7 @@ TEXTS = {
     ),
     "100 MB": "model net {\n" + "  relu\n" * 12_500_000,
     "nothing but brackets": "(" * 200_000,
-    "nothing but mistakes": "} ) ( { ??? \n" * 15_000,
+    "nothing but errors": "} ) ( { ??? \n" * 15_000,
     "one name": net(f"  {'a' * 200_000}"),
     "one string": '"' + "a" * 200_000,
     "the same block again and again": "block a { }\n" * 20_000,
@@ -82,7 +82,7 @@ def is_told(done: subprocess.CompletedProcess[str], codes: Sequence[str] = ()) -
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
-def test_a_text_that_asks_for_too_much_is_told(text: str, tmp_path: Path) -> None:
+def test_a_text_beyond_a_limit_is_reported(text: str, tmp_path: Path) -> None:
     path = tmp_path / "net.res"
     path.write_text(text)
     is_told(check(path))
@@ -133,7 +133,7 @@ def test_an_endless_file_is_not_read_to_its_end() -> None:
     is_told(check("/dev/zero"), ["E0901"])
 
 
-def test_files_that_use_one_another_in_a_long_row_are_told(tmp_path: Path) -> None:
+def test_a_long_chain_of_used_files_is_reported(tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"f{number}.res").write_text(
             f'use "f{number + 1}.res" (b{number + 1})\nblock b{number} {{ relu }}\n'
@@ -142,7 +142,7 @@ def test_files_that_use_one_another_in_a_long_row_are_told(tmp_path: Path) -> No
     is_told(check(tmp_path / "net.res"), ["E0901"])
 
 
-def test_too_many_used_files_are_told_once(tmp_path: Path) -> None:
+def test_too_many_used_files_are_reported_once(tmp_path: Path) -> None:
     for number in range(1_100):
         (tmp_path / f"f{number}.res").write_text(f"block b{number} {{ relu }}\n")
     uses = "\n".join(f'use "f{number}.res" (b{number})' for number in range(1_100))
@@ -172,7 +172,7 @@ def test_a_limit_can_be_lowered_and_the_message_names_its_flag(text: str, limit:
 
 
 @pytest.mark.parametrize(
-    ("limit", "said"),
+    ("limit", "expected"),
     [
         ("nodse=5", "Did you mean 'nodes'?"),
         ("nodes", "NUMBER"),
@@ -182,7 +182,7 @@ def test_a_limit_can_be_lowered_and_the_message_names_its_flag(text: str, limit:
         ("outside=1", "there is no limit"),
     ],
 )
-def test_a_limit_that_is_none_is_refused(limit: str, said: str) -> None:
+def test_a_limit_that_is_none_is_refused(limit: str, expected: str) -> None:
     done = check("resnet50", "--limit", limit)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert expected in done.stderr

@@ -1,4 +1,4 @@
-"""``resdsl predict`` on a photograph, from the specification to the line that a person reads."""
+"""``resdsl predict`` on a photograph, from the specification to the printed line."""
 
 import json
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_a_person_reads_names_and_what_ran(model: str) -> None:
     assert "its weights are random" in result.stderr
 
 
-def test_an_unreadable_picture_is_told_and_the_others_go_on(model: str, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_reported_and_the_others_are_classified(model: str, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n, not really")
     result = run(model, str(tmp_path / "bad.png"), str(CHELSEA), "--device", "cpu")
     assert result.exit_code == 1
@@ -87,7 +87,7 @@ def test_an_unreadable_picture_is_told_and_the_others_go_on(model: str, tmp_path
         (["{photo}", "{photo}"], 1),
     ],
 )
-def test_every_refusal_says_why(model: str, arguments: list[str], status: int) -> None:
+def test_every_refusal_gives_the_reason(model: str, arguments: list[str], status: int) -> None:
     result = run(*(argument.format(model=model, photo=CHELSEA) for argument in arguments))
     assert result.exit_code == status, result.output
     assert "rror" in result.stderr

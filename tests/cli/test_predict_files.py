@@ -1,4 +1,4 @@
-"""``resdsl predict`` with many images, and to files, of which runs that were killed leave something."""
+"""``resdsl predict`` with many images, output files, and killed runs."""
 
 import csv
 import json
@@ -157,7 +157,7 @@ def test_a_specification_is_compiled_for_the_while(model: str) -> None:
 
 @pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
-    ("options", "status", "said"),
+    ("options", "status", "expected"),
     [
         (["-o", "rows.xlxs"], 2, "E0816"),
         (["-o", "rows.npy"], 2, "--output NAME"),
@@ -172,14 +172,14 @@ def test_a_specification_is_compiled_for_the_while(model: str) -> None:
         (["--max-pixels", "10"], 1, "50 x 40 pixels"),
     ],
 )
-def test_every_refusal_says_why(model: str, options: list[str], status: int, said: str) -> None:
+def test_every_refusal_gives_the_reason(model: str, options: list[str], status: int, expected: str) -> None:
     result = run(model, "photos/0.png", *options)
     assert result.exit_code == status
-    assert said in result.stderr
+    assert expected in result.stderr
     assert here() == ["photos"]
 
 
-def test_a_hundred_failures_are_told_and_the_rest_counted(model: str) -> None:
+def test_a_hundred_failures_are_shown_and_the_rest_counted(model: str) -> None:
     result = run(
         model, "-", "-q", "--format", "csv", given=b"".join(b"absent%d.png\n" % number for number in range(130))
     )
@@ -190,7 +190,7 @@ def test_a_hundred_failures_are_told_and_the_rest_counted(model: str) -> None:
 
 
 @pytest.mark.usefixtures("photos")
-def test_without_pyarrow_it_is_told_how_to_get_it(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_the_error_says_how_to_install_it(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     result = run(model, "photos/0.png", "-o", "rows.parquet")
     assert result.exit_code == 3
@@ -221,7 +221,7 @@ def killed_after(process: subprocess.Popen[bytes], rows: int, names: Sequence[st
 
 @pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
-def test_a_run_that_was_killed_goes_on(name: str, model: str) -> None:
+def test_a_killed_run_is_resumed(name: str, model: str) -> None:
     names = [f"photos/{number % 5}.png" for number in range(150)]
     listed = "".join(f"{one}\n" for one in names).encode()
     whole = run(model, "-", "--batch", 1, "-o", f"whole.{name.split('.')[1]}", given=listed)
@@ -231,7 +231,7 @@ def test_a_run_that_was_killed_goes_on(name: str, model: str) -> None:
     killed_after(process, 40, names, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     (part,) = Path().glob("rows.*.part")
-    # Killed in the middle of a row, whatever the moment was.
+    # Killed in the middle of a row.
     part.write_bytes(part.read_bytes()[:-7])
     assert not Path(name).exists()
 

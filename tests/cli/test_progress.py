@@ -1,4 +1,4 @@
-"""The bar of long work, on a terminal that is a text here."""
+"""The progress bar, on a simulated terminal."""
 
 import io
 import re
@@ -31,11 +31,11 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("unit", "done", "total", "said"),
+    ("unit", "done", "total", "expected"),
     [("images", 3, 10, " 3/10"), ("images", 1200, None, "1200/?"), ("bytes", 3_000_000, 10_000_000, "3.0/10.0 MB")],
 )
-def test_it_says_how_much_is_done(
-    unit: progress.Unit, done: int, total: int | None, said: str, monkeypatch: pytest.MonkeyPatch
+def test_it_shows_how_much_is_done(
+    unit: progress.Unit, done: int, total: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = terminal(monkeypatch)
     with bar("seeing", wanted=True, unit=unit) as drawn:
@@ -44,10 +44,10 @@ def test_it_says_how_much_is_done(
         drawn(done, total)
     text = plain(seen.getvalue())
     assert "seeing" in text
-    assert said in text
+    assert expected in text
 
 
-def test_it_says_how_many_images_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_shows_images_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = terminal(monkeypatch)
     with bar("seeing", wanted=True, unit="images") as drawn:
         assert drawn is not None
@@ -65,7 +65,7 @@ def test_nothing_is_drawn_for_short_work(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen.getvalue() == ""
 
 
-def test_nothing_is_drawn_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_drawn_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with bar("seeing", wanted=True) as drawn:
         assert drawn is None

@@ -1,4 +1,4 @@
-"""``resdsl quantize`` at the prompt."""
+"""``resdsl quantize``."""
 
 from __future__ import annotations
 
@@ -36,17 +36,22 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["quantize", *arguments])
 
 
-def test_the_worst_layers_are_told_and_what_comes_next() -> None:
+def test_the_worst_layers_and_the_next_command_are_reported() -> None:
     result = run("tiny.res", "--calibrate", "photos")
     assert result.exit_code == 0, result.output
     heading, *rows = result.stdout.splitlines()
     assert heading.split("  ")[0] == "layer"
     assert {row.split()[0] for row in rows} == {"conv1", "fc"}
-    said = result.stderr.splitlines()
-    assert said[0].startswith("logits: minimum cosine ")
-    assert said[0].endswith("1 of 1 held-out images")
-    assert said[-1].startswith("tiny.int8.onnx: ")
-    assert said[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
+    lines = result.stderr.splitlines()
+    tried = [line.split()[:2] for line in lines[:3]]
+    assert sorted(name for _, name in tried) == ["gptq:", "minmax:", "nearest:"]
+    assert sorted(word for word, _ in tried) == ["chose", "tried", "tried"]
+    assert lines[3].startswith("logits: minimum cosine ")
+    assert lines[3].endswith("1 of 1 held-out images")
+    assert lines[4].startswith("quantization alone: mean cosine ")
+    assert lines[5] == "this CPU's kernels are within one step of the graph in all of 2 layers"
+    assert lines[-1].startswith("tiny.int8.onnx: ")
+    assert lines[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
     assert Path("tiny.int8.onnx").exists()
 
 
@@ -58,12 +63,38 @@ def test_json_has_the_report() -> None:
     assert found["bytes"] == Path("q.onnx").stat().st_size
     assert {layer["name"]: layer["kept"] for layer in found["layers"]} == {"conv1": False, "fc": True}
     assert found["diagnostics"] == []
+    assert [one["method"] for one in found["candidates"]] == ["minmax", "nearest", "gptq"]
+    (chosen,) = [one for one in found["candidates"] if one["chosen"]]
+    assert (found["method"], found["target"], found["saturating"]) == (chosen["method"], "any", chosen["saturating"])
+    assert chosen["agreement"]["mean_cosine"] == found["outputs"][0]["mean_cosine"]
+    assert found["as_written"][0]["output"] == "logits"
+    kernels = {layer["name"]: layer["kernel_steps"] for layer in found["layers"]}
+    assert kernels["fc"] is None  # in floating point
+    assert kernels["conv1"] <= 1
 
 
-def test_a_model_that_was_compiled_without_folding_says_so() -> None:
+def test_one_method_and_a_budget_of_nothing() -> None:
+    found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "q.onnx", "--method", "gptq", "--json").stdout)
+    assert [one["method"] for one in found["candidates"]] == ["gptq"]
+    found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "r.onnx", "--budget", "0", "--json").stdout)
+    problems = {one["method"]: one["problem"] for one in found["candidates"] if one["problem"]}
+    assert problems.keys() == {"nearest", "gptq"}
+    assert set(problems.values()) == {"not finished within the budget"}
+    # What remains must be safe on any CPU.
+    assert found["saturating"] == []
+
+
+def test_a_model_for_cpus_with_vnni_needs_no_bound() -> None:
+    found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "q.onnx", "--for", "vnni", "--json").stdout)
+    assert found["target"] == "vnni"
+    best = max(found["candidates"], key=lambda one: one["agreement"]["mean_cosine"])
+    assert found["method"] == best["method"]
+
+
+def test_a_model_compiled_without_folding_is_reported() -> None:
     CliRunner().invoke(app, ["compile", "tiny.res", "-o", "m.onnx"])
-    said = run("m.onnx", "--calibrate", "photos", "-o", "q.onnx").stderr
-    assert "m.onnx has batch norms, which were folded first" in said
+    stderr = run("m.onnx", "--calibrate", "photos", "-o", "q.onnx").stderr
+    assert "m.onnx has batch norms, which were folded first" in stderr
 
 
 def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
@@ -75,7 +106,7 @@ def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "expected"),
     [
         (["tiny.res"], 2, "--calibrate"),
         (["tiny.res", "--calibrate", "nowhere"], 2, "`nowhere` does not exist"),
@@ -86,10 +117,10 @@ def test_an_image_that_cannot_be_read_makes_the_end_a_failure() -> None:
         (["tiny.res", "--calibrate", "photos", "--held-back", "0.9"], 2, "held-back"),
     ],
 )
-def test_what_is_refused(arguments: list[str], status: int, said: str) -> None:
+def test_what_is_refused(arguments: list[str], status: int, expected: str) -> None:
     result = run(*arguments)
     assert result.exit_code == status, result.output
-    assert said in result.stderr
+    assert expected in result.stderr
     assert not list(Path().glob("*.onnx"))
 
 

@@ -1,4 +1,4 @@
-"""``resdsl doctor``, ``bench`` and ``compare``, as people call them."""
+"""``resdsl doctor``, ``bench`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_package_is_not_broken_at_its_hyphen(monkeypatch: pytest.MonkeyPatch) 
     assert all(name in text for name in names)
 
 
-def test_the_doctor_ends_with_1_where_something_wants_mending(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_exits_with_1_if_there_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
         Check("devices", "cpu", Status.OK, "runs a model"),
         Check("devices", "cuda:0", Status.PROBLEM, "gives other values", ("update the driver",)),
@@ -90,7 +90,7 @@ def test_the_doctor_ends_with_1_where_something_wants_mending(monkeypatch: pytes
     assert (data["problems"], data["checks"][1]["status"]) == (1, "problem")
 
 
-def test_the_doctor_tells_what_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_reports_what_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ImportError("cannot import name 'runtime_version' from 'google.protobuf'")
 
@@ -135,7 +135,7 @@ def test_a_gpu_that_is_not_there_is_an_error(command: str, spec: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (("--device", "cpu", "--tf32"), "--tf32 is for a GPU"),
         (("--device", "cuda", "--trt-fp16"), "--trt-fp16 is for TensorRT"),
@@ -149,10 +149,10 @@ def test_a_gpu_that_is_not_there_is_an_error(command: str, spec: Path) -> None:
         (("--profile", "--threads", "1,2"), "one number of threads"),
     ],
 )
-def test_options_that_make_no_sense_are_told(options: tuple[str, ...], told: str, spec: Path) -> None:
+def test_options_that_make_no_sense_are_reported(options: tuple[str, ...], expected: str, spec: Path) -> None:
     result = run("bench", spec, *options)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert expected in result.stderr
 
 
 def test_levels_of_one_specification_compute_the_same(spec: Path) -> None:
@@ -162,7 +162,7 @@ def test_levels_of_one_specification_compute_the_same(spec: Path) -> None:
     assert f"{spec} -O0 on" in result.stdout
 
 
-def test_the_first_value_that_departs_is_named(spec: Path, tmp_path: Path) -> None:
+def test_the_first_divergent_value_is_named(spec: Path, tmp_path: Path) -> None:
     model = onnx.load(compiled(spec, tmp_path / "a.onnx"))
     (kernel,) = [tensor for tensor in model.graph.initializer if tensor.name == "body.0.weight"]
     values = numpy_helper.to_array(kernel).copy()

@@ -55,7 +55,7 @@ def test_the_totals_are_exact(name: str, parameters: str) -> None:
     assert f"parameters   {parameters} " in result.stdout
 
 
-def test_columns_are_aligned_where_nobody_sees_them_drawn() -> None:
+def test_columns_are_aligned_without_a_terminal() -> None:
     lines = run("resnet18").stdout.splitlines()
     table = lines[2 : lines.index("", 2)]
     assert table[0].startswith("name ")
@@ -78,7 +78,7 @@ def test_symbolic_sizes_are_counted_as_expressions() -> None:
     assert "--input 'N,3,224,224'" in result.stdout
 
 
-def test_a_mistake_ends_it(tmp_path: Path) -> None:
+def test_an_error_ends_it(tmp_path: Path) -> None:
     (tmp_path / "net.res").write_text("model m() {}\n")
     result = run(str(tmp_path / "net.res"))
     assert result.exit_code == 1
@@ -117,7 +117,7 @@ def test_depth_opens_stages_and_folds_equal_blocks() -> None:
 def test_a_depth_is_a_number_or_all(depth: str) -> None:
     result = run("resnet18", "--depth", depth)
     assert result.exit_code == 2
-    assert "neither a whole number from 1 nor 'all'" in result.stderr
+    assert "neither an integer from 1 nor 'all'" in result.stderr
 
 
 def test_explicit_goes_down_to_the_operators() -> None:
@@ -149,7 +149,7 @@ def test_json_is_the_same_by_both_names_and_nests() -> None:
     assert summary["rows"][-1]["receptive_field"] is None
 
 
-def test_activations_are_told_in_bytes(tmp_path: Path) -> None:
+def test_activations_are_shown_in_bytes(tmp_path: Path) -> None:
     (tmp_path / "net.res").write_text("model m() { input x: f32[N, 3, 8, 8]; c: conv(2, 3x3); output y }\n")
     assert "activations  512 bytes (512 B) for one image" in run(str(tmp_path / "net.res")).stdout
 

@@ -79,7 +79,7 @@ def with_metadata(model: Path, target: Path, **entries: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("preprocess", "said"),
+    ("preprocess", "expected"),
     [
         ('[{"step": "resize", "size": 8, "interpolation": []}]', "the interpolation a list is not one of"),
         ('[{"step": "resize", "size": 8, "fit": {}}]', "the fit a dict is neither"),
@@ -90,12 +90,12 @@ def with_metadata(model: Path, target: Path, **entries: str) -> Path:
         ('[{"step": "normalize", "mean": [0], "std": [1], "order": []}]', "the order a list is neither"),
     ],
 )
-def test_preprocessing_out_of_bounds_is_reported(preprocess: str, said: str, plain: Path, here: Path) -> None:
+def test_preprocessing_out_of_bounds_is_reported(preprocess: str, expected: str, plain: Path, here: Path) -> None:
     model = with_metadata(plain, here / "m.onnx", preprocess=preprocess)
     result = run("predict", model, "r.png")
     assert result.exit_code == 1
     assert "error[E0833]" in result.stderr
-    assert said in result.stderr
+    assert expected in result.stderr
 
 
 @pytest.mark.parametrize(

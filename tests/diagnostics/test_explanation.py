@@ -41,7 +41,7 @@ def test_every_page_is_of_a_code() -> None:
 
 
 @EACH
-def test_page_has_the_title_of_its_code_and_says_why(code: Code) -> None:
+def test_page_has_the_title_of_its_code_and_the_reason(code: Code) -> None:
     heading, why, *_ = page_of(code).split("\n\n")
     assert heading == f"# {code.id}: {code.title}"
     assert len(why.split()) >= 12

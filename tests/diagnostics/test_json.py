@@ -1,4 +1,4 @@
-"""Diagnostics for machines: JSON, SARIF, GitHub's workflow commands."""
+"""Diagnostics as JSON, SARIF and GitHub workflow commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIAGNOSTIC = Diagnostic(
     (Label(CONV, "of this op"),),
     (Call("layer1", "m()", SPEC.span(0, 5)),),
     ("a note",),
-    ("a way out",),
+    ("a suggestion",),
     Fix("write `stride`", (Edit(STRDE, "stride"),)),
 )
 STRDE_PLACE = {
@@ -49,7 +49,7 @@ def test_json_holds_everything() -> None:
         "chain": [{"path": "layer1", "call": "m()", "place": model}],
         "repeats": 3,
         "notes": ["a note"],
-        "helps": ["a way out"],
+        "helps": ["a suggestion"],
         "fix": {"title": "write `stride`", "edits": [{"place": STRDE_PLACE, "replacement": "stride"}]},
     }
     assert json.loads(json.dumps(data)) == data
@@ -93,11 +93,11 @@ def test_sarif_has_what_the_standard_requires() -> None:
 def test_github_gets_one_escaped_line() -> None:
     assert to_github([DIAGNOSTIC]) == (
         "::error file=specs/a b.res,line=2,endLine=2,col=15,endColumn=20,title=resdsl E0203::"
-        "unknown argument `strde`%0Ano such argument, 100%25%0Aa note%0Ahelp: a way out\n"
+        "unknown argument `strde`%0Ano such argument, 100%25%0Aa note%0Ahelp: a suggestion\n"
     )
 
 
 def test_github_escapes_what_would_end_a_property() -> None:
     spec = Source("C:\\a,b.res", "x\ny")
-    told = to_github([Diagnostic(Code("W0503", "t"), "m", Label(spec.span(0, 3)))])
-    assert told == "::warning file=C%3A\\a%2Cb.res,line=1,endLine=2,title=resdsl W0503::m\n"
+    text = to_github([Diagnostic(Code("W0503", "t"), "m", Label(spec.span(0, 3)))])
+    assert text == "::warning file=C%3A\\a%2Cb.res,line=1,endLine=2,title=resdsl W0503::m\n"

@@ -1,4 +1,4 @@
-"""A text that names an option reads as Python in Python and as flags on a command line."""
+"""A message that names an option shows it as Python in Python and as a flag on the command line."""
 
 from __future__ import annotations
 

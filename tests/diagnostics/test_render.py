@@ -1,4 +1,4 @@
-"""How diagnostics are drawn."""
+"""Rendering of diagnostics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def source(text: str = SPEC, name: str = "specs/small.res") -> Source:
 
 
 def at(where: Source, text: str, number: int = 0) -> Span:
-    """The span of one occurrence of ``text``, the first unless told."""
+    """The span of one occurrence of ``text``, the first by default."""
     start = -1
     for _ in range(number + 1):
         start = where.text.index(text, start + 1)
@@ -133,7 +133,7 @@ def test_a_place_over_many_lines_is_drawn_by_its_ends(golden: Golden) -> None:
     golden(render([one("a model without an output", Label(spec.span(0, len(spec.text) - 1), "no `output` in it"))]))
 
 
-def test_distant_lines_are_told_from_near_ones(golden: Golden) -> None:
+def test_distant_lines_are_separated_from_near_ones(golden: Golden) -> None:
     spec = source("\n".join(f"line{number}" for number in range(1, 41)))
     golden(
         render(
@@ -242,14 +242,14 @@ def test_a_call_of_the_model_itself_has_no_path() -> None:
     assert "  = in small(classes = 10), specs/small.res:1:7\n" in drawn
 
 
-@pytest.mark.parametrize(("calls", "said"), [(2, "... and in 1 more call\n"), (36, "... and in 35 more calls\n")])
-def test_further_calls_with_the_same_mistake_are_counted(calls: int, said: str) -> None:
+@pytest.mark.parametrize(("calls", "expected"), [(2, "... and in 1 more call\n"), (36, "... and in 35 more calls\n")])
+def test_further_calls_with_the_same_error_are_counted(calls: int, expected: str) -> None:
     spec = source()
     found = Diagnostics()
     for _ in range(calls):
         found.report(one("here", Label(at(spec, "strde"))))
     drawn = render(found)
-    assert f"  = {said}" in drawn
+    assert f"  = {expected}" in drawn
     assert drawn.endswith("\nerror: 1 error\n")
 
 
@@ -288,7 +288,7 @@ def test_a_fix_in_another_file_names_it(golden: Golden) -> None:
     golden(render([one("here", Label(at(spec, "strde")), fix=fix)]))
 
 
-def test_a_fix_that_a_help_already_tells_is_not_told_twice() -> None:
+def test_a_fix_that_a_help_already_has_is_not_repeated() -> None:
     spec = source()
     fix = Fix("write `stride`", (Edit(at(spec, "strde"), "stride"),))
     drawn = render([one("here", Label(at(spec, "strde")), helps=("write `stride`",), fix=fix)])
@@ -304,7 +304,7 @@ def test_color_adds_styles_and_nothing_else(golden: Golden) -> None:
         Label(at(spec, "strde"), "no such argument"),
         Label(at(spec, "conv", 1), "of this op"),
         notes=("a fact",),
-        helps=("a way out",),
+        helps=("a suggestion",),
     )
     drawn = render([diagnostic, Diagnostic(UNUSED, "a tap is never used")], color=True)
     assert re.sub(r"\x1b\[[\d;]*m", "", drawn) == render([diagnostic, Diagnostic(UNUSED, "a tap is never used")])
@@ -312,7 +312,7 @@ def test_color_adds_styles_and_nothing_else(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "warnings", "said"),
+    ("errors", "warnings", "expected"),
     [
         (1, 0, "error: 1 error"),
         (2, 1, "error: 2 errors, 1 warning"),
@@ -320,11 +320,11 @@ def test_color_adds_styles_and_nothing_else(golden: Golden) -> None:
         (1, 2, "error: 1 error, 2 warnings"),
     ],
 )
-def test_the_tally_counts(errors: int, warnings: int, said: str) -> None:
+def test_the_tally_counts(errors: int, warnings: int, expected: str) -> None:
     found = [Diagnostic(UNKNOWN, f"e{n}") for n in range(errors)] + [
         Diagnostic(UNUSED, f"w{n}") for n in range(warnings)
     ]
-    assert render(found).splitlines()[-1] == said
+    assert render(found).splitlines()[-1] == expected
 
 
 def test_a_message_of_several_lines_is_indented(golden: Golden) -> None:

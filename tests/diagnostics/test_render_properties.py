@@ -1,4 +1,4 @@
-"""Whatever the text and the places: a drawing comes out, and its underlining stands where it should."""
+"""For any text and spans, a diagnostic is rendered and underlined correctly."""
 
 from __future__ import annotations
 

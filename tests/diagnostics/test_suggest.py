@@ -1,12 +1,14 @@
-"""Did you mean."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resdsl.diagnostics.suggest import closest, edit_distance
+from resdsl.diagnostics.suggest import Suggester, closest, edit_distance
 
 OPS = ("conv", "bn", "relu", "maxpool", "avgpool", "linear", "flatten", "softmax", "sigmoid", "dropout", "bottleneck")
 
@@ -27,7 +29,7 @@ OPS = ("conv", "bn", "relu", "maxpool", "avgpool", "linear", "flatten", "softmax
         ("attention", None),
     ],
 )
-def test_a_typing_mistake_is_understood_and_another_word_is_not(typed: str, meant: str | None) -> None:
+def test_a_typing_error_gets_a_suggestion_and_another_word_does_not(typed: str, meant: str | None) -> None:
     assert closest(typed, OPS) == meant
 
 
@@ -52,3 +54,23 @@ def test_the_distance_is_the_published_one(a: str, b: str, distance: int) -> Non
 def test_the_distance_is_symmetric_and_zero_only_between_equals(a: str, b: str) -> None:
     assert edit_distance(a, b) == edit_distance(b, a)
     assert (edit_distance(a, b) == 0) == (a == b)
+
+
+def test_the_nearest_of_very_many_long_names_is_found_in_bounded_time() -> None:
+    names = [f"{'ab' * 33}{number:05d}" for number in range(2_500)]
+    start = time.process_time()
+    for number in range(0, 2_500, 500):
+        assert closest(f"{names[number]}x", names) == names[number]
+        assert closest(f"{'ab' * 30}x{'ab' * 3}{number:05d}", names) == names[number]
+    assert time.process_time() - start < 3
+
+
+def test_a_suggestion_is_made_once_for_an_error_that_is_found_again() -> None:
+    suggester = Suggester(most=2)
+    assert [suggester.closest(name, ["conv", "relu"]) for name in ("cnv", "cnv", "rel", "conb", "cnv")] == [
+        "conv",
+        "conv",
+        "relu",
+        None,
+        "conv",
+    ]

@@ -1,4 +1,4 @@
-"""The action for GitHub and the job for GitLab, run as they are, against stand-ins for the forges."""
+"""The GitHub action and the GitLab job, run with local stand-ins for both services."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_the_comment_that_is_there_is_rewritten(forge: Forge) -> None:
     assert "No architectural change" in text
 
 
-def test_nothing_is_said_of_nothing(forge: Forge) -> None:
+def test_without_changes_no_comment_is_written(forge: Forge) -> None:
     forge.change(f"# A comment.\n{NET}")
     assert review(forge).returncode == 0
     assert forge.written() == []
@@ -168,7 +168,7 @@ def test_comments_can_be_left_out(forge: Forge) -> None:
     assert forge.calls() == []
 
 
-def test_a_shallow_clone_is_told_what_it_takes(forge: Forge) -> None:
+def test_a_shallow_clone_is_reported_with_a_fix(forge: Forge) -> None:
     done = review(forge, BASE="0123456789abcdef0123456789abcdef01234567")
     assert done.returncode == 2
     assert "fetch-depth: 0" in done.stdout

@@ -123,24 +123,24 @@ def test_weights_may_have_a_file_of_their_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(logits(tmp_path / "m.onnx"), logits(tmp_path / "inline.onnx"))
 
 
-def test_the_file_says_where_it_is_from(tmp_path: Path) -> None:
+def test_the_file_records_its_origin(tmp_path: Path) -> None:
     (tmp_path / "part.res").write_text("block part(width) {\n  conv1: conv(width, 3x3)\n}\n")
     text = 'use "part.res" (part)\nmodel m(w = 4) {\n  input x: f32[N, 3, 8, 8]\n  a: part(w)\n  output y\n}\n'
     (tmp_path / "net.res").write_text(text)
     resdsl.compile(resdsl.load(tmp_path / "net.res", set={"w": 5}), tmp_path / "m", seed=7, optimize=1)
-    said = metadata(tmp_path / "m")
-    assert said["resdsl.spec"] == "net.res"
-    assert said["resdsl.spec.sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    entries = metadata(tmp_path / "m")
+    assert entries["resdsl.spec"] == "net.res"
+    assert entries["resdsl.spec.sha256"] == hashlib.sha256(text.encode()).hexdigest()
     used = hashlib.sha256((tmp_path / "part.res").read_bytes()).hexdigest()
-    assert json.loads(said["resdsl.used"]) == {"part.res": used}
-    assert json.loads(said["resdsl.arguments"]) == {"w": "5"}
-    assert json.loads(said["resdsl.weights"]) == {"scheme": "he_normal", "seed": 7}
+    assert json.loads(entries["resdsl.used"]) == {"part.res": used}
+    assert json.loads(entries["resdsl.arguments"]) == {"w": "5"}
+    assert json.loads(entries["resdsl.weights"]) == {"scheme": "he_normal", "seed": 7}
     # conv: 5 kernels of 3 x 3 x 3, at 8 x 8 places.
-    assert (said["resdsl.parameters"], said["resdsl.macs"]) == ("135", "8640")
+    assert (entries["resdsl.parameters"], entries["resdsl.macs"]) == ("135", "8640")
     assert str(tmp_path) not in (tmp_path / "m").read_text(errors="ignore")
 
 
-def test_a_mistake_leaves_the_file_that_stands_there(tmp_path: Path) -> None:
+def test_an_error_leaves_the_existing_file(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"precious")
     with pytest.raises(CompileError):
         resdsl.compile(resdsl.loads(TINY.replace("linear", "liner")), tmp_path / "m.onnx")
@@ -149,20 +149,20 @@ def test_a_mistake_leaves_the_file_that_stands_there(tmp_path: Path) -> None:
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("m.onnx", b"precious")]
 
 
-def test_all_mistakes_are_in_the_exception() -> None:
+def test_all_errors_are_in_the_exception() -> None:
     with pytest.raises(CompileError) as caught:
         _ = resdsl.loads(TINY.replace("linear", "liner").replace("avgpool", "avgpol")).graph
     assert [found.code.id for found in caught.value.diagnostics.errors] == ["E0202", "E0202"]
 
 
-def test_progress_is_told_up_to_the_end(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+def test_progress_is_reported_up_to_the_end(tmp_path: Path) -> None:
+    reported: list[tuple[int, int]] = []
     compiled = resdsl.compile(
-        resdsl.loads(TINY), tmp_path / "m", progress=lambda done, total: told.append((done, total))
+        resdsl.loads(TINY), tmp_path / "m", progress=lambda done, total: reported.append((done, total))
     )
-    assert len(told) == compiled.tensors
-    assert told[-1][0] == told[-1][1]
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert len(reported) == compiled.tensors
+    assert reported[-1][0] == reported[-1][1]
+    assert [done for done, _ in reported] == sorted(done for done, _ in reported)
 
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from resdsl.tools.git.setup import ATTRIBUTE, GitProblem, install, uninstall
+from resdsl.diagnostics import CompileError
+from resdsl.tools.git.setup import ATTRIBUTE, install, uninstall
 from resdsl.tools.git.views import Version, review_text, textconv
 
 PROJECT = Path(__file__).parents[2]
@@ -166,7 +167,7 @@ def test_a_broken_file_is_shown_as_it_is(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00", b"model m() {}\n", b"\x89PNG\r\n"])
-def test_whatever_cannot_be_built_comes_back_byte_for_byte(repository: Repository, data: bytes) -> None:
+def test_a_file_that_cannot_be_built_comes_back_byte_for_byte(repository: Repository, data: bytes) -> None:
     path = repository.root / "odd.res"
     path.write_bytes(data)
     assert textconv(path) == data
@@ -201,7 +202,7 @@ def test_the_working_tree_is_compared_with_its_own_files(repository: Repository)
     assert "+ layer1.0.conv1 conv(4, 1x1) [N, 4, 8, 8] 16 parameters, 1,024 MACs" in shown
 
 
-def test_git_goes_on_when_resdsl_is_gone(repository: Repository) -> None:
+def test_git_still_works_after_resdsl_is_uninstalled(repository: Repository) -> None:
     repository.commit(alone=ALONE)
     repository.commit(alone=ALONE.replace("3x3", "5x5"))
     install(repository.root, driver=True)
@@ -299,6 +300,17 @@ def test_every_model_of_a_file_is_compared(tmp_path: Path) -> None:
 # --- setting git up --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["a\x1b[2Jb.res", "a\nb.res", "a\u202eb.res"])
+def test_a_path_writes_no_control_characters(tmp_path: Path, name: str) -> None:
+    old, new = tmp_path / "old.res", tmp_path / "new.res"
+    old.write_text(ALONE)
+    new.write_text("no model")
+    for sides in (Version(old), Version(new)), (Version(old), Version(Path("/dev/null"))):
+        shown = review_text(name, *sides)
+        assert all(line.isprintable() for line in shown.split("\n"))
+        assert not any(line.startswith("b.res") for line in shown.split("\n"))
+
+
 def test_install_changes_no_file_of_the_project(repository: Repository) -> None:
     repository.commit(alone=ALONE)
     install(repository.root, driver=True)
@@ -346,8 +358,8 @@ def test_install_for_all_repositories(repository: Repository, tmp_path: Path, co
 
 
 @pytest.mark.usefixtures("repository")
-def test_outside_of_a_repository_there_is_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(GitProblem, match=r"no git repository.*--global"):
+def test_outside_of_a_repository_the_error_names_a_fix(tmp_path: Path) -> None:
+    with pytest.raises(CompileError, match="not in a git repository"):
         install(tmp_path)
 
 

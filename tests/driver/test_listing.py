@@ -1,4 +1,4 @@
-"""What resdsl brings along."""
+"""The built-in networks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""8-bit whole numbers: what is written, what the report says of it, and what is refused."""
+"""Int8 quantization: the output, the report, and what is rejected."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.diagnostics.errors import RunError
+from resdsl.ir.types import DType
 from resdsl.runtime.images import load_image
 from resdsl.runtime.preprocess import prepare
 from resdsl.tools.quantize.agreement import Distance
@@ -100,7 +101,7 @@ def test_the_report_is_of_the_images_held_back(spec: Path, folder: Path, tmp_pat
     assert made.outputs[0].decibels == pytest.approx(10 * np.log10(signal / noise), abs=0.01)
 
 
-def test_all_layers_are_told_the_farthest_first(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_all_layers_are_reported_the_worst_first(spec: Path, folder: Path, tmp_path: Path) -> None:
     made = quantize(spec, folder, tmp_path / "q.onnx")
     names = {"conv1", "layer1.unit.conv1", "layer1.unit.conv2", "conv2", "fc"}
     assert {layer.name for layer in made.layers} == names
@@ -123,14 +124,16 @@ def test_weights_are_bytes_and_classes_are_not(spec: Path, folder: Path, tmp_pat
     assert "BatchNormalization" not in operators(tmp_path / "q.onnx")
 
 
-def test_the_result_says_what_the_original_says(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_the_result_has_the_metadata_of_the_original(spec: Path, folder: Path, tmp_path: Path) -> None:
     resdsl.compile(resdsl.load(spec), tmp_path / "float.onnx", optimize=1, seed=3)
     quantize(tmp_path / "float.onnx", folder, tmp_path / "q.onnx", how=Quantization(keep=("fc",)))
-    said, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
-    assert before.items() <= said.items()
-    assert said["resdsl.precision"] == "int8"
-    assert json.loads(said["resdsl.quantized"]) == {"method": "minmax", "images": 8, "keep": ["fc"]}
-    assert all(key.startswith("resdsl.") for key in said)
+    entries, before = metadata(tmp_path / "q.onnx"), metadata(tmp_path / "float.onnx")
+    assert before.items() <= entries.items()
+    assert entries["resdsl.precision"] == "int8"
+    quantized = json.loads(entries["resdsl.quantized"])
+    assert quantized.pop("method") in {"minmax", "nearest", "gptq"}
+    assert quantized == {"images": 8, "keep": ["fc"], "target": "any"}
+    assert all(key.startswith("resdsl.") for key in entries)
     (row,) = resdsl.predict(tmp_path / "q.onnx", [folder / "chelsea.png"])
     assert type(row).__name__ == "Prediction"
 
@@ -143,13 +146,13 @@ def test_layers_that_are_kept_stay_in_floating_point(spec: Path, folder: Path, t
 
 
 def test_the_layers_that_add_most_noise_can_be_kept(spec: Path, folder: Path, tmp_path: Path) -> None:
-    before = quantize(spec, folder, tmp_path / "q.onnx")
+    before = quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(method="minmax"))
     worst = {layer.name for layer in sorted(before.layers, key=lambda layer: -layer.added)[:2]}
-    after = quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(keep_worst=2))
+    after = quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(method="minmax", keep_worst=2))
     assert {layer.name for layer in after.layers if layer.kept} == worst
 
 
-def test_batch_norms_are_folded_first_and_that_is_said(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_batch_norms_are_folded_first_and_reported(spec: Path, folder: Path, tmp_path: Path) -> None:
     resdsl.compile(resdsl.load(spec), tmp_path / "O0.onnx")
     resdsl.compile(resdsl.load(spec), tmp_path / "O1.onnx", optimize=1)
     as_written = quantize(tmp_path / "O0.onnx", folder, tmp_path / "a.onnx")
@@ -164,6 +167,85 @@ def test_a_model_that_takes_raw_images_is_calibrated_with_them(spec: Path, folde
     assert made.outputs[0].cosine > 0.99
     assert onnx.load(tmp_path / "q.onnx").graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert not {"resdsl.preprocess"} & metadata(tmp_path / "q.onnx").keys()
+
+
+SATURATING = """\
+model saturating {
+  input x: f32[N, 3, 16, 16]
+  preprocess { resize(16, fit = exact);  normalize(mean = [0, 0, 0], std = [0.25, 0.25, 0.25]) }
+  conv1: conv(16, 3x3);  relu
+  conv2: conv(16, 3x3);  relu
+  avgpool(global);  flatten
+  fc: linear(5)
+  output logits
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def saturating(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose weights have one sign, so that sums of products are as large as they can be."""
+    path = tmp_path_factory.mktemp("saturating") / "m.onnx"
+    resdsl.compile(resdsl.loads(SATURATING), path)
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == 4:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.abs(onnx.numpy_helper.to_array(tensor)), tensor.name))
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("target", ["any", "vnni"])
+def test_the_result_is_never_worse_than_the_default_of_onnx_runtime(
+    target: str, saturating: Path, folder: Path, tmp_path: Path
+) -> None:
+    made = quantize(saturating, folder, tmp_path / "q.onnx", how=Quantization(target=target))
+    plain = quantize(saturating, folder, tmp_path / "p.onnx", how=Quantization(method="minmax"))
+    assert {"conv1", "conv2"} <= set(plain.saturating)
+    assert made.chosen.score == max(one.score for one in made.candidates if target == "vnni" or not one.saturating)
+    if target == "any":
+        assert made.saturating == () or made.chosen.method == "minmax"
+        assert all(layer.kernel_steps is None or layer.kernel_steps <= 1.01 for layer in made.layers)
+    assert made.outputs[0].mean_cosine >= plain.outputs[0].mean_cosine - 1e-4
+
+
+@pytest.mark.parametrize("method", ["nearest", "gptq"])
+def test_fitted_weights_have_less_error_of_quantization(
+    method: str, saturating: Path, folder: Path, tmp_path: Path
+) -> None:
+    made = quantize(saturating, folder, tmp_path / "q.onnx", how=Quantization(method=method))
+    assert made.chosen.method == method
+    assert made.as_written[0].decibels > 20
+    assert made.as_written[0].output == "logits"
+
+
+def test_float16_models_are_refused(spec: Path, folder: Path, tmp_path: Path) -> None:
+    resdsl.compile(resdsl.load(spec), tmp_path / "half.onnx", optimize=1, precision=DType.F16)
+    with pytest.raises(RunError) as caught:
+        quantize(tmp_path / "half.onnx", folder, tmp_path / "q.onnx")
+    assert caught.value.diagnostic.code == catalogue.CALIBRATION
+    assert "--precision" in caught.value.diagnostic.helps[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "deconv: conv_transpose(8, 2x2, stride = 2);  relu;  conv1: conv(8, 3x3);  avgpool(global);  flatten",
+        "conv1: conv(9, 3x3);  relu;  conv2: conv(9, 3x3, groups = 3, bias = false);  avgpool(global);  flatten",
+        "avgpool(global);  flatten",
+    ],
+    ids=["conv_transpose", "grouped", "without convolutions"],
+)
+def test_unusual_models(body: str, folder: Path, tmp_path: Path) -> None:
+    text = (
+        "model m {\n  input x: f32[N, 3, 16, 16]\n  preprocess { resize(16, fit = exact) }\n"
+        f"  {body}\n  fc: linear(5, bias = false)\n  output logits\n}}\n"
+    )
+    resdsl.compile(resdsl.loads(text), tmp_path / "m.onnx", optimize=1)
+    made = quantize(tmp_path / "m.onnx", folder, tmp_path / "q.onnx")
+    assert made.outputs[0].cosine > 0.98
+    assert not [one for one in made.candidates if one.problem]
+    assert made.saturating == ()
 
 
 @pytest.mark.parametrize("method", ["entropy", "percentile"])
@@ -210,7 +292,7 @@ def test_models_that_cannot_be(how: str, spec: Path, folder: Path, tmp_path: Pat
     assert not (tmp_path / "q.onnx").exists()
 
 
-def test_images_that_cannot_be_read_are_left_out_and_told(spec: Path, folder: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_skipped_and_reported(spec: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     made = quantize(spec, [tmp_path / "bad.png", folder], tmp_path / "q.onnx")
     assert [found.code for found in made.problems] == [catalogue.IMAGE_UNREADABLE]
@@ -238,7 +320,7 @@ def test_a_distance_is_that_of_the_formula() -> None:
     assert distance.cosine == pytest.approx(21 / (5 * 18**0.5))
 
 
-def test_norms_of_pre_activation_blocks_cannot_be_folded_and_nobody_is_blamed(folder: Path, tmp_path: Path) -> None:
+def test_norms_of_pre_activation_blocks_cannot_be_folded_and_are_not_reported(folder: Path, tmp_path: Path) -> None:
     text = TINY.replace("residual {", "residual { norm: bn;  relu;  ")
     resdsl.compile(resdsl.loads(text), tmp_path / "m.onnx", optimize=1)
     assert operators(tmp_path / "m.onnx")["BatchNormalization"] == 1

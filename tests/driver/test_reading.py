@@ -1,4 +1,4 @@
-"""Files that are no specifications are told like any other mistake."""
+"""Files that are not specifications are reported like any other error."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from resdsl.diagnostics import CompileError, Diagnostic
 from resdsl.specification.text import decode, read_source
 
 
-def mistake(path: Path | str, **options: int) -> Diagnostic:
+def diagnostic_of(path: Path | str, **options: int) -> Diagnostic:
     with pytest.raises(CompileError) as caught:
         read_source(path, **options)
     (found,) = caught.value.diagnostics
@@ -30,36 +30,36 @@ def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path) -> None:
 def test_a_missing_file_is_guessed_among_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "resnet50.res").touch()
     (tmp_path / "unrelated.res").touch()
-    found = mistake(tmp_path / "resnt50.res")
+    found = diagnostic_of(tmp_path / "resnt50.res")
     assert found.code.id == "E0801"
     assert found.helps == (f"did you mean `{tmp_path / 'resnet50.res'}`?",)
 
 
 def test_a_forgotten_suffix_is_guessed(tmp_path: Path) -> None:
     (tmp_path / "mine.res").touch()
-    assert mistake(tmp_path / "mine").helps == (f"did you mean `{tmp_path / 'mine.res'}`?",)
+    assert diagnostic_of(tmp_path / "mine").helps == (f"did you mean `{tmp_path / 'mine.res'}`?",)
 
 
 def test_the_nearer_name_wins_whether_it_ships_or_lies_beside(tmp_path: Path) -> None:
     (tmp_path / "resnet19.res").touch()
-    assert mistake(tmp_path / "resnet50x").helps == ("did you mean `resnet50`, a built-in network?",)
-    assert mistake(tmp_path / "resnet19x").helps == (f"did you mean `{tmp_path / 'resnet19.res'}`?",)
+    assert diagnostic_of(tmp_path / "resnet50x").helps == ("did you mean `resnet50`, a built-in network?",)
+    assert diagnostic_of(tmp_path / "resnet19x").helps == (f"did you mean `{tmp_path / 'resnet19.res'}`?",)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    found = mistake(tmp_path / "nowhere" / "net.res")
+    found = diagnostic_of(tmp_path / "nowhere" / "net.res")
     assert found.code.id == "E0801"
     assert f"no folder `{tmp_path / 'nowhere'}`" in found.message
 
 
 def test_a_text_where_a_path_belongs_is_recognised() -> None:
-    assert "resdsl.loads" in mistake("model m() {\n}").helps[0]
+    assert "resdsl.loads" in diagnostic_of("model m() {\n}").helps[0]
 
 
 def test_a_folder_is_answered_with_a_file_in_it(tmp_path: Path) -> None:
     (tmp_path / "b.res").touch()
     (tmp_path / "a.res").touch()
-    found = mistake(tmp_path)
+    found = diagnostic_of(tmp_path)
     assert found.code.id == "E0802"
     assert str(tmp_path / "a.res") in found.helps[0]
 
@@ -70,14 +70,14 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     (tmp_path / "net.res").write_text("model")
     monkeypatch.setattr(Path, "open", refuse)
-    found = mistake(tmp_path / "net.res")
+    found = diagnostic_of(tmp_path / "net.res")
     assert found.code.id == "E0803"
     assert "chmod u+r" in found.helps[0]
 
 
 @pytest.mark.parametrize("name", ["x\0.res", "x" * 5000])
 def test_a_name_that_no_file_can_have(name: str) -> None:
-    found = mistake(name)
+    found = diagnostic_of(name)
     assert found.code.id == "E0803"
     assert len(found.message) < 300
 
@@ -85,7 +85,7 @@ def test_a_name_that_no_file_can_have(name: str) -> None:
 @pytest.mark.parametrize("data", [b"", b" \n\t\n"])
 def test_an_empty_file(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "net.res").write_bytes(data)
-    assert mistake(tmp_path / "net.res").code.id == "E0805"
+    assert diagnostic_of(tmp_path / "net.res").code.id == "E0805"
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_an_empty_file(tmp_path: Path, data: bytes) -> None:
 )
 def test_a_binary_file_is_called_what_it_is(tmp_path: Path, data: bytes, kind: str) -> None:
     (tmp_path / "net.res").write_bytes(data)
-    found = mistake(tmp_path / "net.res")
+    found = diagnostic_of(tmp_path / "net.res")
     assert found.code.id == "E0804"
     assert kind in found.message
 
 
 def test_a_compiled_model_leads_to_predict(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x08\x0a\x12\x00resdsl")
-    assert "resdsl predict" in mistake(tmp_path / "model.onnx").helps[0]
+    assert "resdsl predict" in diagnostic_of(tmp_path / "model.onnx").helps[0]
 
 
 def test_a_text_in_latin_1_is_shown_the_place() -> None:
@@ -127,7 +127,7 @@ def test_a_text_in_utf_16_is_called_that() -> None:
 
 def test_a_file_larger_than_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "net.res").write_text("# 123456789\n")
-    assert mistake(tmp_path / "net.res", largest=11).code.id == "E0901"
+    assert diagnostic_of(tmp_path / "net.res", largest=11).code.id == "E0901"
     assert read_source(tmp_path / "net.res", largest=12)
 
 

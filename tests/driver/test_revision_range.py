@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from resdsl.cli.app import app
+from resdsl.diagnostics import CompileError
+from resdsl.specification import revision
+from resdsl.tools.diff import revision_range
 from resdsl.tools.diff.revision_range import Difference, differences, range_of
 
 BLOCKS = "block unit(width) {\n  conv1: conv(width, 3x3)\n}\n"
@@ -86,7 +91,7 @@ def test_texts_that_mean_the_same_are_left_out() -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_new_and_removed_networks_are_told() -> None:
+def test_new_and_removed_networks_are_reported() -> None:
     Path("direct.res").unlink()
     commit({"fresh.res": net("fresh", "", "c: conv(8, 1x1)")})
     assert kinds() == [("direct.res", True, False), ("fresh.res", False, True)]
@@ -112,11 +117,11 @@ def test_three_dots_begin_where_the_branch_began() -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_a_broken_network_is_told_with_its_mistake() -> None:
+def test_a_broken_network_is_reported_with_its_error() -> None:
     commit({"apart.res": FILES["apart.res"].replace("conv(4", "convv(4")})
     (only,) = found()
-    assert only.mistakes is not None
-    assert "convv" in only.mistakes.errors[0].message
+    assert only.diagnostics is not None
+    assert "convv" in only.diagnostics.errors[0].message
 
 
 def test_it_works_from_a_folder_below(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +149,7 @@ def test_what_is_no_range_is_none(written: str) -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_the_command_tells_all_of_them() -> None:
+def test_the_command_reports_all_of_them() -> None:
     commit({"lib/blocks.res": BLOCKS.replace("3x3", "5x5"), "fresh.res": net("fresh", "", "c: conv(8, 1x1)")})
     run = CliRunner().invoke(app, ["diff", "main...HEAD"])
     assert run.exit_code == 0
@@ -157,8 +162,8 @@ def test_the_command_tells_all_of_them() -> None:
 @pytest.mark.usefixtures("root")
 def test_the_command_writes_json_and_markdown() -> None:
     commit({"lib/blocks.res": BLOCKS.replace("3x3", "5x5")})
-    told = json.loads(CliRunner().invoke(app, ["diff", "main...HEAD", "--json"]).stdout)
-    assert [(each["path"], each["kind"]) for each in told["networks"]] == [
+    data = json.loads(CliRunner().invoke(app, ["diff", "main...HEAD", "--json"]).stdout)
+    assert [(each["path"], each["kind"]) for each in data["networks"]] == [
         ("direct.res", "changed"),
         ("through.res", "changed"),
     ]
@@ -179,7 +184,7 @@ def test_the_command_writes_one_page_with_all_of_them() -> None:
 
 
 @pytest.mark.usefixtures("root")
-def test_the_command_ends_as_budgets_and_mistakes_ask_for() -> None:
+def test_the_exit_status_follows_budgets_and_errors() -> None:
     commit({"apart.res": FILES["apart.res"].replace("3x3", "5x5")})
 
     def status(*arguments: str) -> int:
@@ -201,8 +206,79 @@ def test_a_comment_has_fewer_characters_than_github_takes() -> None:
     }
     commit(many)
     commit({name: text.replace("3x3", "5x5") for name, text in many.items()})
-    told = CliRunner().invoke(app, ["diff", "HEAD~1..HEAD", "--format", "markdown"]).stdout
-    assert 40_000 < len(told) < 65_536
-    shown = told.count("#### `")
+    text = CliRunner().invoke(app, ["diff", "HEAD~1..HEAD", "--format", "markdown"]).stdout
+    assert 40_000 < len(text) < 65_536
+    shown = text.count("#### `")
     assert shown < 150
-    assert f"{150 - shown} more do not fit here." in told
+    assert f"{150 - shown} more do not fit here." in text
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are UTF-8")
+@pytest.mark.usefixtures("root")
+def test_a_name_that_is_not_utf_8_is_a_name() -> None:
+    name = os.fsdecode(b"caf\xe9.res")
+    commit({name: FILES["apart.res"], "user.res": FILES["direct.res"]})
+    changed = {name: FILES["apart.res"].replace("3x3", "5x5"), "lib/blocks.res": BLOCKS.replace("3x3", "5x5")}
+    commit(changed)
+    assert [path for path, _, _ in kinds("HEAD~..HEAD")] == sorted(["direct.res", "through.res", "user.res", name])
+    for form in ("text", "markdown", "html", "json"):
+        done = CliRunner().invoke(app, ["diff", "HEAD~..HEAD", "--format", form])
+        assert done.exit_code == 0, done.output
+        assert "direct" in done.stdout
+
+
+@pytest.mark.usefixtures("root")
+def test_a_name_with_line_ends_and_escapes_is_a_name_and_never_reaches_the_terminal() -> None:
+    name = "a\n\x1b]0;owned\x07\x9b.res"
+    commit({name: FILES["direct.res"]})
+    commit({"lib/blocks.res": BLOCKS.replace("3x3", "5x5")})
+    assert name in [path for path, _, _ in kinds("HEAD~..HEAD")]
+    done = CliRunner().invoke(app, ["diff", "HEAD~..HEAD"])
+    assert not set(done.output) & {"\x1b", "\x07", "\x9b"}
+
+
+@pytest.mark.usefixtures("root")
+def test_a_huge_file_is_an_error_and_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit({"huge.res": FILES["apart.res"] + "# padding\n" * 300_000})
+    commit({"huge.res": FILES["apart.res"] + "# padding.\n" * 300_000})
+    read = 0
+    real = revision.run_git
+
+    def counted(*arguments: Any, **options: Any) -> bytes:
+        nonlocal read
+        output = real(*arguments, **options)
+        read += len(output)
+        return output
+
+    monkeypatch.setattr(revision, "run_git", counted)
+    monkeypatch.setattr(revision_range, "run_git", counted)
+    (only,) = found("HEAD~..HEAD")
+    assert only.mistakes is not None
+    assert [one.code.id for one in only.mistakes.errors] == ["E0901"]
+    # Both versions have three million bytes; the limit is half a million.
+    assert read < 2 * 500_000 + 10_000
+
+
+@pytest.mark.usefixtures("root")
+def test_the_lines_that_git_finds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revision_range, "_MOST_BYTES", 100_000)
+    commit({"many.res": "# use\n" * 20_000})
+    with pytest.raises(CompileError, match="bytes of lines with `use`"):
+        found("HEAD~..HEAD")
+
+
+@pytest.mark.usefixtures("root")
+def test_the_number_of_files_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revision_range, "_MOST_FILES", 3)
+    commit({f"f{number}.res": FILES["apart.res"] for number in range(4)})
+    with pytest.raises(CompileError, match="4 files that may differ"):
+        found("HEAD~..HEAD")
+
+
+@pytest.mark.usefixtures("root")
+def test_a_path_of_a_revision_is_no_pattern() -> None:
+    commit({"ok.res": FILES["apart.res"]})
+    done = CliRunner().invoke(app, ["check", "HEAD:o[k].res"])
+    assert done.exit_code == 2
+    assert "E0803" in done.stderr
+    assert CliRunner().invoke(app, ["check", "HEAD:ok.res"]).exit_code == 0

@@ -1,4 +1,4 @@
-"""Weights into a compiled file, and out of it again."""
+"""Weights into a compiled file, and extracted again."""
 
 import json
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_part_is_taken_where_that_is_wanted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["conv1.weight"], tensors()["conv1.weight"])
 
 
-def test_names_are_changed_where_that_is_said(tmp_path: Path) -> None:
+def test_names_are_changed_by_renames(tmp_path: Path) -> None:
     state = {name.replace("bn1", "norm"): value for name, value in tensors().items()}
     compiled = resdsl.compile(
         resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, state), renames={"norm": "bn1"}
@@ -107,14 +107,16 @@ def test_names_are_changed_where_that_is_said(tmp_path: Path) -> None:
     assert compiled.random == 0
 
 
-def test_the_file_says_whose_weights_it_has(tmp_path: Path) -> None:
+def test_the_file_records_the_origin_of_its_weights(tmp_path: Path) -> None:
     resdsl.compile(resdsl.loads(TINY), tmp_path / "m.onnx", weights=saved(tmp_path, tensors()), seed=3)
-    (said,) = [entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props if entry.key == "resdsl.weights"]
+    (origin,) = [
+        entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props if entry.key == "resdsl.weights"
+    ]
     # Nothing was drawn, so the seed says nothing.
-    assert json.loads(said) == {"checkpoint": "w.safetensors", "tensors": 7}
+    assert json.loads(origin) == {"checkpoint": "w.safetensors", "tensors": 7}
 
 
-def test_weights_of_the_other_variant_are_told(tmp_path: Path) -> None:
+def test_weights_of_the_other_variant_are_reported(tmp_path: Path) -> None:
     compiled = resdsl.compile(resdsl.load("resnet50_v1"), tmp_path / "v1.onnx", init="zeros")
     assert not compiled.diagnostics.warnings
     # As torchvision names its files, and without the metadata that says of which network they really are.

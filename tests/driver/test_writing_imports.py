@@ -1,4 +1,4 @@
-"""No module is imported while threads write: an interrupt during such an import would leave them waiting forever."""
+"""No module is imported while threads write: an interrupt during such an import would deadlock them."""
 
 from __future__ import annotations
 

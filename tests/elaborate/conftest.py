@@ -14,7 +14,7 @@ from resdsl.ir.graph import Graph
 
 Check = Callable[..., tuple[Graph | None, Diagnostics]]
 Build = Callable[..., Graph]
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 Net = Callable[..., str]
 
 
@@ -45,13 +45,13 @@ def net() -> Net:
 
 @pytest.fixture
 def check() -> Check:
-    """``check(text)``: the graph, if it has no mistakes, and all that was found."""
+    """``check(text)``: the graph, if there are no errors, and all diagnostics."""
     return _check
 
 
 @pytest.fixture
 def build() -> Build:
-    """``build(text)``: the graph of a text without mistakes."""
+    """``build(text)``: the graph of a text without errors."""
 
     def made(text: str, **settings: object) -> Graph:
         graph, diagnostics = _check(text, **settings)  # type: ignore[arg-type]
@@ -63,8 +63,8 @@ def build() -> Build:
 
 
 @pytest.fixture
-def mistakes() -> Mistakes:
-    """``mistakes(text)``: the codes of all that is wrong with a text, in order."""
+def codes() -> Codes:
+    """``codes(text)``: the codes of all diagnostics of a text, in order."""
 
     def found(text: str, **settings: object) -> list[str]:
         _, diagnostics = _check(text, **settings)  # type: ignore[arg-type]

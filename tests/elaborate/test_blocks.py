@@ -12,7 +12,7 @@ from resdsl.ir.graph import Graph
 Build = Callable[..., Graph]
 Check = Callable[..., tuple[Graph | None, Diagnostics]]
 Net = Callable[..., str]
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 
 
 def operators(graph: Graph) -> list[str]:
@@ -43,14 +43,14 @@ def test_a_default_sees_the_parameters_before_it_and_the_current_channels(net: N
     assert graph.parameters["x1.c.weight"].shape[0] == 3
 
 
-def test_a_default_does_not_see_the_parameters_after_it(net: Net, mistakes: Mistakes) -> None:
+def test_a_default_does_not_see_the_parameters_after_it(net: Net, codes: Codes) -> None:
     head = "block b(inner = width, width = 4) {\n  a: conv(inner + width, 1x1)\n}"
-    assert mistakes(net("x1: b\noutput y", head)) == ["E0201"]
+    assert codes(net("x1: b\noutput y", head)) == ["E0201"]
 
 
-def test_a_block_does_not_see_what_its_caller_knows(net: Net, mistakes: Mistakes) -> None:
+def test_a_block_does_not_see_what_its_caller_knows(net: Net, codes: Codes) -> None:
     head = "block b() {\n  a: conv(width, 1x1)\n}"
-    assert mistakes(net("const width = 4\nx1: b\nx2: conv(width, 1x1)\noutput y", head)) == ["E0201"]
+    assert codes(net("const width = 4\nx1: b\nx2: conv(width, 1x1)\noutput y", head)) == ["E0201"]
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,15 @@ def test_a_block_does_not_see_what_its_caller_knows(net: Net, mistakes: Mistakes
         ("{a, b}", "a", ["1", '"a"']),
     ],
 )
-def test_a_parameter_takes_its_type_alone(
-    annotation: str, good: str, bad: list[str], net: Net, mistakes: Mistakes
-) -> None:
+def test_a_parameter_takes_its_type_alone(annotation: str, good: str, bad: list[str], net: Net, codes: Codes) -> None:
     head = f"block other() {{\n  relu\n}}\nblock b(p: {annotation}) {{\n  if p == p {{ relu }}\n}}"
     other = "" if good == "other" else "other\n"
-    assert mistakes(net(f"{other}b({good})\noutput y", head)) == []
+    assert codes(net(f"{other}b({good})\noutput y", head)) == []
     for value in bad:
-        assert mistakes(net(f"{other}b({value})\noutput y", head)) == ["E0207"], value
+        assert codes(net(f"{other}b({value})\noutput y", head)) == ["E0207"], value
 
 
-def test_a_whole_number_for_a_size_stands_for_a_square(net: Net, build: Build) -> None:
+def test_an_integer_for_a_size_is_a_square(net: Net, build: Build) -> None:
     head = "block b(k: size) {\n  a: conv(k[0] + k[1], k)\n}"
     assert build(net("x1: b(3)\noutput y", head)).parameters["x1.a.weight"].shape == (6, 3, 3, 3)
 
@@ -165,17 +163,17 @@ def test_a_called_model_gives_the_last_value_it_makes(net: Net, build: Build) ->
     assert operators(graph)[:2] == ["conv", "relu"]
 
 
-def test_the_other_lines_of_a_called_model_say_nothing(net: Net, build: Build) -> None:
+def test_the_other_statements_of_a_called_model_are_ignored(net: Net, build: Build) -> None:
     graph = build(net("one: small\noutput y", SMALL), model="net")
     assert [output.name for output in graph.outputs] == ["y"]
     assert graph.preprocess is None
     assert graph.labels is None
 
 
-def test_a_called_model_is_given_what_it_takes_as_input(net: Net, mistakes: Mistakes) -> None:
+def test_a_called_model_is_given_what_it_takes_as_input(net: Net, codes: Codes) -> None:
     text = net("maxpool(3x3, stride = 2x1)\none: small\noutput y", SMALL)
     # H and H again: 16 and 32 are not the same size.
-    assert mistakes(text, model="net") == ["E0306"]
+    assert codes(text, model="net") == ["E0306"]
 
 
 def test_the_symbols_of_a_called_model_stand_for_the_sizes_it_is_given(net: Net, build: Build) -> None:
@@ -183,11 +181,11 @@ def test_the_symbols_of_a_called_model_stand_for_the_sizes_it_is_given(net: Net,
     assert shape(build(net("one: m\noutput y", head), model="net")) == "[N, 6, 32, 32]"
 
 
-def test_a_file_with_several_models_needs_a_choice(net: Net, build: Build, mistakes: Mistakes) -> None:
+def test_a_file_with_several_models_needs_a_choice(net: Net, build: Build, codes: Codes) -> None:
     text = net("one: small\noutput y", SMALL)
-    assert mistakes(text) == ["E0608"]
+    assert codes(text) == ["E0608"]
     assert build(text, model="net").name == "net"
-    assert mistakes(text, model="nett") == ["E0608"]
+    assert codes(text, model="nett") == ["E0608"]
 
 
 # --- the model's own parameters --------------------------------------------------------------------------------------
@@ -211,16 +209,16 @@ def test_sizes_kinds_of_shortcut_and_ops_may_be_given(value: str, net: Net, buil
     build(net(f"{body[value]}\noutput y", parameters=f"p: {kinds[value]}"), arguments={"p": value})
 
 
-def test_mistakes_in_given_values_are_told(net: Net, mistakes: Mistakes) -> None:
+def test_errors_in_given_values_are_reported(net: Net, codes: Codes) -> None:
     text = net("a: conv(width, 3x3)\noutput y", parameters="width: int = 8")
-    assert mistakes(text, arguments={"widht": 8}) == ["E0203"]
-    assert mistakes(text, arguments={"width": "1.5"}) == ["E0207"]
-    assert mistakes(text, arguments={"width": "wide"}) == ["E0201"]
-    assert mistakes(text, arguments={"width": "8 +"})[0].startswith("E01")
-    assert mistakes(text, arguments={"width": ""})[0].startswith("E01")
+    assert codes(text, arguments={"widht": 8}) == ["E0203"]
+    assert codes(text, arguments={"width": "1.5"}) == ["E0207"]
+    assert codes(text, arguments={"width": "wide"}) == ["E0201"]
+    assert codes(text, arguments={"width": "8 +"})[0].startswith("E01")
+    assert codes(text, arguments={"width": ""})[0].startswith("E01")
 
 
-def test_a_parameter_of_a_model_without_a_default_must_be_given(net: Net, build: Build, mistakes: Mistakes) -> None:
+def test_a_parameter_of_a_model_without_a_default_must_be_given(net: Net, build: Build, codes: Codes) -> None:
     text = net("a: conv(width, 3x3)\noutput y", parameters="width")
-    assert mistakes(text) == ["E0204"]
+    assert codes(text) == ["E0204"]
     assert shape(build(text, arguments={"width": 8})) == "[N, 8, 32, 32]"

@@ -1,4 +1,4 @@
-"""What mistakes are told: each ``errors/NAME.res`` beside its messages in ``errors/NAME.expected``.
+"""Errors and their messages: each ``errors/NAME.res`` beside its messages in ``errors/NAME.expected``.
 
 ``--update-golden`` writes the messages; they are to be read aloud before they are kept.
 """
@@ -25,7 +25,7 @@ def found(path: Path) -> Diagnostics:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_mistake_is_told(path: Path, request: pytest.FixtureRequest) -> None:
+def test_error_is_reported(path: Path, request: pytest.FixtureRequest) -> None:
     text = render(found(path))
     expected = path.with_suffix(".expected")
     if request.config.getoption("--update-golden"):
@@ -35,7 +35,7 @@ def test_mistake_is_told(path: Path, request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_case_makes_its_kind_of_mistake_alone(path: Path) -> None:
+def test_case_has_only_its_kind_of_error(path: Path) -> None:
     kinds = {diagnostic.severity.value for diagnostic in found(path)}
     assert kinds == ({"warning"} if path.stem.startswith("warning_") else {"error"})
 
@@ -44,5 +44,5 @@ def test_every_expected_text_has_its_source() -> None:
     assert {path.stem for path in ERRORS.glob("*.expected")} == {path.stem for path in CASES}
 
 
-def test_five_independent_mistakes_give_five_errors_in_one_run() -> None:
-    assert len(found(ERRORS / "five_independent_mistakes.res").errors) == 5
+def test_five_independent_errors_are_reported_in_one_run() -> None:
+    assert len(found(ERRORS / "five_independent_errors.res").errors) == 5

@@ -1,4 +1,4 @@
-"""Which network a claim speaks of."""
+"""Which network an expectation applies to."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def codes(claim: str, **arguments: object) -> list[str]:
     return [error.code.id for error in diagnostics.errors]
 
 
-def test_a_plain_number_speaks_of_the_defaults() -> None:
+def test_a_plain_number_applies_to_the_defaults() -> None:
     # Weights: 3 * 4 * 9, twice 4 * 4 * 9, then 4 * 10 + 10.
     assert codes("parameters == 446") == []
     assert codes("parameters == 447") == ["E0502"]
     assert codes("parameters == 446", classes=5) == []
 
 
-def test_an_expression_holds_whatever_the_parameters_are() -> None:
+def test_an_expression_applies_to_all_parameters() -> None:
     assert codes("depth == n + 2", n=7) == []
     assert codes("depth == n + 3", n=7) == ["E0502"]

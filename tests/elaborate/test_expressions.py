@@ -1,4 +1,4 @@
-"""What expressions are worth: compared with Python's own arithmetic."""
+"""Values of expressions, compared with Python's arithmetic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from resdsl.diagnostics import Diagnostics, Source
 from resdsl.elaborate import elaborate, load_program
 from resdsl.ir.graph import Graph
 
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 Net = Callable[..., str]
 
 
@@ -115,8 +115,8 @@ def test_arithmetic_is_that_of_python(left: int, right: int, sign: str) -> None:
         "[1] == 1",
     ],
 )
-def test_an_expression_that_cannot_be_computed_is_told_once(expression: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net(f"scale({expression})\noutput y")) == ["E0209"]
+def test_an_expression_that_cannot_be_computed_is_reported_once(expression: str, net: Net, codes: Codes) -> None:
+    assert codes(net(f"scale({expression})\noutput y")) == ["E0209"]
 
 
 def test_both_sides_of_and_or_are_read_only_as_far_as_needed() -> None:
@@ -124,9 +124,9 @@ def test_both_sides_of_and_or_are_read_only_as_far_as_needed() -> None:
     assert value_of("1 if false and 1 // 0 > 1 else 0") == 0
 
 
-def test_a_mistake_in_a_const_is_told_once_however_often_it_is_used(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("const w = 1 // 0\na: conv(w, 1x1)\nb: conv(w + 1, 1x1)\noutput y")) == ["E0209"]
+def test_an_error_in_a_const_is_reported_once_however_often_it_is_used(net: Net, codes: Codes) -> None:
+    assert codes(net("const w = 1 // 0\na: conv(w, 1x1)\nb: conv(w + 1, 1x1)\noutput y")) == ["E0209"]
 
 
-def test_mistakes_in_several_arguments_are_all_told(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("a: conv(1 // 0, wide, stride = half)\noutput y")) == ["E0209", "E0201", "E0201"]
+def test_errors_in_several_arguments_are_all_reported(net: Net, codes: Codes) -> None:
+    assert codes(net("a: conv(1 // 0, wide, stride = half)\noutput y")) == ["E0209", "E0201", "E0201"]

@@ -14,7 +14,7 @@ from resdsl.ir.graph import Graph
 
 Check = Callable[..., tuple[Graph | None, Diagnostics]]
 Net = Callable[..., str]
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -47,23 +47,23 @@ def test_shipped_specifications_give_no_warning(path: Path) -> None:
         ("b\noutput y", "block b(a = 1, c = a) {\n  scale(c)\n}"),
     ],
 )
-def test_what_is_used_is_no_warning(body: str, head: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net(body, head)) == []
+def test_what_is_used_is_no_warning(body: str, head: str, net: Net, codes: Codes) -> None:
+    assert codes(net(body, head)) == []
 
 
-def test_a_block_that_only_calls_what_nobody_calls_is_unused(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("relu\noutput y", "block b() {\n  relu\n}")) == ["W0504"]
+def test_a_block_called_only_by_unused_blocks_is_unused(net: Net, codes: Codes) -> None:
+    assert codes(net("relu\noutput y", "block b() {\n  relu\n}")) == ["W0504"]
 
 
-def test_blocks_of_a_library_are_for_others(mistakes: Mistakes) -> None:
-    assert mistakes("block b() {\n  relu\n}\n") == ["E0608"]
+def test_blocks_of_a_library_are_for_others(codes: Codes) -> None:
+    assert codes("block b() {\n  relu\n}\n") == ["E0608"]
 
 
-def test_where_there_are_errors_nothing_is_said_of_use(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("const width = 4\na: conv(widht, 1x1)\noutput y")) == ["E0201"]
+def test_with_errors_unused_names_are_not_reported(net: Net, codes: Codes) -> None:
+    assert codes(net("const width = 4\na: conv(widht, 1x1)\noutput y")) == ["E0201"]
 
 
-def test_layers_that_no_output_needs_are_told_at_their_end(net: Net, check: Check) -> None:
+def test_layers_that_no_output_needs_are_reported_at_their_end(net: Net, check: Check) -> None:
     _, diagnostics = check(net("a: conv(8, 3x3)\noutput y\nb: conv(8, 3x3)\nrelu\nc: conv(8, 3x3)"))
     (warning,) = diagnostics.warnings
     assert warning.code.id == "W0507"
@@ -72,15 +72,15 @@ def test_layers_that_no_output_needs_are_told_at_their_end(net: Net, check: Chec
     assert warning.primary.span.position.line == 8
 
 
-def test_a_model_that_uses_all_its_layers_is_not_warned(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("relu\noutput y\ntanh\noutput z")) == []
+def test_a_model_that_uses_all_its_layers_is_not_warned(net: Net, codes: Codes) -> None:
+    assert codes(net("relu\noutput y\ntanh\noutput z")) == []
 
 
 @pytest.mark.parametrize(("norm", "warned"), [("instance_norm", True), ("group_norm(2)", False), ("layer_norm", False)])
 def test_a_bias_is_redundant_only_before_a_norm_of_single_channels(
-    norm: str, warned: bool, net: Net, mistakes: Mistakes
+    norm: str, warned: bool, net: Net, codes: Codes
 ) -> None:
-    assert mistakes(net(f"a: conv(8, 3x3, bias = true)\nb: {norm}\noutput y")) == (["W0502"] if warned else [])
+    assert codes(net(f"a: conv(8, 3x3, bias = true)\nb: {norm}\noutput y")) == (["W0502"] if warned else [])
 
 
 # --- allow -----------------------------------------------------------------------------------------------------------
@@ -98,32 +98,32 @@ BIAS = "a: conv(8, 3x3, bias = true){after}\nb: bn\noutput y"
         "  # resdsl: allow W0501 W0502",
     ],
 )
-def test_a_comment_after_the_line_allows_it(comment: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net(BIAS.format(after=""))) == ["W0502"]
-    assert mistakes(net(BIAS.format(after=comment))) == []
+def test_a_comment_after_the_line_allows_it(comment: str, net: Net, codes: Codes) -> None:
+    assert codes(net(BIAS.format(after=""))) == ["W0502"]
+    assert codes(net(BIAS.format(after=comment))) == []
 
 
-def test_a_comment_above_the_line_allows_it(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("# resdsl: allow W0502\n# because\n\n" + BIAS.format(after=""))) == []
+def test_a_comment_above_the_line_allows_it(net: Net, codes: Codes) -> None:
+    assert codes(net("# resdsl: allow W0502\n# because\n\n" + BIAS.format(after=""))) == []
 
 
 @pytest.mark.parametrize("comment", ["  # resdsl: allow W0501", "  # allow W0502", "  # resdsl: allow"])
-def test_another_comment_does_not(comment: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net(BIAS.format(after=comment))) == ["W0502"]
+def test_another_comment_does_not(comment: str, net: Net, codes: Codes) -> None:
+    assert codes(net(BIAS.format(after=comment))) == ["W0502"]
 
 
-def test_a_comment_holds_for_one_line(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("# resdsl: allow W0502\nrelu\n" + BIAS.format(after=""))) == ["W0502"]
+def test_a_comment_holds_for_one_line(net: Net, codes: Codes) -> None:
+    assert codes(net("# resdsl: allow W0502\nrelu\n" + BIAS.format(after=""))) == ["W0502"]
 
 
-def test_errors_cannot_be_allowed(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("a: conv(8)  # resdsl: allow E0204\noutput y")) == ["E0204"]
+def test_errors_cannot_be_allowed(net: Net, codes: Codes) -> None:
+    assert codes(net("a: conv(8)  # resdsl: allow E0204\noutput y")) == ["E0204"]
 
 
-def test_unused_names_can_be_allowed(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("const n = 2  # resdsl: allow W0506\nrelu\noutput y")) == []
+def test_unused_names_can_be_allowed(net: Net, codes: Codes) -> None:
+    assert codes(net("const n = 2  # resdsl: allow W0506\nrelu\noutput y")) == []
 
 
-def test_a_comment_in_a_used_file_holds_there(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_a_comment_in_a_used_file_holds_there(tmp_path: Path, net: Net, codes: Codes) -> None:
     (tmp_path / "p.res").write_text("block p() {\n  conv(8, 3x3)  # resdsl: allow W0501\n}\n")
-    assert mistakes(net("a: p\noutput y", 'use "p.res" (p)'), path=tmp_path / "net.res") == []
+    assert codes(net("a: p\noutput y", 'use "p.res" (p)'), path=tmp_path / "net.res") == []

@@ -28,7 +28,7 @@ LIMITS = Limits(nodes=20_000, steps=100_000)
 
 
 def by_line(text: str, draw: random.Random) -> str:
-    """One line deleted, said twice, or exchanged with another."""
+    """One line deleted, repeated, or swapped with another."""
     lines = text.split("\n")
     i, j = draw.randrange(len(lines)), draw.randrange(len(lines))
     kind = draw.randrange(3)
@@ -42,7 +42,7 @@ def by_line(text: str, draw: random.Random) -> str:
 
 
 def by_token(text: str, draw: random.Random) -> str:
-    """One word or sign deleted, said twice, exchanged with another, or replaced."""
+    """One token deleted, repeated, swapped with another, or replaced."""
     tokens = TOKEN.findall(text)
     i, j = draw.randrange(len(tokens)), draw.randrange(len(tokens))
     kind = draw.randrange(4)

@@ -1,4 +1,4 @@
-"""Names are the checkpoint: a label path plus the parameter's name is the tensor's name."""
+"""Names are those of the checkpoint: the path of labels and the name of the parameter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resdsl.ir.graph import Graph
 
 Build = Callable[..., Graph]
 Net = Callable[..., str]
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 
 STEM = """block stem(width) {
   conv1: conv(width, 3x3)
@@ -62,12 +62,12 @@ def weights(graph: Graph) -> list[str]:
     ],
 )  # fmt: skip
 def test_a_tensor_is_named_by_its_labels(
-    line: str, names: list[str] | None, net: Net, build: Build, mistakes: Mistakes
+    line: str, names: list[str] | None, net: Net, build: Build, codes: Codes
 ) -> None:
     text = net(f"{line}\noutput y", STEM)
     if names is None:
         # A label stands before what can be a scope; a loop is none.
-        assert mistakes(text)
+        assert codes(text)
     else:
         assert weights(build(text)) == names
 
@@ -90,13 +90,13 @@ def test_joins_take_no_number_in_a_numbered_group(net: Net, build: Build) -> Non
     assert weights(graph) == ["list.0.weight", "list.2.weight"]
 
 
-def test_an_operator_without_weights_may_lack_a_label_without_a_warning(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("conv1: conv(8, 3x3); relu; maxpool(3x3)\noutput y")) == []
+def test_an_operator_without_weights_may_lack_a_label_without_a_warning(net: Net, codes: Codes) -> None:
+    assert codes(net("conv1: conv(8, 3x3); relu; maxpool(3x3)\noutput y")) == []
 
 
-def test_numbers_in_a_labelled_group_are_no_warning(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("down: { conv(8, 3x3); bn }\noutput y")) == []
+def test_numbers_in_a_labelled_group_are_no_warning(net: Net, codes: Codes) -> None:
+    assert codes(net("down: { conv(8, 3x3); bn }\noutput y")) == []
 
 
-def test_a_block_without_a_label_that_has_weights_is_warned_of(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("stem(8)\noutput y", STEM)) == ["W0501"]
+def test_a_block_without_a_label_that_has_weights_is_warned_of(net: Net, codes: Codes) -> None:
+    assert codes(net("stem(8)\noutput y", STEM)) == ["W0501"]

@@ -14,7 +14,7 @@ from resdsl.ir.graph import Graph
 Build = Callable[..., Graph]
 Check = Callable[..., tuple[Graph | None, Diagnostics]]
 Net = Callable[..., str]
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 
 STEM = "block stem(width) {\n  conv1: conv(width, 3x3)\n}\n"
 
@@ -39,17 +39,17 @@ def test_a_used_block_keeps_the_consts_and_blocks_of_its_own_file(tmp_path: Path
     assert [parameter.shape[0] for parameter in graph.parameters.values()] == [4, 16]
 
 
-def test_only_what_is_named_is_brought_in(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_only_what_is_named_is_brought_in(tmp_path: Path, net: Net, codes: Codes) -> None:
     (tmp_path / "part.res").write_text(STEM + "block other() {\n  relu\n}\n")
     text = net("x1: stem(8)\nother\noutput y", 'use "part.res" (stem)')
-    assert mistakes(text, path=tmp_path / "net.res") == ["E0202"]
+    assert codes(text, path=tmp_path / "net.res") == ["E0202"]
 
 
-def test_what_a_used_file_uses_is_not_its_own(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_what_a_used_file_uses_is_not_its_own(tmp_path: Path, net: Net, codes: Codes) -> None:
     (tmp_path / "a.res").write_text(STEM)
     (tmp_path / "b.res").write_text('use "a.res" (stem)\nblock b() {\n  s: stem(8)\n}\n')
     text = net("x1: stem(8)\noutput y", 'use "b.res" (stem)')
-    assert mistakes(text, path=tmp_path / "net.res") == ["E0403"]
+    assert codes(text, path=tmp_path / "net.res") == ["E0403"]
 
 
 def test_models_can_be_used(tmp_path: Path, net: Net, build: Build) -> None:
@@ -72,56 +72,56 @@ def test_a_file_that_two_others_use_is_read_once(tmp_path: Path, net: Net) -> No
     assert [source.name for source in program.sources] == ["net.res", "b.res", "a.res", "c.res"]
 
 
-def test_a_file_that_uses_itself_is_told(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_a_file_that_uses_itself_is_reported(tmp_path: Path, net: Net, codes: Codes) -> None:
     path = tmp_path / "net.res"
     text = net("relu\noutput y", 'use "net.res" (net)')
     path.write_text(text)
-    assert mistakes(text, path=path) == ["E0402"]
+    assert codes(text, path=path) == ["E0402"]
 
 
-def test_use_cannot_leave_the_folder_unless_allowed(tmp_path: Path, net: Net, build: Build, mistakes: Mistakes) -> None:
+def test_use_cannot_leave_the_folder_unless_allowed(tmp_path: Path, net: Net, build: Build, codes: Codes) -> None:
     (tmp_path / "specs").mkdir()
     (tmp_path / "stem.res").write_text(STEM)
     path = tmp_path / "specs/net.res"
     text = net("x1: stem(8)\noutput y", 'use "../stem.res" (stem)')
-    assert mistakes(text, path=path) == ["E0404"]
+    assert codes(text, path=path) == ["E0404"]
     build(text, path=path, limits=Limits(outside=True))
     absolute = text.replace("../stem.res", str(tmp_path / "stem.res"))
-    assert mistakes(absolute, path=path) == ["E0404"]
+    assert codes(absolute, path=path) == ["E0404"]
 
 
-def test_a_link_cannot_lead_out_of_the_folder(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_a_link_cannot_lead_out_of_the_folder(tmp_path: Path, net: Net, codes: Codes) -> None:
     (tmp_path / "specs").mkdir()
     (tmp_path / "stem.res").write_text(STEM)
     (tmp_path / "specs/stem.res").symlink_to(tmp_path / "stem.res")
     text = net("x1: stem(8)\noutput y", 'use "stem.res" (stem)')
-    assert mistakes(text, path=tmp_path / "specs/net.res") == ["E0404"]
+    assert codes(text, path=tmp_path / "specs/net.res") == ["E0404"]
 
 
-def test_the_library_cannot_be_left(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("x1: a\noutput y", 'use "std/../labels/x.res" (a)')) == ["E0404"]
+def test_the_library_cannot_be_left(net: Net, codes: Codes) -> None:
+    assert codes(net("x1: a\noutput y", 'use "std/../labels/x.res" (a)')) == ["E0404"]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])
-def test_a_file_that_cannot_be_read_is_told_once(
-    content: bytes | None, tmp_path: Path, net: Net, mistakes: Mistakes
+def test_a_file_that_cannot_be_read_is_reported_once(
+    content: bytes | None, tmp_path: Path, net: Net, codes: Codes
 ) -> None:
     if content is None:
         (tmp_path / "part.res").mkdir()
     else:
         (tmp_path / "part.res").write_bytes(content)
     text = net("x1: stem(8)\nx2: stem(8)\noutput y", 'use "part.res" (stem)')
-    assert mistakes(text, path=tmp_path / "net.res") == ["E0401"]
+    assert codes(text, path=tmp_path / "net.res") == ["E0401"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "a\0b", "x" * 5000, "/"])
-def test_an_odd_path_is_told(name: str, tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
-    found = mistakes(net("x1: stem(8)\noutput y", f'use "{name}" (stem)'), path=tmp_path / "net.res")
+def test_an_odd_path_is_reported(name: str, tmp_path: Path, net: Net, codes: Codes) -> None:
+    found = codes(net("x1: stem(8)\noutput y", f'use "{name}" (stem)'), path=tmp_path / "net.res")
     assert found
     assert found[0][:3] in ("E01", "E04")
 
 
-def test_mistakes_of_a_used_file_are_told_with_their_place(tmp_path: Path, net: Net, check: Check) -> None:
+def test_errors_in_a_used_file_are_reported_with_their_location(tmp_path: Path, net: Net, check: Check) -> None:
     (tmp_path / "part.res").write_text("block part() {\n  a: conv(8)\n}\n")
     graph, diagnostics = check(net("x1: part\noutput y", 'use "part.res" (part)'), path=tmp_path / "net.res")
     assert graph is None
@@ -145,15 +145,15 @@ DOUBLING = "".join(f"block b{i}() {{\n  b{i + 1}\n  b{i + 1}\n}}\n" for i in ran
         ("b0", DOUBLING),
     ],
 )
-def test_what_grows_without_bound_is_stopped(body: str, head: str, net: Net, mistakes: Mistakes) -> None:
-    found = mistakes(net(f"{body}\noutput y", head), limits=Limits(nodes=2_000, steps=10_000))
+def test_what_grows_without_bound_is_stopped(body: str, head: str, net: Net, codes: Codes) -> None:
+    found = codes(net(f"{body}\noutput y", head), limits=Limits(nodes=2_000, steps=10_000))
     assert found == ["E0901"]
 
 
-def test_deep_nesting_is_stopped(net: Net, mistakes: Mistakes) -> None:
+def test_deep_nesting_is_stopped(net: Net, codes: Codes) -> None:
     chain = "".join(f"block b{i}() {{\n  b{i + 1}\n}}\n" for i in range(500)) + "block b500() {\n  relu\n}\n"
-    assert mistakes(net("b0\noutput y", chain)) == ["E0901"]
-    assert set(mistakes(net("{" * 300 + " relu " + "}" * 300 + "\noutput y"))) == {"E0901"}
+    assert codes(net("b0\noutput y", chain)) == ["E0901"]
+    assert set(codes(net("{" * 300 + " relu " + "}" * 300 + "\noutput y"))) == {"E0901"}
 
 
 def test_a_limit_can_be_raised(net: Net, build: Build) -> None:
@@ -163,27 +163,27 @@ def test_a_limit_can_be_raised(net: Net, build: Build) -> None:
     assert len(build(text, limits=Limits(nodes=60)).nodes) == 51
 
 
-def test_a_used_file_cannot_be_enormous(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_a_used_file_cannot_be_enormous(tmp_path: Path, net: Net, codes: Codes) -> None:
     (tmp_path / "part.res").write_text("#" * 2000)
     text = net("x1: part\noutput y", 'use "part.res" (part)')
-    assert mistakes(text, path=tmp_path / "net.res", limits=Limits(file_bytes=1000)) == ["E0901"]
+    assert codes(text, path=tmp_path / "net.res", limits=Limits(file_bytes=1000)) == ["E0901"]
 
 
-def test_there_cannot_be_endlessly_many_files(tmp_path: Path, net: Net, mistakes: Mistakes) -> None:
+def test_there_cannot_be_endlessly_many_files(tmp_path: Path, net: Net, codes: Codes) -> None:
     for i in range(20):
         (tmp_path / f"p{i}.res").write_text(f'use "p{i + 1}.res" (p{i + 1})\nblock p{i}() {{\n  p{i + 1}\n}}\n')
     text = net("p0\noutput y", 'use "p0.res" (p0)')
-    assert mistakes(text, path=tmp_path / "net.res", limits=Limits(files=10)) == ["E0901"]
+    assert codes(text, path=tmp_path / "net.res", limits=Limits(files=10)) == ["E0901"]
 
 
-def test_large_numbers_are_refused_and_not_computed(net: Net, mistakes: Mistakes) -> None:
+def test_large_numbers_are_refused_and_not_computed(net: Net, codes: Codes) -> None:
     body = "\n".join(["const a0 = 1_000_000_000"] + [f"const a{i + 1} = a{i} * a{i}" for i in range(40)])
-    assert mistakes(net(f"{body}\nscale(a40)\noutput y")) == ["E0209"]
+    assert codes(net(f"{body}\nscale(a40)\noutput y")) == ["E0209"]
 
 
-def test_long_lists_are_refused(net: Net, mistakes: Mistakes) -> None:
+def test_long_lists_are_refused(net: Net, codes: Codes) -> None:
     body = "\n".join(["const a0 = [1, 2]"] + [f"const a{i + 1} = a{i} + a{i}" for i in range(40)])
-    assert mistakes(net(f"{body}\nscale(len(a40))\noutput y")) == ["E0209"]
+    assert codes(net(f"{body}\nscale(len(a40))\noutput y")) == ["E0209"]
 
 
 def test_the_graph_of_a_broken_text_is_none_and_all_of_its_models_are_tried() -> None:
@@ -207,5 +207,16 @@ def test_the_graph_of_a_broken_text_is_none_and_all_of_its_models_are_tried() ->
     ],
     ids=range(8),
 )
-def test_what_once_broke_or_hung_is_told(body: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net(f"{body}\noutput y"))
+def test_texts_that_once_crashed_or_hung_are_reported(body: str, net: Net, codes: Codes) -> None:
+    assert codes(net(f"{body}\noutput y"))
+
+
+def test_an_error_in_a_given_value_quotes_the_value_alone(net: Callable[..., str]) -> None:
+    program = load_program(Source("net.res", net("relu\noutput y", parameters="n = 1")), diagnostics := Diagnostics())
+    for value, quoted in (("ten", "ten"), ("3 * bb", "bb"), ("(3", "(")):
+        diagnostics = Diagnostics()
+        elaborate(program, diagnostics, arguments={"n": value})
+        primary = diagnostics.errors[0].primary
+        assert primary is not None
+        assert (primary.span.source.text, primary.span.text) == (value, quoted)
+        assert str(primary.span) == f"--set n:1:{value.index(quoted) + 1}"

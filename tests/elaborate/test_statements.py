@@ -12,7 +12,7 @@ from resdsl.ir.types import Sides, Size
 
 Build = Callable[..., Graph]
 Net = Callable[..., str]
-Mistakes = Callable[..., list[str]]
+Codes = Callable[..., list[str]]
 Check = Callable[..., tuple[Graph, Diagnostics]]
 
 UNIT = """block unit(width, stride = 1, skip: shortcut = projection) {
@@ -59,15 +59,15 @@ def test_a_repeat_count_is_computed(count: str, convolutions: int, net: Net, bui
 
 
 @pytest.mark.parametrize("count", ["-1", "2.0", "3x3", "true", '"3"'])
-def test_a_repeat_count_is_a_whole_number_from_0(count: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("a: n x relu\noutput y", parameters=f"n = {count}")) == ["E0214"]
+def test_a_repeat_count_is_an_integer_from_0(count: str, net: Net, codes: Codes) -> None:
+    assert codes(net("a: n x relu\noutput y", parameters=f"n = {count}")) == ["E0214"]
 
 
 def test_the_input_itself_may_be_an_output(net: Net, build: Build) -> None:
     assert build(net("output same")).outputs[0].node == 0
 
 
-def test_the_flow_goes_on_after_an_output(net: Net, build: Build) -> None:
+def test_the_current_value_continues_after_an_output(net: Net, build: Build) -> None:
     graph = build(net("fc: conv(8, 1x1)\noutput logits\nsoftmax\noutput probabilities"))
     assert [(output.name, graph.nodes[output.node].operator.name) for output in graph.outputs] == [
         ("logits", "conv"),
@@ -116,8 +116,8 @@ def test_a_stage_without_arguments_is_a_scope(net: Net, build: Build) -> None:
     assert list(graph.parameters) == ["layer1.a.conv1.weight"]
 
 
-def test_the_shape_after_a_stage_is_that_of_its_end(net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net("stage a(stride = 2) { 2 x unit(8) } -> [N, 8, 16, 16]\noutput y", UNIT)) == []
+def test_the_shape_after_a_stage_is_that_of_its_end(net: Net, codes: Codes) -> None:
+    assert codes(net("stage a(stride = 2) { 2 x unit(8) } -> [N, 8, 16, 16]\noutput y", UNIT)) == []
 
 
 # --- residuals: He et al. 2015, section 3.3 --------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_a_tap_starts_a_branch_from_a_named_value(net: Net, build: Build) -> Non
     assert result(graph).inputs == (3, 4)
 
 
-def test_from_outside_a_join_goes_on_from_the_named_value(net: Net, build: Build) -> None:
+def test_from_outside_a_join_continues_from_the_named_value(net: Net, build: Build) -> None:
     graph = build(net("a: conv(8, 3x3)\ntap low\nrelu\noutput high\nfrom low { tanh }\noutput y"))
     assert result(graph, 1).inputs == (1,)
 
@@ -290,9 +290,9 @@ def test_each_call_of_a_block_has_taps_of_its_own(net: Net, build: Build) -> Non
     assert [node.inputs for node in graph.nodes if node.operator.name == "sigmoid"] == [(1,), (5,)]
 
 
-def test_a_tap_of_the_model_is_not_seen_in_a_block(net: Net, mistakes: Mistakes) -> None:
+def test_a_tap_of_the_model_is_not_seen_in_a_block(net: Net, codes: Codes) -> None:
     block = "block b() {\n  from low { relu }\n}"
-    assert "E0606" in mistakes(net("tap low\nb\noutput y", block))
+    assert "E0606" in codes(net("tap low\nb\noutput y", block))
 
 
 # --- loops and conditions --------------------------------------------------------------------------------------------
@@ -326,10 +326,10 @@ def test_what_is_not_chosen_is_not_carried_out(net: Net, build: Build) -> None:
     assert operators(build(net("if true { relu } else { a: conv(1 // 0, 3x3) }\noutput y"))) == ["relu"]
 
 
-def test_a_const_holds_from_its_line_on_in_its_body(net: Net, build: Build, mistakes: Mistakes) -> None:
+def test_a_const_holds_from_its_line_on_in_its_body(net: Net, build: Build, codes: Codes) -> None:
     graph = build(net("const w = 4\nconst v = w * 2\na: conv(v, 3x3)\noutput y"))
     assert shape(graph) == "[N, 8, 32, 32]"
-    assert mistakes(net("{ const w = 4; a: conv(w, 3x3) }\nb: conv(w, 3x3)\noutput y")) == ["E0201"]
+    assert codes(net("{ const w = 4; a: conv(w, 3x3) }\nb: conv(w, 3x3)\noutput y")) == ["E0201"]
 
 
 def test_a_const_may_be_set_anew_in_an_inner_body(net: Net, build: Build) -> None:
@@ -386,8 +386,8 @@ def test_a_default_of_a_called_model_stays_in_it(net: Net, build: Build) -> None
         ("add { identity; output y }", ""),
     ],
 )
-def test_a_line_that_cannot_stand_there_is_told(body: str, head: str, net: Net, mistakes: Mistakes) -> None:
-    assert mistakes(net(body, head)) == ["E0609"]
+def test_a_misplaced_statement_is_reported(body: str, head: str, net: Net, codes: Codes) -> None:
+    assert codes(net(body, head)) == ["E0609"]
 
 
 def test_an_output_may_stand_in_a_stage(net: Net, build: Build) -> None:
@@ -457,7 +457,7 @@ def test_a_loop_takes_the_items_of_a_list(loop: str, widths: list[int], net: Net
 
 
 @pytest.mark.parametrize(
-    ("loop", "codes"),
+    ("loop", "expected"),
     [
         ("for (a, b) in [[1, 2], [3, 4, 5]] { c{a}: conv(8, 1x1) }", ["E0209"]),
         ("for (a, b) in [[1, 2], 3] { c{a}: conv(8, 1x1) }", ["E0209"]),
@@ -472,9 +472,9 @@ def test_a_loop_takes_the_items_of_a_list(loop: str, widths: list[int], net: Net
     ],
 )
 def test_a_loop_over_what_is_no_list_of_such_rows_is_an_error(
-    loop: str, codes: list[str], net: Net, mistakes: Mistakes
+    loop: str, expected: list[str], net: Net, codes: Codes
 ) -> None:
-    assert mistakes(net(f"{loop}\noutput y")) == codes
+    assert codes(net(f"{loop}\noutput y")) == expected
 
 
 def test_a_loop_over_a_number_is_fixed_to_a_range(net: Net, check: Check) -> None:

@@ -1,4 +1,4 @@
-"""What must hold for any bytes at all: the promises that the fuzzers try to break, and the corpus keeps."""
+"""What must hold for any bytes: the properties that the fuzzers try to break, and that the corpus keeps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LARGEST_TENSOR = 1 << 22
 
 
 def check_specification(text: str) -> Diagnostics:
-    """Any text gives errors that can be told in every way, or graphs that are whole and can be written as ONNX."""
+    """Any text gives errors that every format can show, or valid graphs that can be written as ONNX."""
     diagnostics = Diagnostics()
     program = load_program(Source("fuzz.res", text), diagnostics, limits=LIMITS, read=_only_std)
     models = [None] if not program.main.models else [one.name for one in program.main.models[:4]]
@@ -46,7 +46,7 @@ def check_specification(text: str) -> Diagnostics:
             print_graph(graph)
             encode_graph(graph)
     check_layout(text)
-    # Drawing takes longer than finding, and a text made at random has mistakes by the dozen.
+    # Rendering takes longer than checking, and a random text has dozens of errors.
     some = list(diagnostics)[:DRAWN]
     assert bool(render(some, width=100)) == bool(some)
     report_data(some)

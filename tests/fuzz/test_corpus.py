@@ -1,4 +1,4 @@
-"""Inputs that once broke something, found by the fuzzers, and a few that lead them into every reader."""
+"""Inputs that once broke something, found by the fuzzers, and a few seeds for every reader."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .fuzz_commands import fuzz
 from .targets import check_answers, check_checkpoint, check_specification
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -39,3 +40,7 @@ def test_answer_of_a_server_that_broke_something_gets_a_diagnostic(path: Path) -
 @pytest.mark.parametrize("path", ANSWER_SEEDS, ids=lambda path: path.name)
 def test_answers_of_a_good_server_give_the_file(path: Path) -> None:
     assert check_answers(path.read_bytes()) is None
+
+
+def test_hostile_command_lines_end_with_an_exit_status_and_destroy_nothing() -> None:
+    assert sum(fuzz(150, seed=7).values()) == 150

@@ -148,7 +148,7 @@ def test_an_unknown_symbol_cannot_be_evaluated() -> None:
         evaluate(H * W, {"H": 3})
 
 
-def test_only_whole_numbers_from_one_divide() -> None:
+def test_only_positive_integers_divide() -> None:
     with pytest.raises(ValueError, match="from 1"):
         _ = H // 0
     with pytest.raises(ValueError, match="from 1"):

@@ -87,6 +87,6 @@ def test_a_graph_reads_as_it_was_written() -> None:
     )
 
 
-def test_weights_are_told_where_they_are_computed_from_others() -> None:
+def test_weights_computed_from_others_are_printed_as_such() -> None:
     graph = fold_batch_norm(network("conv1: conv(4, 1x1);  bn1: bn\n  output y"))
     assert "{weight: fold_batch_norm.weight(conv1, bn1), bias: fold_batch_norm.bias(bn1)}" in print_graph(graph)

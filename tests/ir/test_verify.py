@@ -84,7 +84,7 @@ BROKEN: dict[str, tuple[Callable[[Graph], Graph], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_graph_is_told(kind: str) -> None:
+def test_a_broken_graph_is_reported(kind: str) -> None:
     breaks, message = BROKEN[kind]
     with pytest.raises(InvalidGraph, match=message):
         verify(breaks(valid()))

@@ -1,4 +1,4 @@
-"""The class names that the package carries."""
+"""The bundled class names."""
 
 from __future__ import annotations
 

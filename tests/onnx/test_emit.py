@@ -1,4 +1,4 @@
-"""What is written is the model that the ONNX library would build, and ONNX Runtime runs it."""
+"""The written model equals the one that the ONNX library builds, and ONNX Runtime runs it."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_tensors_are_written_without_being_gathered() -> None:
     assert peak < 1.5 * megabyte
 
 
-def test_a_tensor_of_another_shape_is_the_compilers_mistake() -> None:
+def test_a_tensor_of_another_shape_is_a_bug() -> None:
     graph = network("conv: conv(4, 1x1)\n  output y")
     (parameter,) = graph.parameters.values()
     with pytest.raises(AssertionError, match=r"conv\.weight should be"):
@@ -301,7 +301,7 @@ def entries(props: object) -> dict[str, str]:
     return {entry.key: entry.value for entry in props}  # type: ignore[attr-defined]
 
 
-def test_a_model_says_what_it_is() -> None:
+def test_a_model_describes_itself() -> None:
     graph = build(RESIDUAL)
     found = entries(emitted(graph, **{"resdsl.spec": "tiny.res"}).metadata_props)
     assert found["resdsl.spec"] == "tiny.res"
@@ -316,11 +316,11 @@ def test_a_model_says_what_it_is() -> None:
     ]
 
 
-def test_what_the_caller_says_of_a_model_wins() -> None:
+def test_metadata_of_the_caller_takes_precedence() -> None:
     assert entries(emitted(build(RESIDUAL), **{"resdsl.name": "other"}).metadata_props)["resdsl.name"] == "other"
 
 
-def test_a_node_says_where_it_is_from() -> None:
+def test_a_node_records_its_source() -> None:
     node = next(node for node in emitted(build(RESIDUAL)).graph.node if node.name == "layer1.block1.conv1")
     assert entries(node.metadata_props) == {
         "namespace": "tiny/layer1: stage/block1: group/conv1: conv",

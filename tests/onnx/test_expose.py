@@ -1,4 +1,4 @@
-"""Values inside models: which of two models' are the same, and models that give them out."""
+"""Values inside models: which of two models correspond, and models with additional outputs."""
 
 from __future__ import annotations
 

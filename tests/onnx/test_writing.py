@@ -1,4 +1,4 @@
-"""Tensors get to their places in a file, whoever writes them."""
+"""Tensors are written to their positions in a file, by any number of threads."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_failure_in_any_thread_ends_all_and_leaves_nothing(
 
 
 @pytest.mark.usefixtures("four_threads")
-def test_a_disk_that_fills_up_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph, pwrite = many(), os.pwrite
     written = emit(graph, tmp_path / "m.onnx", tensors(graph))
     written.path.unlink()
@@ -126,7 +126,7 @@ def test_a_disk_that_fills_up_is_told_once(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tensor_of_another_length_is_the_compilers_mistake(tmp_path: Path) -> None:
+def test_a_tensor_of_another_length_is_a_bug(tmp_path: Path) -> None:
     graph = network("conv: conv(4, 1x1)\n  output y")
     (parameter,) = graph.parameters.values()
     for count, found in ((11, "44 bytes, not 48"), (13, "52 bytes, not 48")):

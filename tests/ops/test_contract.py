@@ -1,4 +1,4 @@
-"""What every operator promises, tried on every example of every operator. New operators and examples are found."""
+"""The contract of operators, checked on every example of every operator. New operators and examples are found."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_shape_is_what_onnx_infers(example: Example) -> None:
 @pytest.mark.parametrize("opset", [OPSET, NEWEST_OPSET])
 @pytest.mark.parametrize("optimized", [False, True], ids=["as lowered", "optimized"])
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_onnx_runtime_computes_what_the_definition_says(example: Example, optimized: bool, opset: int) -> None:
+def test_onnx_runtime_computes_the_definition(example: Example, optimized: bool, opset: int) -> None:
     graph = graph_of(example.text, example.shape)
     weights = weights_of(graph)
     x = pixels(example.shape)

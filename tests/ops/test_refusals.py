@@ -1,4 +1,4 @@
-"""What operators refuse, and what they say then: the fact, the argument, the way out."""
+"""What operators reject, and the message: the fact, the argument, the suggestion."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_done_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("operator", "shape", "way_out"),
+    ("operator", "shape", "suggestion"),
     [
         (Linear(10), IMAGE, "write `flatten` before it"),
         (Linear(10), (N, 64 * H * W), "write `avgpool(global)` before `flatten`"),
@@ -168,8 +168,8 @@ def test_what_cannot_be_done_is_refused(
         (Upsample(align_corners=True), IMAGE, "write `mode = bilinear`"),
     ],
 )
-def test_a_refusal_says_the_way_out(operator: Operator, shape: tuple[Dim, ...], way_out: str) -> None:
-    assert any(way_out in help_ for help_ in refusal(operator, typed(*shape)).helps)
+def test_a_refusal_suggests_a_fix(operator: Operator, shape: tuple[Dim, ...], suggestion: str) -> None:
+    assert any(suggestion in help_ for help_ in refusal(operator, typed(*shape)).helps)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_branches_that_do_not_fit_are_named(
     assert message in found.message
 
 
-def test_a_join_names_the_way_out() -> None:
+def test_a_join_suggests_a_fix() -> None:
     assert refusal(Add(), typed(*IMAGE), typed(1, 6, 8, 8)).helps == (
         "end each branch with 4 channels: `conv(4, 1x1)` changes their number",
     )

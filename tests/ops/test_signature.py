@@ -60,7 +60,7 @@ def test_arguments_are_the_documented_fields_in_order() -> None:
         ("mode", "one, two or three"),
     ],
 )
-def test_the_reference_says_what_an_argument_takes(name: str, kind: str) -> None:
+def test_the_reference_names_the_kind_of_an_argument(name: str, kind: str) -> None:
     assert argument(name).kind == kind
 
 
@@ -168,7 +168,7 @@ def test_a_value_beyond_the_limits_is_out_of_range(name: str, given: object) -> 
         ("mode", "one, two or three"),
     ],
 )
-def test_a_mismatch_says_what_is_taken(name: str, expected: str) -> None:
+def test_a_mismatch_names_the_expected_kind(name: str, expected: str) -> None:
     with pytest.raises(ArgumentMismatch) as caught:
         argument(name).coerce(None)
     assert caught.value.expected == expected
@@ -185,7 +185,7 @@ def test_every_operator_describes_itself_and_takes_its_own_defaults(name: str) -
             assert found.coerce(found.default) == found.default
 
 
-def test_a_field_of_an_unknown_type_is_a_mistake_of_the_program() -> None:
+def test_a_field_of_an_unknown_type_is_a_bug() -> None:
     @dataclass(frozen=True, slots=True)
     class Odd(Operator):
         text: bytes = arg(b"", doc="bytes")

@@ -27,7 +27,7 @@ def starts(size: int, kernel: int, stride: int, dilation: int, before: int, afte
 
 
 def starts_of_ceil(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> list[int]:
-    """PyTorch's ``ceil_mode``: windows go on until one reaches the padded end, but none begins in the end's padding."""
+    """PyTorch's ``ceil_mode``: windows run until one reaches the padded end, but none starts in the end padding."""
     found = [-before]
     while found[-1] + dilation * (kernel - 1) < size + after - 1:
         found.append(found[-1] + stride)
@@ -137,7 +137,7 @@ def test_the_shapes_of_resnet_are_the_papers() -> None:
         size = expected
 
 
-def test_same_padding_of_an_unknown_size_is_refused_with_a_way_out() -> None:
+def test_same_padding_of_an_unknown_size_is_refused_with_a_fix() -> None:
     x = image(symbol("H"), 8)
     with pytest.raises(Refusal) as caught:
         sides(Word("same"), x, Size(3, 3), Size(2, 2), Size(1, 1))

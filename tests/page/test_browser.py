@@ -1,4 +1,4 @@
-"""The page as a reader has it: opened in a browser, folded, searched, clicked, in the dark and on a phone."""
+"""The page in a browser: folding, search, clicks, dark mode and small screens."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_double_click_folds_too(browser: Browser, pages: Path) -> None:
     assert "1 … 3" in labels(browser)
 
 
-def test_a_layer_tells_all_of_itself(browser: Browser, pages: Path) -> None:
+def test_a_layer_shows_its_details(browser: Browser, pages: Path) -> None:
     browser.open(page(pages, "resnet50"))
     fold(browser, "layer2")
     fold(browser, "0")
@@ -220,7 +220,7 @@ def test_the_mouse_moves_and_zooms(browser: Browser, pages: Path) -> None:
     assert browser.run(box)["y"] == pytest.approx(smaller["y"] - 60, abs=1)
 
 
-def test_costs_are_told_as_colours_and_shares(browser: Browser, pages: Path) -> None:
+def test_costs_are_shown_as_colours_and_shares(browser: Browser, pages: Path) -> None:
     browser.open(page(pages, "resnet50"))
     browser.press("h")
     shares = browser.run("[...document.querySelectorAll('.share')].map(each => each.textContent)")

@@ -55,7 +55,7 @@ def test_a_card_needs_nothing_else() -> None:
     assert "color: #1f2328" in text
 
 
-def test_mistakes_are_told_in_place_of_the_card() -> None:
+def test_errors_are_shown_in_place_of_the_card() -> None:
     text = resdsl.loads("# <b>\nmodel net { input x: f32[N, 3, 8, 8]; cnv(4, 3x3); output y }")._repr_mimebundle_()[
         "text/html"
     ]
@@ -63,7 +63,7 @@ def test_mistakes_are_told_in_place_of_the_card() -> None:
     assert "<b>" not in text
 
 
-def test_a_count_without_a_number_is_said_to_vary() -> None:
+def test_a_symbolic_count_is_shown_as_varying() -> None:
     text = resdsl.load("resnet50_conv")._repr_mimebundle_()["text/html"]
     assert "varies" in text
     assert "//" not in re.sub(r'xmlns="[^"]*"', "", Cells(text).rows[1][4])

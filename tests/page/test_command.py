@@ -52,7 +52,7 @@ def test_without_a_file_the_browser_opens_one(opened: list[str]) -> None:
     assert Page(Path(url.removeprefix("file://")).read_text()).data["networks"][0]["name"] == "resnet18"
 
 
-def test_where_there_is_no_browser_the_page_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_browser_the_address_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -61,7 +61,7 @@ def test_where_there_is_no_browser_the_page_is_told(monkeypatch: pytest.MonkeyPa
     assert "there is no browser here; open file:///" in result.stderr
 
 
-def test_who_asks_for_results_alone_is_told_where_the_page_is(opened: list[str]) -> None:
+def test_quiet_prints_the_path_of_the_page(opened: list[str]) -> None:
     result = run("resnet18", "--quiet", "--no-open")
     assert Page(Path(result.stdout.strip()).read_text()).data["networks"][0]["name"] == "resnet18"
     assert (result.stderr, opened) == ("", [])
@@ -95,7 +95,7 @@ def test_options_of_the_network_count() -> None:
     assert (shapes[0], shapes[-1]) == (["N", "3", "64", "64"], ["N", "10"])
 
 
-def test_mistakes_are_told_and_no_page_is_written(tmp_path: Path, opened: list[str]) -> None:
+def test_errors_are_reported_and_no_page_is_written(tmp_path: Path, opened: list[str]) -> None:
     (tmp_path / "net.res").write_text(TINY.replace("conv(4", "cnv(4"))
     path = tmp_path / "page.html"
     result = run(str(tmp_path / "net.res"), "-o", str(path))

@@ -1,10 +1,14 @@
-"""A page that follows its file."""
+"""A page that updates when its file is saved."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +30,7 @@ UNIT = "block unit(width) { c: conv(width, 3x3) }\n"
 
 
 class Events:
-    """What a server tells, as it comes."""
+    """The events of a server, as they arrive."""
 
     def __init__(self, server: LiveView, seen: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
@@ -79,7 +83,7 @@ def weights(server: LiveView) -> int:
     return count
 
 
-def test_a_file_that_is_saved_is_told_and_drawn(server: LiveView, file: Path) -> None:
+def test_a_saved_file_sends_an_event_and_is_drawn(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     assert weights(server) == 4 * 3 * 9
     file.write_text(GOOD.replace("unit(4)", "unit(5)"))
@@ -94,15 +98,15 @@ def test_a_used_file_is_followed_too(server: LiveView, file: Path) -> None:
     assert weights(server) == 4 * 3
 
 
-def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, file: Path) -> None:
+def test_errors_are_sent_and_the_last_valid_network_stays(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.write_text(GOOD.replace("unit(4)", "unti(4)"))
-    told = events.next()
-    assert told["event"] == "mistakes"
-    assert "`unti`" in json.loads(told["data"])
+    event = events.next()
+    assert event["event"] == "errors"
+    assert "`unti`" in json.loads(event["data"])
     assert weights(server) == 4 * 3 * 9
     # A page that is opened now hears of them at once.
-    assert Events(server, told["id"]).next()["event"] == "mistakes"
+    assert Events(server, event["id"]).next()["event"] == "errors"
     file.write_text(GOOD)
     assert events.next()["event"] == "network"
 
@@ -110,7 +114,7 @@ def test_mistakes_are_told_and_the_last_good_network_stays(server: LiveView, fil
 def test_a_file_that_is_gone_for_a_while_is_waited_for(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.unlink()
-    assert events.next()["event"] == "mistakes"
+    assert events.next()["event"] == "errors"
     file.write_text(GOOD)
     assert events.next()["event"] == "network"
 
@@ -120,7 +124,7 @@ def test_a_server_may_begin_with_a_broken_file(tmp_path: Path) -> None:
     path.write_text("model net { conv( }")
     state = Follower(lambda: (resdsl.load(path),), [path]).state
     assert state.data["networks"] == []
-    assert "error" in state.mistakes
+    assert "error" in state.errors
 
 
 def test_other_names_of_this_machine_are_refused(server: LiveView) -> None:
@@ -149,3 +153,84 @@ def test_the_page_changes_in_the_browser(server: LiveView, file: Path, tmp_path:
         browser.settle()
         assert "3x3 conv, 6" in browser.run("document.querySelector('.picture').textContent")
         assert browser.complaints == []
+
+
+def exchange(server: LiveView, request: bytes) -> bytes:
+    """What the server answers to these bytes, until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=30) as connection:
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request)
+            while piece := connection.recv(1 << 16):
+                answer += piece
+        return answer
+
+
+HOSTILE = [
+    b"GET http://[ HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n",
+    b"GET //[::1/x HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n",
+    b"GET /events?seen=%ff%00 HTTP/0.9\r\n\r\n",
+    b"GET / HTTP/" + b"9" * 5_000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n",
+    b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000 + b"\r\n",
+    b"GET / HTTP/1.1\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: abc\r\n\r\n",
+    b"\0\xff\x1b]0;x\x07 \r\n\r\n",
+    b"GET",
+]
+
+
+@pytest.mark.parametrize("request_bytes", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_request_shows_a_traceback_or_stops_the_server(
+    request_bytes: bytes, server: LiveView, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = str(server.server_port).encode()
+    with contextlib.suppress(TimeoutError):
+        if request_bytes == b"GET":
+            socket.create_connection(("127.0.0.1", server.server_port)).close()
+        else:
+            exchange(server, request_bytes.replace(b"PORT", port))
+    assert get(server, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_an_address_that_is_none_is_a_bad_request(server: LiveView) -> None:
+    request = f"GET http://[ HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode()
+    assert exchange(server, request).split(b" ", 2)[1] == b"400"
+
+
+def test_a_browser_that_goes_away_shows_no_traceback(server: LiveView, capfd: pytest.CaptureFixture[str]) -> None:
+    for path in ("/", "/events", "/data.json", "/missing"):
+        for _ in range(5):
+            connection = socket.create_connection(("127.0.0.1", server.server_port))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode())
+            # A reset in place of an orderly end, as where a tab is closed while the page loads.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+    server.follower.look()  # writes to the event streams
+    assert get(server, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_slow_clients_do_not_block_others(server: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resdsl.tools.view.live_view._REQUEST_SECONDS", 0.5)
+    slow = [socket.create_connection(("127.0.0.1", server.server_port), timeout=30) for _ in range(20)]
+    for connection in slow:
+        connection.sendall(b"GET / HT")
+    assert get(server, "/")[0] == 200
+    # One byte now and then does not keep the connection open.
+    connection, *others = slow
+    start = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() - start < 20:
+            connection.settimeout(0.1)
+            try:
+                if not connection.recv(1):
+                    break
+            except TimeoutError:
+                connection.sendall(b"x")
+    assert time.monotonic() - start < 20
+    for one in slow:
+        one.close()
+    assert others

@@ -1,4 +1,4 @@
-"""The data of a page are those of the graph, each piece stored once."""
+"""The data of a page are those of the graph, each part stored once."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_costs_of_scopes_are_those_of_what_is_in_them(name: str) -> None:
     assert counts == wanted
 
 
-def test_a_network_costs_what_its_paper_says() -> None:
+def test_a_network_has_the_costs_of_its_paper() -> None:
     data, _ = data_of("resnet50_v1")
     parameters, _, macs, *_ = data["pieces"][data["root"]]["cost"]
     # torchvision's resnet50; He et al. 2015, table 1: 3.8 x 10^9.
@@ -96,7 +96,7 @@ def test_flow_into_and_out_of_scopes_is_where_it_is_in_the_graph() -> None:
     assert compare(data["pieces"][data["root"]], graph.root, 0) == len(graph.nodes)
 
 
-def test_equal_blocks_are_told_once() -> None:
+def test_equal_blocks_are_stored_once() -> None:
     shallow, _ = data_of("resnet_cifar", n=20)
     deep, _ = data_of("resnet_cifar", n=200)
     assert len(deep["pieces"]) == len(shallow["pieces"])

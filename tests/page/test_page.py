@@ -1,4 +1,4 @@
-"""The page as a file: whole in itself, well-formed, and safe whatever a specification says."""
+"""The page as a file: self-contained, well-formed, and safe for any specification."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_page_from_a_server_reaches_that_server_alone() -> None:
     assert "EventSource" in page.contents["module"][0]
 
 
-def test_what_a_specification_says_is_data_and_no_markup() -> None:
+def test_text_of_a_specification_is_data_and_not_markup() -> None:
     text = f"# {HOSTILE}\nmodel net {{ input x: f32[N, 3, 8, 8]; relu; output y }}\n"
     page = Page(view(resdsl.load(Source(HOSTILE, text))))
     assert page.tags.count("script") == 2

@@ -1,4 +1,4 @@
-"""What a graph computes: by ONNX Runtime, which must not optimise it, and by the oracles of operators."""
+"""The results of a graph: by ONNX Runtime without optimisation, and by the oracles of operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A norm goes into the layer behind it where that is exact, and nowhere else."""
+"""A norm is folded into the following layer where that is exact, and nowhere else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_norm_goes_into_the_layer_behind_it(before: str) -> None:
     assert_computes_the_same(graph, folded, some(2, 3, 8, 8))
 
 
-def test_the_text_says_what_the_weights_are_made_of() -> None:
+def test_the_text_shows_how_the_weights_are_computed() -> None:
     folded = fold_batch_norm(network("n: bn;  c: conv(4, 1x1)\n  output y"))
     assert body(folded) == [
         "%c = conv(4, 1x1, bias = true) %x -> [N, 4, 8, 8] {weight: fold_batch_norm.next.weight(c, n), "

@@ -1,4 +1,4 @@
-"""A number goes into the weights of a layer beside it."""
+"""A scale is folded into the weights of an adjacent layer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_number_goes_into_a_layer(before: str) -> None:
     assert_computes_the_same(graph, folded, some(2, 3, 8, 8))
 
 
-def test_the_text_says_what_was_scaled() -> None:
+def test_the_text_shows_what_was_scaled() -> None:
     after = fold_scale(network("c: conv(4, 1x1, bias = true);  scale(2)\n  output y"))
     assert body(after) == [
         "%c = conv(4, 1x1, bias = true) %x -> [N, 4, 8, 8] {weight: fold_scale(c), bias: fold_scale(c)}"

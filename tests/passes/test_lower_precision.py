@@ -1,4 +1,4 @@
-"""Half the bits: where they are taken, and what is kept in 32 of them."""
+"""Half precision: what is converted, and what stays in 32 bits."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_in_32_bits_nothing_changes() -> None:
     assert lower_precision(graph, DType.F32) is graph
 
 
-def test_a_weight_beyond_the_range_is_told() -> None:
+def test_a_weight_beyond_the_range_is_reported() -> None:
     with pytest.raises(OutputError) as caught:
         Rounded(DType.F16, "conv1.weight")(np.array([1.0, -70_000.0], np.float32))
     assert caught.value.diagnostic.code == catalogue.PRECISION

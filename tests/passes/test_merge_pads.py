@@ -1,4 +1,4 @@
-"""A pad goes into the windows that read it where zeros mean the same there."""
+"""A pad is merged into the windows that read it if zeros mean the same there."""
 
 from __future__ import annotations
 

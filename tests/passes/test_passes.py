@@ -1,4 +1,4 @@
-"""Passes, text in and text out; and what is computed stays the same."""
+"""Passes, text in and text out; results do not change."""
 
 from __future__ import annotations
 
@@ -190,11 +190,11 @@ def test_a_folded_norm_hands_its_weights_to_its_layer() -> None:
     assert "unit_2.norm1.weight" in folded  # behind a join
 
 
-def test_every_pass_is_told_with_its_result() -> None:
-    told: list[tuple[str, Graph]] = []
-    result = optimize(build(NETWORK), 2, after=lambda name, graph: told.append((name, graph)))
-    assert [name for name, _ in told] == list(LEVELS[2])
-    assert told[-1][1] is result
+def test_every_pass_is_reported_with_its_result() -> None:
+    seen: list[tuple[str, Graph]] = []
+    result = optimize(build(NETWORK), 2, after=lambda name, graph: seen.append((name, graph)))
+    assert [name for name, _ in seen] == list(LEVELS[2])
+    assert seen[-1][1] is result
 
 
 def test_passes_leave_the_graph_that_they_are_given() -> None:

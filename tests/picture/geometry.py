@@ -1,4 +1,4 @@
-"""What must hold of every sheet: words fit and do not overlap, lines cross no boxes, all is on the sheet."""
+"""Properties of every sheet: text fits and does not overlap, lines cross no boxes, all is on the sheet."""
 
 from __future__ import annotations
 

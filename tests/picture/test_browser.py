@@ -1,4 +1,4 @@
-"""What a browser makes of a picture, with the fonts that it has: no two words touch, and none leaves its box."""
+"""Pictures in a browser, with its own fonts: no two texts touch, and none leaves its box."""
 
 from __future__ import annotations
 

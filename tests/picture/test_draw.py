@@ -1,4 +1,4 @@
-"""``resdsl draw`` and the Python API: what they take, what they refuse, and what they say."""
+"""``resdsl draw`` and its Python API: inputs, errors and messages."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_standard_output_gets_the_picture_alone() -> None:
     assert done.stdout.startswith("<svg") and done.stdout.endswith("</svg>\n")
 
 
-def test_json_says_what_was_written() -> None:
+def test_json_describes_the_written_file() -> None:
     report = json.loads(run("resnet18", "-o", "net.svg", "--json").stdout)
     assert (report["output"], report["format"], report["diagnostics"]) == ("net.svg", "svg", [])
 
 
-def test_a_broken_specification_gives_its_mistakes_and_no_file() -> None:
+def test_a_broken_specification_gives_its_errors_and_no_file() -> None:
     Path("broken.res").write_text("model m { input x: f32[N, 3, 8, 8]\n  cnov(4, 3x3)\n  output y\n}\n")
     done = run("broken.res")
     assert done.exit_code == 1
@@ -85,7 +85,7 @@ def test_what_cannot_be_meant_is_a_usage_error(arguments: tuple[str, ...], words
     assert words in done.stderr
 
 
-def test_an_output_in_a_missing_folder_is_told() -> None:
+def test_an_output_in_a_missing_folder_is_reported() -> None:
     done = run("resnet18", "-o", "nowhere/net.svg")
     assert done.exit_code == 2
     assert "mkdir -p nowhere" in done.stderr
@@ -185,7 +185,7 @@ OLD = "model net {\n  input x: f32[N, 3, 8, 8]\n  a: conv(8, 3x3);  relu\n  b: c
 NEW = OLD.replace("a: conv(8", "a: conv(16").replace("  output", "  c: conv(4, 1x1)\n  output")
 
 
-def test_what_was_added_and_changed_and_what_only_follows_is_told_apart() -> None:
+def test_added_changed_and_following_layers_have_different_marks() -> None:
     Path("old.res").write_text(OLD)
     Path("new.res").write_text(NEW)
     pair = ("old.res", "new.res")
@@ -211,7 +211,7 @@ def test_a_comparison_lists_the_totals() -> None:
         assert number in texts
 
 
-def test_a_comparison_of_equals_says_so() -> None:
+def test_a_comparison_of_equal_networks_says_so() -> None:
     texts = [shape.text for shape in compared("resnet18", "resnet18").scene.shapes if isinstance(shape, Text)]
     assert "nothing changed" in texts
     assert not any(text.startswith("added") for text in texts)

@@ -1,4 +1,4 @@
-"""What is written: the same bytes each time, well formed, with foreign names as text and nothing else."""
+"""Output formats: deterministic, well-formed, with foreign names as text only."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_text_stays_text_and_has_the_room_that_was_made_for_it() -> None:
     assert all(float(text.get("textLength", "0")) > 0 for text in texts)
 
 
-def test_a_reader_who_sees_nothing_is_told_what_it_is() -> None:
+def test_a_picture_has_a_description_for_screen_readers() -> None:
     root = ElementTree.fromstring(tiny().svg())
     assert root.findtext(f"{SVG}title") == "tiny"
     # 3*8*9 + 2*8 + 8*8*9 + 2*8 + 8*10 + 10 = 914.
@@ -141,7 +141,7 @@ def test_the_texts_for_other_programs_are_graphs(name: str) -> None:
     assert set(re.findall(r"^\s+(n\d+) \[label", dot, re.MULTILINE)) == nodes
     assert sorted(re.findall(r"^  (n\d+) -> (n\d+)", dot, re.MULTILINE)) == sorted(edges)
     assert dot.count("{") == dot.count("}")
-    # One source, the input; whatever is made leads to an end.
+    # One source, the input; every node leads to an output.
     assert len(nodes - {target for _, target in edges}) == 1
 
 
@@ -181,7 +181,7 @@ def test_png_has_as_many_pixels_as_were_asked_for_and_something_on_them() -> Non
 
 
 @pytest.mark.parametrize("form", ["png", "pdf"])
-def test_without_the_extra_the_way_out_is_told(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_a_fix_is_suggested(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("reportlab", "reportlab.pdfgen.canvas", "pypdfium2"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(resdsl.CompileError) as raised:
@@ -192,7 +192,7 @@ def test_without_the_extra_the_way_out_is_told(form: str, monkeypatch: pytest.Mo
 
 
 def test_costs_are_no_graph() -> None:
-    with pytest.raises(resdsl.CompileError, match="costs are bars"):
+    with pytest.raises(resdsl.CompileError, match="costs are drawn as bars"):
         cost_picture("resnet18").render("dot")
 
 

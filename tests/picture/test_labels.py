@@ -1,4 +1,4 @@
-"""The words in boxes are those of papers."""
+"""The texts in boxes are those of papers."""
 
 from __future__ import annotations
 

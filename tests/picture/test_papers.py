@@ -1,4 +1,4 @@
-"""The pictures are those of the papers: boxes, shortcuts, branches and sizes as their figures have them."""
+"""Pictures match the papers: boxes, shortcuts, branches and sizes as in their figures."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_reduction_a_is_figure_7_with_valid_windows_marked() -> None:
     )
 
 
-def test_inception_v4_repeats_its_modules_as_often_as_figure_9_says() -> None:
+def test_inception_v4_repeats_its_modules_as_in_figure_9() -> None:
     (diagram,) = draw("inception_v4").diagrams
     counts = {item.name: item.count for item in diagram.body.items if isinstance(item, Block)}
     assert (counts["inception_a"], counts["inception_b"], counts["inception_c"]) == (4, 7, 3)

@@ -1,4 +1,4 @@
-"""Every sheet can be read: words fit their boxes, nothing covers anything, no line runs over a box."""
+"""Every sheet is readable: text fits its box, nothing overlaps, no line crosses a box."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_comparison_is_drawn_well(pair: tuple[str, str]) -> None:
 
 @given(specifications())
 @examples(quick=25)
-def test_whatever_a_specification_is_its_picture_can_be_read(specification: Specification) -> None:
+def test_the_picture_of_any_specification_can_be_read(specification: Specification) -> None:
     network = resdsl.loads(specification.text, model="net")
     for detail in ("block", "layer", "op"):
         for direction in ("down", "right"):

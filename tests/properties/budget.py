@@ -1,4 +1,4 @@
-"""How much is tried: few examples, always the same, by default; many, at random, with ``RESDSL_PROPERTIES=deep``."""
+"""The number of examples: few and fixed by default; many and random with ``RESDSL_PROPERTIES=deep``."""
 
 from __future__ import annotations
 

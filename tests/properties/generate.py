@@ -112,7 +112,7 @@ class Writer:
         return name
 
     def number(self, value: int, channels: int | None = None) -> str:
-        """A whole number, written in one of the ways that give it."""
+        """An integer, written in one of several forms."""
         same = [name for name, other in self.consts.items() if other == value]
         ways = [str(value)] * 4 + same
         if value == channels:

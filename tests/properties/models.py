@@ -1,4 +1,4 @@
-"""Graphs as ONNX models with weights for them, and what ONNX and ONNX Runtime make of these."""
+"""Graphs as ONNX models with weights, and their results in ONNX and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Array = np.ndarray
 
 
 def build(text: str) -> Graph:
-    """The graph of a text that has no mistakes."""
+    """The graph of a text without errors."""
     diagnostics = Diagnostics()
     graph = elaborate(load_program(Source("random.res", text), diagnostics), diagnostics, model="net")
     assert graph is not None, f"{render(diagnostics.errors)}\n{text}"

@@ -1,8 +1,8 @@
-"""Which mistakes in the shipped specifications are found before anything runs, counted line by line.
+"""Count the errors in mutated built-in specifications that are found before anything runs, line by line.
 
     python -m tests.properties.mutation_report [--run 3] [NAME ...]
 
-Every line of every specification is deleted and said twice, and every number in it is made one larger, doubled and
+Every line of every specification is deleted and repeated, and every number in it is made one larger, doubled and
 exchanged with the next number of its line. For each change: refused (by which code), warned of, or accepted. What is
 accepted is another valid network, or the same one; ``--run`` of the other ones of each specification are loaded and run
 by ONNX Runtime, to see that nothing is accepted which that refuses.
@@ -80,7 +80,7 @@ def eval_number(text: str) -> int | float:
 
 
 def signature(graph: Graph) -> str:
-    """Everything that tells one network from another, what travels with it included."""
+    """Everything in which two networks can differ, including metadata."""
     return "\n".join((print_graph(graph), repr(graph.preprocess), repr(graph.labels)))
 
 
@@ -130,7 +130,7 @@ def try_some(report: Report, count: int) -> None:
             made = models.run(data, models.pixels(graph, sizes))
             assert all(value.shape == ours[name] for name, value in made.items()), "other shapes"
             report.ran += 1
-        except Exception as error:  # whatever is refused, and however, is what the report is about
+        except Exception as error:  # the report counts every kind of rejection
             report.failed.append(f"{what}: {error!s:.200}")
 
 

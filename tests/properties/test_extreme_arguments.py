@@ -1,4 +1,4 @@
-"""No operator takes an argument that ONNX Runtime then refuses."""
+"""No operator accepts an argument that ONNX Runtime then rejects."""
 
 from __future__ import annotations
 

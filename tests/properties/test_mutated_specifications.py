@@ -1,4 +1,4 @@
-"""A valid specification with something changed is refused, or is another network that ONNX Runtime takes."""
+"""A changed valid specification is rejected, or is another network that ONNX Runtime runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every specification, tried on specifications made at random."""
+"""Properties of every specification, tested on random ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names_of(model: onnx.ModelProto) -> list[str]:
 def check_shapes(graph: Graph, data: bytes, specification: Specification) -> None:
     """The graph's shapes are those that ONNX infers and those that ONNX Runtime gives.
 
-    For the sizes of the input that the specification was made for, and for the smallest that it is said to take.
+    For the sizes of the input that the specification was made for, and for the smallest one that it reports.
     """
     open_sizes = models.inferred(models.without_types(data))
     least = smallest_input(graph)
@@ -84,7 +84,7 @@ def test_a_text_gives_the_same_bytes_each_time_and_every_name_once(specification
 
 @examples()
 @given(specifications())
-def test_layout_keeps_what_a_text_says_and_is_its_own_layout(specification: Specification) -> None:
+def test_formatting_keeps_the_meaning_and_is_idempotent(specification: Specification) -> None:
     found = Diagnostics()
     source = Source("random.res", specification.text)
     formatted = format_source(source, found)

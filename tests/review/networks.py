@@ -1,4 +1,4 @@
-"""Pairs of networks: one that was, and one that somebody made of it."""
+"""Pairs of networks, before and after an edit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the weights: judged as ``compile --weights`` judges them."""
+"""Whether weights still load, judged as by ``compile --weights``."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from resdsl.review.html import render_html
 from resdsl.review.markdown import code_span, escape, render_markdown
 from resdsl.review.review import Review, compare
 from resdsl.review.terminal import render_text
-from resdsl.tools.diff.range_output import told, told_in_markdown
+from resdsl.tools.diff.range_output import markdown, text
 from resdsl.tools.diff.revision_range import Difference
 
 HOSTILE = [
@@ -75,7 +75,7 @@ def broken(name: str) -> Difference:
     text = f'use "{name}" (a)\nmodel net {{ input x: f32[N, 3, 8, 8]; a(3); output y }}\n'
     with pytest.raises(CompileError) as caught:
         _ = resdsl.loads(text).graph
-    return Difference(name, name, True, True, mistakes=caught.value.diagnostics)
+    return Difference(name, name, True, True, diagnostics=caught.value.diagnostics)
 
 
 def check_comment(text: str) -> None:
@@ -110,18 +110,18 @@ def test_a_review_is_a_comment_that_does_nothing(name: str) -> None:
 @hostile
 def test_a_range_is_a_comment_that_does_nothing(name: str) -> None:
     differences = [broken(name), Difference(name, name, True, True, review=labelled(name))]
-    text = told_in_markdown(differences, name, render_markdown)
+    text = markdown(differences, name, render_markdown)
     check_comment(text)
     # A heading for each file, and none that a name makes.
     assert [token.tag for token in tokens(text) if token.type == "heading_open"] == ["h4", "h4"]
-    assert not _CONTROLS.search(told_in_markdown([], name, render_markdown).replace("\u200b", ""))
+    assert not _CONTROLS.search(markdown([], name, render_markdown).replace("\u200b", ""))
 
 
 @hostile
 def test_a_terminal_gets_no_escape_code_from_a_name(name: str) -> None:
     differences = [broken(name), Difference(name, name, True, True, review=labelled(name))]
     assert not _CONTROLS.search(render_text(labelled(name), width=60))
-    assert not _CONTROLS.search(told(differences, name, render_text))
+    assert not _CONTROLS.search(text(differences, name, render_text))
     colored = render_text(labelled(name), color=True, width=60)
     assert not _CONTROLS.search(re.sub(r"\x1b\[[\d;]*m", "", colored))
 

@@ -1,4 +1,4 @@
-"""What became of a layer is one decision: text, pictures and pages give the same answer."""
+"""The mark of a layer is decided once: text, pictures and pages agree."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_renamed_stage_is_renamed_and_not_changed() -> None:
     assert (line.mark, line.old and line.old.label, line.new and line.new.label) == ("renamed", "layer1", "first")
 
 
-def test_a_picture_of_networks_that_differ_outside_of_their_layers_says_so() -> None:
+def test_a_picture_names_changes_outside_of_layers() -> None:
     old = resdsl.loads(BLOCKS)
     new = resdsl.loads(BLOCKS.replace("input image", "input photo"))
     texts = [shape.text for shape in compared(old, new).scene.shapes if isinstance(shape, Text)]

@@ -1,4 +1,4 @@
-"""Random networks and what random hands do to them: what changes the graph is reported, what does not is not."""
+"""Random networks and random edits: every change of the graph is reported, and nothing else."""
 
 from __future__ import annotations
 

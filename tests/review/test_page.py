@@ -1,4 +1,4 @@
-"""The page: whole in itself, safe, and drawn by a browser in light, in dark and on a phone."""
+"""The page: self-contained, safe, and drawn by a browser in light and dark mode and on small screens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_nothing_is_fetched_and_nothing_is_run() -> None:
     assert not re.search(r"<script|<link|<img|src=|url\(|@import|https?:", text)
 
 
-def test_what_a_specification_says_is_text_and_no_markup() -> None:
+def test_text_of_a_specification_is_not_markup() -> None:
     review = compare(*(one() for one in PAIRS["eps"]), sources=("<script>alert(1)</script>", '"><img src=x>'))
     text = render_html(review)
     assert "<script>" not in text

@@ -59,7 +59,7 @@ def test_the_limit_of_pixels_holds_for_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "expected"),
     [
         (np.zeros((2, 3, 4, 5), np.uint8), "array.transpose(0, 2, 3, 1)"),
         (np.zeros((2, 3, 4, 5), np.int64), "is int64[3, 4, 5]"),
@@ -68,10 +68,10 @@ def test_the_limit_of_pixels_holds_for_arrays(tmp_path: Path) -> None:
         (np.zeros((), np.float32), "is float32[]"),
     ],
 )
-def test_arrays_of_another_form_are_told(array: np.ndarray, said: str, tmp_path: Path) -> None:
-    told = problem(saved(tmp_path, array))
-    assert told.startswith("E0820")
-    assert said in told
+def test_arrays_of_another_form_are_reported(array: np.ndarray, expected: str, tmp_path: Path) -> None:
+    message = problem(saved(tmp_path, array))
+    assert message.startswith("E0820")
+    assert expected in message
 
 
 def test_objects_are_never_loaded(tmp_path: Path) -> None:
@@ -85,22 +85,22 @@ def test_objects_are_never_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\x93NUMPY", b"\x93NUMPY\x01\x00\xff\xff{", b"not an array", b"PK\x03\x04"])
-def test_broken_files_are_told(content: bytes, tmp_path: Path) -> None:
+def test_broken_files_are_reported(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(content)
     assert problem(tmp_path / "x.npy").startswith("E0820: ")
 
 
-def test_a_file_that_was_cut_off_is_told(tmp_path: Path) -> None:
+def test_a_file_that_was_cut_off_is_reported(tmp_path: Path) -> None:
     path = saved(tmp_path, np.zeros((4, 3, 8, 8), np.float32))
     path.write_bytes(path.read_bytes()[:-1])
     assert problem(path).startswith("E0820: ")
 
 
-def test_an_archive_is_told(tmp_path: Path) -> None:
+def test_an_archive_is_reported(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.zeros(3))
     (tmp_path / "x.npz").rename(tmp_path / "x.npy")
     assert "magic string" in problem(tmp_path / "x.npy")
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     assert problem(tmp_path / "no.npy").startswith("E0801")

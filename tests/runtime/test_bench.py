@@ -1,4 +1,4 @@
-"""Measuring: what is counted and compared. How fast anything is, is no matter here."""
+"""Benchmarks: what is counted and compared. No test depends on absolute times."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ONE = DeviceOptions("cpu", threads=1)
 @pytest.fixture
 def models(make_model: MakeModel, tmp_path: Path) -> list[ModelFile]:
     found = []
-    for name, metadata in (("said", {"resdsl.macs": "1000"}), ("counted", {})):
+    for name, metadata in (("stated", {"resdsl.macs": "1000"}), ("counted", {})):
         path = tmp_path / f"{name}.onnx"
         path.write_bytes(make_model(shape=("N", 3, 8, 8), weight=np.ones((3, 5)), metadata=metadata))
         found.append(ModelFile(name, path))
@@ -40,21 +40,21 @@ def test_every_model_is_measured_at_every_batch_and_number_of_threads(
     plan = Plan(batches=(1, 4), threads=(1, 2), seconds=0.01, warmup=1)
     found = list(measure(models, plan, device=ONE))
     assert [(one.threads, one.batch, one.model) for one in found] == [
-        (threads, batch, model) for threads in (1, 2) for batch in (1, 4) for model in ("said", "counted")
+        (threads, batch, model) for threads in (1, 2) for batch in (1, 4) for model in ("stated", "counted")
     ]
     for one in found:
         assert one.rounds >= 5
         assert 0 < one.p50 <= one.p90 <= one.p99
         assert one.images_per_second == pytest.approx(one.batch / one.p50)
-        assert (one.ratio == Spread(1, 1, 1)) == (one.model == "said")
+        assert (one.ratio == Spread(1, 1, 1)) == (one.model == "stated")
         # 3 x 5 weights; the other's metadata says what it likes.
         assert one.macs == one.batch * (15 if one.model == "counted" else 1000)
         assert one.memory == 100 * one.batch
 
 
 def test_ratios_are_of_pairs_of_runs(models: list[ModelFile], monkeypatch: pytest.MonkeyPatch) -> None:
-    # A machine that grows slower and slower: the second model takes twice as long as the first, whatever comes.
-    slowness = {"said": iter(range(1, 10_000)), "counted": iter(range(2, 20_000, 2))}
+    # A machine that grows slower and slower: the second model takes twice as long as the first, always.
+    slowness = {"stated": iter(range(1, 10_000)), "counted": iter(range(2, 20_000, 2))}
 
     def timed(session: Session, _: object) -> float:
         return float(next(slowness[session.name]))
@@ -66,7 +66,7 @@ def test_ratios_are_of_pairs_of_runs(models: list[ModelFile], monkeypatch: pytes
     assert second.memory is None
 
 
-@pytest.mark.skipif(not sys.platform.startswith(("linux", "darwin")), reason="no peak of memory is told here")
+@pytest.mark.skipif(not sys.platform.startswith(("linux", "darwin")), reason="the system reports no peak memory")
 def test_memory_is_that_of_the_model(make_model: MakeModel, tmp_path: Path) -> None:
     sizes = {}
     for classes in (10, 4_000_000):
@@ -101,13 +101,13 @@ def test_raw_images_have_their_channels_last(open_model: Callable[..., Session])
     assert random_inputs(session, batch=2, size=(5, 7), seed=0)["image"].shape == (2, 5, 7, 3)
 
 
-def test_a_fixed_size_is_told(open_model: Callable[..., Session]) -> None:
+def test_a_fixed_size_is_reported(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", 3, 8, 8)), batch=1, size=(9, 8), seed=0)
     assert "takes [N, 3, 8, 8], and the requested size is 9 x 8" in caught.value.diagnostic.message
 
 
-def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
+def test_a_fixed_batch_size_is_reported(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=(4, 3, 8, 8)), batch=1, size=None, seed=0)
     assert caught.value.diagnostic.code.id == "E0837"
@@ -115,7 +115,7 @@ def test_a_fixed_batch_size_is_told(open_model: Callable[..., Session]) -> None:
     assert "use `--batch 4`" in caught.value.diagnostic.helps[0]
 
 
-def test_an_open_size_that_is_no_images_is_told(open_model: Callable[..., Session]) -> None:
+def test_an_open_size_that_is_no_images_is_reported(open_model: Callable[..., Session]) -> None:
     with pytest.raises(RunError) as caught:
         random_inputs(open_model(shape=("N", "C", 8, 8)), batch=1, size=None, seed=0)
     assert "the size of axis 1 is unknown" in caught.value.diagnostic.message

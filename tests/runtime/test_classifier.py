@@ -1,4 +1,4 @@
-"""What goes into a model beside files of images, and what comes out beside classes."""
+"""Inputs of a model other than image files, and outputs other than classes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_inputs_that_are_prepared_already_are_not_prepared_again(
 
 
 @pytest.mark.parametrize(
-    ("shape", "asked", "said"),
+    ("shape", "asked", "expected"),
     [
         ((2, 4, 8, 8), {}, "E0834: `{}[0]` is [4, 8, 8]"),
         ((2, 8, 8, 3), {}, "array.transpose(0, 3, 1, 2)"),
@@ -73,7 +73,7 @@ def test_inputs_that_are_prepared_already_are_not_prepared_again(
     ],
 )
 def test_inputs_that_do_not_fit_fail_alone(
-    shape: tuple[int, ...], asked: dict[str, int], said: str, open_model: OpenModel, tmp_path: Path
+    shape: tuple[int, ...], asked: dict[str, int], expected: str, open_model: OpenModel, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.npy"
     np.save(path, np.zeros(shape, np.float32))
@@ -82,7 +82,7 @@ def test_inputs_that_do_not_fit_fail_alone(
     assert len(rows) == 2
     assert isinstance(rows[0], Failure)
     found = rows[0].diagnostic
-    assert said.format(path) in f"{found.code.id}: {found.message} | {'; '.join(found.helps)}"
+    assert expected.format(path) in f"{found.code.id}: {found.message} | {'; '.join(found.helps)}"
 
 
 def test_images_of_an_array_need_to_be_prepared(open_model: OpenModel, photos: np.ndarray, tmp_path: Path) -> None:
@@ -111,13 +111,13 @@ def test_features_are_the_values_of_an_output(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("logit", "did you mean `logits`?"), ("x", "its outputs are `logits` [N, 3]")]
+    ("name", "expected"), [("logit", "did you mean `logits`?"), ("x", "its outputs are `logits` [N, 3]")]
 )
-def test_an_output_that_is_not_there_is_told(name: str, said: str, open_model: OpenModel) -> None:
+def test_an_output_that_is_not_there_is_reported(name: str, expected: str, open_model: OpenModel) -> None:
     with pytest.raises(RunError) as caught:
         predict(open_model(metadata=HOW), [], output=name)
     assert caught.value.diagnostic.code.id == "E0839"
-    assert said in caught.value.diagnostic.helps
+    assert expected in caught.value.diagnostic.helps
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Differences between values, held against NumPy."""
+"""Differences between values, against NumPy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resdsl.tools.compare.divergence import Tolerance, ValuePair, difference, di
 VALUE = ValuePair("a", "b", "Conv", is_output=False)
 
 
-def test_a_difference_is_told_in_numbers() -> None:
+def test_a_difference_is_reported_in_numbers() -> None:
     a = np.float32([[3.0, 4.0], [0.0, 0.0]])
     b = np.float32([[3.0, 0.0], [0.0, 3.0]])
     found = difference(VALUE, a, b, Tolerance())
@@ -69,7 +69,7 @@ def test_precisions_are_compared_as_numbers() -> None:
     assert (found.worst, found.cosine) == (0.0, pytest.approx(1.0))
 
 
-def test_another_shape_departs_and_says_which() -> None:
+def test_another_shape_is_a_divergence_and_is_reported() -> None:
     found = difference(VALUE, np.zeros((1, 2)), np.zeros((1, 3)), Tolerance())
     assert found.diverges
     assert found.misfit == "the other is [1, 3]"
@@ -84,14 +84,14 @@ def test_outputs_of_two_sessions_are_compared(open_model: Callable[..., Session]
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "expected"),
     [(("N", 3, 4, 4), "takes [N, 3, 4, 4], and the input is [1, 3, 2, 2]"), (("N", 3, 4), "differ")],
 )
 def test_models_of_other_inputs_cannot_be_compared(
-    shape: tuple[int | str, ...], told: str, open_model: Callable[..., Session]
+    shape: tuple[int | str, ...], expected: str, open_model: Callable[..., Session]
 ) -> None:
     one, other = open_model(), open_model(shape=shape)
     with pytest.raises(RunError) as caught:
         list(differences(one, other, [], {"image": np.ones((1, 3, 2, 2), np.float32)}, Tolerance()))
     assert caught.value.diagnostic.code.id == "E0838"
-    assert told in caught.value.diagnostic.message
+    assert expected in caught.value.diagnostic.message

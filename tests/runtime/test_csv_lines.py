@@ -1,4 +1,4 @@
-"""Rows of CSV that readers and spreadsheets understand as they were meant."""
+"""Rows of CSV are read back unchanged by CSV readers and spreadsheets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examination of machines: this one as it is, and others with a GPU, or with a broken installation."""
+"""`resdsl doctor` on this machine, and on simulated ones with a GPU or a broken installation."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_gpu_that_cannot_be_used_is_a_problem_with_its_fix(probe: bytes, with_
     found = of(list(check_runtime(probe)), "cuda:0")
     assert found.status is Status.PROBLEM
     assert "libcublas.so.13 is missing" in found.detail
-    # That the processor would run it is no way to mend the GPU.
+    # That the CPU would run it is not a fix for the GPU.
     assert found.fixes == ("install the CUDA libraries",)
 
 

@@ -1,4 +1,4 @@
-"""How often a model is right, counted."""
+"""Accuracy and confusion matrices."""
 
 from __future__ import annotations
 

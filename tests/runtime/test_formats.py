@@ -1,4 +1,4 @@
-"""Results as files, read back by other readers than ours."""
+"""Results as files, read back by independent readers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_csv_is_csv() -> None:
 
 @pytest.mark.parametrize("lines", [JsonLines(), CsvLines(2)])
 @pytest.mark.parametrize("row", [SEEN, FAILED, LATIN])
-def test_a_line_tells_whose_it_is_and_whether_it_failed(lines: Lines, row: Result) -> None:
+def test_a_line_has_the_image_and_whether_it_failed(lines: Lines, row: Result) -> None:
     line = lines.line(row)
     assert lines.read(line) == (row.image, isinstance(row, Failure))
     # A row is whole at its last line and not before.
@@ -97,7 +97,7 @@ def test_parquet_holds_the_rows() -> None:
     assert (failed["class"], failed["error"]) == (None, "E0820: `b` is damaged")
 
 
-def test_parquet_holds_features_and_says_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_stores_features_and_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra `parquet`")
     # Some rows go out before the last one comes, as with more of them than memory is to hold.
     monkeypatch.setattr("resdsl.tools.predict.formats._GROUP_BYTES", 1000)

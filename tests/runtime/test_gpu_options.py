@@ -1,4 +1,4 @@
-"""What GPUs are asked for, on a machine that is simulated: ONNX Runtime's processor plays the GPU."""
+"""Options for GPUs, on a simulated machine: the CPU provider of ONNX Runtime stands in for the GPU."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_cuda_is_given_its_options_in_its_own_words(machine: Callable[..., Gpu],
     ]
 
 
-def test_tensorrt_keeps_its_engines_where_it_is_told(
+def test_tensorrt_stores_its_engines_in_the_given_folder(
     machine: Callable[..., Gpu], make_model: MakeModel, tmp_path: Path
 ) -> None:
     gpu = machine({TENSORRT: 3})
@@ -111,9 +111,7 @@ def test_tensorrt_keeps_its_engines_where_it_is_told(
     assert options["trt_engine_cache_path"] == str(tmp_path)
 
 
-def test_a_session_says_how_many_nodes_each_provider_was_given(
-    machine: Callable[..., Gpu], make_model: MakeModel
-) -> None:
+def test_a_session_counts_the_nodes_of_each_provider(machine: Callable[..., Gpu], make_model: MakeModel) -> None:
     machine({CUDA: 3, CPU: 1})
     assert open_session(make_model(), device="cuda").placement == {CUDA: 3, CPU: 1}
 
@@ -151,7 +149,7 @@ def test_a_graph_is_recorded_once_for_each_shape(machine: Callable[..., Gpu], ma
     for number, size in enumerate(sizes):
         image = np.full((1, 3, size, size), number, np.float32)
         np.testing.assert_allclose(session.run({"image": image})["logits"], np.full((1, 3), number))
-    # The first run of a shape tells how large the outputs are, and is none to be replayed.
+    # The first run of a shape determines the size of the outputs, and cannot be replayed.
     assert gpu.graphs == ["-1", "1", "-1", "2", "1", "1", "2"]
 
 

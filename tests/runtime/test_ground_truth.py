@@ -1,4 +1,4 @@
-"""What images show, told by folders and by tables."""
+"""Ground-truth labels from class folders or a CSV."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folder(path: Path, *names: str) -> Path:
     return path
 
 
-def told(found: list[LabelledImage], root: Path) -> list[tuple[str, int]]:
+def classes_by_path(found: list[LabelledImage], root: Path) -> list[tuple[str, int]]:
     return [(str(Path(item.name).relative_to(root)), index) for item, index in found]
 
 
@@ -61,7 +61,7 @@ def test_a_class_has_several_names(name: str, index: int | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["drum", "CAT"])
-def test_a_name_that_may_be_several_classes_is_told(name: str) -> None:
+def test_an_ambiguous_class_name_is_reported(name: str) -> None:
     assert "is ambiguous" in problem(lambda: ANIMALS.find(name))
 
 
@@ -103,7 +103,7 @@ def test_identifiers_come_in_the_order_of_the_labels() -> None:
 def test_folders_tell_the_classes_of_all_images_below_them(tmp_path: Path) -> None:
     root = folder(tmp_path, "cat/2.png", "cat/10.png", "cat/more/x.png", "tench/y.png", "5/z.png")
     found = list(labels_from_folders(root, ANIMALS))
-    assert told(found, root) == [
+    assert classes_by_path(found, root) == [
         ("5/z.png", 5),
         ("cat/10.png", 2),
         ("cat/2.png", 2),
@@ -112,17 +112,17 @@ def test_folders_tell_the_classes_of_all_images_below_them(tmp_path: Path) -> No
     ]
 
 
-def test_folders_of_no_class_are_told_with_what_they_are_like(tmp_path: Path) -> None:
+def test_folders_of_unknown_classes_are_reported_with_suggestions(tmp_path: Path) -> None:
     root = folder(tmp_path, "cat/1.png", "tensch/1.png", "great_wite_shark/1.png", "77/1.png", "zzz/1.png")
-    said = problem(lambda: labels_from_folders(root, ClassNames("m.onnx", ["tench", "great white shark", "cat"], 3)))
-    assert "the folder `77` is not a class of `m.onnx` (and 3 more)" in said
-    assert "the folder `77`: the last class is 2" in said
-    assert "the folder `tensch`: did you mean `tench`?" in said
-    assert "the folder `great_wite_shark`: did you mean `great white shark`?" in said
-    assert "the folder `zzz` resembles no label" in said
+    message = problem(lambda: labels_from_folders(root, ClassNames("m.onnx", ["tench", "great white shark", "cat"], 3)))
+    assert "the folder `77` is not a class of `m.onnx` (and 3 more)" in message
+    assert "the folder `77`: the last class is 2" in message
+    assert "the folder `tensch`: did you mean `tench`?" in message
+    assert "the folder `great_wite_shark`: did you mean `great white shark`?" in message
+    assert "the folder `zzz` resembles no label" in message
 
 
-def test_the_folder_above_is_told_from_the_one_of_classes(tmp_path: Path) -> None:
+def test_the_parent_of_the_class_folders_is_recognised(tmp_path: Path) -> None:
     root = folder(tmp_path, "train/cat/1.png", "val/cat/1.png")
     advice = f"`{root / 'val'}` has subfolders named like classes: pass that folder"
     assert advice in problem(lambda: labels_from_folders(root, ANIMALS))
@@ -136,21 +136,21 @@ def test_a_model_without_labels_has_indices(tmp_path: Path) -> None:
     assert "use the indices of the classes, from 0" in problem(lambda: labels_from_folders(tmp_path / "b", nameless))
 
 
-def test_a_folder_without_classes_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_classes_is_reported(tmp_path: Path) -> None:
     root = folder(tmp_path, "x.png")
     assert "has no subfolders with images" in problem(lambda: labels_from_folders(root, ANIMALS))
     assert "is not a folder" in problem(lambda: labels_from_folders(root / "x.png", ANIMALS))
     assert problem(lambda: labels_from_folders(root / "absent", ANIMALS)).startswith("E0801")
 
 
-def test_a_table_tells_the_classes_of_its_paths(tmp_path: Path) -> None:
+def test_a_table_gives_the_classes_of_its_paths(tmp_path: Path) -> None:
     table = tmp_path / "truth.csv"
     table.write_text('\ufeffLabel, note ,PATH\r\ncat,,"a, b.png"\r\n\r\n4,x,c/d.png\r\n', encoding="utf-8")
-    assert told(list(labels_from_csv(table, ANIMALS)), tmp_path) == [("a, b.png", 2), ("c/d.png", 4)]
+    assert classes_by_path(list(labels_from_csv(table, ANIMALS)), tmp_path) == [("a, b.png", 2), ("c/d.png", 4)]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "E0805"),
         ("a.png,cat\n", "lacks the columns `path` and `label`: it has `a.png`, `cat` | start the file with"),
@@ -160,6 +160,6 @@ def test_a_table_tells_the_classes_of_its_paths(tmp_path: Path) -> None:
         (f"path,label\na.png,{'x' * 200_000}\n", "is not CSV: field larger than field limit"),
     ],
 )
-def test_a_table_of_another_form_is_told(text: str, said: str, tmp_path: Path) -> None:
+def test_a_table_of_another_form_is_reported(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text(text)
-    assert said in problem(lambda: labels_from_csv(tmp_path / "truth.csv", ANIMALS))
+    assert expected in problem(lambda: labels_from_csv(tmp_path / "truth.csv", ANIMALS))

@@ -1,4 +1,4 @@
-"""Image files of every kind, and files that are none."""
+"""Image files of every kind, and files that are not images."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_pixels_without_a_white_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"", "it is empty"),
         (b"hello", "PNG, JPEG"),
@@ -171,13 +171,13 @@ def test_pixels_without_a_white_are_refused() -> None:
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     ],
 )
-def test_what_is_no_image_is_named(content: bytes, said: str) -> None:
-    told = problem(content)
-    assert told.startswith("E0820: `x.png` is not an image in a known format")
-    assert said in told
+def test_what_is_no_image_is_named(content: bytes, expected: str) -> None:
+    message = problem(content)
+    assert message.startswith("E0820: `x.png` is not an image in a known format")
+    assert expected in message
 
 
-def test_a_file_that_is_not_there_is_told_with_its_neighbour(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_a_similar_one(tmp_path: Path) -> None:
     (tmp_path / "chelsea.png").write_bytes(b"x")
     with pytest.raises(RunError) as caught:
         load_image(tmp_path / "chelsae.png")
@@ -185,7 +185,7 @@ def test_a_file_that_is_not_there_is_told_with_its_neighbour(tmp_path: Path) -> 
     assert caught.value.diagnostic.helps == (f"there is a file `{tmp_path / 'chelsea.png'}`",)
 
 
-def test_a_folder_and_an_empty_file_are_told(tmp_path: Path) -> None:
+def test_a_folder_and_an_empty_file_are_reported(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     for path, code in ((tmp_path, "E0802"), (tmp_path / "empty.png", "E0805"), (Path("a\0b"), "E0803")):
         with pytest.raises(RunError) as caught:

@@ -1,4 +1,4 @@
-"""What pip's records and the system's loader say of ONNX Runtime, in environments made for the purpose."""
+"""Detecting ONNX Runtime from pip's records and the system loader, in environments made for the tests."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_the_libraries_of_a_provider_are_those_that_it_is_linked_with(
     provider = tmp_path / "capi" / "libonnxruntime_providers_cuda.so"
     provider.parent.mkdir()
     provider.write_bytes(b"a shared library")
-    told = (
+    output = (
         "\tlinux-vdso.so.1 (0x00007ffe)\n"
         "\tlibcublas.so.13 => not found\n"
         "\tlibcudart.so.13 => /opt/cuda/libcudart.so.13 (0x00007f)\n"
         "\tlibm.so.6 => /lib/libm.so.6 (0x00007f)\n"
     )
     monkeypatch.setattr(module.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=told))
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=output))
     monkeypatch.setattr(module, "_loads", lambda name: name == "libcudart.so.13")
     package = SimpleNamespace(__file__=str(tmp_path / "__init__.py"))
     assert [(library.name, library.found) for library in libraries(package, "cuda")] == [

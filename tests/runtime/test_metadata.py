@@ -1,4 +1,4 @@
-"""A model's metadata, honest and hostile."""
+"""Metadata of models, valid and hostile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_what_the_compiler_writes_is_read() -> None:
     assert metadata.labels == ("tench", "münze")
 
 
-def test_a_model_that_says_nothing_is_fine() -> None:
+def test_a_model_without_metadata_is_accepted() -> None:
     metadata = read_metadata({}, "x.onnx")
     assert (metadata.model, metadata.preprocess, metadata.labels) == (None, None, None)
 
@@ -54,7 +54,7 @@ def test_a_model_that_says_nothing_is_fine() -> None:
         ("resdsl.labels", json.dumps(["x" * 100_000]), "a label has 100000 characters"),
     ],
 )
-def test_hostile_metadata_is_told(key: str, text: str, reason: str) -> None:
+def test_hostile_metadata_is_reported(key: str, text: str, reason: str) -> None:
     with pytest.raises(RunError) as caught:
         read_metadata({key: text}, "x.onnx")
     assert caught.value.diagnostic.code.id == "E0833"
@@ -76,7 +76,7 @@ STEPS = st.lists(
 
 
 @given(STEPS | JSON, JSON)
-def test_any_json_is_read_or_told(preprocess: object, labels: object) -> None:
+def test_any_json_is_read_or_reported(preprocess: object, labels: object) -> None:
     entries = {"resdsl.preprocess": json.dumps(preprocess), "resdsl.labels": json.dumps(labels)}
     try:
         metadata = read_metadata(entries, "x.onnx")

@@ -1,4 +1,4 @@
-"""From image files to classes. The small model's logits are the means of red, green and blue."""
+"""From image files to classes. The logits of the small model are the means of red, green and blue."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_values_that_are_not_numbers_fail(open_model: OpenModel, flags: list[Pat
         assert seen(predict(open_model(weight=weight, metadata=HOW), flags[:2])) == ["E0835", "E0835"]
 
 
-def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, flags: list[Path]) -> None:
+def test_preprocessing_that_a_model_lacks_is_not_guessed(open_model: OpenModel, flags: list[Path]) -> None:
     with pytest.raises(RunError) as caught:
         predict(open_model(shape=("N", 3, 64, 64)), flags)
     assert caught.value.diagnostic.code.id == "E0831"
@@ -143,7 +143,7 @@ def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, fla
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "expected"),
     [
         ({"shape": ("N", 4, "H", "W"), "weight": np.eye(4)}, "E0832", "[N, 4, H, W]"),
         ({"shape": (100_000, 3, 8, 8)}, "E0832", "[100000, 3, 8, 8]"),
@@ -152,17 +152,17 @@ def test_a_model_that_does_not_say_how_is_not_guessed(open_model: OpenModel, fla
         ({"metadata": HOW, "shape": ("N", 3, 9, 9)}, "E0834", "8 x 8"),
     ],
 )
-def test_a_model_that_no_image_can_run_is_told_at_once(
-    options: dict[str, object], code: str, said: str, open_model: OpenModel, flags: list[Path]
+def test_a_model_that_takes_no_images_is_reported_before_any_is_read(
+    options: dict[str, object], code: str, expected: str, open_model: OpenModel, flags: list[Path]
 ) -> None:
     with pytest.raises(RunError) as caught:
         predict(open_model(**options), flags)
     assert caught.value.diagnostic.code.id == code
-    assert said in caught.value.diagnostic.message
+    assert expected in caught.value.diagnostic.message
 
 
 @pytest.mark.parametrize(
-    ("ports", "said"),
+    ("ports", "expected"),
     [
         ({"inputs": (Port("image", "tensor(int8)", ("N", 3, 8, 8)),)}, "holds tensor(int8)"),
         ({"inputs": (Port("features", "tensor(float)", ("N", 512)),)}, "`features` is [N, 512]"),
@@ -171,8 +171,8 @@ def test_a_model_that_no_image_can_run_is_told_at_once(
         ({"outputs": (Port("names", "tensor(string)", ("N", 21)),)}, "none is [N, classes]"),
     ],
 )
-def test_a_model_of_another_kind_is_told(
-    ports: dict[str, tuple[Port, ...]], said: str, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
+def test_a_model_of_another_kind_is_reported(
+    ports: dict[str, tuple[Port, ...]], expected: str, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = open_model(metadata=HOW)
     for name, value in ports.items():
@@ -180,7 +180,7 @@ def test_a_model_of_another_kind_is_told(
     with pytest.raises(RunError) as caught:
         predict(session, [])
     assert caught.value.diagnostic.code.id == "E0832"
-    assert said in caught.value.diagnostic.message
+    assert expected in caught.value.diagnostic.message
 
 
 def test_an_image_of_another_size_than_the_model_takes_fails_alone(open_model: OpenModel, flags: list[Path]) -> None:

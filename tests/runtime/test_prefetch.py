@@ -1,4 +1,4 @@
-"""Work done ahead in threads."""
+"""Prefetching work in a thread pool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_results_come_in_the_order_of_the_items(threads: int) -> None:
     assert list(results) == [number * number for number in range(20)]
 
 
-def test_no_more_is_begun_than_is_allowed_ahead() -> None:
+def test_no_more_items_are_prefetched_than_allowed() -> None:
     asked = 0
 
     def endless() -> Iterator[int]:
@@ -37,7 +37,7 @@ def test_no_more_is_begun_than_is_allowed_ahead() -> None:
     results.close()
 
 
-def test_work_goes_on_while_the_caller_does_something_else() -> None:
+def test_prefetching_continues_while_the_caller_is_busy() -> None:
     done = threading.Semaphore(0)
 
     def work(number: int) -> int:
@@ -66,7 +66,7 @@ def test_what_work_raises_is_raised_and_ends_the_threads() -> None:
     assert threading.active_count() == before
 
 
-def test_whoever_has_enough_leaves_no_threads() -> None:
+def test_a_consumer_that_stops_early_leaves_no_threads() -> None:
     before = threading.active_count()
     results = prefetch(lambda number: number, range(100), threads=4, depth=10)
     next(results)

@@ -94,9 +94,9 @@ def test_the_size_is_known_where_the_image_does_not_matter(
         ((Normalize((0.5,), (1.0,), order="gbr"),), "'gbr'"),
     ],
 )
-def test_steps_that_cannot_be_done_are_told(steps: tuple[Step, ...], reason: str) -> None:
-    told = invalid_reason(Preprocess(steps))
-    assert told is not None
-    assert reason in told
+def test_steps_that_cannot_be_done_are_reported(steps: tuple[Step, ...], reason: str) -> None:
+    message = invalid_reason(Preprocess(steps))
+    assert message is not None
+    assert reason in message
     with pytest.raises(RunError):
         prepare(Image.new("RGB", (8, 8)), Preprocess(steps))

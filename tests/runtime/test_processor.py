@@ -1,4 +1,4 @@
-"""What is read from the descriptions of processors and of containers' limits."""
+"""Parsing descriptions of processors and limits of containers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def describe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     return set_up
 
 
-def test_a_processor_with_matrix_units_is_told(describe) -> None:
+def test_a_processor_with_matrix_units_is_detected(describe) -> None:
     found = describe(SAPPHIRE_RAPIDS)
     assert found.model.startswith("Intel(R) Xeon(R) Platinum")
     assert found.features == ("AVX2", "FMA", "AVX-512", "AVX-512 VNNI", "AVX-512 BF16", "AMX INT8", "AMX BF16")
@@ -40,14 +40,14 @@ def test_a_processor_with_matrix_units_is_told(describe) -> None:
     assert found.bf16.startswith("AVX-512 BF16 and AMX BF16")
 
 
-def test_a_processor_without_products_of_int8_is_told(describe) -> None:
+def test_a_processor_without_int8_products_is_detected(describe) -> None:
     found = describe(HASWELL)
     assert found.features == ("AVX2", "FMA")
     assert "saturate" in found.int8
     assert "cannot multiply bfloat16" in found.bf16
 
 
-def test_an_arm_processor_is_told(describe) -> None:
+def test_an_arm_processor_is_detected(describe) -> None:
     found = describe(GRAVITON)
     assert {"NEON", "dot product", "I8MM", "BF16"} <= set(found.features)
     assert "dot product and I8MM" in found.int8
@@ -57,7 +57,7 @@ def test_an_arm_processor_is_told(describe) -> None:
     ("groups", "files", "quota"),
     [
         ("0::/app\n", {"cgroup/app/cpu.max": "150000 100000\n"}, 1.5),
-        # Inside a container its own group is the top one, whatever it is called outside.
+        # Inside a container, its own group is the root, whatever its name outside.
         ("0::/docker/3f2a\n", {"cgroup/cpu.max": "200000 100000\n"}, 2.0),
         # The least of a group and of those around it.
         ("0::/a/b\n", {"cgroup/a/cpu.max": "50000 100000", "cgroup/a/b/cpu.max": "300000 100000"}, 0.5),

@@ -1,4 +1,4 @@
-"""Profiles: layers' times by their paths, and multiply-accumulates from shapes."""
+"""Profiles: times of layers by path, and MACs from shapes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def run(start: int, *nodes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def node(name: str, op: str, dur: int, index: int = 0, provider: str = "CPUExecutionProvider") -> dict[str, Any]:
-    told = {"op_name": op, "provider": provider, "node_index": str(index)}
-    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": dur, "args": told}
+    arguments = {"op_name": op, "provider": provider, "node_index": str(index)}
+    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": dur, "args": arguments}
 
 
 def test_a_layers_time_is_the_median_over_the_runs() -> None:
@@ -137,7 +137,7 @@ def test_convolutions_multiply_as_often_as_by_hand(
     assert macs_of(op, inputs, [output]) == macs
 
 
-def test_a_models_layers_multiply_as_often_as_its_specification_says(tmp_path: Path) -> None:
+def test_the_macs_of_a_models_layers_are_those_of_its_specification(tmp_path: Path) -> None:
     specification = resdsl.loads(NETWORK)
     resdsl.compile(specification, tmp_path / "net.onnx", optimize=1)
     feeds = {"x": np.ones((2, 3, 16, 16), np.float32)}

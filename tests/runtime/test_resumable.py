@@ -1,4 +1,4 @@
-"""Files of lines that runs go on with, wherever the one before was cut off."""
+"""Resumable line-oriented output: a run continues where the last one was interrupted."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_run_that_breaks_before_its_first_row_leaves_nothing(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rests_are_not_overwritten_unasked(tmp_path: Path) -> None:
+def test_partial_results_are_not_overwritten_unasked(tmp_path: Path) -> None:
     rest = tmp_path / f"rows.{DIGEST}.part"
     rest.write_bytes(b"{")
     with pytest.raises(RunError, match="was interrupted") as caught:
@@ -107,20 +107,20 @@ def test_rests_are_not_overwritten_unasked(tmp_path: Path) -> None:
     assert rest.read_bytes() == b"{"
 
 
-def test_rests_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
+def test_results_of_another_model_are_not_resumed(tmp_path: Path) -> None:
     (tmp_path / "rows.ffffffff.part").write_bytes(JsonLines().line(rows()[0]))
     with pytest.raises(RunError, match="with another model or other options"):
         run(tmp_path / "rows", JsonLines())
 
 
 @pytest.mark.parametrize(
-    ("now", "said"),
+    ("now", "expected"),
     [(["a.png", "x.png", "c"], "image 2 was `b,\n.png`.* is now `x.png`"), (["a.png"], "and is now missing")],
 )
-def test_rests_of_other_images_are_not_gone_on_with(now: list[str], said: str, tmp_path: Path) -> None:
+def test_results_of_other_images_are_not_resumed(now: list[str], expected: str, tmp_path: Path) -> None:
     lines = JsonLines()
     (tmp_path / f"rows.{DIGEST}.part").write_bytes(b"".join(map(lines.line, rows()[:3])))
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=expected):
         run(tmp_path / "rows", lines, names=now)
     # They are still there for a run with the right ones.
     assert run(tmp_path / "rows", lines) == NAMES[3:]
@@ -137,13 +137,13 @@ def test_a_file_is_complete_where_no_run_was_cut_off_since(tmp_path: Path) -> No
     assert completed_rows(target, JsonLines()) is None
 
 
-def test_a_place_that_cannot_be_is_told_before_anything_is_done(tmp_path: Path) -> None:
+def test_an_impossible_output_is_reported_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         run(tmp_path / "no" / "rows", JsonLines())
     assert caught.value.diagnostic.code.id == "E0810"
 
 
-def test_a_digest_tells_models_and_options_apart(tmp_path: Path) -> None:
+def test_a_digest_differs_between_models_and_options(tmp_path: Path) -> None:
     one, two = tmp_path / "1", tmp_path / "2"
     one.write_bytes(b"a")
     two.write_bytes(b"b")

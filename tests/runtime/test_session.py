@@ -1,4 +1,4 @@
-"""Sessions: the device that was asked for or an honest refusal, and models of every kind of broken."""
+"""Sessions: the requested device or an error, and broken models of every kind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MakeModel = Callable[..., bytes]
 without_gpu = pytest.mark.skipif(nvidia_driver().problem is None, reason="there is a GPU here")
 
 
-def told(diagnostic: Diagnostic) -> str:
+def full_text(diagnostic: Diagnostic) -> str:
     return render([diagnostic])
 
 
@@ -58,14 +58,14 @@ def test_devices_have_names(text: str, device: str) -> None:
         ("tpu", "cpu"),
     ],
 )
-def test_another_name_is_told_with_what_it_may_mean(text: str, near: str | None) -> None:
+def test_an_unknown_name_is_reported_with_a_suggestion(text: str, near: str | None) -> None:
     with pytest.raises(RunError) as caught:
         parse_device(text)
     assert caught.value.diagnostic.code.id == "E0860"
     assert (f"did you mean `{near}`?" in caught.value.diagnostic.helps) == (near is not None)
 
 
-def test_a_model_tells_its_inputs_outputs_and_metadata(open_model: Callable[..., Session]) -> None:
+def test_a_session_has_the_inputs_outputs_and_metadata_of_its_model(open_model: Callable[..., Session]) -> None:
     session = open_model(outputs=("logits", "probabilities"), metadata={"resdsl.name": "small"})
     (port,) = session.inputs
     assert (port.name, port.dtype, port.shape) == ("image", "tensor(float)", ("N", 3, "H", "W"))
@@ -97,13 +97,13 @@ def test_a_device_that_cannot_be_used_is_refused_with_the_cause_and_the_fix(
     assert any("NVIDIA driver" in note for note in diagnostic.notes)
     assert "`--device cpu` runs it on the CPU" in diagnostic.helps
     if f"{kind}ExecutionProvider".lower() not in {name.lower() for name in onnxruntime.get_available_providers()}:
-        assert any("pip install onnxruntime-gpu" in way_out for way_out in diagnostic.helps)
+        assert any("pip install onnxruntime-gpu" in suggestion for suggestion in diagnostic.helps)
     # All that ONNX Runtime logs is in the diagnostic, and not on the terminal.
     assert capfd.readouterr() == ("", "")
 
 
 @without_gpu
-def test_auto_takes_the_processor_and_says_why(make_model: MakeModel, capfd: pytest.CaptureFixture[str]) -> None:
+def test_auto_uses_the_processor_and_gives_the_reason(make_model: MakeModel, capfd: pytest.CaptureFixture[str]) -> None:
     session = open_session(make_model())
     assert str(session.device) == "cpu"
     assert session.providers == ("CPUExecutionProvider",)
@@ -158,7 +158,7 @@ def test_auto_takes_a_gpu_that_works(machine: Callable[[SimpleNamespace, Driver]
     assert (str(session.device), session.reason) == ("cuda:0", "found a GPU, NVIDIA A")
 
 
-def test_auto_says_why_a_gpu_is_not_taken(
+def test_auto_gives_the_reason_why_a_gpu_is_not_used(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, [], "CUDA failure 35: the driver is too old"), GPUS)
@@ -172,23 +172,23 @@ def test_a_silent_fallback_to_the_processor_is_refused(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, ["CPUExecutionProvider"]), GPUS)
-    assert "cannot be used" in told(refusal(make_model(), "cuda").diagnostic)
+    assert "cannot be used" in full_text(refusal(make_model(), "cuda").diagnostic)
 
 
-def test_a_gpu_that_is_not_there_is_told_with_those_that_are(
+def test_a_missing_gpu_is_reported_with_the_available_ones(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(ALL, [], "CUDA failure 101: invalid device ordinal"), GPUS)
-    shown = told(refusal(make_model(), "cuda:7").diagnostic)
+    shown = full_text(refusal(make_model(), "cuda:7").diagnostic)
     assert "invalid device ordinal" in shown
     assert "`cuda:0` (NVIDIA A), `cuda:1` (NVIDIA B)" in shown
 
 
-def test_a_build_without_cuda_is_told(
+def test_a_build_without_cuda_is_reported(
     machine: Callable[[SimpleNamespace, Driver], None], make_model: MakeModel
 ) -> None:
     machine(fake_runtime(["CPUExecutionProvider"], []), GPUS)
-    assert "pip install onnxruntime-gpu" in told(refusal(make_model(), "cuda").diagnostic)
+    assert "pip install onnxruntime-gpu" in full_text(refusal(make_model(), "cuda").diagnostic)
     assert open_session(make_model()).reason == "ONNX Runtime 9.9 is built without CUDA"
 
 
@@ -201,16 +201,16 @@ def test_a_broken_model_is_not_the_devices_fault(
     assert caught.value.diagnostic.code.id == "E0830"
 
 
-def test_onnx_runtime_that_cannot_be_loaded_is_told(monkeypatch: pytest.MonkeyPatch, make_model: MakeModel) -> None:
+def test_onnx_runtime_that_cannot_be_loaded_is_reported(monkeypatch: pytest.MonkeyPatch, make_model: MakeModel) -> None:
     model = make_model()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     problem = refusal(model, "cpu")
     assert problem.diagnostic.code.id == "E0862"
-    assert any("pip install" in way_out for way_out in problem.diagnostic.helps)
+    assert any("pip install" in suggestion for suggestion in problem.diagnostic.helps)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "code", "way_out"),
+    ("name", "content", "code", "suggestion"),
     [
         ("text.onnx", b"this is not a model", "E0830", "resdsl compile"),
         ("small.res", b"model small { }", "E0830", "this is a specification: compile it first"),
@@ -218,24 +218,26 @@ def test_onnx_runtime_that_cannot_be_loaded_is_told(monkeypatch: pytest.MonkeyPa
         ("zeros.onnx", bytes(100), "E0830", "resdsl compile"),
     ],
 )
-def test_a_file_that_is_no_model_is_told(name: str, content: bytes, code: str, way_out: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_reported(
+    name: str, content: bytes, code: str, suggestion: str, tmp_path: Path
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(RunError) as caught:
         open_session(path, device="cpu")
     assert not isinstance(caught.value, UnavailableError)
     assert caught.value.diagnostic.code.id == code
-    assert way_out in told(caught.value.diagnostic)
+    assert suggestion in full_text(caught.value.diagnostic)
 
 
-def test_a_model_that_was_cut_off_is_told(make_model: MakeModel) -> None:
+def test_a_model_that_was_cut_off_is_reported(make_model: MakeModel) -> None:
     content = make_model()
     with pytest.raises(RunError) as caught:
         open_session(content[:-40], device="cpu")
     assert caught.value.diagnostic.code.id == "E0830"
 
 
-def test_a_missing_model_is_told_with_its_neighbour(tmp_path: Path, make_model: MakeModel) -> None:
+def test_a_missing_model_is_reported_with_a_similar_file(tmp_path: Path, make_model: MakeModel) -> None:
     (tmp_path / "small.onnx").write_bytes(make_model())
     with pytest.raises(RunError) as caught:
         open_session(tmp_path / "smal.onnx", device="cpu")
@@ -247,7 +249,7 @@ def test_a_model_from_the_future_asks_for_a_newer_runtime(make_model: MakeModel)
     model.ir_version = 200
     with pytest.raises(RunError) as caught:
         open_session(model.SerializeToString(), device="cpu")
-    assert any("newer ONNX Runtime" in way_out for way_out in caught.value.diagnostic.helps)
+    assert any("newer ONNX Runtime" in suggestion for suggestion in caught.value.diagnostic.helps)
 
 
 def test_weights_that_are_not_beside_the_model_are_missed(tmp_path: Path, make_model: MakeModel) -> None:
@@ -257,10 +259,10 @@ def test_weights_that_are_not_beside_the_model_are_missed(tmp_path: Path, make_m
     (tmp_path / "small.onnx.data").unlink()
     with pytest.raises(RunError) as caught:
         open_session(path, device="cpu")
-    assert any("put the file with its weights beside it" in way_out for way_out in caught.value.diagnostic.helps)
+    assert any("put the file with its weights beside it" in suggestion for suggestion in caught.value.diagnostic.helps)
 
 
-def test_a_model_of_an_unknown_operator_is_told() -> None:
+def test_a_model_of_an_unknown_operator_is_reported() -> None:
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     other = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
     graph = helper.make_graph([helper.make_node("Frobnicate", ["x"], ["y"])], "g", [value], [other])
@@ -295,5 +297,5 @@ def test_what_native_code_prints_is_caught(capfd: pytest.CaptureFixture[str]) ->
     assert printed.errors == ["Failed to load libx.so"]
 
 
-def test_a_message_without_words_still_says_something() -> None:
+def test_an_empty_message_still_gives_a_reason() -> None:
     assert simplified("") == "no reason was given"

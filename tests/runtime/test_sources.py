@@ -1,4 +1,4 @@
-"""Where images come from: which there are, in which order, and what is said where there are none."""
+"""Sources of images: which images, in which order, and errors if there are none."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def names(items: Iterator[Item]) -> list[str]:
     return [item.name for item in items]
 
 
-def told(item: Item) -> str:
+def problem_text(item: Item) -> str:
     with pytest.raises(RunError) as caught:
         item.load(10**6)
     return f"{caught.value.diagnostic.code.id}: {caught.value.diagnostic.message}"
@@ -105,7 +105,7 @@ def test_links_to_folders_are_followed_but_not_in_circles(tree: Path) -> None:
         ("n" * 5000, "E0803: "),
     ],
 )
-def test_what_leads_to_no_image_is_one_item_that_says_why(named: str, said: str | None, tree: Path) -> None:
+def test_a_source_without_images_is_one_item_with_the_reason(named: str, said: str | None, tree: Path) -> None:
     (tree / "empty").mkdir()
     found = list(items_of(named))
     if said is None:
@@ -113,7 +113,7 @@ def test_what_leads_to_no_image_is_one_item_that_says_why(named: str, said: str 
         return
     (item,) = found
     assert item.name == named
-    assert told(item).startswith(said)
+    assert problem_text(item).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_path_between_zero_bytes_may_have_the_end_of_a_line_in_it(
 def test_names_in_a_list_are_no_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     standard_input(b"photos/*.png\n", monkeypatch)
     (item,) = items_of("-")
-    assert told(item).startswith("E0801: `photos/*.png` does not exist")
+    assert problem_text(item).startswith("E0801: `photos/*.png` does not exist")
 
 
 @pytest.mark.usefixtures("tree")
@@ -178,7 +178,7 @@ def test_images_in_memory_stand_for_themselves() -> None:
     assert [item.name for item in found] == ["image 0", "image 1"]
     for item in found:
         np.testing.assert_array_equal(np.asarray(item.load(100)), np.full((2, 3, 3), 51))
-        assert told(Item(item.name, lambda _, item=item: item.load(5))).startswith("E0821")
+        assert problem_text(Item(item.name, lambda _, item=item: item.load(5))).startswith("E0821")
 
 
 @pytest.mark.usefixtures("tree")

@@ -147,7 +147,7 @@ def test_an_unreadable_image_fails_alone_among_crops(
 
 
 @pytest.mark.parametrize(
-    ("shape", "asked", "said", "way_out"),
+    ("shape", "asked", "expected", "suggestion"),
     [
         (("N", 3, 8, 8), {"scales": (8, 16)}, "takes only [N, 3, 8, 8]", "--input 'N,3,H,W'"),
         (("N", 3, "H", 8), {"scales": (8,)}, "takes only [N, 3, H, 8]", "--input 'N,3,H,W'"),
@@ -157,18 +157,18 @@ def test_an_unreadable_image_fails_alone_among_crops(
         (("N", 3, "H", "W"), {"crops": 7}, "not 7", "10"),
     ],
 )
-def test_a_way_of_testing_that_cannot_be_is_told_before_the_first_image(
-    shape: tuple[int | str, ...], asked: dict[str, object], said: str, way_out: str, open_model: OpenModel
+def test_an_impossible_view_is_reported_before_the_first_image(
+    shape: tuple[int | str, ...], asked: dict[str, object], expected: str, suggestion: str, open_model: OpenModel
 ) -> None:
     how = {"resdsl.preprocess": json.dumps(CROPPED.to_data())}
     with pytest.raises(RunError) as caught:
         predict(open_model(shape=shape, metadata=how), [], **asked)
     assert caught.value.diagnostic.code.id == "E0836"
-    assert said in caught.value.diagnostic.message
-    assert any(way_out in line for line in caught.value.diagnostic.helps)
+    assert expected in caught.value.diagnostic.message
+    assert any(suggestion in line for line in caught.value.diagnostic.helps)
 
 
-def test_ten_crops_need_to_be_told_their_size(open_model: OpenModel) -> None:
+def test_ten_crops_need_a_size(open_model: OpenModel) -> None:
     with pytest.raises(RunError) as caught:
         predict(open_model(), [], crops=10, preprocess=Preprocess((Resize(8, fit="exact"),)))
     assert caught.value.diagnostic.code.id == "E0836"

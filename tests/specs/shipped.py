@@ -1,4 +1,4 @@
-"""The shipped specifications as graphs, and the reference results that some of them have."""
+"""The built-in specifications as graphs, and the reference results that some of them have."""
 
 from __future__ import annotations
 

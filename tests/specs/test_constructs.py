@@ -1,4 +1,4 @@
-"""What one family alone needs, the whole way from the text to ONNX Runtime's answer, against NumPy."""
+"""Constructs that only one family needs, from the text to the result of ONNX Runtime, against NumPy."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def chain(into: int, layers: list[tuple[int, int]], side: int) -> Count:
     return total
 
 
-def test_inception_resnet_v1_has_what_its_figures_say() -> None:
+def test_inception_resnet_v1_has_the_layers_of_its_figures() -> None:
     # Szegedy et al. 2016, arXiv:1602.07261. Figure 14, the stem; the sizes stand beside it.
     stem = conv(3, 32, 9, 149) + conv(32, 32, 9, 147) + conv(32, 64, 9, 147)
     stem += conv(64, 80, 1, 73) + conv(80, 192, 9, 71) + conv(192, 256, 9, 35)
@@ -89,7 +89,7 @@ def densenet(stem: int, growth: int, layers: list[int]) -> Count:
     return total + norm(channels) + linear(channels, 1000)
 
 
-def test_densenet264_has_what_its_table_says() -> None:
+def test_densenet264_has_the_layers_of_its_table() -> None:
     wanted = densenet(64, 32, [6, 12, 64, 48])
     graph = graph_of("densenet264")
     assert (graph.parameter_count, graph.macs) == (wanted.parameters, wanted.macs)

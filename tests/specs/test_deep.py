@@ -1,4 +1,4 @@
-"""Networks far deeper than published ones: nothing is limited by how deep Python may call itself."""
+"""Networks far deeper than published ones: depth is not limited by recursion in Python."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def nested(inside: str) -> str:
     return f"{blocks}model net {{\n  input image: f32[N, 3, 8, 8]\n  y: b9\n  output y\n}}\n"
 
 
-@pytest.mark.parametrize(("inside", "told"), [("conv(9, 3x3)", "1 changed"), ("relu", "1 added, 1 removed")])
-def test_scopes_may_nest_as_deeply_as_can_be_allowed(inside: str, told: str) -> None:
+@pytest.mark.parametrize(("inside", "expected"), [("conv(9, 3x3)", "1 changed"), ("relu", "1 added, 1 removed")])
+def test_scopes_may_nest_as_deeply_as_can_be_allowed(inside: str, expected: str) -> None:
     deepest = Limits(depth=1_000)
     graph = resdsl.loads(nested("conv(8, 3x3)"), limits=deepest).graph
     assert graph.nodes[-1].path.count(".") > 400
@@ -74,5 +74,5 @@ def test_scopes_may_nest_as_deeply_as_can_be_allowed(inside: str, told: str) -> 
     assert "conv(8, 3x3)" in print_graph(graph)
     assert folded(summarize(graph, depth=None).rows)
     other = resdsl.loads(nested(inside), limits=deepest).graph
-    assert told in render_text(compare(graph, other))
+    assert expected in render_text(compare(graph, other))
     assert compare(graph, graph).is_empty

@@ -1,4 +1,4 @@
-"""Networks that answer with images: the feature pyramid, dense prediction, and class maps."""
+"""Networks with images as outputs: the feature pyramid, dense prediction, and class maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every specification that is shipped."""
+"""Properties of every built-in specification."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST = 60
 
 
 @pytest.mark.parametrize("path", SPECIFICATIONS, ids=lambda path: path.stem)
-def test_it_has_no_mistake_and_no_warning(path: Path) -> None:
+def test_it_has_no_error_and_no_warning(path: Path) -> None:
     diagnostics = Diagnostics()
     program = load_program(Source(path.name, path.read_text(encoding="utf-8"), path), diagnostics)
     for model in program.main.models:

@@ -1,4 +1,4 @@
-"""Networks of other families, written by a newcomer to the language: it must say them without a change of Python."""
+"""Networks of other families, written by a newcomer to the language, compile without a change of Python."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the papers' tables say of the networks, at the precision they say it with."""
+"""The tables of the papers, at the precision at which they are printed."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_option_c_projects_where_option_b_does_not() -> None:
     assert c.parameter_count - b.parameter_count == more
 
 
-def test_squeeze_and_excitation_adds_what_its_equation_says() -> None:
+def test_squeeze_and_excitation_adds_the_parameters_of_its_equation() -> None:
     # (2 / r) * sum_s N_s * C_s^2 (Hu et al. 2017, arXiv:1709.01507, eq. 5), and timm's biases.
     stages = [(3, 256), (4, 512), (6, 1024), (3, 2048)]
     weights = 2 * sum(count * width * width for count, width in stages) // 16

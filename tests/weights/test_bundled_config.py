@@ -76,7 +76,7 @@ def test_labels_of_imagenet_are_known_by_the_tag(beside):
     assert read_bundled_config(beside(timm(tag="a1_in22k")), network()).labels is None
 
 
-def test_what_the_specification_says_already_is_no_news(beside):
+def test_values_equal_to_the_specification_are_not_adopted(beside):
     extra = f"""labels "imagenet1k"
       preprocess {{ resize(235, interpolation = bicubic); crop(224); normalize(mean = {MEAN}, std = {STD}) }}"""
     graph = network(extra=extra)
@@ -105,7 +105,7 @@ def test_what_cannot_be_followed_is_left(beside, changes):
 @pytest.mark.parametrize(
     "config", ["", "[]", "{", "[" * 100_000, '{"model_type": "bert"}', '{"architecture": "x", "pretrained_cfg": 3}']
 )
-def test_other_files_of_that_name_say_nothing(beside, config):
+def test_other_files_of_that_name_are_ignored(beside, config):
     assert read_bundled_config(beside(config), network()) is None
 
 

@@ -1,4 +1,4 @@
-"""Files made to do harm: nothing of them is run, and they take neither memory nor time."""
+"""Malicious files: no code in them is executed, and they take neither memory nor time."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_a_storage_that_is_not_in_the_file_is_reported(archive: Archive) -> None
 
 
 def doubling(opcodes: bytes, times: int = 60) -> bytes:
-    """Each value holds the one before it twice: 2^60 of them to whoever walks along them."""
+    """Each value holds the one before it twice: 2^60 of them for a reader that visits each."""
     return b"\x80\x02N" + opcodes * times + b"."
 
 

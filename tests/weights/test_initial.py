@@ -1,4 +1,4 @@
-"""What is drawn at random: its distribution, and what it depends on."""
+"""Random initialisation: its distribution, and what it depends on."""
 
 from __future__ import annotations
 

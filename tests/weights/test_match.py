@@ -1,4 +1,4 @@
-"""Which tensor is which, and how a misfit is told: the networks are ours, the causes made by hand."""
+"""Matching tensors by name, and reports of mismatches: networks are built-in, the causes made by hand."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_prefix_of_an_unknown_wrapper_is_suggested_as_a_rename(resnet50: Graph
     assert diagnostic.helps[0] == "rename them: `--rename encoder.body=`"
 
 
-def test_other_words_for_layers_are_suggested_and_do_what_they_say(resnet50: Graph) -> None:
+def test_renames_of_layers_are_suggested_and_work(resnet50: Graph) -> None:
     words = {"bn1": "norm1", "downsample": "shortcut"}
     stored = renamed(resnet50, lambda name: ".".join(words.get(part, part) for part in name.split(".")))
     diagnostic = only(resnet50, stored)
@@ -259,7 +259,7 @@ model net(width = 10, classes = 10, unused = 10) {
     assert only(graph, shapes(larger)).helps[0] == "build it with `--set classes=1000`"
 
 
-def test_another_number_of_classes_says_how_to_build_the_network(resnet50: Graph) -> None:
+def test_another_number_of_classes_suggests_the_option(resnet50: Graph) -> None:
     diagnostic = only(resnet50, shapes(with_classes("resnet50", 21)))
     assert diagnostic.code.id == "E0713"
     assert diagnostic.message == "`w.pth` has 21 classes, the network 1,000"
@@ -269,7 +269,7 @@ def test_another_number_of_classes_says_how_to_build_the_network(resnet50: Graph
     assert found(with_classes("resnet50", 21), shapes(with_classes("resnet50", 21)))[0] == []
 
 
-def test_a_checkpoint_that_ends_early_says_where(resnet50: Graph) -> None:
+def test_a_checkpoint_without_the_last_stages_names_them(resnet50: Graph) -> None:
     diagnostic = only(resnet50, renamed(resnet50, has("layer4", "fc")))
     assert diagnostic.code.id == "E0710"
     # Three bottlenecks of 15 tensors and a projection of 5.
@@ -421,7 +421,7 @@ def test_a_pattern_that_matches_nothing_is_an_error(resnet50: Graph, pattern: st
         ),
     ],
 )
-def test_ignoring_is_suggested_and_does_what_it_says(resnet50: Graph, more: Shapes, fix: str) -> None:
+def test_ignoring_is_suggested_and_works(resnet50: Graph, more: Shapes, fix: str) -> None:
     diagnostic = only(resnet50, shapes(resnet50) | more)
     assert fix in diagnostic.helps
     patterns = [part.strip("'`") for part in fix.partition("--ignore ")[2].split(" --ignore ")]

@@ -1,4 +1,4 @@
-"""Whatever is changed in a file, its reader gives tensors or a diagnostic, and nothing else."""
+"""For any change of a file, its reader returns tensors or a diagnostic, and nothing else."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FILES = valid_files()
 @given(st.data())
 def test_a_changed_file_gives_tensors_or_a_diagnostic(name: str, tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(FILES[name])
-    # The heads and the directories are where a change tells; most bytes are elements.
+    # Changes in headers and directories have an effect; most bytes are elements.
     place = st.integers(0, len(content) - 1)
     for position, byte in data.draw(st.lists(st.tuples(place, st.integers(0, 255)), max_size=6)):
         content[position] = byte

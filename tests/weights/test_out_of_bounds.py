@@ -103,7 +103,7 @@ OUT_OF_BOUNDS = {
         "npz shape": in_npz(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**400},)}}"),
         "pth key": in_pickle(b"\x80\x02}" + integer(HUGE) + b"Ns."),
     },
-    "a bool is taken for an integer": {
+    "a bool in place of an integer": {
         "npz shape (True,)": in_npz("{'descr': '<f4', 'fortran_order': False, 'shape': (True,)}"),
         "safetensors shape [true]": in_safetensors('{"dtype": "F32", "shape": [true], "data_offsets": [0, 4]}'),
     },

@@ -1,4 +1,4 @@
-"""v1 and v1.5: told by the structure of a network, hinted at by a checkpoint, warned of where they differ."""
+"""v1 and v1.5: detected by the structure of a network and by a checkpoint; a difference is a warning."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def test_names_of_v1_5(name: str) -> None:
         *("inception_v1.pth", "checkpoint_v1.pth", "dev1.pth", "resnet50_v10.pth", "legacy_seresnet50-ce0d4300.pth"),
     ],
 )
-def test_names_that_say_nothing(name: str) -> None:
+def test_names_without_a_variant(name: str) -> None:
     assert hint_of(Named(name)) is None
 
 
-def test_metadata_speaks_before_the_name() -> None:
+def test_metadata_takes_precedence_over_the_name() -> None:
     hint = hint_of(Named("resnet50_v1.pth", {"architecture": "resnet50.a1_in1k", "resdsl.source": "v1"}))
     assert hint is not None
     assert hint.variant is Variant.V1_5
@@ -88,19 +88,19 @@ def test_metadata_speaks_before_the_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "checkpoint", "way_out"),
+    ("network", "checkpoint", "suggestion"),
     [
         ("resnet50", "resnet50_v1.pth", "stride_in = conv1"),
         ("resnet50_v1", "resnet50-0676ba61.pth", "stride_in = conv2"),
     ],
 )
-def test_weights_of_the_other_variant_are_warned_of(network: str, checkpoint: str, way_out: str) -> None:
+def test_weights_of_the_other_variant_are_warned_of(network: str, checkpoint: str, suggestion: str) -> None:
     diagnostics = Diagnostics()
     check_variant(shipped(network), Named(checkpoint), diagnostics)
     (warning,) = diagnostics.warnings
     assert warning.code.id == "W0701"
     assert "the results will be wrong" in warning.message
-    assert way_out in warning.helps[0]
+    assert suggestion in warning.helps[0]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_weights_of_the_other_variant_are_warned_of(network: str, checkpoint: st
         ("resnet18", "resnet18_v1.pth"),
     ],
 )
-def test_nothing_is_said_where_nothing_differs_or_is_known(network: str, checkpoint: str) -> None:
+def test_nothing_is_reported_if_nothing_differs_or_is_known(network: str, checkpoint: str) -> None:
     diagnostics = Diagnostics()
     check_variant(shipped(network), Named(checkpoint), diagnostics)
     assert not list(diagnostics)

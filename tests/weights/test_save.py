@@ -32,7 +32,7 @@ def model(folder: Path) -> Path:
     return folder / "m.onnx"
 
 
-def test_the_weights_of_a_model_are_saved_with_what_it_says_of_itself(tmp_path: Path) -> None:
+def test_the_weights_of_a_model_are_saved_with_its_metadata(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     saved = save_weights(model(tmp_path), path)
     found = safetensors.numpy.load_file(path)

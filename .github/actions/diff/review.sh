@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Review the networks that differ between BASE and HEAD; keep one comment on the pull request up to date.
-# Ends as `resdsl diff` does: 0, or 1 where a budget is broken or a specification has mistakes.
+# Exits like `resdsl diff`: 0, or 1 if a budget is exceeded or a specification has errors.
 set -uo pipefail
 
 marker='<!-- resdsl-diff -->'

@@ -11,7 +11,7 @@ function followServer(app, version) {
     trouble.hidden = true;
     app.say("the picture is up to date");
   });
-  events.addEventListener("mistakes", event => {
+  events.addEventListener("errors", event => {
     trouble.querySelector("p").textContent = app.canvases.length
       ? "The picture shows the last version without errors."
       : "";

@@ -44,7 +44,7 @@ _WARMUP = 3
 _LAYER_HEADINGS = ("name", "operators", "nodes", "time", "share", "MACs", "GMAC/s", "of peak")
 
 
-@click.command("bench", short_help="measure latency, throughput and memory of models; profile their layers")
+@click.command("bench")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--batch", "batches", metavar="N,...", type=Integers(65_536), default="1", help="Batch sizes (1).")
 @click.option("--threads", metavar="N,...", type=Integers(65_536), help="CPU threads (default: all available).")

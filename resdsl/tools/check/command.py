@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 _LONGEST = 40
 
 
-@click.command("check", short_help="report every error in specifications")
+@click.command("check")
 @click.argument("paths", metavar="SPEC...", nargs=-1, required=True)
-@click.option(
-    "--fix", "apply_fixes", is_flag=True, help="Apply the fixes that messages propose, then report what is left."
-)
+@click.option("--fix", "apply_fixes", is_flag=True, help="Apply the suggested fixes, then report the remaining errors.")
 @click.option("--diff", is_flag=True, help="Show the fixes instead of applying them.")
 @click.option(
     "--format",
@@ -56,8 +54,8 @@ def command(
     git revision, or - for standard input. Every model in it is built, without its weights: names, arguments, shapes
     and `expect` statements are checked.
 
-    --fix applies what messages propose (for a mistyped name, a missing comma) to the files; with - the fixed text goes
-    to standard output. Ambiguous errors are left to you.
+    --fix applies suggested fixes (such as a mistyped name or a missing comma) to the files; with -, the fixed text goes
+    to standard output. Errors with more than one possible fix are only reported.
 
     \b
     A small specification:
@@ -68,13 +66,13 @@ def command(
         fc: linear(10)
         output logits
       }
-    """  # noqa: D301  click's mark for text that it leaves as it is
+    """  # noqa: D301  \b is click's marker for verbatim text
     if form != "text" and terminal.as_json and form != "json":
         raise click.UsageError(f"--json and --format {form} contradict each other")
     if form == "json":
         terminal = dataclasses.replace(terminal, as_json=True)
     elif form != "text":
-        # Messages for people must not stand between lines for machines.
+        # Machine-readable output must not be mixed with messages.
         terminal = dataclasses.replace(terminal, quiet=True)
 
     diagnostics = Diagnostics()
@@ -84,7 +82,7 @@ def command(
         try:
             specification = load(path, **network)
             if apply_fixes or diff:
-                from resdsl.tools.check.fix import fix  # most runs change nothing
+                from resdsl.tools.check.fix import fix  # only for --fix
 
                 fixed = fix(specification)
                 diagnostics.extend(fixed.remaining)
@@ -92,7 +90,7 @@ def command(
                     changed.append(fixed)
                     _keep(terminal, path, fixed, diff, diagnostics)
                 elif path == STDIN and not diff and form == "text" and not terminal.as_json:
-                    terminal.result(specification.source.text)
+                    terminal.result(specification.source.text, verbatim=True)
             else:
                 diagnostics.extend(specification.check())
                 notes += _smallest_input(specification)
@@ -107,8 +105,8 @@ def command(
 
 
 def _keep(terminal: Terminal, path: str, fixed: Fixed, diff: bool, diagnostics: Diagnostics) -> None:
-    """Write the fixed text where it came from, or show what would change."""
-    from resdsl.cli.rewrites import show_difference, write_back  # most runs change nothing
+    """Write the fixed text to its file, or show the changes."""
+    from resdsl.cli.rewrites import show_difference, write_back  # only for --fix
 
     if diff:
         if not terminal.as_json and not terminal.quiet:
@@ -116,7 +114,7 @@ def _keep(terminal: Terminal, path: str, fixed: Fixed, diff: bool, diagnostics: 
     elif path != STDIN:
         write_back(path, fixed.after.text, diagnostics)
     elif not terminal.as_json:
-        terminal.result(fixed.after.text)
+        terminal.result(fixed.after.text, verbatim=True)
     for diagnostic in fixed.applied:
         terminal.say(f"{'would fix' if diff else 'fixed'} {_described(diagnostic)}")
 
@@ -141,30 +139,30 @@ def _short(text: str) -> str:
 
 
 def _smallest_input(checked: Specification) -> list[str]:
-    """A line on how small the input may be, for a network of open input size that does not take every size."""
+    """The smallest input, for a network with a symbolic input size that does not accept every size."""
     if checked.diagnostics.errors or (checked.model is None and len(checked.models) != 1):
         return []
     sizes = checked.smallest_input
     wanted = [f"{symbol} from {size}" for symbol, size in sizes.items() if size is not None and size > 1]
-    return [f"{checked.source.name}: takes inputs with {' and '.join(wanted)}"] if wanted else []
+    return [f"{checked.source.name}: accepts inputs with {' and '.join(wanted)}"] if wanted else []
 
 
-def _report(terminal: Terminal, form: str, found: Diagnostics, changed: list[Fixed]) -> None:
+def _report(terminal: Terminal, form: str, diagnostics: Diagnostics, changed: list[Fixed]) -> None:
     if form == "sarif":
         import json
 
-        from resdsl.diagnostics.sarif import to_sarif  # one form of several
+        from resdsl.diagnostics.sarif import to_sarif  # only for this format
 
         terminal.result(
-            json.dumps(to_sarif(found, version=__version__, spelling=as_flags), indent=2, ensure_ascii=False)
+            json.dumps(to_sarif(diagnostics, version=__version__, spelling=as_flags), indent=2, ensure_ascii=False)
         )
     elif form == "github":
         from resdsl.diagnostics.github import to_github
 
-        if found:
-            terminal.result(to_github(found, as_flags))
+        if diagnostics:
+            terminal.result(to_github(diagnostics, as_flags))
     else:
-        terminal.report(found, **_changes(changed) if changed else {})
+        terminal.report(diagnostics, **_changes(changed) if changed else {})
 
 
 def _changes(changed: list[Fixed]) -> Mapping[str, object]:

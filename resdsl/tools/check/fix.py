@@ -28,7 +28,7 @@ Rank = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A text before and after fixes. ``applied`` had their fixes applied, ``remaining`` is reported of the result."""
+    """A text before and after fixes: ``applied`` are the fixed diagnostics, ``remaining`` those of the result."""
 
     before: Source
     after: Source
@@ -154,7 +154,7 @@ def _identity(diagnostic: Diagnostic, source: Source) -> tuple[str, str, int]:
 
 
 def _same_network(specification: Specification, source: Source) -> Specification:
-    """Another text, with all that ``specification`` was loaded with."""
+    """A specification of ``source`` with the options of ``specification``."""
     return Specification(
         source,
         model=specification.model,

@@ -27,7 +27,7 @@ _HEADINGS = ("value", "operator", "shape", "worst", "mean", "rms", "cosine", "")
 _MOST_SHOWN = 5
 
 
-@click.command("compare", short_help="compare the values of two models and find the first divergence")
+@click.command("compare")
 @click.argument("a")
 @click.argument("b")
 @click.option("--images", metavar="FILE", multiple=True, help="An image or an .npy array. Repeatable.")

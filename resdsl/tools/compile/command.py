@@ -29,79 +29,95 @@ from resdsl.ir.types import DType
 from resdsl.passes import PASSES
 from resdsl.specification.load import NetworkOptions, load
 from resdsl.specification.specification import Specification
+from resdsl.specification.text import LARGEST_FILE, read_bounded
 from resdsl.tools.compile.tree_text import tree_text
+from resdsl.untrusted import visible
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
 from resdsl.weights.read import read_weights
 
 
 def _renames(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    renames: dict[str, str] = {}
     for given in _from_files(ctx, option, values):
         old, equals, new = given.partition("=")
-        if not equals or old in found:
-            reason = "is not of the form OLD=NEW, such as norm1=bn1" if not equals else "renames a part twice"
+        if not equals or old in renames:
+            reason = "is not of the form OLD=NEW, such as norm1=bn1" if not equals else "renames the same part twice"
             raise click.BadParameter(f"'{given}' {reason}", ctx, option)
-        found[old] = new
-    return found
+        renames[old] = new
+    return renames
 
 
 def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> Iterator[str]:
-    """The values, with the lines of the files that ``@FILE`` names in their places."""
+    """The values, with each ``@FILE`` replaced by the lines of that file."""
     for value in values:
         if not value.startswith("@"):
             yield value
             continue
         try:
-            text = Path(value[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            text = _renames_file(Path(value[1:]))
+        except (OSError, ValueError) as error:
+            reason = (error.strerror or error) if isinstance(error, OSError) else "it is not text"
             raise click.BadParameter(f"'{value[1:]}' cannot be read: {reason}", ctx, option) from None
         yield from (line for line in text.splitlines() if line.strip())
 
 
-@click.command("compile", short_help="a specification to an ONNX file")
+def _renames_file(path: Path) -> str:
+    data = read_bounded(path, LARGEST_FILE)
+    if len(data) > LARGEST_FILE:
+        raise OSError(None, f"it has more than {LARGEST_FILE:,} bytes")
+    return data.decode("utf-8")
+
+
+@click.command("compile")
 @click.argument("spec")
-@click.option("-o", "--output", metavar="FILE", help="Where to; - is standard output. If not said: SPEC's name, .onnx.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Output file, or - for standard output (default: NAME_OF_SPEC.onnx)."
+)
 @click.option(
     "--emit",
     type=click.Choice(["onnx", "ir", "ast"]),
     default="onnx",
-    help="What to write: the ONNX file, or the graph or syntax tree as text (to standard output, if not said).",
+    help="Write the ONNX file (default), or the graph (ir) or syntax tree (ast) as text to standard output.",
 )
 @network_options
 @click.option(
     "--weights",
     metavar="FILE",
-    help="A checkpoint: .safetensors, .pth, .pt, .npz or .onnx, also by its address (https://..., hf:OWNER/NAME). "
-    "Tensors are found by name. Nothing in it is run.",
+    help="Load a checkpoint: .safetensors, .pth, .pt, .npz, .onnx, or an address (https://..., hf:OWNER/NAME). "
+    "Tensors are matched by name. No code in the file is executed.",
 )
-@click.option("--partial", is_flag=True, help="Take what fits of the weights; the rest keeps initial values.")
+@click.option("--partial", is_flag=True, help="Load the tensors that match; the others keep their initial values.")
 @click.option(
     "--rename",
     "renames",
     metavar="OLD=NEW",
     multiple=True,
     callback=_renames,
-    help="A part of the checkpoint's names, and what the network calls it; @FILE for a file of such lines. Repeatable.",
+    help="Rename a part of the tensor names in the checkpoint; @FILE reads one OLD=NEW per line. Repeatable.",
 )
 @click.option(
     "--ignore",
     metavar="PATTERN",
     multiple=True,
-    help="Tensors of the checkpoint to leave out, such as 'aux.*'; all others must fit. Repeatable.",
+    help="Ignore tensors of the checkpoint, such as 'aux.*'; all others must match. Repeatable.",
 )
 @click.option(
     "--init",
     type=click.Choice([str(scheme) for scheme in Scheme]),
     default="he_normal",
-    help="How kernels are drawn (he_normal).",
+    help="Initialisation of weights that are not loaded (default: he_normal).",
 )
-@click.option("--seed", type=int, default=0, help="What they are drawn from (0). The same seed gives the same bytes.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    help="Random seed of the initialisation (default: 0). The same seed gives the same bytes.",
+)
 @click.option(
     "--keep-preprocess",
     is_flag=True,
-    help="Keep SPEC's preprocessing and labels where the weights come with others (timm's config.json).",
+    help="Keep the preprocessing and labels of SPEC if the weights come with others (timm's config.json).",
 )
 @click.option("--zero-init-residual", is_flag=True, help="Start every residual block as the identity.")
 @click.option(
@@ -110,33 +126,34 @@ def _from_files(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     metavar="LEVEL",
     type=click.IntRange(0, 2),
     default=0,
-    help="0: the graph as written (if not said); 1: drop and fold what changes no result; 2: fold numbers too.",
+    help="Optimisation level. 0 (default): the graph as written; 1: fold batch norms, drop operators without effect; "
+    "2: also fold scales, pads and normalisation into weights.",
 )
 @click.option(
-    "--print-ir-after", metavar="PASS", type=click.Choice(PASSES), help="Show the graph after a pass, on stderr."
+    "--print-ir-after", metavar="PASS", type=click.Choice(PASSES), help="Print the graph after a pass on stderr."
 )
 @click.option(
     "--opset",
     type=click.IntRange(OPSET, NEWEST_OPSET),
     default=OPSET,
-    help=f"The ONNX operator set ({OPSET}; up to {NEWEST_OPSET}).",
+    help=f"ONNX operator set (default: {OPSET}; up to {NEWEST_OPSET}).",
 )
-@click.option("--external-data", is_flag=True, help="Weights to a file beside the model (done anyway above 2 GB).")
+@click.option("--external-data", is_flag=True, help="Write weights to a separate file (always done above 2 GB).")
 @click.option(
     "--embed-preprocess",
     is_flag=True,
-    help="The model takes raw images (bytes, [N, rows, columns, 3]) and resizes, crops and normalises them itself.",
+    help="Include preprocessing in the model: it takes raw images (uint8, [N, height, width, 3]).",
 )
 @click.option(
     "--precision",
     type=click.Choice(list(PRECISIONS)),
     default="fp32",
-    help="Of weights and arithmetic (fp32); inputs and outputs stay fp32.",
+    help="Type of weights and arithmetic (default: fp32); inputs and outputs stay fp32.",
 )
 @click.option(
     "--for-runtime",
     is_flag=True,
-    help="Let ONNX Runtime optimise the model for the processor of this machine, where it then starts at once.",
+    help="Let ONNX Runtime optimise the model for the CPU of this machine: it loads faster, and runs only here.",
 )
 @command_options
 def command(
@@ -161,10 +178,10 @@ def command(
     precision: str,
     for_runtime: bool,
 ) -> None:
-    """A specification to an ONNX file, for ONNX Runtime on CUDA and on CPU.
+    """Compile a specification to an ONNX file, for ONNX Runtime on CPU and CUDA.
 
-    SPEC is a file, a network that resdsl brings along (resnet50), or - for standard input. The file is written whole or
-    not at all: where something is wrong, one that stands there already stays.
+    SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
+    input. The output file is written atomically: after an error, an existing file is unchanged.
     """
     specification = load(spec, **network)
     options = CompileOptions(
@@ -188,7 +205,7 @@ def command(
     def after_pass(name: str, graph: Graph) -> None:
         seen.add(name)
         if name == print_ir_after:
-            print(print_graph(graph), end="", file=sys.stderr)
+            print(visible(print_graph(graph)), end="", file=sys.stderr)
 
     if emit != "onnx":
         _write_text(terminal, specification, emit, output, options, after_pass)
@@ -196,9 +213,9 @@ def command(
         return
     target = output or _default_output(spec)
     if target == "-" and terminal.as_json:
-        raise click.UsageError("--json and the ONNX file cannot both go to standard output: name a file with -o")
+        raise click.UsageError("--json and the ONNX file cannot both go to standard output; name a file with -o")
     if target == "-" and sys.stdout.isatty():
-        raise click.UsageError("an ONNX file is not for a terminal: name a file with -o, or pipe it on")
+        raise click.UsageError("an ONNX file cannot be shown on a terminal; name a file with -o, or use a pipe")
     show_progress = not terminal.quiet and not terminal.as_json
     with ExitStack() as files, bar(f"writing {target}", wanted=show_progress) as progress:
         compiled = compile(
@@ -212,7 +229,7 @@ def command(
     _warn_if_skipped(terminal, print_ir_after, seen, level)
     terminal.say(_line(target, compiled, init, seed))
     if for_runtime:
-        terminal.say(f"{target} is for this machine and its ONNX Runtime alone; SPEC compiles anywhere")
+        terminal.say(f"{target} runs only on this machine with this version of ONNX Runtime")
 
 
 def _warn_if_skipped(terminal: Terminal, print_ir_after: str | None, seen: set[str], level: int) -> None:
@@ -221,7 +238,7 @@ def _warn_if_skipped(terminal: Terminal, print_ir_after: str | None, seen: set[s
 
 
 def _opened(weights: str | None, files: ExitStack, *, show_progress: bool) -> Checkpoint | None:
-    """The weights, open as long as ``files``. A progress bar shows the download."""
+    """The checkpoint, which ``files`` closes. A progress bar shows the download."""
     if weights is None:
         return None
     with bar(f"downloading {weights}", wanted=show_progress) as progress:
@@ -256,7 +273,7 @@ def _write_text(
 
 
 def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:
-    """All that a person wants to know, and what to try next."""
+    """The result in one line, and the next command to try."""
     varies = not isinstance(compiled.macs, int)
     symbols = ", ".join(symbol for symbol in compiled.graph.symbols[1:])
     macs = f"MACs vary with {symbols}" if varies else f"{short(compiled.macs)} MACs"
@@ -266,7 +283,7 @@ def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:
 
 
 def _weights(compiled: Compiled, init: str, seed: int) -> str:
-    """Where the weights are from."""
+    """The origin of the weights."""
     drawn = "all zero" if init == "zeros" else f"{init.replace('he_', 'He ').replace('_', ' ')}, seed {seed}"
     if compiled.match is None:
         return f"random weights ({drawn})"
@@ -275,7 +292,7 @@ def _weights(compiled: Compiled, init: str, seed: int) -> str:
 
 
 def _adopted(compiled: Compiled) -> str:
-    """What came along with a checkpoint in place of what the specification says."""
+    """The preprocessing and labels of a checkpoint that replace those of the specification."""
     adopted = compiled.adopted
     parts = []
     if adopted.preprocess is not None:

@@ -1,4 +1,4 @@
-"""A syntax tree as text: one line a node, children indented below it.
+"""A syntax tree as text: one line per node, children indented below it.
 
 ::
 
@@ -19,7 +19,7 @@ from resdsl.syntax.tree import Tree
 
 
 def tree_text(tree: Tree) -> str:
-    """The whole tree, with a newline at the end. Places in the source are left out, as in comparisons."""
+    """The whole tree, with a newline at the end. Source locations are left out, as in comparisons."""
     return "".join(f"{line}\n" for line in _lines(tree, ""))
 
 

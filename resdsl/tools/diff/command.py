@@ -27,7 +27,7 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
         raise click.BadParameter(str(error), ctx, option) from None
 
 
-@click.command("diff", short_help="what changed between two networks, and whether old weights still load")
+@click.command("diff")
 @click.argument("old")
 @click.argument("new", required=False)
 @click.option(
@@ -35,10 +35,10 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
     "form",
     type=click.Choice(["text", "markdown", "html", "json"]),
     default="text",
-    help="Text for a terminal, markdown for a pull request's comment, html for a page of its own, json for programs.",
+    help="Output format: text (default), markdown for a pull request comment, html for a page, or json.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Where to; - is standard output (if not said).")
-@click.option("--exit-code", is_flag=True, help="End with 1 where anything changed, as git diff does.")
+@click.option("-o", "--output", metavar="FILE", help="Output file, or - for standard output (default).")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the networks differ, like git diff.")
 @click.option(
     "--max-parameters", metavar="BUDGET", callback=_budget, help="Fail above 12M parameters, +5% or +1M more."
 )
@@ -46,12 +46,12 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
 @click.option(
     "--require-compatible-weights",
     is_flag=True,
-    help="Fail unless a checkpoint of OLD loads whole into NEW and means the same.",
+    help="Fail unless every tensor of a checkpoint of OLD loads into NEW and NEW computes the same with it.",
 )
 @click.option(
     "--write-renames",
     metavar="FILE",
-    help="Write what the tensors of OLD are called in NEW, for compile --weights --rename @FILE.",
+    help="Write the names of OLD's tensors in NEW to FILE, for `compile --weights W --rename @FILE`.",
 )
 @network_options
 @command_options
@@ -68,22 +68,24 @@ def command(
     write_renames: str | None,
     network: NetworkOptions,
 ) -> int:
-    """What changed between two networks: layers, costs, and whether a checkpoint of OLD still loads into NEW.
+    """Compare two networks: layers, costs, and whether a checkpoint of OLD still loads into NEW.
 
-    OLD and NEW are files, networks that resdsl brings along (resnet50), REV:path for a file as it was in a git
-    revision (main:net.res), or - for standard input. The networks are compared, not the texts.
+    OLD and NEW are files, built-in networks (resnet50), REV:path for a file as it was in a git revision
+    (main:net.res), or - for standard input. The networks are compared, not the texts.
 
-    In place of the two, A...B stands for all networks of the git repository that differ between the point where B
-    left A, and B; A..B compares the two themselves. Networks that only use a file that changed are among them.
+    With A...B in place of OLD and NEW, every network of the git repository that differs between B and the merge base
+    of A and B is reported (A..B: between A and B), including networks that only use a changed file.
     """
     if new is None:
         if write_renames is not None or any(network.get(name) for name in ("model", "set", "input_shape")):
-            raise click.UsageError("that is for two networks, and not for all that differ between two revisions")
+            raise click.UsageError(
+                "--write-renames, --model, --set and --input apply to two networks, not to a range of revisions"
+            )
         budgets = (max_parameters, max_macs, require_compatible_weights)
         return _range(terminal, old, form, output, budgets, network.get("limits"), exit_code=exit_code)
     require_one_stdin((old, new))
     review = diff(old, new, **network)
-    found = verify(
+    diagnostics = verify(
         review,
         max_parameters=max_parameters,
         max_macs=max_macs,
@@ -92,12 +94,12 @@ def command(
     if write_renames is not None:
         _write(write_renames, renames_text(review.checkpoint), terminal)
     if terminal.as_json or form == "json":
-        _show_data(terminal, review, found, output)
+        _show_data(terminal, review, diagnostics, output)
     else:
         _show(terminal, _render(review, form, terminal, output), output)
-        terminal.show(found)
-    if found.exit_status != FINE:
-        return found.exit_status
+        terminal.show(diagnostics)
+    if diagnostics.exit_status != FINE:
+        return diagnostics.exit_status
     return INPUT if exit_code and not review.is_empty else FINE
 
 
@@ -112,35 +114,39 @@ def _range(
     exit_code: bool,
 ) -> int:
     from resdsl.review.json import SCHEMA, review_data
-    from resdsl.tools.diff import range_output as diff_range  # not needed for two networks
+    from resdsl.tools.diff import range_output  # not needed for two networks
     from resdsl.tools.diff.revision_range import differences, range_of
 
     revisions = range_of(written, Path.cwd())
     if revisions is None:
-        raise click.UsageError("name two networks, or two revisions as main...HEAD")
+        raise click.UsageError("name two networks, or a range of revisions such as main...HEAD")
     differing = differences(revisions, limits=limits)
-    found = diff_range.mistakes(differing)
+    diagnostics = range_output.diagnostics(differing)
     for each in differing:
         if each.review is not None:
             parameters, macs, compatible = budgets
-            found.extend(verify(each.review, max_parameters=parameters, max_macs=macs, compatible_weights=compatible))
+            diagnostics.extend(
+                verify(each.review, max_parameters=parameters, max_macs=macs, compatible_weights=compatible)
+            )
     if terminal.as_json or form == "json":
-        _show_json({"schema": SCHEMA, "networks": diff_range.data(differing, review_data)}, found, terminal, output)
+        _show_json(
+            {"schema": SCHEMA, "networks": range_output.data(differing, review_data)}, diagnostics, terminal, output
+        )
     elif form == "html":
-        _show(terminal, diff_range.told_in_html(differing, written), output)
-        terminal.show(found)
+        _show(terminal, range_output.html(differing, written), output)
+        terminal.show(diagnostics)
     else:
-        tell = diff_range.told_in_markdown if form == "markdown" else diff_range.told
-        _show(terminal, tell(differing, written, lambda review: _render(review, form, terminal, output)), output)
-        terminal.show(found)
-    if found.exit_status != FINE:
-        return found.exit_status
+        write = range_output.markdown if form == "markdown" else range_output.text
+        _show(terminal, write(differing, written, lambda review: _render(review, form, terminal, output)), output)
+        terminal.show(diagnostics)
+    if diagnostics.exit_status != FINE:
+        return diagnostics.exit_status
     return INPUT if exit_code and differing else FINE
 
 
 def _render(review: Review, form: str, terminal: Terminal, output: str | None) -> str:
     if form == "markdown":
-        from resdsl.review.markdown import render_markdown  # one of them is needed
+        from resdsl.review.markdown import render_markdown  # only for this format
 
         return render_markdown(review)
     if form == "html":
@@ -162,19 +168,19 @@ def _show(terminal: Terminal, text: str, output: str | None) -> None:
         _write(output, text, terminal)
 
 
-def _show_data(terminal: Terminal, review: Review, found: Diagnostics, output: str | None) -> None:
-    from resdsl.review.json import review_data  # not for people
+def _show_data(terminal: Terminal, review: Review, diagnostics: Diagnostics, output: str | None) -> None:
+    from resdsl.review.json import review_data  # only for --json
 
-    _show_json(review_data(review), found, terminal, output)
+    _show_json(review_data(review), diagnostics, terminal, output)
 
 
-def _show_json(data: dict[str, object], found: Diagnostics, terminal: Terminal, output: str | None) -> None:
-    import json  # not for people
+def _show_json(data: dict[str, object], diagnostics: Diagnostics, terminal: Terminal, output: str | None) -> None:
+    import json  # only for --json
 
     from resdsl.cli.flags import as_flags
     from resdsl.diagnostics.json import report_data
 
-    _show(terminal, json.dumps({**data, **report_data(found, as_flags)}, indent=2, ensure_ascii=False), output)
+    _show(terminal, json.dumps({**data, **report_data(diagnostics, as_flags)}, indent=2, ensure_ascii=False), output)
 
 
 def _write(path: str, text: str, terminal: Terminal) -> None:

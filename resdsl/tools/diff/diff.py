@@ -1,4 +1,4 @@
-"""Two specifications in, one review out."""
+"""Compare two specifications."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def diff(
     new: Network,
     **network: Unpack[NetworkOptions],
 ) -> Review:
-    """What changed from one network to another, and whether the old one's weights still load.
+    """The differences between two networks, and whether weights of the old one still load into the new one.
 
-    Each is as for ``resdsl.load``, with its options for both. Raises ``CompileError`` if one of the two has errors.
+    Each network is given as for ``resdsl.load``; the options apply to both. Raises ``CompileError`` if one has errors.
     """
     before, after = (load(each, **network) for each in (old, new))
     return compare(before.graph, after.graph, sources=(before.source.name, after.source.name))
@@ -32,7 +32,7 @@ def verify(
     max_macs: Budget | None = None,
     compatible_weights: bool = False,
 ) -> Diagnostics:
-    """What a review must not show: a network over its budgets, or one that old weights do not fit unchanged."""
+    """An error for each exceeded budget, and one if compatible weights are required and old weights do not load."""
     diagnostics = Diagnostics()
     old, new = review.old.totals, review.new.totals
     counts = (
@@ -51,6 +51,6 @@ def verify(
         renamed = review.checkpoint.fit is not Fit.FULLY and review.checkpoint.renames
         suggestion = "write the renames with `--write-renames FILE`" if renamed else "train again, or undo the change"
         notes = tuple(map(note_text, weights_notes(review)))[:3]
-        message = f"`{review.old.name}` was to stay compatible: {weights_line(review)}"
+        message = f"weights of `{review.old.name}` must stay compatible: {weights_line(review)}"
         diagnostics.report(Diagnostic(catalogue.INCOMPATIBLE_WEIGHTS, message, notes=notes, helps=(suggestion,)))
     return diagnostics

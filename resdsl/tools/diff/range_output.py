@@ -1,4 +1,4 @@
-"""``resdsl diff A...B``: all networks that differ between two revisions."""
+"""Output of ``resdsl diff A...B``: all networks that differ between two revisions."""
 
 from __future__ import annotations
 
@@ -12,42 +12,45 @@ from resdsl.review.sentences import one_line
 from resdsl.tools.diff.revision_range import Difference
 
 LONGEST = 65_000
-"""Characters of a comment, a little below what GitHub takes: whoever posts it may add a line."""
+"""Maximum number of characters of a comment. GitHub accepts 65,536; the action adds a line."""
 
 
-def told(found: Sequence[Difference], revisions: str, render: Callable[[Review], str]) -> str:
-    """Every difference on a terminal."""
-    if not found:
+def text(differences: Sequence[Difference], revisions: str, render: Callable[[Review], str]) -> str:
+    """Every difference, for a terminal."""
+    if not differences:
         return f"no architectural change in {revisions}\n"
-    parts = [render(each.review) if each.review is not None else f"{one_line(_line(each))}\n" for each in found]
-    return "\n".join(f"{one_line(each.path)}\n{part}" for each, part in zip(found, parts, strict=True))
+    parts = [render(each.review) if each.review is not None else f"{one_line(_line(each))}\n" for each in differences]
+    return "\n".join(f"{one_line(each.path)}\n{part}" for each, part in zip(differences, parts, strict=True))
 
 
-def told_in_markdown(found: Sequence[Difference], revisions: str, render: Callable[[Review], str]) -> str:
-    """Every difference as one comment; what there is no room for is counted."""
-    if not found:
+def markdown(differences: Sequence[Difference], revisions: str, render: Callable[[Review], str]) -> str:
+    """Every difference in one comment of at most ``LONGEST`` characters; the rest are counted."""
+    if not differences:
         return f"No architectural change in {code_span(revisions)}.\n"
-    text = f"Networks that differ in {code_span(revisions)}: {len(found)}\n"
-    for place, each in enumerate(found):
+    text = f"Networks that differ in {code_span(revisions)}: {len(differences)}\n"
+    for index, each in enumerate(differences):
         part = render(each.review) if each.review is not None else f"**{escape(each.model)}**: {escape(_line(each))}\n"
         part = f"\n#### {code_span(each.path)}\n{part}"
         if len(text) + len(part) > LONGEST:
-            return f"{text}\n{len(found) - place} more do not fit here.\n"
+            return f"{text}\n{len(differences) - index} more do not fit here.\n"
         text += part
     return text
 
 
-def told_in_html(found: Sequence[Difference], revisions: str) -> str:
+def html(differences: Sequence[Difference], revisions: str) -> str:
     """Every difference on one page."""
-    # jinja2 takes a while to load, and only this needs it.
+    # jinja2 is slow to import, and only needed here.
     from resdsl.review.html import render_html
 
-    others = [f"{each.path}: {_line(each)}" for each in found if each.review is None]
-    remarks = others if found else [f"No architectural change in {revisions}."]
-    return render_html(*(each.review for each in found if each.review is not None), remarks=remarks)
+    others = [f"{each.path}: {_line(each)}" for each in differences if each.review is None]
+    remarks = others if differences else [f"No architectural change in {revisions}."]
+    return render_html(*(each.review for each in differences if each.review is not None), remarks=remarks)
 
 
-def data(found: Sequence[Difference], of_review: Callable[[Review], dict[str, object]]) -> list[dict[str, object]]:
+def data(
+    differences: Sequence[Difference], of_review: Callable[[Review], dict[str, object]]
+) -> list[dict[str, object]]:
+    """Every difference as JSON data."""
     return [
         {
             "path": each.path,
@@ -55,21 +58,21 @@ def data(found: Sequence[Difference], of_review: Callable[[Review], dict[str, ob
             "kind": _kind(each),
             "review": None if each.review is None else of_review(each.review),
         }
-        for each in found
+        for each in differences
     ]
 
 
-def mistakes(found: Sequence[Difference]) -> Diagnostics:
-    """Of all that cannot be built."""
-    gathered = Diagnostics()
-    for each in found:
-        if each.mistakes is not None:
-            gathered.extend(each.mistakes)
-    return gathered
+def diagnostics(differences: Sequence[Difference]) -> Diagnostics:
+    """The diagnostics of all networks that cannot be built."""
+    collected = Diagnostics()
+    for each in differences:
+        if each.diagnostics is not None:
+            collected.extend(each.diagnostics)
+    return collected
 
 
 def _kind(difference: Difference) -> str:
-    if difference.mistakes is not None:
+    if difference.diagnostics is not None:
         return "broken"
     if difference.review is not None:
         return "changed"
@@ -77,8 +80,8 @@ def _kind(difference: Difference) -> str:
 
 
 def _line(difference: Difference) -> str:
-    if difference.mistakes is not None:
-        return f"cannot be compared: {difference.mistakes.errors[0].message}"
+    if difference.diagnostics is not None:
+        return f"cannot be compared: {difference.diagnostics.errors[0].message}"
     assert difference.network is not None
     graph = difference.network.graph
     # A symbolic count is too long for one line.

@@ -1,24 +1,30 @@
-"""Which networks differ between two revisions of a repository: also those that only use a file that changed."""
+"""The networks that differ between two revisions of a repository, including those that only use a changed file."""
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from resdsl.diagnostics import CompileError, Diagnostics
+from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.elaborate import Limits
 from resdsl.review.review import Review
 from resdsl.specification.load import load
-from resdsl.specification.revision import Revision, run_git
+from resdsl.specification.revision import Revision, path_list, run_git
 from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
 
 _USE = re.compile(r'\buse\s*"((?!std/)[^"]+)"')
 _RANGE = re.compile(r"(?P<old>.*?)(?P<dots>\.{2,3})(?P<new>.*)", re.DOTALL)
 _GREP = ["grep", "-z", "-I", "--full-name", "--no-color", "--no-line-number", "--no-column"]
+_GREPPED = re.compile(rb"([^\0]+)\0([^\n]*)\n?")
+"""A line of ``git grep -z``; a file's name may have a line end in it."""
+
+_MOST_BYTES = 16_000_000
+_MOST_FILES = 2_000
 _PATTERN = ":(top,glob)**/*.res"
 
 
@@ -26,9 +32,8 @@ _PATTERN = ":(top,glob)**/*.res"
 class Difference:
     """One model of one file in two revisions.
 
-    ``path`` is where it is in the new revision (in the old one, where it is gone). ``review`` is there where both
-    revisions have the model and it can be built in both, ``network`` where one of them has it. Otherwise ``mistakes``
-    say why there is neither.
+    ``path`` is the path in the new revision, or in the old one if the file is gone. ``review`` is set if both revisions
+    have the model and both can be built, ``network`` if only one has it. Otherwise ``diagnostics`` has the errors.
     """
 
     path: str
@@ -37,22 +42,22 @@ class Difference:
     new: bool
     review: Review | None = None
     network: Specification | None = None
-    mistakes: Diagnostics | None = None
+    diagnostics: Diagnostics | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Two revisions, by the names that git knows them by."""
+    """Two revisions, by their abbreviated commits."""
 
     old: Revision
     new: Revision
 
 
 def range_of(written: str, where: Path) -> Range | None:
-    """The revisions of ``A..B``, or of ``A...B``: then the old one is where B left A, as in a pull request.
+    """The revisions of ``A..B``, or of ``A...B``: then the old one is the merge base, as in a pull request.
 
-    An empty side is HEAD. ``None`` for what is not written so, or is a file. Raises ``CompileError`` where git does
-    not know them.
+    An empty side is HEAD. ``None`` if ``written`` is not a range, or is a file. Raises ``CompileError`` if git knows
+    no such revision.
     """
     match = _RANGE.fullmatch(written)
     if match is None or not (match["old"] or match["new"]) or Path(written).exists() or "/.." in f"/{written}":
@@ -64,17 +69,20 @@ def range_of(written: str, where: Path) -> Range | None:
 
 
 def differences(revisions: Range, *, limits: Limits | None = None) -> tuple[Difference, ...]:
-    """What differs, file by file in alphabetical order; models that are the same in both are left out."""
+    """The models that differ, by file in alphabetical order."""
     renames, changed = _changed(revisions)
-    found: list[Difference] = []
-    for path in sorted(_affected(revisions, changed)):
+    differing: list[Difference] = []
+    affected = _affected(revisions, changed)
+    if len(affected) > _MOST_FILES:
+        raise _too_much(revisions.new, f"{len(affected):,} files that may differ, more than {_MOST_FILES:,}")
+    for path in sorted(affected):
         if path in renames:
-            continue  # told under its new name
+            continue  # reported under its new name
         old_path = next((old for old, new in renames.items() if new == path), path)
         old = _specification(revisions.old, old_path, limits)
         new = _specification(revisions.new, path, limits)
-        found += _of_file(path, old, new, limits)
-    return tuple(found)
+        differing += _of_file(path, old, new, limits)
+    return tuple(differing)
 
 
 def _commit(name: str, where: Path) -> str:
@@ -83,14 +91,14 @@ def _commit(name: str, where: Path) -> str:
 
 
 def _abbreviated(commit: str, where: Path) -> str:
-    """As short as it can be and still be known: it stands in the titles of reviews."""
+    """The abbreviated commit, for the titles of reviews."""
     return run_git(["rev-parse", "--short", commit], where).decode().strip()
 
 
 def _changed(revisions: Range) -> tuple[dict[str, str], set[str]]:
-    """Old names by new ones the other way round (``{old: new}``), and all paths that differ in either revision."""
+    """The renamed files (``{old: new}``), and all paths that differ, in either revision."""
     command = ["diff", "--name-status", "-z", "-M", "--no-relative", revisions.old.name, revisions.new.name]
-    fields = iter(run_git([*command, "--", _PATTERN], revisions.new.root).decode().split("\0"))
+    fields = iter(path_list(run_git([*command, "--", _PATTERN], revisions.new.root)))
     renames: dict[str, str] = {}
     changed: set[str] = set()
     for status in fields:
@@ -105,7 +113,7 @@ def _changed(revisions: Range) -> tuple[dict[str, str], set[str]]:
 
 
 def _affected(revisions: Range, changed: set[str]) -> set[str]:
-    """The files that changed and all that use them, through however many files, in either revision."""
+    """The changed files and all files that use them, directly or indirectly, in either revision."""
     users: dict[str, set[str]] = {}
     if not changed:
         return set()
@@ -113,37 +121,43 @@ def _affected(revisions: Range, changed: set[str]) -> set[str]:
         for path, text in _texts(revision).items():
             for used in _USE.findall(text):
                 users.setdefault(posixpath.normpath(posixpath.join(posixpath.dirname(path), used)), set()).add(path)
-    found: set[str] = set()
+    affected: set[str] = set()
     pending = list(changed)
     while pending:
         path = pending.pop()
-        if path not in found:
-            found.add(path)
+        if path not in affected:
+            affected.add(path)
             pending.extend(users.get(path, ()))
-    return found
+    return affected
 
 
 def _texts(revision: Revision) -> Mapping[str, str]:
-    """The lines with a ``use`` in them, of every specification of a revision, by its path."""
+    """The lines that contain ``use``, by path, for every specification of a revision."""
     try:
-        told = run_git([*_GREP, "-e", "use", revision.name, "--", _PATTERN], revision.root)
+        output = run_git([*_GREP, "-e", "use", revision.name, "--", _PATTERN], revision.root, most=_MOST_BYTES)
     except CompileError:
         return {}  # git fails where nothing is found
-    texts: dict[str, str] = {}
-    for line in told.decode(errors="replace").splitlines():
-        path, _, text = line.partition("\0")
-        path = path.removeprefix(f"{revision.name}:")
-        texts[path] = f"{texts.get(path, '')}{text}\n"
-    return texts
+    if len(output) == _MOST_BYTES:
+        raise _too_much(revision, f"more than {_MOST_BYTES:,} bytes of lines with `use`")
+    texts: dict[str, list[str]] = {}
+    for name, text in _GREPPED.findall(output):
+        path = os.fsdecode(name).removeprefix(f"{revision.name}:")
+        texts.setdefault(path, []).append(text.decode(errors="replace"))
+    return {path: "\n".join(lines) for path, lines in texts.items()}
+
+
+def _too_much(revision: Revision, what: str) -> CompileError:
+    message = f"the specifications of `{revision.name}` have {what}"
+    return CompileError.of(catalogue.LIMIT, message, helps=("compare single files: `resdsl diff A:net.res B:net.res`",))
 
 
 def _specification(revision: Revision, path: str, limits: Limits | None) -> Specification | CompileError | None:
-    """A file as it was; ``None`` where the revision has no such file, an error where it is no text."""
+    """A file as of a revision; ``None`` if the revision has no such file, an error if it is not text."""
     at_top = Revision(revision.name, revision.root)
     if not run_git(["ls-tree", "-z", "--name-only", revision.name, "--", f":(top,literal){path}"], revision.root):
         return None
     try:
-        return load(at_top.source(path), limits=limits, read=at_top.read)
+        return load(at_top.source(path, largest=(limits or Limits()).file_bytes), limits=limits, read=at_top.read)
     except CompileError as error:
         return error
 
@@ -157,10 +171,10 @@ def _of_file(
     broken = next((side for side in (new, old) if isinstance(side, CompileError)), None)
     if isinstance(old, CompileError) or isinstance(new, CompileError):
         assert broken is not None
-        return [Difference(path, "", old is not None, new is not None, mistakes=broken.diagnostics)]
+        return [Difference(path, "", old is not None, new is not None, diagnostics=broken.diagnostics)]
     before, after = _models(old, limits), _models(new, limits)
     if len(before) == len(after) == 1:
-        # The only model of a file is itself whatever it is called.
+        # A file with one model may rename it.
         ((_, only),) = before.items()
         before = dict.fromkeys(after, only)
     compared = [_of_model(path, name, before.get(name), after.get(name)) for name in dict.fromkeys([*after, *before])]
@@ -184,5 +198,5 @@ def _of_model(path: str, model: str, old: Specification | None, new: Specificati
             return Difference(path, model, *sides, network=network)
         review = diff(old, new)
     except CompileError as error:
-        return Difference(path, model, *sides, mistakes=error.diagnostics)
+        return Difference(path, model, *sides, diagnostics=error.diagnostics)
     return None if review.is_empty else Difference(path, model, *sides, review=review)

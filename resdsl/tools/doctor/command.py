@@ -21,7 +21,7 @@ _WIDTH = 110
 _PLAIN_MARKS = {Status.OK: "+", Status.NOTE: "-", Status.PROBLEM: "!"}
 
 
-@click.command("doctor", short_help="check ONNX Runtime, devices and libraries, with fixes for problems")
+@click.command("doctor")
 @command_options
 def command(terminal: Terminal) -> int:
     """Check ONNX Runtime, the devices and their libraries, and show fixes for problems.

@@ -20,42 +20,42 @@ _IN_BYTES = ("png", "pdf")
 _PIXELS = 2
 
 
-@click.command("draw", short_help="networks as pictures: SVG, PNG, PDF, Mermaid, Graphviz")
+@click.command("draw")
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to; - is standard output. If not said, the name of SPEC: net.svg, net-costs.svg, net-diff.svg.",
+    help="Output file, or - for standard output (default, for net.res: net.svg, net-costs.svg or net-diff.svg).",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="If not said, what FILE's suffix names: .svg, .png, .pdf, .mmd, .dot. png and pdf need the extra picture.",
+    help="Output format (default: by the suffix of FILE). png and pdf need `pip install 'resdsl[picture]'`.",
 )
 @click.option(
     "--detail",
     type=click.Choice([str(detail) for detail in Detail]),
-    help="What gets a box: layer (if not said) as in papers, with norms and activations inside; op every operator.",
+    help="What a box is (default: layer, as in papers, with norms and activations inside; op: every operator).",
 )
 @click.option(
     "--fold/--expand",
     default=None,
-    help="Draw what repeats once with its number, or each time. If not said, deep networks are folded.",
+    help="Draw equal blocks once with their number, or each of them (default: fold deep networks).",
 )
 @click.option(
     "--direction",
     type=click.Choice([str(direction) for direction in Direction]),
     default="down",
-    help="Which way the layers run (down).",
+    help="Direction from input to output (default: down).",
 )
-@click.option("--theme", type=click.Choice(list(THEMES)), default="light", help="light, dark, or greys to print.")
-@click.option("--diff", "difference", is_flag=True, help="Two SPECs, old and new, with what changed in colours.")
 @click.option(
-    "--cost", is_flag=True, help="Where the money goes: MACs, weights and activations along the depth of one SPEC."
+    "--theme", type=click.Choice(list(THEMES)), default="light", help="Colours (default: light); print uses greys."
 )
-@click.option("--scale", type=click.FloatRange(0.1, 20), help=f"Pixels of a PNG to a point ({_PIXELS}).")
+@click.option("--diff", "difference", is_flag=True, help="Draw two SPECs, old and new, with the changes in colour.")
+@click.option("--cost", is_flag=True, help="Draw MACs, weights and activations of each layer of one SPEC as bars.")
+@click.option("--scale", type=click.FloatRange(0.1, 20), help=f"Pixels per point of a PNG (default: {_PIXELS}).")
 @network_options
 @command_options
 def command(
@@ -72,20 +72,20 @@ def command(
     scale: float | None,
     network: NetworkOptions,
 ) -> None:
-    """Draw networks: layers coloured by stage, shortcuts, branches, sizes.
+    """Draw networks: layers coloured by resolution, shortcuts, branches and output sizes.
 
-    SPECs are files, networks that resdsl brings along (resnet50), or - for standard input. Several stand side by side
-    in one picture: `resdsl draw vgg19 plain34 resnet34 -o figure3.svg` is figure 3 of He et al. 2015. REV:path is a
-    file as it was in a git revision.
+    SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
+    input. Several SPECs are drawn side by side: `resdsl draw vgg19 plain34 resnet34 -o figure3.svg` is figure 3 of
+    He et al. 2015.
     """
     _check(specs, difference=difference, cost=cost, fold=fold, direction=direction)
     what = "-costs" if cost else "-diff" if difference else ""
     output = output or _named(specs[-1] if difference else specs[0], what, form or "svg")
     form = form or _format_of(output)
     if scale is not None and form != "png":
-        raise click.UsageError(f"--scale is for PNG, and this is {form}")
+        raise click.UsageError(f"--scale applies to png, and the format is {form}")
     repeats = "auto" if fold is None else "fold" if fold else "expand"
-    # One call for each kind of picture: what they share is passed by name, so that a checker sees it.
+    # Shared options are passed by name in each call, so that mypy checks them.
     if cost:
         drawn = cost_picture(specs[0], detail=detail, theme=theme, **network)
     elif difference:
@@ -111,20 +111,18 @@ def command(
 
 def _check(specs: tuple[str, ...], *, difference: bool, cost: bool, fold: bool | None, direction: str) -> None:
     if difference and cost:
-        raise click.UsageError("--diff and --cost are two pictures; draw one after the other")
+        raise click.UsageError("--diff and --cost cannot be combined")
     if difference and len(specs) != 2:
-        raise click.UsageError(f"--diff is for two networks, old and new, and not for {len(specs)}")
+        raise click.UsageError(f"--diff takes two networks, old and new, not {len(specs)}")
     if cost and len(specs) != 1:
-        raise click.UsageError(f"--cost is for one network, and not for {len(specs)}")
+        raise click.UsageError(f"--cost takes one network, not {len(specs)}")
     if cost and (fold is not None or direction != "down"):
-        raise click.UsageError(
-            "costs are drawn row by row downwards: --fold, --expand and --direction say nothing there"
-        )
+        raise click.UsageError("--fold, --expand and --direction have no effect with --cost")
     require_one_stdin(specs)
 
 
 def _named(spec: str, what: str, form: str) -> str:
-    """The name of a picture that nobody named: in the current folder, like the specification's."""
+    """The default output: in the current folder, named after the specification."""
     suffix = {"mermaid": "mmd"}.get(form, form)
     stem = "net" if spec == "-" else Path(spec.rpartition(":")[2]).stem
     return f"{stem}{what}.{suffix}"
@@ -134,14 +132,14 @@ def _format_of(output: str) -> str:
     try:
         return format_of(output)
     except ValueError as error:
-        raise click.UsageError(f"{error}. Or say the format with --format") from None
+        raise click.UsageError(f"{error}. Or name the format with --format") from None
 
 
 def _write(drawn: Picture, output: str, form: str, scale: float, terminal: Terminal) -> None:
     if output == "-":
         data = drawn.render(form, scale=scale)
         if form in _IN_BYTES and sys.stdout.isatty():
-            raise click.UsageError(f"a terminal cannot show {form}: name a file with -o, or pipe it into a program")
+            raise click.UsageError(f"{form} cannot be shown on a terminal; name a file with -o, or use a pipe")
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return

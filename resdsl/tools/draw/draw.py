@@ -87,7 +87,7 @@ class Picture:
         unknown format.
         """
         if format not in FORMATS:
-            raise ValueError(f"there is no format '{format}'; there are {', '.join(FORMATS)}")
+            raise ValueError(f"there is no format '{format}'; the formats are {', '.join(FORMATS)}")
         if format == "svg":
             return self.svg().encode()
         if format in ("mermaid", "dot"):
@@ -97,8 +97,8 @@ class Picture:
             raise CompileError(
                 Diagnostic(
                     catalogue.NO_PICTURE,
-                    f"a PNG of this would have {pixels:,} pixels, and few programs open more than {MOST_PIXELS:,}",
-                    helps=("fold its repeats, draw it at a smaller `--scale`, or write it as svg or pdf",),
+                    f"the PNG would have {pixels:,} pixels; at most {MOST_PIXELS:,} are possible",
+                    helps=("fold repeats, use a smaller `--scale`, or write svg or pdf",),
                 )
             )
         try:
@@ -124,8 +124,8 @@ class Picture:
             raise CompileError(
                 Diagnostic(
                     catalogue.NO_PICTURE,
-                    f"costs are bars, and `{format}` has boxes and arrows alone",
-                    helps=("write them as svg, png or pdf",),
+                    f"costs are drawn as bars, and `{format}` has only boxes and arrows",
+                    helps=("write svg, png or pdf",),
                 )
             )
         write = render_mermaid if format == "mermaid" else render_dot
@@ -142,7 +142,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     """The format of a file by its suffix; SVG without one. Raises ``ValueError`` for an unknown suffix."""
     suffix = Path(path).suffix.lower()
     if suffix and suffix not in SUFFIXES:
-        raise ValueError(f"'{suffix}' is the suffix of no format; there are {', '.join(SUFFIXES)}")
+        raise ValueError(f"unknown suffix '{suffix}'; the suffixes are {', '.join(SUFFIXES)}")
     return SUFFIXES.get(suffix, "svg")
 
 
@@ -227,7 +227,7 @@ def cost_picture(
 
 def _theme(name: str) -> Theme:
     if name not in THEMES:
-        raise ValueError(f"there is no theme '{name}'; there are {', '.join(THEMES)}")
+        raise ValueError(f"there is no theme '{name}'; the themes are {', '.join(THEMES)}")
     return THEMES[name]
 
 
@@ -236,8 +236,8 @@ def _diagram(graph: Graph, detail: Detail, marks: Mapping[int, str] = MappingPro
         raise CompileError(
             Diagnostic(
                 catalogue.NO_PICTURE,
-                f"`{graph.name}` has blocks inside blocks, more than {DEEPEST} deep",
-                helps=("draw the block that matters as a model of its own",),
+                f"`{graph.name}` has blocks nested more than {DEEPEST} deep",
+                helps=("draw an inner block as a model of its own",),
             )
         )
     return build(graph, detail, marks=marks)
@@ -279,8 +279,8 @@ def _repeated(diagrams: Sequence[Diagram], repeats: str) -> tuple[Diagram, ...]:
         raise CompileError(
             Diagnostic(
                 catalogue.NO_PICTURE,
-                f"the picture would have {count:,} boxes, and nobody can read more than {MOST_BOXES:,}",
-                helps=("open less of it (`--detail block`), or leave repeats folded",),
+                f"the picture would have {count:,} boxes; at most {MOST_BOXES:,} are possible",
+                helps=("draw less detail (`--detail block`), or fold repeats (`--fold`)",),
             )
         )
     return shown

@@ -18,6 +18,7 @@ from resdsl.cli.terminal import Terminal, colored
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
+from resdsl.inputs import record_output
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.results import Failure
 from resdsl.runtime.sources import count_of
@@ -26,7 +27,7 @@ from resdsl.tools.evaluate.evaluate import evaluate, write_confusion
 from resdsl.tools.evaluate.scores import Evaluation, Score
 
 
-@click.command("evaluate", short_help="accuracy (top-1, top-5) and the confusion matrix of a model")
+@click.command("evaluate")
 @click.argument("source", metavar="MODEL")
 @click.argument("folder", required=False)
 @click.option("--truth", metavar="FILE", help="A CSV file with the columns path and label, instead of FOLDER.")
@@ -62,6 +63,8 @@ def command(
         raise click.UsageError("pass either FOLDER, with one subfolder for each class, or --truth FILE")
     build = Build(replace(INFERENCE, weights=weights), network)
     require_use(source, build)
+    if confusion is not None:
+        record_output(Path(confusion))  # images are read before it is written
     failures = Failures()
     wanted = not terminal.quiet and not terminal.as_json
     with open_model(source, device=device, build=build) as (session, _):

@@ -13,6 +13,7 @@ from typing import TextIO
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
+from resdsl.inputs import record_input
 from resdsl.labels import synsets_of
 from resdsl.runtime.files import require_file
 from resdsl.runtime.sources import Item, file_item, files_below
@@ -132,6 +133,7 @@ def labels_from_csv(table: Path, classes: ClassNames) -> Iterator[LabelledImage]
 
 def _rows(table: Path) -> Iterator[tuple[str, str]]:
     require_file(table, "a CSV file", regular=True)
+    record_input(table)
     with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         reader = csv.reader(_lines(stream, table))
         try:

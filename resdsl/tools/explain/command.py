@@ -16,13 +16,13 @@ from resdsl.diagnostics.suggest import closest
 _WIDEST = 116
 
 
-@click.command("explain", short_help="what a code such as E0301 means, with an example and its mending")
+@click.command("explain")
 @click.argument("name", metavar="[CODE]", required=False)
 @command_options
 def command(terminal: Terminal, name: str | None) -> None:
-    """What a code such as E0301 means: why it is a mistake, an example of it, and the same mended.
+    """Explain an error or warning code such as E0301, with an example and its fix.
 
-    Without CODE: all codes, errors (E) and warnings (W).
+    Without CODE, list all codes: errors (E) and warnings (W).
     """
     if name is None:
         _list(terminal)
@@ -38,7 +38,7 @@ def command(terminal: Terminal, name: str | None) -> None:
 
 
 def _code(name: str) -> Code:
-    # As they stand in a message: error[E0301].
+    # Accept the form of messages: error[E0301].
     wanted = name.strip().upper().removeprefix("ERROR").removeprefix("WARNING").strip("[]:")
     if wanted in CODES:
         return CODES[wanted]
@@ -58,11 +58,11 @@ def _list(terminal: Terminal) -> None:
     tints = {"error": "red", "warning": "yellow"}
     names = {code: click.style(code.id, fg=tints[code.severity]) if color else code.id for code in CODES.values()}
     terminal.result("\n".join(f"{shown}  {code.title}" for code, shown in names.items()))
-    terminal.say("`resdsl explain CODE` explains one")
+    terminal.say("`resdsl explain CODE` explains a code")
 
 
 def _draw(page: str, *, color: bool) -> None:
-    from rich.console import Console  # rich is for drawing only
+    from rich.console import Console  # imported only to draw
     from rich.markdown import Markdown
 
     console = Console(no_color=not color, highlight=False, force_terminal=color or None)

@@ -12,7 +12,7 @@ from resdsl.elaborate.limits import Limits
 from resdsl.specification.load import STDIN, load
 
 
-@click.command("fmt", short_help="format specifications")
+@click.command("fmt")
 @click.argument("paths", metavar="SPEC...", nargs=-1, required=True)
 @click.option("--check", "check_only", is_flag=True, help="Change nothing; exit with 1 if a file would change.")
 @click.option("--diff", is_flag=True, help="Change nothing; show what would change.")
@@ -44,7 +44,7 @@ def command(terminal: Terminal, paths: tuple[str, ...], check_only: bool, diff: 
             if not keep and path != STDIN:
                 write_back(path, text, diagnostics)
         if path == STDIN and not keep and not terminal.as_json:
-            terminal.result(text)
+            terminal.result(text, verbatim=True)
     terminal.report(diagnostics, changed=changed)
     for path in changed:
         terminal.say(f"{'would reformat' if keep else 'reformatted'} {path}")

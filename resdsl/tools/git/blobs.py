@@ -1,42 +1,42 @@
-"""Files as git hands them to its helpers: often a copy in a temporary folder, far from the files that it uses.
+"""Read files that git passes to a textconv or a diff driver: often a copy in a temporary folder, without used files.
 
-Git tells a text conversion nothing but that copy. Its neighbours are found through what is in it: the last commit on
-the way to HEAD (else of any branch) in which a file of that name has this content, or the index. They are read as they
-were there. Where the same content stood beside different neighbours, the last of them count; ``resdsl diff A...B``
-is exact, since it is told the revisions.
+Git passes a textconv only that copy. The revision is identified by the content: the last commit before HEAD (else of
+any branch) in which a file of that name has this content, or the index. Used files are read from that revision. If the
+same content was committed with different used files, the last commit is taken; ``resdsl diff A...B`` is exact.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, catalogue
 from resdsl.elaborate.program import is_below
 from resdsl.specification.load import load
-from resdsl.specification.revision import Revision, run_git
+from resdsl.specification.revision import Revision, path_list, run_git
 from resdsl.specification.specification import Specification
 from resdsl.specification.text import decode, read_source
 
 INDEX = ""
-"""The revision that git calls by no name: what is staged."""
+"""The name of the index in ``REV:path``: the staged files."""
 
 _NEIGHBOURS = re.compile(r'^\s*(?:use\s+"(?!std/)|labels\s+"[^"]*[./])', re.MULTILINE)
 _GIT_PREFIX = re.compile(r"^[A-Za-z0-9]{6}_(?=.)")
-"""Before git 2.35, a temporary copy was called ``AbC123_net.res``."""
+"""Before git 2.35, a temporary copy was named ``AbC123_net.res``."""
 
 
 def open_blob(file: Path, *, name: str | None = None, path: str | None = None) -> Specification:
-    """The specification in a file that git made or pointed at; the current folder is in the repository.
+    """The specification in a file that git created or named; the current folder is in the repository.
 
-    ``path`` is where it is at home, relative to the top of the working tree, for those to whom git tells it. ``name``
-    is what messages call it by. Raises ``CompileError`` where it cannot be read, or what it uses cannot be found.
+    ``path`` is its path relative to the top of the working tree, if git passes it. Messages use ``name``. Raises
+    ``CompileError`` if the file cannot be read, or a file that it uses cannot be found.
     """
     called = name or path or file.name
     data = read_source(file).text.encode()
     root = _root()
     if root is None or is_below(file, root) or not _NEIGHBOURS.search(data.decode()):
-        # A file of the working tree stands among its neighbours, and the others need none.
+        # A file of the working tree has its used files beside it; the others use none.
         return load(decode(data, name=called, path=file.resolve() if root and is_below(file, root) else file))
     revision, home = _home(file, path, root)
     source = Source(called, decode(data, name=called).text, root / home)
@@ -45,13 +45,13 @@ def open_blob(file: Path, *, name: str | None = None, path: str | None = None) -
 
 def _root() -> Path | None:
     try:
-        return Path(run_git(["rev-parse", "--show-toplevel"], Path()).decode().rstrip("\n")).resolve()
+        return Path(os.fsdecode(run_git(["rev-parse", "--show-toplevel"], Path())).removesuffix("\n")).resolve()
     except CompileError:
         return None
 
 
 def _home(file: Path, path: str | None, root: Path) -> tuple[Revision, str]:
-    """Of which revision this content is, and the path it has there."""
+    """The revision that has this content, and its path there."""
     names = [path] if path else [f"**/{name}" for name in dict.fromkeys([file.name, _GIT_PREFIX.sub("", file.name)])]
     patterns = [f":(top,glob){name}" if path is None else f":(top,literal){name}" for name in names]
     # As git stores it: line ends may have been converted for the copy.
@@ -60,17 +60,19 @@ def _home(file: Path, path: str | None, root: Path) -> tuple[Revision, str]:
         stored if _exists(stored, root) else run_git(["hash-object", "--no-filters", str(file)], root).decode().strip()
     )
     for tips in (["HEAD"], ["--all"]):
-        found = _in_history(blob, tips, patterns, root)
-        if found is not None:
-            return found
-    for entry in run_git(["ls-files", "--stage", "-z", "--", *patterns], root).decode(errors="replace").split("\0"):
+        origin = _in_history(blob, tips, patterns, root)
+        if origin is not None:
+            return origin
+    for entry in path_list(run_git(["ls-files", "--stage", "-z", "--", *patterns], root)):
         about, _, staged = entry.partition("\t")
         if blob in about.split():
             return Revision(INDEX, root), staged
-    found_none = Diagnostics()
-    message = f"no commit and no staged file has what is in `{file.name}`, so what it uses is not to be found"
-    found_none.report(Diagnostic(catalogue.FILE_NOT_FOUND, message, helps=("`git add` it",)))
-    raise CompileError(found_none)
+    diagnostics = Diagnostics()
+    message = (
+        f"no commit and no staged file has the content of `{file.name}`, so the files that it uses cannot be found"
+    )
+    diagnostics.report(Diagnostic(catalogue.FILE_NOT_FOUND, message, helps=("`git add` it",)))
+    raise CompileError(diagnostics)
 
 
 def _exists(blob: str, root: Path) -> bool:
@@ -94,15 +96,15 @@ def _in_history(blob: str, tips: list[str], patterns: list[str], root: Path) -> 
         f"--find-object={blob}",
     ]
     try:
-        told = run_git([*log, *tips, "--", *patterns], root).decode(errors="replace")
+        output = path_list(run_git([*log, *tips, "--", *patterns], root))
     except CompileError:
-        return None  # nothing has been committed yet
-    commit, *fields = (field.strip("\n") for field in told.split("\0"))
+        return None  # no commits yet
+    commit, *fields = (field.strip("\n") for field in output)
     gone: str | None = None
     for about, path in zip(fields[::2], fields[1::2], strict=False):
         before, after = about.split()[2:4]
         if after == blob:
-            # The last commit to touch it brought it: it is still there in HEAD.
+            # The last commit that touched it added it, so HEAD still has it.
             return Revision("HEAD" if tips == ["HEAD"] else commit, root), path
         if before == blob:
             gone = path

@@ -1,4 +1,4 @@
-"""Networks as plain lines, one operator a line: what git compares in place of the text.
+"""Networks as text, one line per operator, for git to compare.
 
 ::
 
@@ -8,8 +8,8 @@
       layer1.0.conv1                conv(4, 3x3)                        [N, 4, 8, 8]  144 parameters, 9,216 MACs
     output logits: layer1.0.conv1
 
-A line depends on its own layer alone. Columns have fixed widths, and receptive fields are left out, so that one change
-does not touch the lines of others. Headings begin at the margin: git shows them with its hunks.
+A line depends only on its own layer: columns have fixed widths, and receptive fields are left out, so that one change
+does not change the lines of other layers. Headings are not indented: git shows them as hunk headers.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.print import describe, describe_step
 
 _NAME, _CALL, _SHAPE = 32, 44, 24
-"""Widths of the columns, in characters; longer cells push what follows."""
+"""Minimum widths of the columns, in characters."""
 
 
 def layer_table(graph: Graph) -> str:
-    """The lines of a network, with a newline at the end of each."""
+    """The lines of a network, each with a newline."""
     return "".join(f"{line.rstrip()}\n" for line in _lines(graph))
 
 
@@ -42,7 +42,7 @@ def _lines(graph: Graph) -> Iterator[str]:
             if item == graph.input.index:
                 continue
             if owner != heading:
-                # Back in what was opened before, or at the top: hunks must not name a block that has ended.
+                # Repeat the heading of the parent, so that a hunk header never names a block that has ended.
                 yield owner or "network"
                 heading = owner
             yield _line(graph, graph.nodes[item], each[item])
@@ -59,11 +59,11 @@ def _lines(graph: Graph) -> Iterator[str]:
     if graph.labels is not None:
         yield f"labels: {len(graph.labels):,} ({', '.join(graph.labels[:3])}{', ...' if len(graph.labels) > 3 else ''})"
     whole = total(each, range(1, len(graph.nodes)))
-    yield f"total: {_told(whole)}, depth {graph.depth}"
+    yield f"total: {_cost_text(whole)}, depth {graph.depth}"
 
 
 def _heading(scope: Scope) -> str:
-    """A stage or block with all that it was called with; groups and joins are seen in their layers."""
+    """A stage, or a block with its arguments; groups and joins have no heading."""
     if scope.kind in (ScopeKind.JOIN, ScopeKind.GROUP):
         return ""
     arguments = ", ".join(f"{name} = {value}" for name, value in scope.arguments.items())
@@ -74,17 +74,17 @@ def _heading(scope: Scope) -> str:
 
 def _line(graph: Graph, node: Node, cost: Cost) -> str:
     call = describe(node.operator)
-    # What comes from elsewhere than the line above is named.
+    # Name the inputs unless the only one is the line above.
     if node.inputs != (node.index - 1,):
         call += f" <- {', '.join(_name(graph, index) for index in node.inputs)}"
-    return f"  {node.path:{_NAME}} {call:{_CALL}} {node.type!s:{_SHAPE}} {_told(cost)}"
+    return f"  {node.path:{_NAME}} {call:{_CALL}} {node.type!s:{_SHAPE}} {_cost_text(cost)}"
 
 
 def _name(graph: Graph, index: int) -> str:
     return graph.nodes[index].path or graph.input_name
 
 
-def _told(cost: Cost) -> str:
+def _cost_text(cost: Cost) -> str:
     parts = []
     if cost.parameters:
         parts.append(f"{cost.parameters:,} parameters")

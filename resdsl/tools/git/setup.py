@@ -1,4 +1,4 @@
-"""Teaches git to show specifications: its settings, and which files they are for."""
+"""Configure git to show specifications: settings and attributes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from resdsl.diagnostics import CompileError, catalogue
+
 ATTRIBUTE = "*.res diff=resdsl"
 """The line of an attributes file that makes git use the settings. A project may keep it in its ``.gitattributes``."""
 
-# A conversion that fails ends git, and one day the program may not be there any more.
+# A failing textconv aborts git, and resdsl may be uninstalled later.
 _TEXTCONV = 'f() {{ {program} git textconv -- "$1" 2>/dev/null || cat -- "$1"; }}; f'
 _DRIVER = 'f() {{ {program} git diff-driver -- "$@" || diff -u -- "$2" "$5" || true; }}; f'
 _DIFFTOOL = '{program} git difftool -- "$LOCAL" "$REMOTE" "$MERGED"'
@@ -20,16 +22,12 @@ _SETTINGS = {"diff.resdsl.textconv": _TEXTCONV, "difftool.resdsl.cmd": _DIFFTOOL
 _OPT_IN = {"diff.resdsl.command": _DRIVER}
 
 
-class GitProblem(Exception):
-    """Git cannot be set up; the message says why and what to do."""
-
-
 def install(where: Path, *, everywhere: bool = False, driver: bool = False) -> tuple[str, ...]:
     """Make git show the layers of specifications, in the repository around ``where`` or everywhere for this user.
 
-    ``git diff``, ``git log -p`` and ``git show`` compare layers in place of texts; ``git difftool --tool=resdsl``
+    ``git diff``, ``git log -p`` and ``git show`` compare layers instead of texts; ``git difftool --tool=resdsl``
     shows a review. With ``driver``, so does ``git diff`` (``git log -p`` and ``git show`` with ``--ext-diff``).
-    Returns what was done, a line each. Raises ``GitProblem`` outside of a repository, or without git.
+    Returns the changes, one line each. Raises ``CompileError`` outside a repository, or without git.
     """
     scope = _scope(where, everywhere)
     wanted = {**_SETTINGS, **(_OPT_IN if driver else {})}
@@ -40,7 +38,7 @@ def install(where: Path, *, everywhere: bool = False, driver: bool = False) -> t
     if not driver and _unset(scope, where, _OPT_IN):
         done.append("unset diff.resdsl.command")
     if not everywhere and _is_known(where):
-        done.append("the repository's attributes know *.res already")
+        done.append("the attributes of the repository already have *.res")
         return tuple(done)
     file = _attributes(where, everywhere)
     lines = _lines(file)
@@ -51,20 +49,20 @@ def install(where: Path, *, everywhere: bool = False, driver: bool = False) -> t
 
 
 def uninstall(where: Path, *, everywhere: bool = False) -> tuple[str, ...]:
-    """Undo ``install``; nothing else is touched. Returns what was done. Raises ``GitProblem`` as ``install`` does."""
+    """Undo ``install``. Returns the changes, one line each. Raises ``CompileError`` like ``install``."""
     scope = _scope(where, everywhere)
     done = [f"unset {key}" for key in _unset(scope, where, {**_SETTINGS, **_OPT_IN})]
     file = _attributes(where, everywhere)
     lines = _lines(file)
     if ATTRIBUTE in lines:
         _write(file, [line for line in lines if line != ATTRIBUTE])
-        done.append(f"took {ATTRIBUTE} out of {file}")
+        done.append(f"removed {ATTRIBUTE} from {file}")
     return tuple(done)
 
 
 def _program() -> str:
-    """How git's shell calls resdsl: by its full name, since an environment may not be active when git runs."""
-    # -P: a folder `resdsl` in somebody's repository must not be taken for the program.
+    """The command that git runs: with the full path, since the environment may not be active."""
+    # -P: a folder `resdsl` in a repository must not be imported as the package.
     return f"{shlex.quote(Path(sys.executable).as_posix())} -P -m resdsl"
 
 
@@ -73,18 +71,20 @@ def _scope(where: Path, everywhere: bool) -> str:
         return "--global"
     try:
         _git(["rev-parse", "--git-dir"], where)
-    except GitProblem as problem:
-        message = "this is no git repository: go to one, or set it up for all of yours with --global"
-        raise GitProblem(message if "not a git repository" in str(problem) else str(problem)) from None
+    except CompileError as error:
+        if "not a git repository" not in error.diagnostic.message:
+            raise
+        helps = ("run this in one, or configure all of yours with `--global`",)
+        raise CompileError.of(catalogue.GIT, "this folder is not in a git repository", helps=helps) from None
     return "--local"
 
 
 def _unset(scope: str, where: Path, settings: dict[str, str]) -> list[str]:
     known = _git(["config", scope, "--list", "--name-only"], where, may_fail=True).splitlines()
-    found = [key for key in settings if key in known]
-    for key in found:
+    present = [key for key in settings if key in known]
+    for key in present:
         _git(["config", scope, "--unset-all", key], where)
-    return found
+    return present
 
 
 def _is_known(where: Path) -> bool:
@@ -92,7 +92,7 @@ def _is_known(where: Path) -> bool:
 
 
 def _attributes(where: Path, everywhere: bool) -> Path:
-    """Where attributes are kept that belong to nobody else: no file of the project is changed."""
+    """The user's own attributes file: no file of the project is changed."""
     if not everywhere:
         return Path(where, _git(["rev-parse", "--git-path", "info/attributes"], where).rstrip("\n"))
     written = _git(["config", "--global", "--type=path", "--get", "core.attributesFile"], where, may_fail=True).strip()
@@ -119,7 +119,8 @@ def _git(arguments: list[str], where: Path, *, may_fail: bool = False) -> str:
     try:
         done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, check=False, env=environment)
     except OSError:
-        raise GitProblem("git is not installed") from None
+        raise CompileError.of(catalogue.GIT, "git is not installed", helps=("install git",)) from None
     if done.returncode and not may_fail:
-        raise GitProblem(f"git {' '.join(arguments[:2])}: {done.stderr.decode(errors='replace').strip()}")
+        message = f"git {' '.join(arguments[:2])}: {done.stderr.decode(errors='replace').strip()}"
+        raise CompileError.of(catalogue.GIT, message, helps=("`git status` shows whether git works here",))
     return done.stdout.decode(errors="replace")

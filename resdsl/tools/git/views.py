@@ -1,6 +1,6 @@
-"""What git shows of specifications: the layers in place of the text, and reviews in place of line diffs.
+"""What git shows of specifications: layers instead of the text, and reviews instead of line diffs.
 
-Nothing here fails: where a text cannot be built into a network, what git would have shown is shown.
+Nothing here fails: if a text cannot be built into a network, the text or the line diff is shown.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ from resdsl.diagnostics import CompileError
 from resdsl.review.terminal import render_text
 from resdsl.specification.load import load
 from resdsl.specification.specification import Specification
+from resdsl.specification.text import LARGEST_FILE, read_bounded
 from resdsl.tools.diff.diff import diff
 from resdsl.tools.git.blobs import open_blob
 from resdsl.tools.git.layer_table import layer_table
+from resdsl.untrusted import printable
+
+_WIDEST = 4096
+"""Maximum length of a path or message in the output."""
 
 NOTHING = "/dev/null"
-"""What git calls the other side of a file that is new or gone."""
+"""The path that git passes for the missing side of a new or deleted file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One side of a comparison: the file that git wrote or pointed at, and its object (``.`` where it has none)."""
+    """One side of a comparison: the file that git wrote or named, and its object (``.`` if it has none)."""
 
     file: Path
     blob: str = "."
@@ -38,7 +43,7 @@ class Version:
 
 
 def textconv(file: Path) -> bytes:
-    """The layers of every model in a file, or the file as it is where it has none or cannot be built."""
+    """The layers of every model in a file, or its content if it has no model or cannot be built."""
     data = file.read_bytes()
     try:
         specification = open_blob(file)
@@ -46,26 +51,26 @@ def textconv(file: Path) -> bytes:
     except CompileError:
         return data
     except Exception:
-        # Not even for a mistake of ours: git ends with an error where a conversion does.
+        # Not even a bug may fail here: a failing textconv aborts git.
         return data
     return "\n".join(tables).encode() if tables else data
 
 
 def review_text(path: str, old: Version, new: Version, *, color: bool = False, width: int | None = None) -> str:
-    """What changed in a file, for whoever would read ``git diff``; ``path`` is where it is in the repository."""
-    lines = [
-        _strong(f"{path}: {'new' if not old.exists else 'gone'}" if not (old.exists and new.exists) else path, color)
-    ]
+    """The review that ``git diff`` shows for a file; ``path`` is its path in the repository."""
+    shown = printable(path, most=_WIDEST)
+    change = "" if old.exists and new.exists else ": gone" if old.exists else ": new"
+    lines = [_strong(f"{shown}{change}", color)]
     try:
         reviews = list(_reviews(path, old, new, color=color, width=width))
     except CompileError as error:
         reviews = []
-        lines.append(f"compared as text: {error.diagnostics.errors[0].message}")
+        lines.append(f"compared as text: {printable(error.diagnostics.errors[0].message, most=_WIDEST)}")
     except Exception as error:
-        # Not even for a mistake of ours: git ends with an error where its diff driver does.
+        # Not even a bug may fail here: a failing diff driver aborts git.
         reviews = []
-        lines.append(f"compared as text: {type(error).__name__}: {error}")
-    lines += reviews or _difference(path, old, new, color)
+        lines.append(f"compared as text: {type(error).__name__}: {printable(str(error), most=_WIDEST)}")
+    lines += reviews or _difference(shown, old, new, color)
     return "\n".join(lines) + "\n"
 
 
@@ -87,31 +92,32 @@ def _reviews(path: str, old: Version, new: Version, *, color: bool, width: int |
 
 
 def _models(specification: Specification) -> dict[str, Specification]:
-    """Each model of a file by its name. Raises ``CompileError`` where the file has mistakes."""
-    found = {name: load(specification.source, model=name, read=specification.read) for name in specification.models}
-    for each in found.values():
+    """Each model of a file by its name. Raises ``CompileError`` if the file has errors."""
+    models = {name: load(specification.source, model=name, read=specification.read) for name in specification.models}
+    for each in models.values():
         _ = each.graph
-    return found
+    return models
 
 
 def _difference(path: str, old: Version, new: Version, color: bool) -> list[str]:
-    """The lines of a unified diff, as git would have shown them."""
+    """The lines of a unified diff, like those of git."""
     before, after = _text(old), _text(new)
     names = (f"a/{path}" if old.exists else NOTHING, f"b/{path}" if new.exists else NOTHING)
     if before is None or after is None:
-        return [f"Binary files {names[0]} and {names[1]} differ"]
+        return [f"Binary or large files {names[0]} and {names[1]} differ"]
     return [_tinted(line, color) for line in difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
 
 
 def _text(version: Version) -> Sequence[str] | None:
-    """The lines of a file, ``None`` where it is no text or cannot be read."""
+    """The lines of a file; ``None`` if it is not text, is too large, or cannot be read."""
     if not version.exists:
         return ()
     try:
-        data = version.file.read_bytes()
+        data = read_bounded(version.file, LARGEST_FILE)
     except OSError:
         return None
-    return None if b"\0" in data else data.decode(errors="replace").splitlines()
+    # Comparing the lines of a larger file takes minutes.
+    return None if b"\0" in data or len(data) > LARGEST_FILE else data.decode(errors="replace").splitlines()
 
 
 _COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}

@@ -1,4 +1,4 @@
-"""A specification as a notebook shows it."""
+"""Display a specification in a notebook."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from resdsl.page.card import render_card
 from resdsl.specification.specification import Specification
 from resdsl.tools.draw.draw import draw
 
-# Without it, notebooks give `pre` the font of their prose.
+# Without it, notebooks use the text font for `pre`.
 _STYLE = "font-family: monospace; line-height: 1.3; white-space: pre; overflow-x: auto"
 
 
 def display(specification: Specification) -> dict[str, str]:
-    """Picture and summary as HTML, and the picture as SVG where HTML is not known; or the errors in the text."""
+    """The picture and the summary as HTML, and the picture as SVG for other front ends; or the errors in the text."""
     try:
         summary = specification.summary()
     except CompileError as error:
         return {"text/html": f'<pre style="{_STYLE}">{escape(render(error.diagnostics, width=100))}</pre>'}
     try:
-        # A notebook that knows no HTML has room downwards.
+        # Front ends without HTML show only this picture, so it runs downwards.
         shown = {"image/svg+xml": draw(specification).svg()}
         picture = draw(specification, direction="right").svg()
     except CompileError:
-        # Too large to be drawn; the table is no larger than the text.
+        # Too large to draw.
         shown, picture = {}, ""
     return {"text/html": render_card(summary, picture), **shown}

@@ -15,13 +15,13 @@ from resdsl.diagnostics.suggest import closest
 from resdsl.tools.operators.operators import Entry, table
 
 
-@click.command("operators", short_help="the operators of the language and their arguments")
+@click.command("operators")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @command_options
 def command(terminal: Terminal, names: tuple[str, ...]) -> None:
-    """The operators of the language and their arguments, or those that are named.
+    """List the operators of the language and their arguments, or only the named ones.
 
-    The steps of `preprocess` (resize, crop, normalize) are listed after them.
+    The steps of `preprocess` (resize, crop, normalize) follow.
     """
     entries = {entry.name: entry for entry in table()}
     for name in names:

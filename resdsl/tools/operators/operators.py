@@ -15,7 +15,7 @@ from resdsl.ops.signature import Argument, signature
 
 @dataclass(frozen=True, slots=True)
 class ArgumentEntry:
-    """One argument: what it takes, in words, and its default as the language writes it (``None`` if required)."""
+    """One argument: its kind in words, and its default in the syntax of the language (``None`` if required)."""
 
     name: str
     kind: str
@@ -67,7 +67,7 @@ def _operator(operator: type[Operator]) -> Entry:
 
 
 def _step_default(value: object) -> str:
-    # Choices of a step are plain strings, which the language writes without quotes.
+    # A choice of a step is a plain string, written without quotes.
     return value if isinstance(value, str) else format_value(value)
 
 

@@ -29,7 +29,7 @@ from resdsl.tools.predict.sinks import format_of, lines_of
 from resdsl.untrusted import printable
 
 
-@click.command("predict", short_help="classify images, or extract features")
+@click.command("predict")
 @click.argument("source", metavar="MODEL")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=5, help="Number of classes per image (5).")

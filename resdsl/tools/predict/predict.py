@@ -15,6 +15,7 @@ import numpy as np
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
+from resdsl.inputs import as_one_run, record_input
 from resdsl.ir.preprocess import Preprocess
 from resdsl.runtime.batching import run_images
 from resdsl.runtime.classifier import Array, Classifier
@@ -107,6 +108,7 @@ def predict(
         return session_results(session, images, **options)
 
 
+@as_one_run
 def predict_to(
     target: str | os.PathLike[str],
     model: str | os.PathLike[str],
@@ -152,6 +154,9 @@ def write_results(
     shape = next((port.shape for port in session.outputs if port.name == output), ())
     settings = [options.get(name) for name in ("output", "crops", "scales", "max_pixels")]
     digest = digest_of(model, kind, top, *settings)
+    for image in images if isinstance(images, list | tuple) else (images,):
+        if isinstance(image, str | os.PathLike) and Path(image).is_file():
+            record_input(image)  # before anything is written; images in folders are checked when they are read
     with sink(target, kind, top=top, output=output, shape=shape, digest=digest, resume=resume) as rows:
         resumed = rows.done
         with closing(session_results(session, images, select=rows.skip, **options)) as results:

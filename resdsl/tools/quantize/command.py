@@ -20,14 +20,14 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import CompileOptions
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.quantize.agreement import Agreement, Layer
+from resdsl.tools.quantize.candidates import METHODS, TARGETS, Candidate
 from resdsl.tools.quantize.quantize import Quantization, Quantized, quantize
-from resdsl.tools.quantize.quantizer import METHODS
 from resdsl.untrusted import MOST_INT, printable
 
 _WORST = 10
 
 
-@click.command("quantize", short_help="convert a model to int8 and report the accuracy cost")
+@click.command("quantize")
 @click.argument("source", metavar="MODEL")
 @click.option(
     "--calibrate",
@@ -56,10 +56,27 @@ _WORST = 10
     default=0.2,
     help="Fraction of the images held out for the report (0.2).",
 )
-@click.option("--method", type=click.Choice(METHODS), default="minmax", help="How ranges are chosen (minmax).")
 @click.option(
-    "--reduce-range", is_flag=True, help="7-bit weights, for CPUs without VNNI, which may saturate with 8 (no)."
+    "--method",
+    type=click.Choice(METHODS),
+    default="best",
+    help="How weights and ranges are chosen; best measures minmax, nearest and gptq and keeps the best (best).",
 )
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(TARGETS),
+    default="any",
+    help="The CPUs the model is for: any, or those with VNNI, whose sums of products cannot saturate (any).",
+)
+@click.option(
+    "--budget",
+    metavar="SECONDS",
+    type=FiniteRange(0),
+    default=600,
+    help="Time in which --method best looks for better candidates (600).",
+)
+@click.option("--reduce-range", is_flag=True, help="Limit weights to 7 bits (no).")
 @click.option("--all", "everything", is_flag=True, help="Show every layer, not just the worst.")
 @click.option("--weights", metavar="FILE", help="Checkpoint to compile a specification with.")
 @click.option(
@@ -80,6 +97,8 @@ def command(
     most: int,
     held_back: float,
     method: str,
+    target: str,
+    budget: float,
     reduce_range: bool,
     everything: bool,
     weights: str | None,
@@ -89,16 +108,17 @@ def command(
     """Convert a model to int8 for CPUs, and report the accuracy cost.
 
     MODEL is an ONNX file or a specification, which is compiled to a temporary file. Batch norms are folded first. The
-    images of --calibrate determine the value range of each layer; some of them are held out for the report, which shows
-    the error of each layer and how often both models predict the same class.
+    images of --calibrate determine the value range of each layer and correct its weights. Some of them are held out:
+    they decide which of several candidates is kept, and the report shows the error of each layer on them, and how often
+    both models predict the same class.
     """
     build = Build(CompileOptions(optimize=2, weights=weights, seed=seed), network)
     require_use(source, build)
-    how = Quantization(keep, keep_worst, most, held_back, method, reduce_range)
-    target = output or f"{Path(source).stem}.int8.onnx"
+    how = Quantization(keep, keep_worst, most, held_back, method, reduce_range, target, budget)
+    file = output or f"{Path(source).stem}.int8.onnx"
     wanted = not terminal.quiet and not terminal.as_json
     with bar(f"quantizing {source}", wanted=wanted, unit="images") as progress:
-        result = quantize(source, images, target, how=how, build=build, progress=progress)
+        result = quantize(source, images, file, how=how, build=build, progress=progress)
     if terminal.as_json:
         terminal.report(result.problems, **_data(result))
     else:
@@ -112,7 +132,7 @@ def command(
 
 
 def _table(layers: tuple[Layer, ...], color: bool) -> str:
-    headings = ("layer", "", "signal-to-noise", "noise added", "cosine")
+    headings = ("layer", "", "signal-to-noise", "noise added", "cosine", "kernel")
     rows = [
         (
             layer.name,
@@ -120,6 +140,7 @@ def _table(layers: tuple[Layer, ...], color: bool) -> str:
             _decibels(layer.decibels),
             f"{layer.added:.4%}",
             f"{layer.cosine:.5f}",
+            "" if layer.kernel_decibels is None else _decibels(layer.kernel_decibels),
         )
         for layer in layers
     ]
@@ -131,17 +152,58 @@ def _lines(model: str, result: Quantized, *, everything: bool) -> list[str]:
     hidden = len(result.layers) - _WORST
     if hidden > 0 and not everything:
         lines.append(f"{hidden} more layers are closer to the original (--all shows them)")
+    if len(result.candidates) > 1:
+        lines += [_candidate(one) for one in result.candidates]
     lines += [_agreement(one) for one in result.outputs]
+    lines += _kernels(result)
     if result.folded:
         lines.append(f"{printable(model, most=500)} has batch norms, which were folded first")
-    if result.saturated:
-        lines.append("this CPU's kernels at least double the error: try --reduce-range")
     path = printable(str(result.path), most=500)
     lines.append(
         f"{path}: {size(result.bytes)}, {result.bytes / result.before:.0%} of {size(result.before)}; "
         f"{result.calibrated} calibration images, {result.seconds:.1f} s. Next: resdsl predict {path} photo.jpg"
     )
     return lines
+
+
+def _candidate(one: Candidate) -> str:
+    agreement = one.agreement
+    if agreement is None:
+        return f"tried {one.name}: {one.problem}; {one.seconds:.1f} s"
+    centred = "" if agreement.centred is None else f" ({agreement.centred:.4f} centred)"
+    saturating = f"; sums can saturate in {_count(len(one.saturating))} without VNNI" if one.saturating else ""
+    return (
+        f"{'chose' if one.chosen else 'tried'} {one.name}: mean cosine {agreement.mean_cosine:.4f}{centred}, "
+        f"same top class for {agreement.agree} of {agreement.images}; {one.seconds:.1f} s{saturating}"
+    )
+
+
+def _kernels(result: Quantized) -> list[str]:
+    """The error of quantization and that of this CPU's kernels, apart."""
+    layers = [layer for layer in result.layers if layer.kernel_steps is not None]
+    beyond = sorted((layer for layer in layers if (layer.kernel_steps or 0) > 1), key=lambda layer: layer.decibels)
+    lines = []
+    if result.as_written:
+        written, computed = result.as_written[0].mean_cosine, result.outputs[0].mean_cosine
+        lines.append(f"quantization alone: mean cosine {written:.4f}; with this CPU's kernels: {computed:.4f}")
+    if beyond:
+        worst = min(beyond, key=lambda layer: layer.kernel_decibels or 0)
+        lines.append(
+            f"this CPU's kernels are off by more than one step in {len(beyond)} of {_count(len(layers))}, "
+            f"most in {printable(worst.name, most=500)} ({_decibels(worst.kernel_decibels or 0)})"
+        )
+    elif layers:
+        lines.append(f"this CPU's kernels are within one step of the graph in all of {_count(len(layers))}")
+    if result.saturating:
+        lines.append(
+            f"on CPUs without VNNI, sums of two products can saturate in {_count(len(result.saturating))}, such as "
+            f"{printable(result.saturating[0], most=500)}"
+        )
+    return lines
+
+
+def _count(layers: int) -> str:
+    return f"{layers} layer{'s' * (layers != 1)}"
 
 
 def _agreement(one: Agreement) -> str:
@@ -164,10 +226,20 @@ def _data(result: Quantized) -> dict[str, object]:
         "seconds": round(result.seconds, 3),
         "calibrated": result.calibrated,
         "folded": result.folded,
-        "saturated": result.saturated,
+        "target": result.target,
+        "method": result.chosen.method,
+        "saturating": list(result.saturating),
+        "candidates": [_candidate_data(one) for one in result.candidates],
         "layers": [_finite(dataclasses.asdict(layer)) for layer in result.layers],
         "outputs": [_finite(dataclasses.asdict(output)) for output in result.outputs],
+        "as_written": [_finite(dataclasses.asdict(output)) for output in result.as_written],
     }
+
+
+def _candidate_data(one: Candidate) -> dict[str, object]:
+    agreement = None if one.agreement is None else _finite(dataclasses.asdict(one.agreement))
+    entries = {key: value for key, value in dataclasses.asdict(one).items() if key != "agreement"}
+    return _finite(entries) | {"agreement": agreement}
 
 
 def _finite(entries: dict[str, object]) -> dict[str, object]:

@@ -26,7 +26,7 @@ from resdsl.runtime.providers import onnx_runtime
 Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
 
-METHODS = ("minmax", "entropy", "percentile")
+RANGES = ("minmax", "entropy", "percentile")
 """How ranges are chosen: all values; least loss of information; all but the outermost 0.001 %."""
 
 MOST_FOR_HISTOGRAMS = 32
@@ -39,13 +39,17 @@ _DEQUANTIZED = "_DequantizeLinear_Output"
 class Settings:
     """How to quantize. ``keep`` are the names of nodes that stay in floating point.
 
-    ``reduce_range`` uses 7 bits instead of 8 for weights: CPUs without VNNI add two products in 16 bits, which can
-    saturate.
+    ``reduce_range`` uses 7 bits instead of 8 for weights, with which sums of two products cannot leave 16 bits.
     """
 
     method: str = "minmax"
     reduce_range: bool = False
     keep: tuple[str, ...] = ()
+
+    @property
+    def most_images(self) -> int | None:
+        """The limit of images, if there is one."""
+        return None if self.method == "minmax" else MOST_FOR_HISTOGRAMS
 
 
 def quantize_file(model: Path, target: Path, feeds: Iterable[Feeds], settings: Settings) -> None:

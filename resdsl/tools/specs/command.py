@@ -21,31 +21,31 @@ _ARXIV = 2
 _INPUT = 3
 _NUMBERS_FROM = 4
 _LEAST_PAPER = 14
-"""Columns of `He et al. 2015`: the name of a paper is broken into lines no shorter than that."""
+"""Width of `He et al. 2015`, the minimum width of the paper column when it is wrapped."""
 
 
-@click.command("specs", short_help="the networks that resdsl brings along")
+@click.command("specs")
 @click.argument("name", required=False)
 @command_options
 def command(terminal: Terminal, name: str | None) -> None:
-    """The networks that resdsl brings along, or the text of one of them.
+    """List the built-in networks, or print the text of one.
 
-    Each can be named where a command takes a specification: `resdsl compile resnet50`. To make your own of one, write
-    it to a file and change it: `resdsl specs resnet50 > my.res`.
+    Every command that takes a SPEC accepts these names: `resdsl compile resnet50`. To modify one, write it to a file:
+    `resdsl specs resnet50 > my.res`.
     """
     if name is not None:
         _print_one(terminal, name)
         return
-    found = list(specs())
+    table = list(specs())
     if terminal.as_json:
-        terminal.data([_data(one) for one in found])
+        terminal.data([_data(one) for one in table])
         return
-    rows = [_cells(one) for one in found]
+    rows = [_cells(one) for one in table]
     if sys.stdout.isatty() or terminal.color == "always":
         _draw(rows, color=colored(sys.stdout, terminal.color))
     else:
         terminal.result("\n".join(_plain(rows)))
-    terminal.say("`resdsl specs NAME` prints one, `resdsl compile NAME` builds it")
+    terminal.say("`resdsl specs NAME` prints a specification, `resdsl compile NAME` compiles it")
 
 
 def _print_one(terminal: Terminal, name: str) -> None:
@@ -53,13 +53,14 @@ def _print_one(terminal: Terminal, name: str) -> None:
     if file is None:
         near = closest(name, builtin.names())
         raise click.UsageError(
-            f"resdsl brings no '{name}' along. " + (f"Did you mean '{near}'?" if near else "`resdsl specs` lists all.")
+            f"there is no built-in network '{name}'. "
+            + (f"Did you mean '{near}'?" if near else "`resdsl specs` lists all.")
         )
     text = read_source(file).text
     if terminal.as_json:
         terminal.data({"name": file.stem, "text": text})
     else:
-        terminal.result(text)
+        terminal.result(text, verbatim=True)
 
 
 def _cells(one: BuiltinSpec) -> tuple[str, ...]:
@@ -73,7 +74,7 @@ def _widths(table: Sequence[tuple[str, ...]]) -> list[int]:
 
 
 def _plain(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns with blanks between, numbers to the right."""
+    """Columns separated by spaces, numbers right-aligned."""
     table = [HEADINGS, *rows]
     widths = _widths(table)
     return [
@@ -86,9 +87,9 @@ def _plain(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _shown(widths: Sequence[int], room: int) -> list[int]:
-    """The columns that there is room for. Whole names are what the list is for: all that can be named is theirs."""
+    """The columns that fit the terminal. Names are never shortened, because they are what users copy."""
     dropped: tuple[int, ...] = ()
-    # The identifier goes first, as the paper is named anyway.
+    # Drop the arXiv identifier first, since the paper column names the paper too.
     for dropped in ((), (_ARXIV,), (_ARXIV, _PAPER), (_ARXIV, _PAPER, _INPUT)):
         least = [
             min(width, _LEAST_PAPER) if column == _PAPER and dropped else width
@@ -101,7 +102,7 @@ def _shown(widths: Sequence[int], room: int) -> list[int]:
 
 
 def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
-    from rich.box import SIMPLE_HEAD  # rich is for drawing only
+    from rich.box import SIMPLE_HEAD  # imported only to draw
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -117,7 +118,7 @@ def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
             no_wrap=column != _PAPER,
         )
     for row in rows:
-        # Text, not markup: a shape in brackets is no style.
+        # Text, because rich would read a shape in brackets as markup.
         table.add_row(*(Text(row[column]) for column in shown))
     console.print(table)
 

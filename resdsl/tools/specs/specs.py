@@ -1,4 +1,4 @@
-"""What resdsl brings along, at a glance: for every specification its paper and its size."""
+"""A table of the built-in specifications: paper, input, parameters and MACs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CITATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class BuiltinSpec:
-    """A specification that resdsl brings along.
+    """A built-in specification.
 
-    ``paper`` is whom its header names first (``He et al. 2015``), ``arxiv`` that paper's identifier. The counts are
-    those of the network as the file has it, ``macs`` for one image; they are symbolic where the input's size is.
+    ``paper`` is the first paper that its header cites (``He et al. 2015``), ``arxiv`` the identifier of that paper.
+    ``macs`` are for one image, and symbolic if the input size is.
     """
 
     name: str
@@ -33,9 +33,9 @@ class BuiltinSpec:
 
 
 def specs(*names: str) -> Iterator[BuiltinSpec]:
-    """The specifications that ``load`` takes by these names, in this order, each as it is elaborated.
+    """The built-in specifications of these names, one after another.
 
-    Without names it is all of them, in alphabetical order. Raises ``CompileError`` for a name that is none.
+    Without names, all of them in alphabetical order. Raises ``CompileError`` for an unknown name.
     """
     return map(_spec, names or builtin.names())
 
@@ -44,11 +44,11 @@ def _spec(name: str) -> BuiltinSpec:
     specification = load(name)
     graph = specification.graph
     cited = _CITATION.search(_comments(specification.source.text))
-    # A test holds every header to this form.
+    # A test checks that every header has this form.
     assert cited is not None, f"the header of {name} cites no paper"
     return BuiltinSpec(name, cited["authors"], cited["id"], graph.input.type.shape, graph.parameter_count, graph.macs)
 
 
 def _comments(text: str) -> str:
-    """The comments that stand on lines of their own, joined as one text."""
+    """The comments on lines of their own, joined."""
     return " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))

@@ -16,25 +16,25 @@ from resdsl.tools.summary import formats as summary_formats
 _LAYERS = 1
 
 
-@click.command("summary", short_help="what a network is made of, stage by stage")
+@click.command("summary")
 @click.argument("spec")
 @click.option(
     "--depth",
     type=Depth(),
     metavar="N",
-    help="Levels of rows: 1 the stages (the default), 2 their blocks, ... or all, down to the operators.",
+    help="Levels of rows: 1 for stages (default), 2 for their blocks, ..., or all, down to operators.",
 )
 @click.option(
     "--explicit",
     is_flag=True,
-    help="Write every operator and block with all of its arguments (all levels, unless --depth).",
+    help="Print every argument of operators and blocks, including defaults (all levels, unless --depth).",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "markdown", "csv", "json"]),
     default="text",
-    help="How to write it: csv and json have exact numbers; --json is short for --format json.",
+    help="Output format (default: text). csv and json have exact numbers; --json is --format json.",
 )
 @network_options
 @command_options
@@ -46,20 +46,20 @@ def command(
     form: str,
     network: NetworkOptions,
 ) -> None:
-    """What a network is made of, stage by stage: blocks, output sizes, and what they cost.
+    """Show the layers of a network, stage by stage: output shapes, parameters, MACs, activations, receptive fields.
 
-    SPEC is a file, a network that resdsl brings along (resnet50), REV:path for a file as it was in a git revision, or -
-    for standard input.
+    SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
+    input.
 
-    MACs are the multiply-accumulates of convolutions and linear layers, activations the memory that the values of
-    all layers take; both for one image. Parameters are the trainable ones; a batch norm's running statistics are
-    counted apart. The field is the receptive field in pixels of the input, the stride how far apart the fields of two
-    neighbours are; "-" where that is the whole image, or not the same everywhere.
+    MACs are the multiply-accumulate operations of convolutions and linear layers; activations are the memory of all
+    layer outputs; both are for one image. Parameters are the trainable ones; running statistics of batch norms are
+    counted separately. `field` is the receptive field in input pixels, `stride` the distance between the receptive
+    fields of neighbouring outputs; "-" means the whole image, or not the same everywhere.
     """
     as_json = terminal.as_json or form == "json"
     terminal = Terminal(terminal.color, terminal.quiet, as_json)
     specification = load(spec, **network)
-    # Whoever wants every default looks for those of the operators too.
+    # --explicit is about the defaults of operators, which only the full depth shows.
     summary = specification.summary(depth=depth or (sys.maxsize if explicit else 1), explicit=explicit)
     smallest = specification.smallest_input
     terminal.report(specification.diagnostics, **(summary_formats.data(summary, smallest) if as_json else {}))
@@ -78,7 +78,7 @@ def command(
 
 
 def _draw(heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str], *, color: bool) -> None:
-    from rich.box import SIMPLE_HEAD  # rich is for drawing only
+    from rich.box import SIMPLE_HEAD  # imported only to draw
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -94,7 +94,7 @@ def _draw(heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str], *
             no_wrap=column != _LAYERS,
         )
     for row in rows:
-        # Text, not markup: a shape in brackets is no style.
+        # Text, because rich would read a shape in brackets as markup.
         table.add_row(*(Text(row[column]) for column in shown))
     console.print(table)
     for line in below:
@@ -102,7 +102,7 @@ def _draw(heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str], *
 
 
 def _fitting(rows: Sequence[tuple[str, ...]], width: int) -> list[int]:
-    """The columns that a terminal has room for. Layers can be wrapped; the last ones are left out first."""
+    """The columns that fit the terminal. Layers are wrapped; columns are dropped from the right."""
     table = [summary_formats.HEADINGS, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(summary_formats.HEADINGS))]
     widths[_LAYERS] = min(widths[_LAYERS], 24)

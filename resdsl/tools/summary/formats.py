@@ -20,7 +20,7 @@ HEADINGS = ("name", "layers", "output", "parameters", "MACs", "activations", "fi
 NUMBERS_FROM = 3
 
 _LONGEST_EXPRESSION = 30
-"""Characters of a symbolic count that a cell still shows; the totals have room for longer ones."""
+"""Maximum length of a symbolic count in a cell; the totals show longer ones."""
 
 _CSV_COLUMNS = (
     "level",
@@ -39,7 +39,7 @@ _CSV_COLUMNS = (
 )
 
 Smallest = Mapping[str, int | None]
-"""For each open size of the input, the smallest that every layer can take."""
+"""For each symbolic size of the input, the smallest that every layer accepts."""
 
 
 def heading(summary: Summary) -> str:
@@ -47,12 +47,12 @@ def heading(summary: Summary) -> str:
 
 
 def cells(summary: Summary) -> list[tuple[str, ...]]:
-    """The rows for people: equal blocks once, parts indented below what they are parts of."""
+    """The rows of the text table: equal blocks once, children indented below their parent."""
     return [_cells(row, level) for level, row in _levels(folded(summary.rows))]
 
 
 def totals(summary: Summary, smallest: Smallest) -> list[tuple[str, str]]:
-    """What is said below the table: what it is about, and how much."""
+    """The lines below the table: a name and its value."""
     cost = summary.cost
     outputs = ", ".join(f"{name} {result}" for name, result in summary.outputs)
     bounds = ", ".join(f"{symbol} from {size}" for symbol, size in smallest.items() if size is not None and size > 1)
@@ -62,18 +62,18 @@ def totals(summary: Summary, smallest: Smallest) -> list[tuple[str, str]]:
         ("outputs", outputs),
         ("parameters", f"{exact(cost.parameters)}{buffers}"),
         ("MACs", f"{exact(cost.macs)} for one image"),
-        ("activations", f"{exact(cost.activation_bytes)} bytes{in_short} for one image, the values of all layers"),
+        ("activations", f"{exact(cost.activation_bytes)} bytes{in_short} for one image, the outputs of all layers"),
         ("depth", f"{summary.depth} layers with weights on the longest path"),
     ]
     if bounds:
-        lines.append(("smallest", f"{bounds}: less leaves nothing for a layer"))
+        lines.append(("smallest", f"{bounds}: a smaller input makes the output of a layer empty"))
     if not isinstance(cost.macs, int):
-        lines.append(("", "a size counts the MACs: --input 'N,3,224,224'"))
+        lines.append(("", "fix the input size to count MACs: --input 'N,3,224,224'"))
     return lines
 
 
 def text(summary: Summary, smallest: Smallest) -> str:
-    """Columns with blanks between, numbers to the right."""
+    """Columns separated by spaces, numbers right-aligned."""
     table = [HEADINGS, *cells(summary)]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
     lines = [
@@ -91,7 +91,7 @@ def totals_text(summary: Summary, smallest: Smallest) -> list[str]:
 
 
 def markdown(summary: Summary, smallest: Smallest) -> str:
-    """A table as forges draw it, the totals as a list below."""
+    """A Markdown table, followed by the totals as a list."""
     marks = ["---" if column < NUMBERS_FROM else "---:" for column in range(len(HEADINGS))]
     table = [HEADINGS, tuple(marks), *(_in_markdown(row) for row in cells(summary))]
     lines = [f"| {' | '.join(row)} |" for row in table]
@@ -100,7 +100,7 @@ def markdown(summary: Summary, smallest: Smallest) -> str:
 
 
 def table_csv(summary: Summary) -> str:
-    """Every row by itself, with exact numbers. Rows of one level below the same row add up to it."""
+    """Every row, unfolded, with exact numbers. The children of a row add up to it."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
@@ -116,7 +116,7 @@ def table_csv(summary: Summary) -> str:
 
 
 def data(summary: Summary, smallest: Smallest) -> dict[str, object]:
-    """All of it for machines. Symbolic sizes and counts are their texts."""
+    """The summary as JSON data. Symbolic sizes and counts are strings."""
     return {
         "name": summary.name,
         "input": {
@@ -133,7 +133,7 @@ def data(summary: Summary, smallest: Smallest) -> dict[str, object]:
 
 
 def _levels(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
-    """Rows in the order of reading, with how deep they are."""
+    """Rows in depth-first order, with their level."""
     pending = [(0, row) for row in reversed(rows)]
     while pending:
         level, row = pending.pop()
@@ -155,13 +155,13 @@ def _cells(row: Row, level: int) -> tuple[str, ...]:
 
 
 def _name(row: Row) -> str:
-    """``layer3.1..35`` for what is told together."""
+    """``layer3.1..35`` for blocks that share a row."""
     if row.count == 1:
         return row.path
     (folder, _, first), (last_folder, _, last) = row.path.rpartition("."), row.last.rpartition(".")
     if folder != last_folder:
         return f"{row.path} .. {row.last}"
-    # layers.block1 to layers.block9: what counts is at the end.
+    # layers.block1 to layers.block9: the number is at the end.
     counted = len(list(takewhile(str.isdigit, reversed(last))))
     number = last[len(last) - counted :]
     stem = last.removesuffix(number)
@@ -169,9 +169,9 @@ def _name(row: Row) -> str:
     return f"{row.path}..{number if is_counted else last}"
 
 
-def _count(count: Dim, told: str) -> str:
+def _count(count: Dim, text: str) -> str:
     if isinstance(count, int):
-        return told
+        return text
     written = str(count)
     return written if len(written) <= _LONGEST_EXPRESSION else "varies"
 
@@ -188,7 +188,7 @@ def _both(down: int, across: int) -> str:
 
 def _in_markdown(row: tuple[str, ...]) -> tuple[str, ...]:
     name, layers, *rest = row
-    # Forges drop blanks at the start of a cell.
+    # GitHub and GitLab drop spaces at the start of a cell.
     indent = "&nbsp;" * (len(name) - len(name.lstrip()))
     shown = f"{indent}`{name.strip()}`" if name.strip() else ""
     return shown, f"`{layers}`", *(cell.replace("|", "\\|") for cell in rest)
@@ -223,5 +223,5 @@ def _shape(shape: Sequence[object]) -> list[object]:
 
 
 def _number(dim: object) -> object:
-    """A size; a symbolic one as its text."""
+    """A size; a symbolic one as a string."""
     return dim if isinstance(dim, int) else str(dim)

@@ -24,13 +24,15 @@ Load = Callable[[], tuple[Specification, ...]]
 
 _PICTURES = (".svg", ".png", ".pdf")
 _ANY = 0
-"""No port was named."""
+"""No port was given."""
 
 
-@click.command("view", short_help="explore a network in the browser, or two side by side")
+@click.command("view")
 @click.argument("spec")
 @click.argument("new", required=False)
-@click.option("-o", "--output", metavar="FILE", help="Write the page there and open nothing; - is standard output.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write the page to FILE, or - for standard output, and do not open it."
+)
 @click.option(
     "--serve",
     "port",
@@ -38,9 +40,9 @@ _ANY = 0
     is_flag=False,
     flag_value=_ANY,
     metavar="[PORT]",
-    help="Serve the page on this machine, and follow the file: the picture changes when it is saved.",
+    help="Serve the page on 127.0.0.1 and update it whenever the file is saved.",
 )
-@click.option("--no-open", is_flag=True, help="Only say where the page is.")
+@click.option("--no-open", is_flag=True, help="Print the address of the page instead of opening it.")
 @network_options
 @command_options
 def command(
@@ -52,44 +54,46 @@ def command(
     no_open: bool,
     network: NetworkOptions,
 ) -> int:
-    """Explore a network on a page: fold and unfold it, see what costs what, and which line of the text made it.
+    """Explore a network in the browser: fold and unfold it, see the costs of each layer and the source line it is from.
 
-    SPEC is a file, a network that resdsl brings along (resnet50), REV:path for a file as it was in a git revision, or -
-    for standard input. With NEW, the two stand side by side, and what changed between them is marked.
+    SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
+    input. With NEW, both networks are shown side by side, with the changes marked.
 
-    The page is one file that needs no server and no network. It opens in the browser, unless -o says where to put it.
+    The page is one self-contained HTML file. It opens in the browser, unless -o is given.
     """
     given = (spec,) if new is None else (spec, new)
     if "-" in given and port is not None:
-        raise click.UsageError("--serve follows files, and standard input is not a file")
+        raise click.UsageError("--serve watches files, and standard input is not a file")
     require_one_stdin(given)
     if port is not None and output is not None:
-        raise click.UsageError("-o writes a page, and --serve follows a file; choose one")
+        raise click.UsageError("-o and --serve cannot be combined")
     if output is not None and Path(output).suffix.lower() in _PICTURES:
-        raise click.UsageError(f"a page is HTML, and '{output}' is called like a picture, which `resdsl draw` makes")
+        raise click.UsageError(
+            f"the page is HTML, and '{output}' has the suffix of a picture; `resdsl draw` writes pictures"
+        )
 
     def load_all() -> tuple[Specification, ...]:
         return tuple(load(one, **network) for one in given)
 
     if port is not None:
         return _serve(terminal, load_all, port, is_opened=not no_open)
-    from resdsl.tools.view.view import view  # not to serve
+    from resdsl.tools.view.view import view  # not needed by --serve
 
     specifications = load_all()
     page = view(*specifications)
-    found = Diagnostics()
+    diagnostics = Diagnostics()
     for one in specifications:
-        found.extend(one.diagnostics)
+        diagnostics.extend(one.diagnostics)
     if output == "-":
-        terminal.show(found)
-        terminal.result(page)
+        terminal.show(diagnostics)
+        terminal.result(page, verbatim=True)
         return FINE
-    # A name that nobody else can have put there before.
+    # A fresh folder: in a shared one, another user could have put a link there.
     path = Path(output or Path(tempfile.mkdtemp(prefix="resdsl-"), f"{specifications[-1].graph.name}.html"))
     write_file(path, page.encode())
-    terminal.report(found, page=str(path))
+    terminal.report(diagnostics, page=str(path))
     if output is None and terminal.quiet and not terminal.as_json:
-        # Nobody else knows where it is.
+        # Otherwise the user could not find the page.
         terminal.result(str(path))
     terminal.say(f"wrote {path}")
     if output is None and not no_open:
@@ -98,23 +102,25 @@ def command(
 
 
 def _serve(terminal: Terminal, load: Load, port: int, *, is_opened: bool) -> int:
-    from resdsl.tools.view.live_view import PORT, Follower, LiveView  # only to serve
+    from resdsl.tools.view.live_view import PORT, Follower, LiveView  # only for --serve
 
-    # A file that cannot be read at all is told here; mistakes in it are told on the page.
+    # A file that cannot be read ends the command; errors in it are shown on the page.
     files = [one.source.path for one in load() if one.source.path is not None]
     follower = Follower(load, files)
     try:
         server = LiveView(follower, PORT if port == _ANY else port)
     except OSError:
         if port != _ANY:
-            raise click.UsageError(f"port {port} is taken: name another one, or none for any that is free") from None
+            raise click.UsageError(
+                f"port {port} is in use; name another one, or omit it to use any free port"
+            ) from None
         server = LiveView(follower, 0)
     if terminal.as_json:
         terminal.data({"url": server.url})
-    terminal.say(f"serving {server.url} and following {', '.join(map(str, files))}; end it with Ctrl-C")
+    terminal.say(f"serving {server.url}, watching {', '.join(map(str, files))}; press Ctrl-C to stop")
     if is_opened:
         _open(server.url, terminal)
-    # Whoever waits for the address reads it through a pipe.
+    # A program that waits for the address reads it through a pipe.
     sys.stdout.flush()
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
@@ -122,9 +128,9 @@ def _serve(terminal: Terminal, load: Load, port: int, *, is_opened: bool) -> int
 
 
 def _open(url: str, terminal: Terminal) -> None:
-    """Open the reader's browser, where there is one: not over a bare ssh, where a text browser would take over."""
+    """Open a graphical browser if there is one. Over plain ssh, ``webbrowser`` would start one in the terminal."""
     graphical = sys.platform in ("darwin", "win32") or any(
         map(os.environ.get, ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
     )
     if not graphical or not webbrowser.open(url):
-        terminal.say(f"there is no browser here; open {url} where there is one")
+        terminal.say(f"no browser found; open {url} in one")

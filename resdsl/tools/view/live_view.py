@@ -1,20 +1,25 @@
-"""A page that follows its files: a server for the browser on this machine, and for no one else.
+"""A local server for a page that updates when its files are saved.
 
-Whoever saves a file sees the picture change. While the file has mistakes, the page tells them below the last picture
-that was good. Changes are found by looking at the files a few times a second, and told as server-sent events.
+While a file has errors, the page shows them together with the last valid picture. Files are polled a few times a
+second; updates are sent as server-sent events.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import secrets
+import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from resdsl.diagnostics import CompileError
@@ -25,39 +30,51 @@ from resdsl.tools.view.view import page_of, view_data
 
 HOST = "127.0.0.1"
 PORT = 8421
-"""Where the page is, unless it is taken: a tab that stayed open finds the server again."""
+"""The default port. It is fixed, so that an open tab reconnects after a restart."""
 
 _EVERY = 0.25
-"""Seconds from one look at the files to the next."""
+"""Seconds between two polls of the files."""
 
 _MOST_SILENCE = 15.0
-"""Seconds after which a waiting browser is told that the server is still there."""
+"""Seconds after which a comment is sent to keep the connection alive."""
 
 _WIDTH = 100
-"""Columns of the mistakes on the page."""
+"""Columns of the error messages on the page."""
+
+_REQUEST_SECONDS = 10.0
+"""Time for a request to arrive."""
+
+_WRITE_SECONDS = 30.0
+"""Time for a browser to take a piece of the response."""
+
+_REQUEST_BYTES = 64 * 1024
+"""Size of a request line and its headers together."""
+
+_MOST_CONNECTIONS = 64
+"""Further connections are closed: each takes a thread."""
 
 Stamp = tuple[int, int] | None
-"""When a file was written and how large it is; ``None`` where there is none."""
+"""Modification time and size of a file; ``None`` if it does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What there is to see: the last good ``data``, the ``mistakes`` of the newest text, and which version that is."""
+    """What the page shows: the last valid ``data``, the ``errors`` of the newest text, and its version."""
 
     version: str
     data: Data
-    mistakes: str
+    errors: str
 
 
 class Follower:
-    """Watches the files of one or two specifications. ``load`` reads them anew, and may raise ``CompileError``."""
+    """Watches the files of one or two specifications. ``load`` reads them again and may raise ``CompileError``."""
 
     def __init__(self, load: Callable[[], tuple[Specification, ...]], files: Iterable[Path]) -> None:
         self._load = load
         self._named = tuple(files)
         self._changed = threading.Condition()
         self._used: tuple[Path, ...] = ()
-        # The versions of two servers, one after the other at the same address, are not to be taken for each other.
+        # A restarted server at the same address must not repeat versions of the old one.
         self._server = secrets.token_hex(4)
         self._looks = 0
         self._stamps: dict[Path, Stamp] = {}
@@ -70,37 +87,37 @@ class Follower:
             return self._state
 
     def look(self) -> None:
-        """Read the files, and wake whoever waits for it."""
+        """Read the files and notify all waiting threads."""
         self._stamps = self._stamp()
-        data, mistakes = self._state.data, ""
+        data, errors = self._state.data, ""
         try:
             given = self._load()
             self._used = tuple(source.path for one in given for source in one.program.sources if source.path)
             data = view_data(*given)
         except CompileError as error:
-            mistakes = render(error.diagnostics, width=_WIDTH)
-        # What has just been found to be used is watched from now on.
+            errors = render(error.diagnostics, width=_WIDTH)
+        # Also watch the used files that this read found.
         self._stamps = {**self._stamp(), **self._stamps}
         with self._changed:
             self._looks += 1
-            self._state = State(f"{self._server}-{self._looks}", data, mistakes)
+            self._state = State(f"{self._server}-{self._looks}", data, errors)
             self._changed.notify_all()
 
     def follow(self, stop: threading.Event) -> None:
-        """Look whenever something was saved, until ``stop``."""
+        """Read the files again after every change, until ``stop`` is set."""
         while not stop.wait(_EVERY):
             if self._stamp() != self._stamps:
                 self.look()
 
     def wait(self, version: str, seconds: float) -> State | None:
-        """The state as soon as it is another than ``version``; ``None`` where nothing happens in that time."""
+        """The state once its version is not ``version``; ``None`` if that takes more than ``seconds``."""
         with self._changed:
             if self._changed.wait_for(lambda: self._state.version != version, seconds):
                 return self._state
             return None
 
     def _stamp(self) -> dict[Path, Stamp]:
-        # A used file that was missing may appear beside the others.
+        # A missing used file may be created beside the others.
         beside = {other for file in self._named for other in file.parent.glob("*.res")}
         return {path: _stamp(path) for path in {*self._named, *self._used, *beside}}
 
@@ -114,7 +131,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 class LiveView(ThreadingHTTPServer):
-    """The server. ``port`` 0 takes any that is free. Raises ``OSError`` where the port is taken."""
+    """The server. ``port`` 0 uses any free port. Raises ``OSError`` if the port is in use."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -123,6 +140,24 @@ class LiveView(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
         self.follower = follower
         self._stop = threading.Event()
+        self._connections = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that went away is no error."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -144,15 +179,45 @@ class LiveView(ThreadingHTTPServer):
         return self._stop.is_set()
 
 
+class _RequestBytes(io.RawIOBase):
+    """The bytes of one request: neither more than ``_REQUEST_BYTES`` nor later than after ``_REQUEST_SECONDS``."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._left = _REQUEST_BYTES
+        self._deadline = time.monotonic() + _REQUEST_SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        if not self._left:
+            raise ConnectionError("the request is too long")
+        self._connection.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        count = self._connection.recv_into(memoryview(buffer)[: self._left])
+        self._left -= count
+        return count
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: LiveView
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_RequestBytes(self.connection))
+
     def do_GET(self) -> None:
-        # Another site's name may lead to this machine; what it would read here is not for it.
+        self.connection.settimeout(_WRITE_SECONDS)
+        # DNS rebinding: the name of another site can resolve to this machine.
         if self.headers.get("Host") not in {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}:
             self.send_error(HTTPStatus.FORBIDDEN)
             return
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError:  # such as http://[
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
         state = self.server.follower.state
         if address.path == "/":
             self._send("text/html; charset=utf-8", page_of(state.data, version=state.version))
@@ -161,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif address.path == "/events":
             seen = self.headers.get("Last-Event-ID") or parse_qs(address.query).get("seen", [""])[0]
             with contextlib.suppress(ConnectionError):
-                self._tell(seen, state)
+                self._send_events(seen, state)
         elif address.path == "/favicon.ico":
             self.send_response(HTTPStatus.NO_CONTENT)
             self.end_headers()
@@ -182,24 +247,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
 
-    def _tell(self, seen: str, state: State) -> None:
-        """Events, as they happen. What the browser has seen already is told again only where it has mistakes."""
+    def _send_events(self, seen: str, state: State) -> None:
+        """Send events as they happen. The version that the browser has is sent again only if it has errors."""
         self._head("text/event-stream")
         self.end_headers()
-        if seen != state.version or state.mistakes:
+        if seen != state.version or state.errors:
             self._event(state)
         version = state.version
         while not self.server.stopped:
-            found = self.server.follower.wait(version, _MOST_SILENCE)
-            if found is None:
+            changed = self.server.follower.wait(version, _MOST_SILENCE)
+            if changed is None:
                 self.wfile.write(b": still here\n\n")
                 continue
-            version = found.version
-            self._event(found)
+            version = changed.version
+            self._event(changed)
 
     def _event(self, state: State) -> None:
-        name, data = ("mistakes", state.mistakes) if state.mistakes else ("network", "")
+        name, data = ("errors", state.errors) if state.errors else ("network", "")
         self.wfile.write(f"id: {state.version}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode())
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is for what the reader did."""
+        """Log nothing: requests would fill the terminal."""

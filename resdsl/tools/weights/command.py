@@ -15,18 +15,18 @@ from resdsl.weights.save import save_weights
 _OTHERS = (".npz", ".npy", ".pth", ".pt", ".bin", ".ckpt", ".onnx", ".h5")
 
 
-@click.command("weights", short_help="write the weights of a model to a file of their own")
+@click.command("weights")
 @click.argument("model")
-@click.option("-o", "--output", metavar="FILE", help="Where to. If not said: MODEL's name, .safetensors.")
+@click.option("-o", "--output", metavar="FILE", help="Output file (default: NAME_OF_MODEL.safetensors).")
 @command_options
 def command(terminal: Terminal, model: str, output: str | None) -> None:
-    """Write the weights of a model to a .safetensors file, by the names that frameworks know them by.
+    """Write the weights of a model or checkpoint to a .safetensors file.
 
-    MODEL is an ONNX file that resdsl compiled, or any file of weights: .pth, .pt, .npz (so that this also converts a
-    checkpoint, without torch and without running anything in it).
+    MODEL is an ONNX file, or a checkpoint (.pth, .pt, .npz, or an address as for `compile --weights`). PyTorch is not
+    needed, and no code in the checkpoint is executed.
     """
     if output is not None and Path(output).suffix.lower() in _OTHERS:
-        raise click.UsageError(f"weights are written as safetensors, and '{output}' is called like another format")
+        raise click.UsageError(f"weights are written as .safetensors, and '{output}' has the suffix of another format")
     saved = save_weights(model, Path(output or f"{Path(model).stem}.safetensors"))
     facts = {"output": str(saved.path), "tensors": saved.tensors, "values": saved.values, "bytes": saved.bytes}
     terminal.report(Diagnostics(), **facts)

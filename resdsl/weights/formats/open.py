@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.suggest import closest
+from resdsl.inputs import record_input
 from resdsl.weights.checkpoint import Checkpoint, CheckpointError
 from resdsl.weights.tensor_file import TensorFile
 
@@ -34,6 +35,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     that is missing, damaged, malicious, or in another format.
     """
     path = Path(path)
+    record_input(path)
     with _map(path) as mapped:
         return _open(path, mapped)
 

@@ -35,7 +35,7 @@ TIMEOUT = 30.0
 """Seconds without a byte after which a server counts as unreachable."""
 
 ATTEMPTS = 5
-"""How many requests in a row may fail before one brings ``PROGRESS`` bytes more than all before it."""
+"""Maximum number of consecutive requests that transfer less than ``PROGRESS`` new bytes in total."""
 
 PROGRESS = 1 << 20
 """Bytes."""
@@ -160,8 +160,8 @@ class _Download:
             with self._open({"If-None-Match": record.etag}, method="HEAD") as response:
                 return _valid_etag(response.headers.get("ETag")) != record.etag
         except urllib.error.HTTPError as error:
-            with error:
-                return error.code != 304
+            error.close()
+            return error.code != 304
         except (OSError, http.client.HTTPException):
             return False
 
@@ -174,9 +174,9 @@ class _Download:
                 self._receive_once(start)
                 return
             except urllib.error.HTTPError as error:
-                with error:
-                    if error.code != 416 or not start:
-                        raise self._refused(error) from None
+                error.close()
+                if error.code != 416 or not start:
+                    raise self._refused(error) from None
                 self._part.unlink(missing_ok=True)  # longer than the file, which has changed
                 reason: object = error
             except (http.client.HTTPException, urllib.error.URLError, TimeoutError, ConnectionError) as error:
@@ -305,10 +305,10 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
+        fp.close()  # or urllib reads the body, which has no bound, into memory
         parts = urlsplit(newurl)
         is_local = req.type == "http" and parts.scheme == "http" and parts.hostname in LOOPBACK
         if parts.scheme != "https" and not is_local:
-            fp.close()
             raise _InvalidResponseError(f"a redirect to `{printable(newurl, most=200)}`, which is not `https`")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

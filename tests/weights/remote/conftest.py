@@ -1,4 +1,4 @@
-"""A server on loopback that speaks as the model hub and as a plain web server do."""
+"""A local server that behaves like the model hub or like a plain web server."""
 
 from __future__ import annotations
 

@@ -59,6 +59,8 @@ HEADERS = {
         "a length of 5,000 digits": response(Content_Length="9" * 5000),
         "a negative length": response(Content_Length="-1"),
         "a length in other digits": b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n",
+        "a redirect with a length of 30 digits": response("302 Found", Location=URL, Content_Length="9" * 30),
+        "a chunk of 30 digits": response(Transfer_Encoding="chunked", body=b"f" * 30 + b"\r\nx"),
         "more than the limit": response(Content_Length=str(web.LARGEST + 1)),
         "more than the disk has": response(Content_Length=str(web.LARGEST)),
     },

@@ -107,7 +107,7 @@ def test_a_broken_download_is_resumed_where_it_stopped(hub, weights):
     assert 0 < start <= len(weights) // 2
 
 
-def test_a_file_that_is_not_what_the_hub_promises(hub, weights, tmp_path):
+def test_a_file_with_another_digest_than_the_hub_states(hub, weights, tmp_path):
     hub.promise = "ab" * 32
     message = message_of("hf:timm/tiny")
     assert message.startswith("E0841: the file fetched from `hf:timm/tiny` is not the published one")

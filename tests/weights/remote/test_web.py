@@ -114,7 +114,7 @@ def test_offline(address, server, monkeypatch):
     assert not server.asked
 
 
-def test_a_server_that_is_gone_leaves_the_cache(address, server, weights):
+def test_without_the_server_the_cache_is_used(address, server, weights):
     read_weights(address).close()
     server.redirects["/files/w.safetensors"] = "http://127.0.0.1:9/gone"
     with read_weights(address) as checkpoint:

@@ -1,0 +1,123 @@
+"""Operators against PyTorch and timm, for every example. ``tests/with_torch.sh`` runs this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resdsl.ir.operator import Operator
+from resdsl.ops import joins
+
+from .harness import answers, every_operator, graph_of, pixels, weights_of
+
+torch = pytest.importorskip("torch", reason="torch is not installed: tests/with_torch.sh installs and runs it")
+functional = torch.nn.functional
+
+pytestmark = pytest.mark.torch
+
+Tensor = Any
+Twin = Callable[[Any, Tensor, Mapping[str, Tensor]], Tensor]
+
+
+def _conv_transpose(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    pad = op.pad if not isinstance(op.pad, str) else None
+    kernel, dilation = op.kernel, op.dilation
+    half = tuple(d * (k - 1) // 2 if op.pad == "half" else 0 for d, k in zip(dilation, kernel, strict=True))
+    if pad is not None:
+        if (pad.top, pad.left) != (pad.bottom, pad.right):
+            pytest.skip("PyTorch pads both sides alike")
+        half = (pad.top, pad.left)
+    return functional.conv_transpose2d(
+        x, w["weight"], w.get("bias"), tuple(op.stride), half, tuple(op.output_pad), op.groups, tuple(dilation)
+    )
+
+
+def _layer_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    last = x.movedim(1, -1)
+    return functional.layer_norm(last, last.shape[-1:], w.get("weight"), w.get("bias"), op.eps).movedim(-1, 1)
+
+
+def _response_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    grn = pytest.importorskip("timm.layers.grn", reason="timm is not installed").GlobalResponseNorm
+    norm = grn(x.shape[1], eps=op.eps, channels_last=False).double()
+    norm.load_state_dict(dict(w))
+    return norm(x).detach()
+
+
+def _space_to_depth(op: Any, x: Tensor, _: Mapping[str, Tensor]) -> Tensor:
+    if op.order == "channels":
+        return functional.pixel_unshuffle(x, op.block)
+    n, c, h, w = x.shape
+    b = op.block
+    # timm's SpaceToDepth (tresnet), for any block.
+    return x.view(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h // b, w // b)
+
+
+TWINS: dict[str, Twin] = {
+    "bn": lambda op, x, w: functional.batch_norm(
+        x, w["running_mean"], w["running_var"], w.get("weight"), w.get("bias"), False, 0.0, op.eps
+    ),
+    "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
+    "conv_transpose": _conv_transpose,
+    "elu": lambda op, x, _: functional.elu(x, op.alpha),
+    "flatten": lambda _op, x, _w: torch.flatten(x, 1),
+    "gelu": lambda op, x, _: functional.gelu(x, approximate=str(op.approximate)),
+    "global_response_norm": _response_norm,
+    "group_norm": lambda op, x, w: functional.group_norm(x, op.groups, w.get("weight"), w.get("bias"), op.eps),
+    "hard_sigmoid": lambda _op, x, _w: functional.hardsigmoid(x),
+    "hard_swish": lambda _op, x, _w: functional.hardswish(x),
+    "instance_norm": lambda op, x, w: functional.instance_norm(
+        x, weight=w.get("weight"), bias=w.get("bias"), eps=op.eps
+    ),
+    "layer_norm": _layer_norm,
+    "leaky_relu": lambda op, x, _: functional.leaky_relu(x, op.slope),
+    "linear": lambda _op, x, w: functional.linear(x, w["weight"], w.get("bias")),
+    "lrn": lambda op, x, _: functional.local_response_norm(x, op.size, op.alpha, op.beta, op.k),
+    "prelu": lambda _op, x, w: functional.prelu(x, w["weight"]),
+    "relu": lambda _op, x, _w: functional.relu(x),
+    "relu6": lambda _op, x, _w: functional.relu6(x),
+    "sigmoid": lambda _op, x, _w: torch.sigmoid(x),
+    "silu": lambda _op, x, _w: functional.silu(x),
+    "softmax": lambda _op, x, _w: functional.softmax(x, 1),
+    "space_to_depth": _space_to_depth,
+    "tanh": lambda _op, x, _w: torch.tanh(x),
+    "upsample": lambda op, x, _: functional.interpolate(
+        x,
+        scale_factor=tuple(op.factor),
+        mode=str(op.mode),
+        align_corners=op.align_corners if op.mode == "bilinear" else None,
+    ),
+}
+
+EXAMPLES = [
+    pytest.param(operator, example, id=f"{name}-{number}")
+    for name, operator in every_operator().items()
+    if name in TWINS
+    for number, example in enumerate(operator.examples)
+]
+
+
+@pytest.mark.parametrize(("operator", "example"), EXAMPLES)
+def test_an_example_computes_what_pytorch_computes(operator: type[Operator], example: Any) -> None:
+    graph = graph_of(example.text, example.shape)
+    if len(graph.nodes) != 2:
+        pytest.skip("more than one operator")
+    weights, x = weights_of(graph), pixels(example.shape)
+    node = graph.nodes[1]
+    own = {name.removeprefix(f"{node.path}."): torch.from_numpy(value).double() for name, value in weights.items()}
+    expected = TWINS[operator.name](node.operator, torch.from_numpy(x).double(), own)
+    np.testing.assert_allclose(answers(graph, weights, x)[-1].value, expected.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_every_operator_with_weights_but_conv_has_a_twin() -> None:
+    owning = {name for name, operator in every_operator().items() if any(_owns(one) for one in operator.examples)}
+    # The examples of joins have convolutions in their branches.
+    owning -= joins().keys()
+    assert owning <= TWINS.keys() | {"conv"}, "conv is compared with PyTorch by the logits of whole networks"
+
+
+def _owns(example: Any) -> bool:
+    return bool(graph_of(example.text, example.shape).parameters)
