@@ -61,6 +61,12 @@ def test_a_word_is_a_keyword_only_where_it_is_meant_as_one() -> None:
         ("const k = width // 4\nrelu", "relu", Name.Function),
         ("expect macs == 11.51G", "11.51G", Number.Float),
         ("a: conv(4 if n == 1 else 2, 1x1)", "if", Operator.Word),
+        ("for (t, c) in [\n  [1, 16],\n] { conv(c, 1x1) }", "t", Name.Variable),
+        ("for (t, c) in [\n  [1, 16],\n] { conv(c, 1x1) }", "in", Keyword),
+        ("for (t, c) in [\n  [1, 16],\n] { conv(c, 1x1) }", "conv", Name.Function),
+        ("for w in widths { relu }", "widths", Name),
+        ("n x { relu }", "x", Keyword),
+        ('labels ["cat", "dog"]', "labels", Keyword),
     ],
 )
 def test_words_are_coloured_by_what_they_mean(text: str, word: str, kind: object) -> None:

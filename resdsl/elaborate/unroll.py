@@ -25,10 +25,27 @@ def unroll(
         if body is not None:
             yield body, context.inside()
         return
+    if _sets_twice(builder, step.variable, context):
+        return
     for variables in _passes(builder, step, flow, context):
         builder.step(step.span, context)
         builder.work += len(context.variables) // COPIES_OF_WORK
         yield step.body, context.inside(variables={**context.variables, **variables})
+
+
+def _sets_twice(builder: GraphBuilder, variable: tree.Identifier | tree.Row, context: Context) -> bool:
+    """Whether a row has a variable twice, which is reported."""
+    if isinstance(variable, tree.Identifier):
+        return False
+    builder.work += len(variable.names)
+    names: set[str] = {"_"}
+    for name in variable.names:
+        if name.name in names and name.name != "_":
+            builder.report(catalogue.DUPLICATE_DEFINITION, f"the loop sets `{name.name}` twice", name.span, context)
+            builder.poisoned = True
+            return True
+        names.add(name.name)
+    return False
 
 
 def _passes(builder: GraphBuilder, step: tree.For, flow: Flow, context: Context) -> Iterator[Mapping[str, Variable]]:
@@ -89,10 +106,7 @@ def _set(
     if item is UNKNOWN:
         return None
     names = variable.names
-    twice = next((name for position, name in enumerate(names) if name.name in {n.name for n in names[:position]}), None)
-    if twice is not None and twice.name != "_":
-        builder.report(catalogue.DUPLICATE_DEFINITION, f"the loop sets `{twice.name}` twice", twice.span, context)
-        return None
+    builder.work += len(names)
     if isinstance(item, tuple) and not isinstance(item, Size) and len(item) == len(names):
         return {name.name: Variable(value) for name, value in zip(names, item, strict=True) if name.name != "_"}
     is_list = isinstance(item, tuple) and not isinstance(item, Size)

@@ -367,6 +367,55 @@ def test_long_lines_are_broken() -> None:
     )
 
 
+def test_a_list_of_lists_stays_a_table_with_aligned_columns() -> None:
+    check(
+        """\
+        block b {
+          for (t, c) in [
+          [1, 16], [6, 240],
+          ] { conv(c) }
+          const one_line = [[1, 16], [6, 240]]
+          const table = [
+            [-1, a + b], [2, 3]]
+          const ragged = [
+            [1], [6, 240]]
+        }
+        """,
+        """\
+        block b {
+          for (t, c) in [
+            [1,  16],
+            [6, 240],
+          ] { conv(c) }
+          const one_line = [[1, 16], [6, 240]]
+          const table = [
+            [-1, a + b],
+            [ 2,     3],
+          ]
+          const ragged = [
+            [1],
+            [6, 240],
+          ]
+        }
+        """,
+    )
+
+
+@pytest.mark.parametrize("value", ["n" * 130, f'"{"n" * 130}"'])
+@pytest.mark.parametrize(
+    "statement",
+    ["conv(({}), 3x3)", "conv(({}))", "const a = b[{}]", "const a = ({})", "if ({}) {{ relu }}", "({}) x relu",
+     "residual {{ relu }} shortcut ({})", "for i in ({})..3 {{ relu }}", "labels [{}]", "for (a) in ({}) {{ relu }}"],
+)  # fmt: skip
+def test_a_value_longer_than_a_line_gets_no_comma_that_changes_it(statement: str, value: str) -> None:
+    text = f"block b {{\n  {statement.format(value)}\n}}\n"
+    diagnostics = Diagnostics()
+    once = formatted(text)
+    assert parse(Source("", once), diagnostics) == parse(Source("", text), diagnostics)
+    assert not diagnostics.errors
+    assert formatted(once) == once
+
+
 def test_a_long_value_is_broken_before_operators() -> None:
     check(
         """

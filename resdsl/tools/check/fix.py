@@ -17,7 +17,7 @@ _MOST_CHECKS = 500
 _LONGEST_CHAIN = 5
 """Fixes, one after another, that may each uncover the next error before the text is better."""
 
-_LEVELS = 5
+_LEVELS = 6
 _HIDES_LAYERS = frozenset({
     code.id for code in (catalogue.UNKNOWN_CALLEE, catalogue.UNKNOWN_TAP, catalogue.REPEAT_COUNT)
 })  # fmt: skip
@@ -39,9 +39,9 @@ class Fixed:
 def rank(diagnostics: Diagnostics) -> Rank:
     """How bad a text is, to be compared with `<`: fixes are applied only where they decrease it.
 
-    An error hides those of later levels in the same statement and in what depends on it: syntax errors and limits hide
-    everything, an unknown block hides its arguments, these hide shapes. So a fix may uncover errors of later levels,
-    and may not cause as many of its own level or of an earlier one.
+    An error hides those of later levels in the same statement and in what depends on it: a limit ends the check, a
+    syntax error hides its statement, an unknown block its arguments, and these hide shapes. So a fix may uncover errors
+    of later levels, and may not cause as many of its own level or any of an earlier one.
     """
     levels = [0] * _LEVELS
     for diagnostic in diagnostics:
@@ -53,11 +53,13 @@ def _level(diagnostic: Diagnostic) -> int:
     code = diagnostic.code
     if code.severity is Severity.WARNING:
         return _LEVELS - 1
-    if code.id.startswith("E01") or code is catalogue.LIMIT:
+    if code is catalogue.LIMIT:
         return 0
-    if code.id in _HIDES_LAYERS or code.id.startswith("E04"):
+    if code.id.startswith("E01"):
         return 1
-    return 2 if code.id.startswith("E02") else 3
+    if code.id in _HIDES_LAYERS or code.id.startswith("E04"):
+        return 2
+    return 3 if code.id.startswith("E02") else 4
 
 
 def fix(network: Network) -> Fixed:
