@@ -6,6 +6,7 @@ Nothing here fails: where a text cannot be built into a network, what git would 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ class Version:
 
 def textconv(file: Path) -> bytes:
     """The layers of every model in a file, or the file as it is where it has none or cannot be built."""
+    if file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "a pipe, a device or a folder is no file", str(file))
     data = file.read_bytes()
     try:
         specification = open_blob(file)
