@@ -6,6 +6,7 @@ Nothing here fails: if a text cannot be built into a network, the text or the li
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,8 @@ class Version:
 
 def textconv(file: Path) -> bytes:
     """The layers of every model in a file, or its content if it has no model or cannot be built."""
+    if file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "a pipe, a device or a folder is no file", str(file))
     data = file.read_bytes()
     try:
         specification = open_blob(file)

@@ -16,6 +16,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HUB = re.compile(
     r"(?:hf|hf-hub):(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>[^@]+))?", re.ASCII
 )
+_REPOSITORY = re.compile(r"(?!.*(?:--|\.\.))(?!.*\.git$)\b[\w.-]+\b/\b[\w.-]{1,96}\b", re.ASCII)
+"""What the hub allows; its library raises an error of its own for other names."""
+
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+-]+):(?://)?", re.IGNORECASE)
 _DIGEST = re.compile(r"sha256[=:](?P<digest>[0-9a-f]{64})")
 _DIGEST_IN_NAME = re.compile(r"-(?P<digest>[0-9a-f]{8,64})\.[a-z]+$")
@@ -68,7 +71,11 @@ def parse_address(text: str) -> HubAddress | WebAddress | None:
 
 def _hub(text: str) -> HubAddress:
     match = _HUB.fullmatch(text)
-    if match is None or ".." in PurePosixPath(match["file"] or "").parts:
+    if (
+        match is None
+        or _REPOSITORY.fullmatch(match["repository"]) is None
+        or ".." in PurePosixPath(match["file"] or "").parts
+    ):
         raise _invalid(
             text,
             "it does not name a repository of the hub",

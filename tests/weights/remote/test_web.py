@@ -213,6 +213,8 @@ def test_addresses(text, address):
     [
         ("hf:resnet50", "it does not name a repository of the hub"),
         ("hf:o/n/../../secret", "it does not name a repository of the hub"),
+        ("hf:../..", "it does not name a repository of the hub"),
+        ("hf:a--b/c", "it does not name a repository of the hub"),
         ("http://example.org/w.pth", "data sent over `http` can be altered in transit"),
         ("https://example.org/", "it does not name a file"),
         ("https://example.org/w.pth#md5=1", "`#md5=1` is not a SHA-256"),
