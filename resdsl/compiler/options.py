@@ -43,8 +43,8 @@ class CompileOptions:
     """Start every residual block as the identity (Goyal et al. 2017, section 5.1)."""
 
     optimize: int = 0
-    """Optimisation level: 0 is the graph as written, 1 folds batch norms and drops operators without effect, 2 also
-    folds scales, pads and normalisation into weights."""
+    """Optimisation level: 0 is the graph as written, 1 folds batch norms, merges pads and drops operators without
+    effect, 2 also folds ``scale`` factors into weights."""
 
     aux: bool = False
     """Heads that only training needs (``aux``) are part of the model, and what they give are outputs."""

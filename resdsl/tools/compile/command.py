@@ -127,8 +127,8 @@ def _renames_file(path: Path) -> str:
     metavar="LEVEL",
     type=click.IntRange(0, 2),
     default=0,
-    help="Optimisation level. 0 (default): the graph as written; 1: fold batch norms, drop operators without effect; "
-    "2: also fold scales, pads and normalisation into weights.",
+    help="Optimisation level. 0 (default): the graph as written; 1: fold batch norms, merge pads, drop operators without "
+    "effect; 2: also fold `scale` factors into weights.",
 )
 @click.option(
     "--print-ir-after", metavar="PASS", type=click.Choice(PASSES), help="Print the graph after a pass on stderr."
@@ -280,7 +280,7 @@ def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:
     varies = not isinstance(compiled.macs, int)
     symbols = ", ".join(symbol for symbol in compiled.graph.symbols[1:])
     macs = f"MACs vary with {symbols}" if varies else f"{short(compiled.macs)} MACs"
-    facts = f"{short(compiled.parameters)} parameters, {macs}, {size(compiled.bytes)}, {compiled.seconds:.1f} s"
+    facts = f"{short(compiled.parameters)} parameters, {macs}, {size(compiled.bytes)}, compiled in {compiled.seconds:.1f} s"
     beside = f" (weights in {compiled.data_path.name})" if compiled.data_path else ""
     return f"{target}{beside}: {facts}; {_weights(compiled, init, seed)}. Next: {_next(target, compiled)}"
 

@@ -119,7 +119,7 @@ def _range(
 
     revisions = range_of(written, Path.cwd())
     if revisions is None:
-        raise click.UsageError("name two networks, or a range of revisions such as main...HEAD")
+        raise click.UsageError("name two networks (HEAD:net.res net.res), or a range of revisions such as main...HEAD")
     differing = differences(revisions, limits=limits)
     diagnostics = range_output.diagnostics(differing)
     for each in differing:
