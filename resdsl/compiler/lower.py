@@ -10,9 +10,7 @@ from resdsl.ir import metadata
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType
-from resdsl.passes.pipeline import PASSES_BY_OPTION, optimize, pass_of
-
-_EMBED_PREPROCESS, _LOWER_PRECISION = PASSES_BY_OPTION
+from resdsl.passes.pipeline import optimize, pass_of
 
 AfterPass = Callable[[str, Graph], None]
 """Called with the name and the result of each pass."""
@@ -24,7 +22,7 @@ def lower(
     """The graph to write. Raises ``CompileError`` if the preprocessing cannot be embedded."""
     if options.embed_preprocess:
         try:
-            graph = pass_of(_EMBED_PREPROCESS)(graph)
+            graph = pass_of("embed-preprocess")(graph)
         except Refusal as refusal:
             diagnostics.report(Diagnostic(refusal.code, refusal.message, helps=refusal.helps))
             raise CompileError(diagnostics) from None
@@ -39,7 +37,7 @@ def lower(
         )
     if options.precision is DType.F32:
         return graph
-    return pass_of(_LOWER_PRECISION)(graph, options.precision)
+    return pass_of("lower-precision")(graph, options.precision)
 
 
 def lowering_metadata(graph: Graph, options: CompileOptions) -> dict[str, str]:

@@ -280,7 +280,9 @@ def _line(target: str, compiled: Compiled, init: str, seed: int) -> str:
     varies = not isinstance(compiled.macs, int)
     symbols = ", ".join(symbol for symbol in compiled.graph.symbols[1:])
     macs = f"MACs vary with {symbols}" if varies else f"{short(compiled.macs)} MACs"
-    facts = f"{short(compiled.parameters)} parameters, {macs}, {size(compiled.bytes)}, compiled in {compiled.seconds:.1f} s"
+    facts = (
+        f"{short(compiled.parameters)} parameters, {macs}, {size(compiled.bytes)}, compiled in {compiled.seconds:.1f} s"
+    )
     beside = f" (weights in {compiled.data_path.name})" if compiled.data_path else ""
     return f"{target}{beside}: {facts}; {_weights(compiled, init, seed)}. Next: {_next(target, compiled)}"
 
