@@ -127,8 +127,8 @@ def _renames_file(path: Path) -> str:
     metavar="LEVEL",
     type=click.IntRange(0, 2),
     default=0,
-    help="Optimisation level. 0 (default): the graph as written; 1: fold batch norms, merge pads, drop operators without "
-    "effect; 2: also fold `scale` factors into weights.",
+    help="Optimisation level. 0 (default): the graph as written; 1: fold batch norms, merge pads, drop operators "
+    "without effect; 2: also fold `scale` factors into weights.",
 )
 @click.option(
     "--print-ir-after", metavar="PASS", type=click.Choice(PASSES), help="Print the graph after a pass on stderr."
