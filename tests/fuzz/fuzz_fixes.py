@@ -19,7 +19,7 @@ def main(count: int, seed: int) -> int:
             outcome = applied(text)
         except Exception:
             outcomes["broken"] += 1
-            print(f"--- {number}\n{text}\n{traceback.format_exc()}")
+            print(f"--- {number}\n{text}\n{traceback.format_exc()}", flush=True)
             continue
         outcomes["texts"] += 1
         outcomes["fixes applied"] += outcome.fixes
