@@ -20,6 +20,6 @@ def test_weights_are_not_called_like_a_file_that_they_are_not(name: str, tmp_pat
     before = model.read_bytes()
     done = CliRunner().invoke(app, ["weights", str(model), "-o", str(tmp_path / name)])
     assert done.exit_code == 2
-    assert "written as safetensors" in done.stderr
+    assert "written as .safetensors" in done.stderr
     assert list(tmp_path.iterdir()) == [model]
     assert model.read_bytes() == before

@@ -253,8 +253,8 @@ def test_a_huge_file_is_an_error_and_is_not_read(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(revision, "run_git", counted)
     monkeypatch.setattr(revision_range, "run_git", counted)
     (only,) = found("HEAD~..HEAD")
-    assert only.mistakes is not None
-    assert [one.code.id for one in only.mistakes.errors] == ["E0901"]
+    assert only.diagnostics is not None
+    assert [one.code.id for one in only.diagnostics.errors] == ["E0901"]
     # Both versions have three million bytes; the limit is half a million.
     assert read < 2 * 500_000 + 10_000
 

@@ -69,13 +69,13 @@ def test_a_broken_specification_gives_its_errors_and_no_file() -> None:
     ("arguments", "words"),
     [
         (("--diff", "resnet18"), "old and new"),
-        (("--cost", "resnet18", "resnet34"), "for one network"),
-        (("--cost", "--diff", "resnet18", "resnet34"), "two pictures"),
-        (("--cost", "resnet18", "--expand"), "row by row"),
+        (("--cost", "resnet18", "resnet34"), "takes one network"),
+        (("--cost", "--diff", "resnet18", "resnet34"), "cannot be combined"),
+        (("--cost", "resnet18", "--expand"), "have no effect with --cost"),
         (("-", "-"), "only one"),
         (("resnet18", "--theme", "pink"), "dark"),
         (("resnet18", "-o", "net.jpg"), ".png"),
-        (("resnet18", "-o", "net.svg", "--scale", "3"), "PNG"),
+        (("resnet18", "-o", "net.svg", "--scale", "3"), "applies to png"),
         ((), "SPEC"),
     ],
 )

@@ -225,7 +225,7 @@ def test_a_mistyped_label_is_fixed_in_the_specification_rather_than_renamed_in_t
     assert diagnostic.code.id == "E0714"
     assert diagnostic.helps[:2] == (
         "label it `conv1` in the specification",
-        "or rename the checkpoint's: `--rename conv1=cnv1`",
+        'or rename the checkpoint\'s: `renames={"conv1": "cnv1"}`',
     )
     assert diagnostic.primary is not None
     assert (diagnostic.primary.span.text, diagnostic.primary.text) == ("conv(8, 3x3)", "labelled `cnv1`")
