@@ -7,7 +7,6 @@ Each reader here gives a value within bounds, or ``None``: the caller knows whic
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -120,6 +119,8 @@ def parse_json(data: bytes | str, *, unique_keys: bool = False) -> object:
     Integers of more than 64 bits become floats, as in most other parsers. Numbers beyond the range of floats, lone
     surrogates, and nesting beyond Python's stack are errors; with ``unique_keys`` repeated keys are too.
     """
+    import json  # every command starts by importing this module
+
     text = data.decode() if isinstance(data, bytes) else data
     hook = _unique if unique_keys else None
     try:
