@@ -109,6 +109,8 @@ def printable_shape(shape: Iterable[object], *, most: int = 8) -> str:
 
 def json_text(data: object) -> str:
     """``data`` as JSON that any stream can encode and no terminal executes; characters beyond ASCII stay readable."""
+    import json  # every command starts by importing this module
+
     text = json.dumps(data, indent=2, ensure_ascii=False)
     return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -119,7 +121,7 @@ def parse_json(data: bytes | str, *, unique_keys: bool = False) -> object:
     Integers of more than 64 bits become floats, as in most other parsers. Numbers beyond the range of floats, lone
     surrogates, and nesting beyond Python's stack are errors; with ``unique_keys`` repeated keys are too.
     """
-    import json  # every command starts by importing this module
+    import json  # as above
 
     text = data.decode() if isinstance(data, bytes) else data
     hook = _unique if unique_keys else None
