@@ -17,11 +17,13 @@ class DType(StrEnum):
     BF16 = "bf16"
     U8 = "u8"
     I64 = "i64"
+    OTHER = "other"
+    """Any other type, of a value in a network that was read from an ONNX file. The language has no such values."""
 
     @property
     def size(self) -> int:
         """Bytes of one element."""
-        return {"f32": 4, "f16": 2, "bf16": 2, "u8": 1, "i64": 8}[self.value]
+        return {"f32": 4, "f16": 2, "bf16": 2, "u8": 1, "i64": 8, "other": 8}[self.value]
 
 
 class Size(NamedTuple):

@@ -1,0 +1,108 @@
+"""The network while it is read: values with operators where they are recognised, constants, and views of values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from resdsl.importer.records import NodeRecord, ValueRecord
+from resdsl.importer.tensors import OnnxFile
+from resdsl.ir.dims import Dim
+from resdsl.ir.graph import ValueSource
+from resdsl.ir.operator import Operator
+from resdsl.ir.types import DType, TensorType
+
+DTYPES = {1: DType.F32, 2: DType.U8, 7: DType.I64, 10: DType.F16, 16: DType.BF16}
+"""The element types of values that operators of the language take, by their number in ONNX."""
+
+
+@dataclass(eq=False, slots=True)
+class Constant:
+    """A value that does not depend on the input.
+
+    ``items`` are its elements in order, where they are few and known: numbers, or sizes of values (which may be
+    symbolic). ``source`` gives its numbers when weights are read; a vector of sizes has none.
+    """
+
+    name: str
+    element: int
+    shape: tuple[int, ...]
+    items: tuple[Dim | float, ...] | None
+    source: ValueSource | None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def count(self) -> int:
+        total = 1
+        for size in self.shape:
+            total *= size
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """What an operator of the language owns: a tensor of its shape, and where the numbers come from.
+
+    ``name`` is that of the file's tensor it is made of, which says where the operator belongs.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    source: ValueSource
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """The result of an operator. ``records`` are the nodes of the file that it stands for, the last one first."""
+
+    name: str
+    operator: Operator
+    inputs: tuple[Value, ...]
+    type: TensorType
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    records: tuple[NodeRecord, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class View:
+    """A value with its axes in another order, as ONNX's ``Transpose`` gives it: ``perm`` are the axes of ``base``."""
+
+    base: Value
+    perm: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        return tuple(self.base.type.shape[axis] for axis in self.perm)
+
+
+Item = Value | Constant | View
+
+
+@dataclass(slots=True)
+class Draft:
+    """The network so far. ``items`` are the values of the file by name; ``uses`` counts their readers in the file."""
+
+    file: OnnxFile
+    uses: Counter[str]
+    items: dict[str, Item] = field(default_factory=dict)
+    values: list[Value] = field(default_factory=list)
+    """Every value in the order of computation, also those that a later idiom made unnecessary."""
+    readers: dict[str, list[NodeRecord]] = field(default_factory=dict)
+    """The nodes that read each value of the file."""
+    _inferred: Mapping[str, ValueRecord] | None = None
+
+    def inferred(self, name: str) -> ValueRecord | None:
+        """What ONNX's shape inference finds for a value that the file states no type of."""
+        if self._inferred is None:
+            from resdsl.importer.inference import infer_types  # needs the onnx library
+
+            self._inferred = infer_types(self.file)
+        return self._inferred.get(name)
+
+    def only_read_once(self, value: Value | Constant) -> bool:
+        """Whether one node alone reads the value, so that an idiom may take it in."""
+        return self.uses[value.name] == 1

@@ -1,0 +1,22 @@
+"""``BatchNormalization`` with stored statistics."""
+
+from __future__ import annotations
+
+from resdsl.importer.derived import stored
+from resdsl.importer.draft import Value
+from resdsl.importer.numbers import short
+from resdsl.importer.step import Step
+from resdsl.ops.bn import BatchNorm
+
+TYPES = ("BatchNormalization",)
+
+_NAMES = ("weight", "bias", "running_mean", "running_var")
+
+
+def read(step: Step) -> Value | None:
+    x = step.value(0)
+    constants = [step.constant(index) for index in range(1, 5)]
+    if x is None or step.node.integer("training_mode") or len([name for name in step.node.outputs if name]) > 1:
+        return None
+    tensors = {name: stored(one) for name, one in zip(_NAMES, constants, strict=True) if one is not None}
+    return step.made(BatchNorm(short(step.node.number("epsilon", 1e-5))), x, tensors=tensors)

@@ -1,0 +1,154 @@
+"""An ONNX file as a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from resdsl.diagnostics import CompileError, Source, Span, catalogue
+from resdsl.importer.draft import Constant, Value
+from resdsl.importer.paths import classes_of, paths_of
+from resdsl.importer.read import read_draft
+from resdsl.importer.records import NodeRecord
+from resdsl.importer.tensors import OnnxFile
+from resdsl.ir import metadata
+from resdsl.ir.graph import Graph, Node, Output, Parameter, Scope, ScopeKind
+from resdsl.ir.types import TensorType
+from resdsl.ir.verify import verify
+from resdsl.ops.input import Input
+from resdsl.ops.opaque import Opaque
+from resdsl.untrusted import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A network that was read from an ONNX file.
+
+    ``graph`` has all nodes directly in its root. ``classes`` are the class names of modules by path, ``records`` the
+    nodes of the file behind each node of the graph, ``values`` the name in the file of each node's value.
+    """
+
+    graph: Graph
+    file: OnnxFile
+    classes: Mapping[str, str]
+    records: tuple[tuple[NodeRecord, ...], ...]
+    values: tuple[str, ...]
+
+    @property
+    def opaque(self) -> tuple[Node, ...]:
+        """The nodes that the language does not have."""
+        return tuple(node for node in self.graph.nodes if isinstance(node.operator, Opaque))
+
+
+def read_network(path: Path) -> Imported:
+    """The network in an ONNX file. Raises ``CompileError`` if it is none; ``OSError`` if it cannot be read."""
+    file = OnnxFile(path)
+    draft = read_draft(file)
+    model = file.model
+    inputs = [value for value in draft.values if isinstance(value.operator, Input)]
+    if not inputs:
+        raise _refused(file, "it has no input")
+    ends: list[tuple[str, Value]] = []
+    for output in model.outputs:
+        item = draft.items[output.name]
+        if isinstance(item, Constant):
+            raise _refused(file, f"its output `{printable(output.name)}` does not depend on the input")
+        assert isinstance(item, Value)
+        ends.append((output.name, item))
+    if not ends:
+        raise _refused(file, "it has no output")
+    kept = _reachable([value for _, value in ends], inputs[0])
+    values = [value for value in draft.values if id(value) in kept]
+    values.sort(key=lambda value: value is not inputs[0])
+    graph = _graph(file, values, ends)
+    verify(graph)
+    return Imported(
+        graph, file, classes_of(values), tuple(value.records for value in values), tuple(value.name for value in values)
+    )
+
+
+def _reachable(ends: list[Value], first: Value) -> set[int]:
+    kept = {id(first)}
+    waiting = list(ends)
+    while waiting:
+        value = waiting.pop()
+        if id(value) not in kept:
+            kept.add(id(value))
+            waiting += value.inputs
+    return kept
+
+
+def _graph(file: OnnxFile, values: list[Value], ends: list[tuple[str, Value]]) -> Graph:
+    span = Span(Source(file.name, ""), 0, 0)
+    index = {id(value): place for place, value in enumerate(values)}
+    paths = ["input", *paths_of(values[1:])]
+    types: dict[TensorType, TensorType] = {}
+    nodes = tuple(
+        Node(
+            place,
+            value.operator,
+            tuple(index[id(one)] for one in value.inputs),
+            types.setdefault(value.type, value.type),
+            path,
+            span,
+        )
+        for place, (value, path) in enumerate(zip(values, paths, strict=True))
+    )
+    parameters: dict[str, Parameter] = {}
+    for node, value in zip(nodes, values, strict=True):
+        specs = value.operator.parameters(*(one.type for one in value.inputs))
+        for spec in specs:
+            name = f"{node.path}.{spec.name}"
+            source = value.tensors[spec.name].source
+            parameters[name] = Parameter(name, spec.shape, spec.dtype, spec.trainable, source, node.index)
+    names: dict[str, None] = {}
+    outputs = []
+    input_name = _identifier(values[0].name, "input")
+    for name, value in ends:
+        label = _identifier(name, "output")
+        while label in names or label == input_name:
+            label += "_"
+        names[label] = None
+        outputs.append(Output(label, index[id(value)], span))
+    root = Scope(
+        ScopeKind.MODEL,
+        "",
+        "",
+        _identifier(file.path.stem, "network"),
+        {},
+        span,
+        list(range(1, len(nodes))),
+        0,
+        outputs[-1].node,
+    )
+    entries = file.model.metadata
+    return Graph(
+        root.callee,
+        nodes,
+        tuple(outputs),
+        root,
+        parameters,
+        input_name,
+        preprocess=_entry(metadata.PREPROCESS, entries),
+        labels=_entry(metadata.LABELS, entries),
+    )
+
+
+def _entry(entry: metadata.Entry, entries: Mapping[str, str]):  # type: ignore[no-untyped-def, type-arg]
+    """What the file states; nothing where it has another form."""
+    try:
+        return entry.find(entries)
+    except ValueError:
+        return None
+
+
+def _identifier(name: str, otherwise: str) -> str:
+    text = "".join(letter if letter.isascii() and (letter.isalnum() or letter == "_") else "_" for letter in name)[:60]
+    if not text.strip("_"):
+        return otherwise
+    return f"_{text}" if text[0].isdigit() else text
+
+
+def _refused(file: OnnxFile, reason: str) -> CompileError:
+    return CompileError.of(catalogue.NOT_A_NETWORK, f"`{printable(file.name)}` cannot be read as a network: {reason}")

@@ -1,0 +1,22 @@
+"""Numbers of a file as a person would have written them."""
+
+from __future__ import annotations
+
+import struct
+
+
+def short(number: float) -> float:
+    """The number with the fewest digits that is the same 32-bit float: 9.999999747378752e-06 is 1e-5."""
+    if number != number or number in (float("inf"), float("-inf")) or abs(number) > 3e38:
+        return number
+    single = struct.unpack("<f", struct.pack("<f", number))[0]
+    for digits in range(1, 10):
+        text = f"{single:.{digits}g}"
+        if struct.unpack("<f", struct.pack("<f", float(text)))[0] == single:
+            return float(text)
+    return number
+
+
+def near(number: float | None, expected: float) -> bool:
+    """Whether a number of the file is ``expected``, as rounded to 32 (or 16) bits."""
+    return number is not None and abs(number - expected) <= 1e-6 * max(1.0, abs(expected))

@@ -1,0 +1,144 @@
+"""Values of nodes that the language does not have, and of the inputs: their types, and the weights that they own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from resdsl.importer.derived import origin, source_of
+from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Tensor, Value, View
+from resdsl.importer.records import NodeRecord, Subgraph, TensorRecord, ValueRecord
+from resdsl.importer.shapes import reshaped_shape
+from resdsl.ir.dims import Dim, symbol
+from resdsl.ir.initializers import ZEROS
+from resdsl.ir.operator import Attribute, ParameterSpec
+from resdsl.ir.types import DType, TensorType
+from resdsl.ops.input import Input
+from resdsl.ops.opaque import Opaque
+
+_LONGEST_ARGUMENT = 16
+"""Numbers of an attribute or of a constant input that an operator shows."""
+
+_FLOATS = (1, 10, 11, 16)
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
+
+
+def input_value(draft: Draft, given: ValueRecord) -> Value:
+    """An input of the file. The first one is that of the network."""
+    type = _type(given) or TensorType(DTYPES.get(given.element, DType.OTHER), (symbol("unknown"),))
+    operator = Opaque("Input", type) if any(isinstance(v.operator, Input) for v in draft.values) else Input(type)
+    value = Value(given.name, operator, (), type)
+    draft.values.append(value)
+    return value
+
+
+def opaque_values(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None]) -> dict[str, Item]:
+    """The values of a node of which only the types are known."""
+    values = tuple(item for item in inputs if isinstance(item, Value))
+    constants = [(place, item) for place, item in enumerate(inputs) if isinstance(item, Constant)]
+    arguments: list[tuple[str, Attribute]] = []
+    for name, attribute in sorted(node.attributes.items()):
+        shown = _argument(attribute)
+        if shown is not None:
+            arguments.append((name, shown))
+    tensors: dict[str, Tensor] = {}
+    specs: list[ParameterSpec] = []
+    for place, constant in constants:
+        numbers = constant.items
+        if numbers is not None and len(numbers) <= _LONGEST_ARGUMENT and not _is_weight(constant):
+            arguments.append((f"input{place}", tuple(int(n) if isinstance(n, int) else str(n) for n in numbers)))  # type: ignore[misc]
+        elif constant.element in _FLOATS and constant.source is not None:
+            name = _own_name(origin(constant), place, tensors)
+            tensors[name] = Tensor(origin(constant), constant.shape, source_of(constant))
+            specs.append(ParameterSpec(name, constant.shape, ZEROS, dtype=DTYPES.get(constant.element, DType.F32)))
+    kind = f"{node.domain}.{node.type}" if node.domain else node.type
+    made: dict[str, Item] = {}
+    for place, name in enumerate(node.outputs):
+        if not name or (place and not draft.uses[name]):
+            continue
+        type = _result(draft, node, name, place, inputs)
+        operator = Opaque(kind, type, tuple(arguments), place, tuple(specs) if not place else ())
+        value = Value(name, operator, values, type, tensors if not place else {}, (node,))
+        draft.values.append(value)
+        made[name] = value
+    return made
+
+
+def materialized(draft: Draft, view: View, name: str) -> Value:
+    """A view as the result of an opaque ``Transpose``."""
+    type = view.base.type.with_shape(*view.shape)
+    operator = Opaque("Transpose", type, (("perm", view.perm),))
+    record = NodeRecord("Transpose", name=f"{view.base.name}:transpose", outputs=[name])
+    value = Value(name, operator, (view.base,), type, records=(record,))
+    draft.values.append(value)
+    return value
+
+
+def _result(draft: Draft, node: NodeRecord, name: str, place: int, inputs: Sequence[Item | None]) -> TensorType:
+    """The type of a result: what follows from the inputs, what the file states, or what shape inference finds."""
+    first = next((item for item in inputs if isinstance(item, Value)), None)
+    dtype = first.type.dtype if first is not None else DType.F32
+    shape = _own_shape(node, inputs)
+    if shape is not None:
+        return TensorType(dtype, shape)
+    stated = draft.file.model.values.get(name) or next(
+        (output for output in draft.file.model.outputs if output.name == name), None
+    )
+    known = None if stated is None else _type(stated)
+    if known is not None:
+        return known
+    inferred = draft.inferred(name)
+    if inferred is not None and (type := _type(inferred)) is not None:
+        return type
+    return TensorType(dtype, (symbol("unknown"),))
+
+
+def _own_shape(node: NodeRecord, inputs: Sequence[Item | None]) -> tuple[Dim, ...] | None:
+    """The shape of a reshaped value, which idioms look at."""
+    first = inputs[0] if inputs else None
+    sizes = inputs[1] if len(inputs) > 1 else None
+    if node.type == "Reshape" and isinstance(first, Value) and isinstance(sizes, Constant) and sizes.items is not None:
+        whole = tuple(int(size) if isinstance(size, float) else size for size in sizes.items)
+        return reshaped_shape(first.type.shape, whole, allow_zero=bool(node.integer("allowzero")))
+    return None
+
+
+def _type(record: ValueRecord) -> TensorType | None:
+    if record.shape is None:
+        return None
+    dims = tuple(_dim(size, place) for place, size in enumerate(record.shape))
+    return TensorType(DTYPES.get(record.element, DType.OTHER), dims)
+
+
+def _dim(size: int | str | None, place: int) -> Dim:
+    """A size as the file states it; a name is a symbol, as far as the language can write it."""
+    if isinstance(size, int):
+        return size
+    name = _NOT_A_NAME.sub("_", size or "").strip("_")[:30]
+    if not name or name[0].isdigit():
+        name = f"D{place}{name}"
+    return symbol("N" if place == 0 and name.lower() in ("batch", "batch_size", "n", "d0", "bs") else name)
+
+
+def _argument(attribute: object) -> Attribute | None:
+    if isinstance(attribute, bool | int | float | str):
+        return attribute if not isinstance(attribute, str) or len(attribute) < 200 else None
+    if isinstance(attribute, Subgraph):
+        return f"graph of {attribute.length:,} bytes"
+    if isinstance(attribute, TensorRecord | bytes) or attribute is None:
+        return None
+    if isinstance(attribute, tuple) and len(attribute) <= _LONGEST_ARGUMENT:
+        return attribute
+    return None
+
+
+def _is_weight(constant: Constant) -> bool:
+    """Whether a small constant is a tensor of the file with a name of its own, as a bias of 10 classes is."""
+    return (
+        constant.element in _FLOATS and constant.rank > 0 and origin(constant).rpartition(".")[2] in ("weight", "bias")
+    )
+
+
+def _own_name(name: str, place: int, taken: Mapping[str, Tensor]) -> str:
+    last = _NOT_A_NAME.sub("_", re.split(r"[./:]", name)[-1])[-40:] or f"input{place}"
+    return last if last not in taken and not last[0].isdigit() else f"input{place}"

@@ -1,0 +1,142 @@
+"""The path of each operator, by what the file has: tensor names, exporters' metadata, node names.
+
+A path is where an operator stands in the module that was exported (``layer1.0.conv1``): the names of its tensors begin
+with it. An operator without tensors has the path of its module too, or one in the module that holds its neighbours.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from resdsl.importer.draft import Value
+from resdsl.importer.records import NodeRecord
+from resdsl.ops.join import Join
+from resdsl.ops.opaque import Opaque
+
+_INVENTED = re.compile(
+    r"^(onnx::.*|val_\d+|\d+|_val_\d+|const_?\w*|tensor_\d+|.*/ReadVariableOp.*_\d+|input\d+|Constant_\d+)$"
+)
+"""Names that exporters make up for tensors whose own they have lost."""
+
+_NOT_A_LABEL = re.compile(r"[^A-Za-z0-9_]+")
+_LONGEST = 200
+
+_SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
+
+
+def paths_of(values: Sequence[Value]) -> list[str]:
+    """A path for each value, all different."""
+    shared = Counter(tensor.name for value in values for tensor in value.tensors.values())
+    owners = [_by_tensors(value, shared) for value in values]
+    hints = [_by_scopes(value.records) or _by_node_names(value.records) for value in values]
+    # A module that holds others is where an operator stands; one that holds none is the operator.
+    holders = {
+        path[:end]
+        for path in (owner or hint for owner, hint, value in zip(owners, hints, values, strict=True) if value.tensors)
+        for end in range(len(path))
+        if path[end] == "."
+    }
+    holders.add("")
+    paths: list[str] = []
+    taken: set[str] = set()
+    for value, owner, hint in zip(values, owners, hints, strict=True):
+        path = owner or hint
+        if not owner and (path in holders or not path):
+            path = f"{path}.{_word(value)}" if path else _word(value)
+        paths.append(_unique(path, taken))
+    return paths
+
+
+def classes_of(values: Sequence[Value]) -> dict[str, str]:
+    """The name of the class of each module, by path, where the exporter has left it."""
+    found: dict[str, str] = {}
+    for value in values:
+        for record in value.records:
+            scopes, classes = (_list(record.metadata.get(key, "")) for key in (_SCOPES, _CLASSES))
+            for scope, kind in zip(scopes[:-1], classes[:-1], strict=False):
+                found.setdefault(_labels(scope.split(".")), kind.rpartition(".")[2])
+    return found
+
+
+def _by_tensors(value: Value, shared: Counter[str]) -> str:
+    """The part that the names of its own tensors have in common; empty where the exporter has renamed them."""
+    for role, tensor in value.tensors.items():
+        if shared[tensor.name] > 1 or _INVENTED.match(tensor.name):
+            continue
+        parts = [part for part in re.split(r"[./]", tensor.name.split(":")[0]) if part]
+        if len(parts) > 1 and (parts[-1].startswith((role, *_ROLES)) or len(value.tensors) > 1):
+            parts.pop()
+        path = _labels(parts)
+        if path:
+            return path
+    return ""
+
+
+_ROLES = ("weight", "bias", "running_", "kernel", "gamma", "beta", "moving_", "depthwise_kernel", "w", "b")
+
+
+def _by_scopes(records: Sequence[NodeRecord]) -> str:
+    """The innermost module in the metadata of PyTorch's exporter; the last entry is the call itself."""
+    for record in records:
+        scopes = _list(record.metadata.get(_SCOPES, ""))
+        if len(scopes) > 1:
+            return _labels(scopes[-2].split("."))
+    return ""
+
+
+def _by_node_names(records: Sequence[NodeRecord]) -> str:
+    """``/layer1/layer1.0/conv1/Conv``, whose parts may begin with the one before."""
+    for record in records:
+        parts = [part for part in record.name.split("/") if part]
+        if len(parts) < 2 or not record.name.startswith("/"):
+            continue
+        labels: list[str] = []
+        before = ""
+        for part in parts[:-1]:
+            labels += [part.removeprefix(f"{before}.")] if before and part.startswith(f"{before}.") else [part]
+            before = part
+        return _labels([one for label in labels for one in label.split(".")])
+    return ""
+
+
+def _word(value: Value) -> str:
+    """What an operator without a path of its own is called."""
+    operator = value.operator
+    if isinstance(operator, Join):
+        return operator.join
+    if isinstance(operator, Opaque):
+        return _labels([operator.type.rpartition(".")[2].lower()])
+    return operator.name or "value"
+
+
+def _labels(parts: Sequence[str]) -> str:
+    """Parts of a path as labels of the language."""
+    return ".".join(label for part in parts if (label := _label(part)))[:_LONGEST]
+
+
+def _label(part: str) -> str:
+    text = _NOT_A_LABEL.sub("_", part).strip("_") if not part.isidentifier() else part
+    return f"_{text}" if text[:1].isdigit() and not text.isdigit() else text
+
+
+def _unique(path: str, taken: set[str]) -> str:
+    name, count = path, 1
+    while name in taken:
+        count += 1
+        name = f"{path}_{count}"
+    taken.add(name)
+    return name
+
+
+def _list(text: str) -> list[str]:
+    """A list of strings as Python prints it."""
+    if len(text) > 100_000 or not text.startswith("["):
+        return []
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return []
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

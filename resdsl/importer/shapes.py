@@ -1,0 +1,58 @@
+"""Shapes of values that no operator of the language makes, as far as they are needed to recognise what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from resdsl.ir.dims import Dim, SymbolicDim
+
+
+def reshaped_shape(shape: Sequence[Dim], sizes: Sequence[Dim], *, allow_zero: bool = False) -> tuple[Dim, ...] | None:
+    """The shape that ``Reshape`` gives: 0 keeps a size, -1 is what is left; ``None`` where that is not known."""
+    result: list[Dim] = []
+    hole = -1
+    for place, size in enumerate(sizes):
+        if size == 0 and not allow_zero:
+            if place >= len(shape):
+                return None
+            size = shape[place]
+        elif size == -1:
+            if hole >= 0:
+                return None
+            hole, size = place, 1
+        elif isinstance(size, int) and size < 0:
+            return None
+        result.append(size)
+    if hole >= 0:
+        left = quotient(product(shape), product(result))
+        if left is None:
+            return None
+        result[hole] = left
+    return tuple(result)
+
+
+def product(sizes: Sequence[Dim]) -> Dim:
+    total: Dim = 1
+    for size in sizes:
+        total = total * size
+    return total
+
+
+def quotient(total: Dim, divisor: Dim) -> Dim | None:
+    """``total / divisor`` where it is known to be whole; ``None`` otherwise."""
+    if isinstance(divisor, int):
+        if divisor <= 0:
+            return None
+        result = total // divisor
+        return result if result * divisor == total else None
+    if total == divisor:
+        return 1
+    if not isinstance(total, SymbolicDim):
+        return None
+    # One symbol times an integer, as N * 512 for N: what stays when the symbol is 1 is the quotient.
+    candidates = total.substitute(dict.fromkeys(divisor.symbols, 1))
+    scale = divisor.substitute(dict.fromkeys(divisor.symbols, 1))
+    if not isinstance(scale, int) or scale <= 0:
+        return None
+    result = candidates // scale
+    return result if result * divisor == total else None

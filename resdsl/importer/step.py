@@ -1,0 +1,137 @@
+"""One node of the file while it is read: what it takes, and the values that can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
+from resdsl.importer.records import NodeRecord
+from resdsl.ir.dims import Dim
+from resdsl.ir.operator import Operator, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node, its inputs, and the draft that it is read into.
+
+    In a node that computes each element alone, views of one layout are read as the values behind them: ``perm`` is
+    that layout then, and the result gets it back.
+    """
+
+    draft: Draft
+    node: NodeRecord
+    inputs: tuple[Item | None, ...]
+    perm: tuple[int, ...] | None = None
+
+    @property
+    def type(self) -> str:
+        return self.node.type
+
+    def value(self, index: int = 0) -> Value | None:
+        """An input that is a value in its own layout; ``None`` for anything else."""
+        item = self.inputs[index] if index < len(self.inputs) else None
+        return item if isinstance(item, Value) else None
+
+    def view(self, index: int = 0) -> View | None:
+        item = self.inputs[index] if index < len(self.inputs) else None
+        return item if isinstance(item, View) else None
+
+    def constant(self, index: int) -> Constant | None:
+        item = self.inputs[index] if index < len(self.inputs) else None
+        return item if isinstance(item, Constant) else None
+
+    def given(self, index: int) -> bool:
+        """Whether the node has this input at all."""
+        return index < len(self.inputs) and self.inputs[index] is not None
+
+    def scalar(self, index: int) -> float | None:
+        """An input that is one known number, of any rank."""
+        constant = self.constant(index)
+        if constant is None or constant.items is None or len(constant.items) != 1:
+            return None
+        item = constant.items[0]
+        return float(item) if isinstance(item, int | float) else None
+
+    def sizes(self, index: int) -> tuple[Dim, ...] | None:
+        """An input that is a known vector of integers or sizes of values."""
+        constant = self.constant(index)
+        if constant is None or constant.items is None or constant.rank > 1:
+            return None
+        return tuple(int(item) if isinstance(item, float) else item for item in constant.items)
+
+    def integers(self, index: int) -> tuple[int, ...] | None:
+        """An input that is a known vector of integers."""
+        sizes = self.sizes(index)
+        return None if sizes is None or not all(isinstance(size, int) for size in sizes) else sizes  # type: ignore[return-value]
+
+    def pair(self) -> tuple[Value, Constant] | None:
+        """The inputs of a commutative node of a value and a constant."""
+        for one, other in ((0, 1), (1, 0)):
+            value, constant = self.value(one), self.constant(other)
+            if value is not None and constant is not None:
+                return value, constant
+        return None
+
+    def axes(self, name: str = "axes", index: int = 1) -> tuple[int, ...] | None:
+        """Axes, as an attribute (older operator sets) or as an input; ``None`` where they are not given."""
+        return self.integers(index) if self.given(index) else self.node.integers(name)
+
+    def channels(self, constant: Constant, value: Value) -> int | None:
+        """As ``channel_count``, in the layout of this node."""
+        return channel_count(constant, value, self.perm)
+
+    def made(
+        self,
+        operator: Operator,
+        *inputs: Value,
+        tensors: Mapping[str, Tensor] | None = None,
+        taking: tuple[Value, ...] = (),
+    ) -> Value | None:
+        """The value of this node as an operator of the language; ``None`` where that refuses its inputs.
+
+        ``taking`` are values of earlier nodes that the operator computes as well: nobody else may read them.
+        """
+        tensors = tensors or {}
+        if any(not self.draft.only_read_once(value) for value in taking):
+            return None
+        types = tuple(value.type for value in inputs)
+        try:
+            result = operator.infer(*types)
+            wanted = {spec.name: spec.shape for spec in operator.parameters(*types)}
+        except (Refusal, ValueError):
+            return None
+        if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
+            return None
+        records = (self.node, *(record for value in taking for record in value.records))
+        name = self.node.outputs[0]
+        value = Value(name, operator, inputs, result, tensors, records)
+        self.draft.values.append(value)
+        return value
+
+    def inner(
+        self, operator: Operator, *inputs: Value, name: str, tensors: Mapping[str, Tensor] | None = None
+    ) -> Value | None:
+        """A further value that this node is made of, read only by the one that ``made`` gives."""
+        step = Step(
+            self.draft, NodeRecord(self.node.type, name=self.node.name, outputs=[name], metadata=self.node.metadata), ()
+        )
+        value = step.made(operator, *inputs, tensors=tensors)
+        if value is not None:
+            self.draft.uses[name] = 1
+        return value
+
+
+def channel_count(constant: Constant, value: Value, perm: tuple[int, ...] | None) -> int | None:
+    """How many channels a constant has a number for, if it is repeated over everything else; else ``None``.
+
+    In a view the axis of the channels is where the layout ``perm`` puts it.
+    """
+    rank = value.type.rank
+    axis = perm.index(1) if perm is not None else 1
+    shape = (1,) * (rank - constant.rank) + constant.shape
+    if rank < 2 or len(shape) != rank or not isinstance(value.type.shape[1], int):
+        return None
+    if any(size != 1 for place, size in enumerate(shape) if place != axis):
+        return None
+    return shape[axis] if shape[axis] == value.type.shape[1] else None

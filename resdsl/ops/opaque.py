@@ -1,0 +1,56 @@
+"""An operator of ONNX that the language does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.dims import Dim
+from resdsl.ir.operator import Attribute, Operator, ParameterSpec
+from resdsl.ir.types import TensorType
+
+_PRODUCTS = ("MatMul", "Gemm")
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque(Operator):
+    """What is known of a node of an ONNX file: its type and attributes, the weights it owns, the type of its result.
+
+    A network with such operators can be summed up, drawn and compared; it cannot be written in the language, nor
+    emitted. ``output`` numbers the outputs of a node that has several: each is a value of its own. ``arguments`` are the
+    attributes, and small constant inputs under the names ``input1``, ``input2``.
+    """
+
+    opaque: ClassVar[bool] = True
+
+    type: str
+    result: TensorType
+    arguments: tuple[tuple[str, Attribute], ...] = ()
+    output: int = 0
+    tensors: tuple[ParameterSpec, ...] = ()
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return self.result
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        return self.tensors
+
+    def macs(self, inputs: Sequence[TensorType], result: TensorType) -> Dim:
+        """Those of products of matrices and of convolutions of any rank; others 0."""
+        weight = next((spec.shape for spec in self.tensors if len(spec.shape) > 1), None)
+        elements: Dim = 1
+        for dim in result.shape[1:]:
+            elements = elements * dim
+        if self.type in _PRODUCTS and inputs and inputs[0].shape:
+            return elements * inputs[0].shape[-1]
+        if self.type in _CONVOLUTIONS and weight is not None:
+            window = 1
+            for size in weight[1:]:
+                window *= size
+            return elements * window
+        return 0
+
+    def label(self) -> str:
+        return self.type.rpartition(".")[2]
