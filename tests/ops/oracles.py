@@ -164,6 +164,12 @@ def channel_shuffle(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return Answer(np.swapaxes(dealt, 1, 2).reshape(x.shape))
 
 
+@oracle("slice")
+def slice_(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(np.stack([x[:, channel] for channel in range(op.start, op.stop)], axis=1))
+
+
 # Weighted sums.
 
 

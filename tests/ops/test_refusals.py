@@ -29,6 +29,7 @@ from resdsl.ops.mean import Mean
 from resdsl.ops.mul import Mul
 from resdsl.ops.pad import Pad
 from resdsl.ops.prelu import PRelu
+from resdsl.ops.slice import Slice
 from resdsl.ops.softmax import Softmax
 from resdsl.ops.space_to_depth import SpaceToDepth
 from resdsl.ops.upsample import Upsample
@@ -128,6 +129,9 @@ IMAGE = (1, 4, 8, 8)
         (PRelu(per_channel=True), (5,), catalogue.RANK, None, "a prelu per channel works on [N, C]"),
         (SpaceToDepth(3), (1, 4, 9, 8), catalogue.ARGUMENT_VALUE, "block", "blocks of 3 do not divide a width of 8"),
         (SpaceToDepth(2), (N, 4, 2 * H, W), catalogue.SYMBOLIC_SIZE, "block", "the width must be a multiple of 2"),
+        (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
+        (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
+        (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),
         (ConvTranspose(8, THREE, groups=3), IMAGE, catalogue.GROUPS, "groups", "3 groups do not divide the input's 4"),
         (
             ConvTranspose(8, THREE, stride=TWO, output_pad=TWO),
@@ -166,6 +170,8 @@ def test_what_cannot_be_done_is_refused(
         (MaxPool(GLOBAL, ceil=True), IMAGE, "leave `ceil` out"),
         (LocalResponseNorm(4), IMAGE, "an odd number: 3 or 5"),
         (Upsample(align_corners=True), IMAGE, "write `mode = bilinear`"),
+        (Slice(2, 5), IMAGE, "write `channels`"),
+        (Slice(2, 1), IMAGE, "`slice(2, 3)` is one channel"),
     ],
 )
 def test_a_refusal_suggests_a_fix(operator: Operator, shape: tuple[Dim, ...], suggestion: str) -> None:

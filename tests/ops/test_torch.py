@@ -81,6 +81,7 @@ TWINS: dict[str, Twin] = {
     "relu6": lambda _op, x, _w: functional.relu6(x),
     "sigmoid": lambda _op, x, _w: torch.sigmoid(x),
     "silu": lambda _op, x, _w: functional.silu(x),
+    "slice": lambda op, x, _: x.narrow(1, op.start, op.stop - op.start),
     "softmax": lambda _op, x, _w: functional.softmax(x, 1),
     "space_to_depth": _space_to_depth,
     "tanh": lambda _op, x, _w: torch.tanh(x),
