@@ -390,6 +390,18 @@ def per_channel(x: Array, parameters: Parameters) -> Array:
     return np.stack([weight * x[:, channel] + bias for channel, (weight, bias) in enumerate(pairs)], axis=1)
 
 
+@oracle("affine")
+def affine(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = x.copy()
+    for index in np.ndindex(*x.shape):
+        place = index[1] if op.per_channel else 0
+        weight = parameters["weight"][place] if op.weight else 1
+        bias = parameters["bias"][place] if op.bias else 0
+        y[index] = weight * x[index] + bias
+    return Answer(y)
+
+
 @oracle("instance_norm")
 def instance_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
     (x,) = inputs

@@ -10,6 +10,7 @@ from resdsl.ir.initializers import ONES, ZEROS
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.types import DType, Sides, Size, TensorType, Word
 from resdsl.ops.add import Add
+from resdsl.ops.affine import Affine
 from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.channel_shuffle import ChannelShuffle
@@ -129,6 +130,10 @@ IMAGE = (1, 4, 8, 8)
         (PRelu(per_channel=True), (5,), catalogue.RANK, None, "a prelu per channel works on [N, C]"),
         (SpaceToDepth(3), (1, 4, 9, 8), catalogue.ARGUMENT_VALUE, "block", "blocks of 3 do not divide a width of 8"),
         (SpaceToDepth(2), (N, 4, 2 * H, W), catalogue.SYMBOLIC_SIZE, "block", "the width must be a multiple of 2"),
+        (Affine(), (5,), catalogue.RANK, None, "an affine per channel works on [N, C]"),
+        (Affine(), (1, H), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is H"),
+        (Affine(weight=False, bias=False), IMAGE, catalogue.ARGUMENT_VALUE, "bias", "changes nothing"),
+        (Affine(weight=False, init=0.1), IMAGE, catalogue.ARGUMENT_VALUE, "init", "no effect with `weight = false`"),
         (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
         (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
         (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),

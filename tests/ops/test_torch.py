@@ -56,7 +56,14 @@ def _space_to_depth(op: Any, x: Tensor, _: Mapping[str, Tensor]) -> Tensor:
     return x.view(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h // b, w // b)
 
 
+def _affine(_op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    # timm's Affine (mlp_mixer), for channels that are not last.
+    zero, one = x.new_zeros(1), x.new_ones(1)
+    return torch.addcmul(w.get("bias", zero), w.get("weight", one), x.movedim(1, -1)).movedim(-1, 1)
+
+
 TWINS: dict[str, Twin] = {
+    "affine": _affine,
     "bn": lambda op, x, w: functional.batch_norm(
         x, w["running_mean"], w["running_var"], w.get("weight"), w.get("bias"), False, 0.0, op.eps
     ),
