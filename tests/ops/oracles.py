@@ -297,6 +297,22 @@ def avgpool(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return pooled(op, inputs[0], mean)
 
 
+@oracle("blurpool")
+def blurpool(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    around = [padding(op.pad, x.shape[2 + axis], op.kernel, op.stride[axis], 1, axis) for axis in (0, 1)]
+    padded = np.pad(x, ((0, 0), (0, 0), *around), mode="reflect" if op.edge == "reflect" else "constant")
+    # Pascal's triangle.
+    line = [1.0]
+    while len(line) < op.kernel:
+        line = [left + right for left, right in zip([0.0, *line], [*line, 0.0], strict=True)]
+    places = [(padded.shape[2 + axis] - op.kernel) // op.stride[axis] + 1 for axis in (0, 1)]
+    y = np.zeros((*x.shape[:2], *places))
+    for i, j, u, v in np.ndindex(*places, op.kernel, op.kernel):
+        y[:, :, i, j] += line[u] * line[v] * padded[:, :, i * op.stride[0] + u, j * op.stride[1] + v]
+    return Answer(y / sum(line) ** 2)
+
+
 # Shapes.
 
 

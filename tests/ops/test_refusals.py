@@ -12,6 +12,7 @@ from resdsl.ir.types import DType, Sides, Size, TensorType, Word
 from resdsl.ops.add import Add
 from resdsl.ops.affine import Affine
 from resdsl.ops.avgpool import AvgPool
+from resdsl.ops.blurpool import BlurPool
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.channel_shuffle import ChannelShuffle
 from resdsl.ops.concat import Concat
@@ -134,6 +135,10 @@ IMAGE = (1, 4, 8, 8)
         (Affine(), (1, H), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is H"),
         (Affine(weight=False, bias=False), IMAGE, catalogue.ARGUMENT_VALUE, "bias", "changes nothing"),
         (Affine(weight=False, init=0.1), IMAGE, catalogue.ARGUMENT_VALUE, "init", "no effect with `weight = false`"),
+        (BlurPool(), (1, 4), catalogue.RANK, None, "a blur pool works on images [N, C, H, W]"),
+        (BlurPool(8), IMAGE, catalogue.ARGUMENT_VALUE, "kernel", "a blur has at most 7 points, and this one has 8"),
+        (BlurPool(5), (1, 4, 8, 2), catalogue.PADDING_TOO_LARGE, "pad", "2 columns of padding mirror as many"),
+        (BlurPool(4, pad=Word("valid")), (1, 4, 3, 8), catalogue.KERNEL_TOO_LARGE, "kernel", "covers 4 rows"),
         (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
         (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
         (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),

@@ -62,11 +62,27 @@ def _affine(_op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
     return torch.addcmul(w.get("bias", zero), w.get("weight", one), x.movedim(1, -1)).movedim(-1, 1)
 
 
+def _blurpool(op: Any, x: Tensor, _: Mapping[str, Tensor]) -> Tensor:
+    layers = pytest.importorskip("timm.layers", reason="timm is not installed")
+    pool = layers.BlurPool2d(x.shape[1], op.kernel, pad_mode="reflect" if op.edge == "reflect" else "constant").double()
+    if op.pad == "same":
+        pytest.skip("PyTorch has no padding by the size")
+    if op.pad == "valid":
+        pool.padding = [0] * 4
+    elif op.pad != "half":
+        pool.padding = [op.pad.left, op.pad.right, op.pad.top, op.pad.bottom]
+    elif op.kernel % 2 == 0:
+        pool.padding = [(op.kernel - 1) // 2] * 4
+    pool.stride = tuple(op.stride)
+    return pool(x)
+
+
 TWINS: dict[str, Twin] = {
     "affine": _affine,
     "bn": lambda op, x, w: functional.batch_norm(
         x, w["running_mean"], w["running_var"], w.get("weight"), w.get("bias"), False, 0.0, op.eps
     ),
+    "blurpool": _blurpool,
     "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
     "conv_transpose": _conv_transpose,
     "elu": lambda op, x, _: functional.elu(x, op.alpha),

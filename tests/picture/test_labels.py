@@ -29,6 +29,7 @@ def label_of(statement: str, shape: str = "N, 8, 16, 16") -> str:
         ("conv(8, 1x1, pad = valid)", "1x1 conv, 8"),
         ("maxpool(3x3, stride = 2)", "3x3 max pool, /2"),
         ("avgpool(2x2, stride = 2, pad = valid)", "2x2 avg pool, /2"),
+        ("blurpool(3)", "3x3 blur pool, /2"),
         ("avgpool(global)", "avg pool"),
         ("upsample(2)", "upsample x2"),
         ("bn", "batch norm"),
