@@ -170,6 +170,22 @@ def slice_(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return Answer(np.stack([x[:, channel] for channel in range(op.start, op.stop)], axis=1))
 
 
+@oracle("branch_softmax")
+def branch_softmax(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    each = x.shape[1] // op.branches
+    y = np.exp(x)
+    for channel in range(each):
+        y[:, channel::each] /= y[:, channel::each].sum(axis=1, keepdims=True)
+    return Answer(y)
+
+
+@oracle("branch_sum")
+def branch_sum(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(sum(np.split(x, op.branches, axis=1)))
+
+
 # Weighted sums.
 
 

@@ -14,6 +14,8 @@ from resdsl.ops.affine import Affine
 from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.blurpool import BlurPool
 from resdsl.ops.bn import BatchNorm
+from resdsl.ops.branch_softmax import BranchSoftmax
+from resdsl.ops.branch_sum import BranchSum
 from resdsl.ops.channel_shuffle import ChannelShuffle
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
@@ -139,6 +141,10 @@ IMAGE = (1, 4, 8, 8)
         (BlurPool(8), IMAGE, catalogue.ARGUMENT_VALUE, "kernel", "a blur has at most 7 points, and this one has 8"),
         (BlurPool(5), (1, 4, 8, 2), catalogue.PADDING_TOO_LARGE, "pad", "2 columns of padding mirror as many"),
         (BlurPool(4, pad=Word("valid")), (1, 4, 3, 8), catalogue.KERNEL_TOO_LARGE, "kernel", "covers 4 rows"),
+        (BranchSum(3), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "4 channels are not those of 3 equal branches"),
+        (BranchSoftmax(8), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "not those of 8 equal branches"),
+        (BranchSoftmax(2), (5,), catalogue.RANK, None, "a softmax over branches works on [N, C] or [N, C, H, W]"),
+        (BranchSum(2), (1, H), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is H"),
         (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
         (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
         (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),

@@ -83,6 +83,8 @@ TWINS: dict[str, Twin] = {
         x, w["running_mean"], w["running_var"], w.get("weight"), w.get("bias"), False, 0.0, op.eps
     ),
     "blurpool": _blurpool,
+    "branch_softmax": lambda op, x, _: torch.softmax(x.unflatten(1, (op.branches, -1)), 1).flatten(1, 2),
+    "branch_sum": lambda op, x, _: torch.sum(x.unflatten(1, (op.branches, -1)), 1),
     "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
     "conv_transpose": _conv_transpose,
     "elu": lambda op, x, _: functional.elu(x, op.alpha),

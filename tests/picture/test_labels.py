@@ -37,6 +37,8 @@ def label_of(statement: str, shape: str = "N, 8, 16, 16") -> str:
         ("relu", "relu"),
         ("lrn(5)", "LRN, 5"),
         ("channel_shuffle(2)", "channel shuffle, g = 2"),
+        ("branch_sum(2)", "sum of 2 branches"),
+        ("branch_softmax(2)", "softmax of 2 branches"),
         ("slice(0, channels // 2)", "channels 0:4"),
         ("pad(after = 4)", "pad, 4 channels"),
         ("pad(1)", "pad(sides = 1)"),
