@@ -20,7 +20,7 @@ class ChannelConv(Operator):
     """A one-dimensional convolution along the channels, of ``[N, C]`` or of an image of one pixel, ``[N, C, 1, 1]``.
 
     ``y[n, c] = sum_u weight[0, 0, u] * x[n, c + u - kernel // 2]``, where channels that do not exist are 0. The weight
-    is that of PyTorch's ``Conv1d(1, 1, kernel)`` (efficient channel attention, arXiv:1910.03151, equation 7).
+    is that of PyTorch's ``Conv1d(1, 1, kernel)`` (efficient channel attention, arXiv:1910.03151, section 3.2).
     """
 
     name: ClassVar[str] = "channel_conv"
