@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _INTEGER = re.compile(r"(?<=1\.\.)\d+|(?<![\w.])\d+(?![\w.])")
 _LABEL = re.compile(r"^(\w[\w.]*?)(\d+): ")
-_NAMES = ("width", "n", "a", "b", "c")
+_NAMES = ("width", "inner", "outer", "last", "n")
 _LONGEST_PERIOD = 8
 _ANY = range(1, _LONGEST_PERIOD + 1)
 LEAST_SAVED = 3
@@ -99,7 +99,15 @@ def _loop(statements: list[str], repeat: _Repeat) -> str:
         return _braced(f"for _ in 1..{repeat.count}", body)
     every = _numbers(statements, repeat)
     whole = "\n".join(body)
-    names = [name for name in _NAMES if not re.search(rf"\b{name}\b", whole)][: len(columns)]
+    free = [name for name in _NAMES if not re.search(rf"\b{name}\b", whole)]
+    counts = {number.start() for number in re.finditer(r"(?<=1\.\.)\d+", whole)}
+    places = [number.start() for number in _INTEGER.finditer(whole)]
+    names: list[str] = []
+    for column in columns:
+        uses = {at for index, at in enumerate(places) if [numbers[index] for numbers in every] == column}
+        wanted = "n" if uses & counts else free[0]
+        names.append(wanted if wanted in free else free[0])
+        free.remove(names[-1])
     place = -1
 
     def named(found: re.Match[str]) -> str:
