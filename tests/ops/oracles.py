@@ -164,6 +164,28 @@ def channel_shuffle(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return Answer(np.swapaxes(dealt, 1, 2).reshape(x.shape))
 
 
+@oracle("slice")
+def slice_(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(np.stack([x[:, channel] for channel in range(op.start, op.stop)], axis=1))
+
+
+@oracle("branch_softmax")
+def branch_softmax(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    each = x.shape[1] // op.branches
+    y = np.exp(x)
+    for channel in range(each):
+        y[:, channel::each] /= y[:, channel::each].sum(axis=1, keepdims=True)
+    return Answer(y)
+
+
+@oracle("branch_sum")
+def branch_sum(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(sum(np.split(x, op.branches, axis=1)))
+
+
 # Weighted sums.
 
 
@@ -291,6 +313,22 @@ def avgpool(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return pooled(op, inputs[0], mean)
 
 
+@oracle("blurpool")
+def blurpool(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    around = [padding(op.pad, x.shape[2 + axis], op.kernel, op.stride[axis], 1, axis) for axis in (0, 1)]
+    padded = np.pad(x, ((0, 0), (0, 0), *around), mode="reflect" if op.edge == "reflect" else "constant")
+    # Pascal's triangle.
+    line = [1.0]
+    while len(line) < op.kernel:
+        line = [left + right for left, right in zip([0.0, *line], [*line, 0.0], strict=True)]
+    places = [(padded.shape[2 + axis] - op.kernel) // op.stride[axis] + 1 for axis in (0, 1)]
+    y = np.zeros((*x.shape[:2], *places))
+    for i, j, u, v in np.ndindex(*places, op.kernel, op.kernel):
+        y[:, :, i, j] += line[u] * line[v] * padded[:, :, i * op.stride[0] + u, j * op.stride[1] + v]
+    return Answer(y / sum(line) ** 2)
+
+
 # Shapes.
 
 
@@ -382,6 +420,18 @@ def per_channel(x: Array, parameters: Parameters) -> Array:
     """``weight[c] * x + bias[c]``."""
     pairs = zip(parameters["weight"], parameters["bias"], strict=True)
     return np.stack([weight * x[:, channel] + bias for channel, (weight, bias) in enumerate(pairs)], axis=1)
+
+
+@oracle("affine")
+def affine(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = x.copy()
+    for index in np.ndindex(*x.shape):
+        place = index[1] if op.per_channel else 0
+        weight = parameters["weight"][place] if op.weight else 1
+        bias = parameters["bias"][place] if op.bias else 0
+        y[index] = weight * x[index] + bias
+    return Answer(y)
 
 
 @oracle("instance_norm")
