@@ -93,6 +93,12 @@ class Draft:
     """Every value in the order of computation, also those that a later idiom made unnecessary."""
     readers: dict[str, list[NodeRecord]] = field(default_factory=dict)
     """The nodes that read each value of the file."""
+    makers: dict[str, NodeRecord] = field(default_factory=dict)
+    """The node that makes each value of the file."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Copies of values (``Identity``): the name of the value itself."""
+    channels_last_input: bool = False
+    """Whether the file's input is ``[N, H, W, C]``, and that of the network ``[N, C, H, W]``."""
     _inferred: Mapping[str, ValueRecord] | None = None
 
     def inferred(self, name: str) -> ValueRecord | None:
@@ -102,6 +108,17 @@ class Draft:
 
             self._inferred = infer_types(self.file)
         return self._inferred.get(name)
+
+    def original(self, name: str) -> str:
+        """The name of the value that this one is a copy of, or its own."""
+        return self.aliases.get(name, name)
+
+    def alias(self, name: str, value: str) -> None:
+        """The value ``name`` is the value ``value`` again: its readers are readers of that."""
+        original = self.original(value)
+        if name != original:
+            self.aliases[name] = original
+            self.uses[original] += self.uses[name] - 1
 
     def only_read_once(self, value: Value | Constant) -> bool:
         """Whether one node alone reads the value, so that an idiom may take it in."""

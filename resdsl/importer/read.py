@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.importer.constants import constant_of, folded
-from resdsl.importer.draft import Constant, Draft, Item, Value, View
+from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
 from resdsl.importer.idioms import idioms
 from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
 from resdsl.importer.step import Step
 from resdsl.importer.tensors import OnnxFile
 from resdsl.untrusted import printable
-
-_BY_ELEMENT = ("ANY_LAYOUT",)
 
 
 def read_draft(file: OnnxFile) -> Draft:
@@ -27,6 +25,8 @@ def read_draft(file: OnnxFile) -> Draft:
     for node in model.nodes:
         for name in node.inputs:
             draft.readers.setdefault(name, []).append(node)
+        for name in node.outputs:
+            draft.makers.setdefault(name, node)
     for name, record in model.tensors.items():
         draft.items[name] = constant_of(draft, record, name)
     for given in model.inputs:
@@ -47,19 +47,31 @@ def _read(draft: Draft, node: NodeRecord) -> None:
     if constants is not None:
         draft.items.update((name, one) for name, one in zip(node.outputs, constants, strict=False) if name)
         return
-    if node.type == "Identity" and not node.domain and len(inputs) == 1 and inputs[0] is not None:
+    if _is_copy(node, inputs) and inputs[0] is not None:
         # The reader of a copy reads the value itself.
         draft.items[node.outputs[0]] = inputs[0]
-        if isinstance(inputs[0], Value):
-            draft.uses[inputs[0].name] += draft.uses[node.outputs[0]] - 1
+        draft.alias(node.outputs[0], node.inputs[0])
         return
     if not node.domain or node.domain == "com.microsoft":
         results = _recognized(draft, node, inputs)
         if results is not None:
-            draft.items.update((name, one) for name, one in zip(node.outputs, results, strict=False) if name)
+            for name, one in zip(node.outputs, results, strict=False):
+                draft.items[name] = one
+                if isinstance(one, View) and one.base.name != name:
+                    # Nobody but the reader of a transposed value reads the value itself.
+                    draft.uses[one.base.name] += draft.uses[name] - 1
             return
     settled = tuple(_settled(draft, item, name) for item, name in zip(inputs, node.inputs, strict=True))
     draft.items.update(opaque_values(draft, node, settled))
+
+
+def _is_copy(node: NodeRecord, inputs: tuple[Item | None, ...]) -> bool:
+    if node.domain or len(node.inputs) != 1:
+        return False
+    if node.type == "Cast":
+        item = inputs[0].base if isinstance(inputs[0], View) else inputs[0]
+        return isinstance(item, Value) and DTYPES.get(node.integer("to")) is item.type.dtype
+    return node.type == "Identity"
 
 
 def _recognized(draft: Draft, node: NodeRecord, inputs: tuple[Item | None, ...]) -> Sequence[Item] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
 from resdsl.importer.records import NodeRecord
@@ -27,6 +27,20 @@ class Step:
     @property
     def type(self) -> str:
         return self.node.type
+
+    @property
+    def opset(self) -> int:
+        """The version of standard ONNX that the file is written in."""
+        return self.draft.file.model.opsets.get("", 1)
+
+    def output(self, name: str) -> Step:
+        """The step of one output of a node that has several."""
+        return Step(self.draft, replace(self.node, outputs=[name]), self.inputs, self.perm)
+
+    def rank(self, index: int) -> int | None:
+        """The rank of a constant input."""
+        constant = self.constant(index)
+        return None if constant is None else constant.rank
 
     def value(self, index: int = 0) -> Value | None:
         """An input that is a value in its own layout; ``None`` for anything else."""
@@ -87,10 +101,12 @@ class Step:
         *inputs: Value,
         tensors: Mapping[str, Tensor] | None = None,
         taking: tuple[Value, ...] = (),
+        also: Sequence[NodeRecord] = (),
     ) -> Value | None:
         """The value of this node as an operator of the language; ``None`` where that refuses its inputs.
 
-        ``taking`` are values of earlier nodes that the operator computes as well: nobody else may read them.
+        ``taking`` are values of earlier nodes that the operator computes as well: nobody else may read them. ``also``
+        are such nodes, where a pattern has made sure of that.
         """
         tensors = tensors or {}
         if any(not self.draft.only_read_once(value) for value in taking):
@@ -103,11 +119,35 @@ class Step:
             return None
         if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
             return None
-        records = (self.node, *(record for value in taking for record in value.records))
+        records = (self.node, *also, *(record for value in taking for record in value.records))
         name = self.node.outputs[0]
         value = Value(name, operator, inputs, result, tensors, records)
         self.draft.values.append(value)
         return value
+
+    def made_in(
+        self,
+        place: tuple[Value, tuple[int, ...] | None] | None,
+        operator: Operator,
+        *,
+        tensors: Mapping[str, Tensor] | None = None,
+        taking: tuple[Value, ...] = (),
+        also: Sequence[NodeRecord] = (),
+    ) -> Value | View | None:
+        """As ``made``, of a value that is seen in a layout: the result is seen in it too."""
+        if place is None:
+            return None
+        base, perm = place
+        value = self.made(operator, base, tensors=tensors, taking=taking, also=also)
+        return value if value is None or perm is None else View(value, perm)
+
+    def place(self, index: int = 0) -> tuple[Value, tuple[int, ...] | None] | None:
+        """An input that is a value, and the layout that it is seen in: ``None`` for its own."""
+        view = self.view(index)
+        if view is not None:
+            return view.base, view.perm
+        value = self.value(index)
+        return None if value is None else (value, None)
 
     def inner(
         self, operator: Operator, *inputs: Value, name: str, tensors: Mapping[str, Tensor] | None = None
