@@ -26,8 +26,8 @@ def weight_and_bias(x: TensorType) -> tuple[ParameterSpec, ...]:
 class Affine(Operator):
     """A learned weight and bias for each channel: ``y[n, c] = weight[c] * x[n, c] + bias[c]``, at each pixel.
 
-    ``affine(bias = false, init = 1e-6)`` is the layer scale of ConvNeXt (arXiv:2103.17239, section 2.1;
-    arXiv:2201.03545, appendix A). Without ``per_channel`` there is one weight and one bias for all, of shape ``[1]``.
+    ``affine(bias = false, init = 1e-6)`` is the layer scale of ConvNeXt (arXiv:2103.17239; arXiv:2201.03545,
+    appendix A). Without ``per_channel`` there is one weight and one bias for all, of shape ``[1]``.
     """
 
     name: ClassVar[str] = "affine"

@@ -203,6 +203,20 @@ def linear(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
     return Answer(y, multiplications)
 
 
+@oracle("channel_conv")
+def channel_conv(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    (((*weight,),),) = parameters["weight"]
+    half = op.kernel // 2
+    padded = np.pad(x, ((0, 0), (half, half), *((0, 0),) * (x.ndim - 2)))
+    y, multiplications = np.zeros_like(x), 0
+    for channel in range(x.shape[1]):
+        for place in range(op.kernel):
+            y[:, channel] += weight[place] * padded[:, channel + place]
+            multiplications += 1
+    return Answer(y, multiplications)
+
+
 @oracle("conv")
 def conv(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
     (x,) = inputs

@@ -16,6 +16,7 @@ from resdsl.ops.blurpool import BlurPool
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.branch_softmax import BranchSoftmax
 from resdsl.ops.branch_sum import BranchSum
+from resdsl.ops.channel_conv import ChannelConv
 from resdsl.ops.channel_shuffle import ChannelShuffle
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
@@ -145,6 +146,9 @@ IMAGE = (1, 4, 8, 8)
         (BranchSoftmax(8), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "not those of 8 equal branches"),
         (BranchSoftmax(2), (5,), catalogue.RANK, None, "a softmax over branches works on [N, C] or [N, C, H, W]"),
         (BranchSum(2), (1, H), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is H"),
+        (ChannelConv(), IMAGE, catalogue.ARGUMENT_VALUE, None, "works on one pixel, and gets [1, 4, 8, 8]"),
+        (ChannelConv(), (1, 4, H, 1), catalogue.SYMBOLIC_SIZE, None, "the size of the image must be known, and is H"),
+        (ChannelConv(4), (1, 8), catalogue.ARGUMENT_VALUE, "kernel", "4 channels have no middle one"),
         (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
         (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
         (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),
@@ -187,6 +191,7 @@ def test_what_cannot_be_done_is_refused(
         (LocalResponseNorm(4), IMAGE, "an odd number: 3 or 5"),
         (Upsample(align_corners=True), IMAGE, "write `mode = bilinear`"),
         (Slice(2, 5), IMAGE, "write `channels`"),
+        (ChannelConv(), IMAGE, "write `avgpool(global)` before it"),
         (Slice(2, 1), IMAGE, "`slice(2, 3)` is one channel"),
     ],
 )

@@ -77,6 +77,11 @@ def _blurpool(op: Any, x: Tensor, _: Mapping[str, Tensor]) -> Tensor:
     return pool(x)
 
 
+def _channel_conv(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    # As timm's EcaModule.
+    return functional.conv1d(x.view(len(x), 1, -1), w["weight"], padding=(op.kernel - 1) // 2).view(x.shape)
+
+
 TWINS: dict[str, Twin] = {
     "affine": _affine,
     "bn": lambda op, x, w: functional.batch_norm(
@@ -85,6 +90,7 @@ TWINS: dict[str, Twin] = {
     "blurpool": _blurpool,
     "branch_softmax": lambda op, x, _: torch.softmax(x.unflatten(1, (op.branches, -1)), 1).flatten(1, 2),
     "branch_sum": lambda op, x, _: torch.sum(x.unflatten(1, (op.branches, -1)), 1),
+    "channel_conv": _channel_conv,
     "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
     "conv_transpose": _conv_transpose,
     "elu": lambda op, x, _: functional.elu(x, op.alpha),
