@@ -1,0 +1,143 @@
+"""Whether one group is an instance of what another one shows: the same items, or some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
+from resdsl.ops.opaque import Opaque
+
+MOST_OPTIONAL = 2
+"""Runs of items that an instance of a block may lack, each of which becomes an `if`."""
+
+
+Prefixes = tuple[str, str] | None
+"""The paths of the two groups while their own bodies are compared, where every weight needs a label; else ``None``:
+in groups inside them, names follow from places, which differ where one lacks an item."""
+
+
+@dataclass(slots=True)
+class Binding:
+    """For each item of the larger group (by identity) the one of the smaller group that it stands for.
+
+    ``missing`` are items that the smaller group does not have; ``plain`` are residuals whose main path it has alone.
+    """
+
+    items: dict[int, Item] = field(default_factory=dict)
+    missing: list[Item] = field(default_factory=list)
+    plain: set[int] = field(default_factory=set)
+    runs: int = 0
+
+
+@dataclass(slots=True)
+class Embedder:
+    """Embeds groups into others. ``family`` tells which block a group is an instance of (``None``: written inline)."""
+
+    family: Mapping[int, int]
+    """By the identity of a group: the number of its block."""
+    weighted: Set[int]
+    """The nodes that own tensors."""
+    classes: Mapping[str, str]
+    """The class of the module that a path is, where it is known."""
+
+    def embed(self, small: Group, big: Group) -> Binding | None:
+        """How ``small`` is contained in ``big``; ``None`` where it is not."""
+        binding = Binding()
+        if not self._sequence(small.body, big.body, binding, (small.path, big.path)):
+            return None
+        if binding.runs > MOST_OPTIONAL or (binding.missing and self._is_list(big)):
+            return None
+        if self.classes.get(small.path, "") != self.classes.get(big.path, ""):
+            return None
+        absent = sum(1 for item in binding.missing for _ in nodes_of(item))
+        total = sum(1 for _ in nodes_of(big))
+        return binding if 2 * absent <= total else None
+
+    def _is_list(self, group: Group) -> bool:
+        """Whether a group is a list of calls of one block, whose length is no matter of options."""
+        families = {self.family.get(id(item)) for item in group.body.items}
+        return len(families) == 1 and families != {None}
+
+    def _sequence(self, small: Sequence, big: Sequence, binding: Binding, prefixes: Prefixes) -> bool:
+        if (small.source is None) != (big.source is None):
+            return False
+        mark = (dict(binding.items), list(binding.missing), set(binding.plain), binding.runs)
+        if self._items(small.items, big.items, binding, prefixes):
+            return True
+        # A residual in the larger one, of which the smaller one has the main path alone.
+        for place, item in enumerate(big.items):
+            if not isinstance(item, Residual):
+                continue
+            binding.items, binding.missing, binding.plain, binding.runs = dict(mark[0]), list(mark[1]), set(mark[2]), mark[3]
+            flat = [*big.items[:place], *item.main.items, *big.items[place + 1 :]]
+            if item.scale is None and len(flat) >= len(small.items) and self._items(small.items, flat, binding, prefixes):
+                binding.plain.add(id(item))
+                return True
+        return False
+
+    def _items(self, small: list[Item], big: list[Item], binding: Binding, prefixes: Prefixes) -> bool:
+        """The items of ``small`` in the order of ``big``, from both ends; what is left in the middle is missing."""
+        if len(small) > len(big):
+            return False
+        first = 0
+        while first < len(small) and self._item(small[first], big[first], binding, prefixes):
+            first += 1
+        last = 0
+        while last < len(small) - first and self._item(small[-1 - last], big[-1 - last], binding, prefixes):
+            last += 1
+        if first + last < len(small):
+            return False
+        rest = big[first : len(big) - last]
+        binding.missing += rest
+        binding.runs += bool(rest)
+        return True
+
+    def _item(self, small: Item, big: Item, binding: Binding, prefixes: Prefixes) -> bool:
+        if type(small) is not type(big):
+            return False
+        before = (dict(binding.items), list(binding.missing), set(binding.plain), binding.runs)
+        if self._matches(small, big, binding, prefixes):
+            binding.items[id(big)] = small
+            return True
+        binding.items, binding.missing, binding.plain, binding.runs = before
+        return False
+
+    def _matches(self, small: Item, big: Item, binding: Binding, prefixes: Prefixes) -> bool:
+        if isinstance(small, Op) and isinstance(big, Op):
+            if type(small.node.operator) is not type(big.node.operator) or isinstance(small.node.operator, Opaque):
+                return False
+            return self._label(small, prefixes, 0) == self._label(big, prefixes, 1)
+        if isinstance(small, Group) and isinstance(big, Group):
+            one, other = self.family.get(id(small)), self.family.get(id(big))
+            if one != other or self._label(small, prefixes, 0) != self._label(big, prefixes, 1):
+                return False
+            if one is not None:
+                return True
+            # In a labelled group, operators are named by their place, unless they have labels.
+            return self._sequence(small.body, big.body, binding, None)
+        if isinstance(small, Join) and isinstance(big, Join):
+            return (
+                type(small.node.operator) is type(big.node.operator)
+                and len(small.branches) == len(big.branches)
+                and all(
+                    self._sequence(a, b, binding, prefixes)
+                    for a, b in zip(small.branches, big.branches, strict=True)
+                )
+            )
+        if isinstance(small, Residual) and isinstance(big, Residual):
+            if small.factor != big.factor and (small.scale is None) != (big.scale is None):
+                return False
+            if not self._sequence(small.main, big.main, binding, prefixes):
+                return False
+            if not small.shortcut.items and small.shortcut.source is None:
+                # The identity, where the other one may project.
+                return True
+            return self._sequence(small.shortcut, big.shortcut, binding, prefixes)
+        return False
+
+    def _label(self, item: Op | Group, prefixes: Prefixes, place: int) -> str:
+        """The label that an item has in its body."""
+        if isinstance(item, Op) and item.node.index not in self.weighted:
+            return ""
+        return item.label if prefixes is None else item.path.removeprefix(f"{prefixes[place]}.")

@@ -1,0 +1,228 @@
+"""Blocks: groups that are instances of one body, with the arguments in which they differ."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+from resdsl.decompile.embed import Binding, Embedder
+from resdsl.decompile.fit import COUNTS, Called, Fit, fit
+from resdsl.decompile.tree import Group, Item, Op, Residual, Sequence, all_sequences, nodes_of
+from resdsl.ir.graph import Graph
+
+ROUNDS = 6
+
+
+@dataclass(eq=False, slots=True)
+class Family:
+    """A block: ``shape`` is the instance that has everything, ``bindings`` map it to each of ``members``."""
+
+    number: int
+    shape: Group
+    members: list[Group]
+    bindings: list[Binding]
+    fit: Fit = field(default_factory=Fit)
+    name: str = ""
+
+    def call(self, member: Group) -> Called:
+        """The arguments with which the block is this member."""
+        return Called(self.fit.parameters, self.fit.arguments[self.members.index(member)])
+
+
+def find_families(graph: Graph, top: Sequence, closed: Set[int], classes: Mapping[str, str]) -> dict[int, Family]:
+    """The blocks that make the text shorter, by the identity of each group that is an instance of one.
+
+    ``closed`` are the groups (by identity) that no value enters or leaves but the current one, ``classes`` the
+    classes of modules by path.
+    """
+    groups = _groups(top)
+    weighted = {parameter.node for parameter in graph.parameters.values()}
+    refused: set[tuple[str, ...]] = set()
+    for _ in range(ROUNDS):
+        families = _families(graph, groups, closed, refused, weighted, classes)
+        wasteful = _wasteful(families, top)
+        if not wasteful:
+            return families
+        refused |= wasteful
+    return {}
+
+
+def _groups(top: Sequence) -> list[Group]:
+    """All groups, the inner ones first."""
+    found = [item for sequence in all_sequences(top) for item in sequence.items if isinstance(item, Group)]
+    found.reverse()
+    return found
+
+
+def _families(
+    graph: Graph, groups: list[Group], closed: Set[int], refused: Set[tuple[str, ...]], weighted: Set[int], classes: Mapping[str, str]
+) -> dict[int, Family]:
+    by_group: dict[int, Family] = {}
+    number_of: dict[int, int] = {}
+    embedder = Embedder(number_of, weighted, classes)
+    count = 0
+    for level in _levels(groups):
+        candidates: list[Family] = []
+        for group in level:
+            if id(group) not in closed:
+                continue
+            for family in candidates:
+                if _join(embedder, family, group):
+                    break
+            else:
+                itself = embedder.embed(group, group)
+                if itself is not None:
+                    candidates.append(Family(0, group, [group], [itself]))
+        for family in candidates:
+            if len(family.members) < 2 or tuple(sorted(one.path for one in family.members)) in refused:
+                continue
+            for part in _fitted(graph, family, embedder, by_group):
+                if tuple(sorted(one.path for one in part.members)) in refused:
+                    continue
+                count += 1
+                part.number = count
+                for member in part.members:
+                    by_group[id(member)] = part
+                    number_of[id(member)] = count
+    return by_group
+
+
+def _fitted(graph: Graph, family: Family, embedder: Embedder, known: Mapping[int, Family]) -> list[Family]:
+    """The family with its parameters; where it would need too many, the parts of it whose members differ in less."""
+    called = {
+        id(item): known[id(item)].call(item)
+        for member in family.members
+        for sequence in all_sequences(member.body)
+        for item in sequence.items
+        if isinstance(item, Group) and id(item) in known
+    }
+    for key in (lambda group: (), _kind, _exactly):
+        parts: dict[tuple[object, ...], list[Group]] = {}
+        for member in family.members:
+            parts.setdefault(key(member), []).append(member)
+        fitted: list[Family] = []
+        for members in parts.values():
+            shape = max(members, key=_richness) if family.shape not in members else family.shape
+            bindings = [embedder.embed(member, shape) for member in members]
+            if len(members) < 2 or any(one is None for one in bindings):
+                continue
+            part = Family(0, shape, members, [one for one in bindings if one is not None])
+            found = fit(graph, part.shape, part.members, part.bindings, called)
+            if found is not None:
+                part.fit = found
+                fitted.append(part)
+        if fitted:
+            return fitted
+    return []
+
+
+def _kind(group: Group) -> tuple[object, ...]:
+    """All that its operators are called with but counts of channels."""
+    return tuple(
+        getattr(node.operator, one.name)
+        for node in nodes_of(group)
+        for one in dataclasses.fields(node.operator)
+        if one.name not in COUNTS
+    )
+
+
+def _exactly(group: Group) -> tuple[object, ...]:
+    return tuple(node.operator for node in nodes_of(group))
+
+
+def _levels(groups: list[Group]) -> list[list[Group]]:
+    """Groups by how deep others nest in them, so that what a block contains is known before it."""
+    height: dict[int, int] = {}
+    levels: list[list[Group]] = []
+    for group in groups:
+        inner = [
+            height[id(item)] for sequence in all_sequences(group.body) for item in sequence.items if isinstance(item, Group)
+        ]
+        own = height[id(group)] = 1 + max(inner, default=-1)
+        while len(levels) <= own:
+            levels.append([])
+        levels[own].append(group)
+    # The order of the text, in which the first instance names what follows.
+    return [list(reversed(level)) for level in levels]
+
+
+def _join(embedder: Embedder, family: Family, group: Group) -> bool:
+    """Make a group a member, where it has the items of the family's shape, or the shape some of the group's."""
+    binding = embedder.embed(group, family.shape)
+    if binding is not None:
+        if not _is_richer(group, family.shape):
+            family.members.append(group)
+            family.bindings.append(binding)
+            return True
+    bindings = [embedder.embed(member, group) for member in family.members]
+    own = embedder.embed(group, group)
+    if own is None or any(one is None for one in bindings):
+        if binding is None:
+            return False
+        family.members.append(group)
+        family.bindings.append(binding)
+        return True
+    family.shape = group
+    family.members.append(group)
+    family.bindings = [one for one in bindings if one is not None] + [own]
+    return True
+
+
+def _is_richer(group: Group, other: Group) -> bool:
+    """Whether a group has shortcuts where the other has identities, so that it shows more."""
+    return _richness(group) > _richness(other)
+
+
+def _richness(group: Group) -> int:
+    return sum(1 for _ in nodes_of(group))
+
+
+def statements(sequence: Sequence, families: Mapping[int, Family]) -> int:
+    """Statements of a sequence as it is written: a call of a block is one."""
+    count = 0
+    for item in sequence.items:
+        count += 1
+        if isinstance(item, Group):
+            if id(item) not in families:
+                count += statements(item.body, families)
+        elif isinstance(item, Residual):
+            count += statements(item.main, families) + statements(item.shortcut, families)
+        elif not isinstance(item, Op):
+            count += sum(statements(branch, families) for branch in item.branches)
+    return count
+
+
+def _wasteful(families: Mapping[int, Family], top: Sequence) -> set[tuple[str, ...]]:
+    """The blocks that are not called often enough for what they save, by the paths of their members."""
+    calls: dict[int, int] = {}
+    by_number = {family.number: family for family in families.values()}
+    for body in (top, *(family.shape.body for family in by_number.values())):
+        for item in _written(body, families):
+            family = families.get(id(item))
+            if family is not None:
+                calls[family.number] = calls.get(family.number, 0) + 1
+    wasteful = set()
+    for number, family in by_number.items():
+        size = statements(family.shape.body, families)
+        count = calls.get(number, 0)
+        if count * size <= size + 1 + count:
+            wasteful.add(tuple(sorted(one.path for one in family.members)))
+    return wasteful
+
+
+def _written(body: Sequence, families: Mapping[int, Family]) -> list[Item]:
+    """The items that stand in a body as it is written, without those in the blocks that it calls."""
+    found: list[Item] = []
+    stack = [body]
+    while stack:
+        for item in stack.pop().items:
+            found.append(item)
+            if isinstance(item, Group):
+                if id(item) not in families:
+                    stack.append(item.body)
+            elif isinstance(item, Residual):
+                stack += [item.main, item.shortcut]
+            elif not isinstance(item, Op):
+                stack += item.branches
+    return found

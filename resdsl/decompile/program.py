@@ -1,0 +1,137 @@
+"""A graph as a program: its nest, its groups, and the blocks that they are instances of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+from resdsl.decompile.families import Family, find_families
+from resdsl.decompile.labels import assign
+from resdsl.decompile.nest import Nest
+from resdsl.decompile.scopes import Scopes
+from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
+from resdsl.ir.graph import Graph
+from resdsl.ops.concat import Concat
+from resdsl.ops.mul import Mul
+
+
+@dataclass(slots=True)
+class Program:
+    """``families`` are the blocks by the identity of each of their instances, ``blocks`` each once, in the order in which
+    they are defined; ``paths`` the names that the elaborator gives to the nodes.
+    """
+
+    graph: Graph
+    nest: Nest
+    families: Mapping[int, Family]
+    blocks: tuple[Family, ...]
+    paths: Mapping[int, str]
+
+    @property
+    def top(self) -> Sequence:
+        return self.nest.top
+
+
+def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[str, str] | None = None) -> Program:
+    """The program of a graph. Raises ``TooDeep`` where joins nest deeper than text can.
+
+    ``placed`` are the nodes without tensors whose path is a place, and not only a name; ``classes`` name the classes of
+    modules by their path.
+    """
+    nest = Nest(graph)
+    weighted = {parameter.node for parameter in graph.parameters.values()}
+    scopes = Scopes(weighted, placed)
+    tops = [nest.top, *(side for side, _ in nest.sides)]
+    for top in tops:
+        scopes.group(top)
+        assign(top, "", numbered=False, blocks=frozenset(), weighted=weighted)
+    families = find_families(graph, nest.top, _closed(graph, nest), classes or {})
+    blocks = _in_order(nest.top, families)
+    _name(blocks, classes or {})
+    paths: dict[int, str] = {}
+    for top in tops:
+        paths.update(assign(top, "", numbered=False, blocks=families.keys(), weighted=weighted))
+    return Program(graph, nest, families, blocks, paths)
+
+
+def _closed(graph: Graph, nest: Nest) -> Set[int]:
+    """The groups that can be blocks: taps and outputs in them are for them alone."""
+    inner: dict[int, set[int]] = {}
+    closed: set[int] = set()
+    users: dict[int, list[Sequence]] = {}
+    tops = [nest.top, *(side for side, _ in nest.sides)]
+    for top in tops:
+        for sequence in all_sequences(top):
+            if sequence.source is not None:
+                users.setdefault(sequence.source, []).append(sequence)
+    for top in tops:
+        for sequence in all_sequences(top):
+            for item in sequence.items:
+                if not isinstance(item, Group):
+                    continue
+                own = inner[id(item)] = {node.index for node in nodes_of(item)}
+                below = {id(one) for one in all_sequences(item.body)}
+                leaves = any(
+                    tap in own and any(id(user) not in below for user in some) for tap, some in users.items()
+                )
+                enters = any(
+                    one.source is not None and one.source not in own and one.source != item.body.start
+                    for one in all_sequences(item.body)
+                )
+                outputs = any(node in own and node != item.body.end for node in nest.outputs)
+                if not leaves and not enters and not outputs:
+                    closed.add(id(item))
+    return closed
+
+
+def _in_order(top: Sequence, families: Mapping[int, Family]) -> tuple[Family, ...]:
+    """Every block after those that it calls."""
+    ordered: dict[int, Family] = {}
+
+    def visit(body: Sequence) -> None:
+        for sequence in all_sequences(body):
+            for item in sequence.items:
+                family = families.get(id(item))
+                if family is not None and family.number not in ordered:
+                    visit(family.shape.body)
+                    ordered[family.number] = family
+
+    visit(top)
+    return tuple(ordered.values())
+
+
+def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
+    """The class name where the exporter has left it, else what the block is."""
+    taken: set[str] = set()
+    for block in blocks:
+        names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
+        base = _snake(names.pop()) if len(names) == 1 else _kind(block)
+        name, count = base, 1
+        while name in taken:
+            count += 1
+            name = f"{base}{count}"
+        taken.add(name)
+        block.name = name
+
+
+def _snake(name: str) -> str:
+    """``BasicConv2d`` as ``basic_conv2d``."""
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip("_")).lower()
+    text = re.sub(r"\W", "_", text)
+    return text if text.isidentifier() and text not in ("block", "model", "stage", "add", "mul", "concat") else f"{text}_block"
+
+
+def _kind(block: Family) -> str:
+    items = block.shape.body.items
+    if any(isinstance(item, Residual) for item in items):
+        return "residual_block"
+    joins: list[Item] = [item for item in items if isinstance(item, Join)]
+    if any(isinstance(item.node.operator, Mul) for item in joins):  # type: ignore[union-attr]
+        return "gate"
+    if any(isinstance(item.node.operator, Concat) for item in joins):  # type: ignore[union-attr]
+        return "branch_block"
+    words = [node.operator.name for node in nodes_of(block.shape)]
+    if words[:2] == ["conv", "bn"]:
+        return "conv_bn"
+    return "_".join(dict.fromkeys(words[:2])) + ("_block" if len(words) == 1 else "") if words else "part"
