@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from resdsl.importer.layout import Layout, layout_of, permutation, permuted, shape_of
 from resdsl.importer.records import NodeRecord, ValueRecord
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.dims import Dim
@@ -69,14 +70,30 @@ class Value:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """A value with its axes in another order, as ONNX's ``Transpose`` gives it: ``perm`` are the axes of ``base``."""
+    """A value with its axes transposed, split or joined, as ``Transpose`` and ``Reshape`` give it.
+
+    ``records`` are the nodes that do it, the last one first.
+    """
 
     base: Value
-    perm: tuple[int, ...]
+    layout: Layout
+    records: tuple[NodeRecord, ...] = ()
 
     @property
     def shape(self) -> tuple[Dim, ...]:
-        return tuple(self.base.type.shape[axis] for axis in self.perm)
+        return shape_of(self.layout)
+
+    @property
+    def perm(self) -> tuple[int, ...] | None:
+        """The axes of ``base`` in the order of the view, where it has them whole."""
+        return permutation(self.layout, self.base.type.shape)
+
+    def of(self, base: Value) -> View:
+        """The same view of another value: of the same shape, or with a size of 1 where this one has another."""
+        if base.type.shape == self.base.type.shape:
+            return View(base, self.layout, self.records)
+        assert self.perm is not None
+        return View(base, permuted(layout_of(base.type.shape), self.perm), self.records)
 
 
 Item = Value | Constant | View

@@ -65,10 +65,15 @@ def opaque_values(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None])
 
 
 def materialized(draft: Draft, view: View, name: str) -> Value:
-    """A view as the result of an opaque ``Transpose``."""
+    """A view as the result of an opaque node: a ``Transpose``, or the last node that gave it its shape."""
     type = view.base.type.with_shape(*view.shape)
-    operator = Opaque("Transpose", type, (("perm", view.perm),))
-    record = NodeRecord("Transpose", name=f"{view.base.name}:transpose", outputs=[name])
+    perm = view.perm
+    made = draft.makers.get(name)
+    if perm is not None:
+        operator = Opaque("Transpose", type, (("perm", perm),))
+    else:
+        operator = Opaque("Reshape" if made is None else made.type, type)
+    record = NodeRecord(operator.type, name=f"{view.base.name}:{operator.type.lower()}", outputs=[name])
     value = Value(name, operator, (view.base,), type, records=(record,))
     draft.values.append(value)
     return value

@@ -79,7 +79,8 @@ class Match:
         """A value and the layout that the pattern sees it in; ``None`` for its own."""
         item = self.items.get(name)
         if isinstance(item, View):
-            return item.base, item.perm
+            perm = item.perm
+            return None if perm is None else (item.base, perm)
         return (item, None) if isinstance(item, Value) else None
 
     def constant(self, name: str) -> Constant | None:

@@ -13,6 +13,7 @@ from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
 from resdsl.importer.step import Step
 from resdsl.importer.tensors import OnnxFile
+from resdsl.ir.operator import Refusal
 from resdsl.untrusted import printable
 
 
@@ -57,9 +58,10 @@ def _read(draft: Draft, node: NodeRecord) -> None:
         if results is not None:
             for name, one in zip(node.outputs, results, strict=False):
                 draft.items[name] = one
-                if isinstance(one, View) and one.base.name != name:
-                    # Nobody but the reader of a transposed value reads the value itself.
-                    draft.uses[one.base.name] += draft.uses[name] - 1
+                base = one.base if isinstance(one, View) else one
+                if isinstance(base, Value) and base.name != name:
+                    # The readers of a transposed or reshaped value read the value itself.
+                    draft.uses[base.name] += draft.uses[name] - 1
             return
     settled = tuple(_settled(draft, item, name) for item, name in zip(inputs, node.inputs, strict=True))
     draft.items.update(opaque_values(draft, node, settled))
@@ -76,20 +78,23 @@ def _is_copy(node: NodeRecord, inputs: tuple[Item | None, ...]) -> bool:
 
 def _recognized(draft: Draft, node: NodeRecord, inputs: tuple[Item | None, ...]) -> Sequence[Item] | None:
     views = [item for item in inputs if isinstance(item, View)]
-    perms = {view.perm for view in views}
+    alike = len({(view.layout, view.base.type.shape) for view in views}) == 1 and not any(
+        isinstance(item, Value) for item in inputs
+    )
     for idiom in idioms().get(node.type, ()):
-        if not views or getattr(idiom, "VIEWS", False):
-            result = idiom.read(Step(draft, node, inputs))
-            if result is not None:
-                return result if isinstance(result, list) else [result]
-        if views and getattr(idiom, "ANY_LAYOUT", False) and len(perms) == 1:
-            plain = tuple(item.base if isinstance(item, View) else item for item in inputs)
-            if any(isinstance(item, Value) for item in inputs):
-                continue
-            perm = next(iter(perms))
-            result = idiom.read(Step(draft, node, plain, perm))
-            if result is not None:
-                return [View(result, perm)] if isinstance(result, Value) else result
+        try:
+            if not views or getattr(idiom, "VIEWS", False):
+                result = idiom.read(Step(draft, node, inputs))
+                if result is not None:
+                    return result if isinstance(result, list) else [result]
+            if alike and getattr(idiom, "ANY_LAYOUT", False):
+                plain = tuple(item.base if isinstance(item, View) else item for item in inputs)
+                result = idiom.read(Step(draft, node, plain, views[0].perm))
+                if result is not None:
+                    return [views[0].of(result)]
+        except Refusal:
+            # An operator of the language does not take these inputs.
+            continue
     return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
+from resdsl.importer.layout import layout_of, permuted
 from resdsl.importer.records import NodeRecord
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator, Refusal
@@ -139,15 +140,26 @@ class Step:
             return None
         base, perm = place
         value = self.made(operator, base, tensors=tensors, taking=taking, also=also)
-        return value if value is None or perm is None else View(value, perm)
+        return None if value is None else seen(value, perm)
 
     def place(self, index: int = 0) -> tuple[Value, tuple[int, ...] | None] | None:
         """An input that is a value, and the layout that it is seen in: ``None`` for its own."""
         view = self.view(index)
         if view is not None:
-            return view.base, view.perm
+            perm = view.perm
+            return None if perm is None else (view.base, perm)
         value = self.value(index)
         return None if value is None else (value, None)
+
+    def again(
+        self, value: Value, operator: Operator, *inputs: Value, tensors: Mapping[str, Tensor] | None = None
+    ) -> Value | None:
+        """An earlier value in another form, which takes its place among the values of the draft."""
+        step = Step(self.draft, NodeRecord(self.node.type, outputs=[value.name]), ())
+        other = step.made(operator, *inputs, tensors=tensors)
+        if other is not None:
+            other.records = value.records
+        return other
 
     def inner(
         self, operator: Operator, *inputs: Value, name: str, tensors: Mapping[str, Tensor] | None = None
@@ -160,6 +172,11 @@ class Step:
         if value is not None:
             self.draft.uses[name] = 1
         return value
+
+
+def seen(value: Value, perm: tuple[int, ...] | None) -> Value | View:
+    """The value in the layout ``perm``; ``None`` is its own."""
+    return value if perm is None else View(value, permuted(layout_of(value.type.shape), perm))
 
 
 def channel_count(constant: Constant, value: Value, perm: tuple[int, ...] | None) -> int | None:

@@ -1,10 +1,12 @@
 """``Mul``, ``Add``, ``Sub`` and ``Div`` by a constant for each channel: a layer scale, or a norm with fixed statistics.
 
-A product and the sum after it are one ``affine``. After a batch norm both are part of its weight and bias (Caffe's
-``BatchNorm`` and ``Scale``).
+A product and the sum after it are one ``affine``, or the weight and the bias of the norm before them. After a batch
+norm with weights of its own both become part of those (Caffe's ``BatchNorm`` and ``Scale``).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from resdsl.importer.arrays import Computed
 from resdsl.importer.derived import derived, reshaped
@@ -12,11 +14,17 @@ from resdsl.importer.draft import Constant, Tensor, Value, View
 from resdsl.importer.step import Step, channel_count
 from resdsl.ops.affine import Affine
 from resdsl.ops.bn import BatchNorm
+from resdsl.ops.group_norm import GroupNorm
+from resdsl.ops.instance_norm import InstanceNorm
+from resdsl.ops.layer_norm import LayerNorm
 
 TYPES = ("Mul", "Add", "Sub", "Div")
 NODES = 0
 VIEWS = True
 
+Place = tuple[Value, tuple[int, ...] | None]
+
+_NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
 _PRODUCTS = ("Mul", "Div")
 _NEGATED = Computed("Neg", (), (True,))
 _INVERTED = Computed("Reciprocal", (), (True,))
@@ -48,7 +56,7 @@ def _of_channels(constant: Constant, base: Value, perm: tuple[int, ...] | None) 
     return None if count is None else reshaped(constant, (count,))
 
 
-def _alone(step: Step, place: tuple[Value, tuple[int, ...] | None], tensors: dict[str, Tensor]) -> Value | View | None:
+def _alone(step: Step, place: Place, tensors: dict[str, Tensor]) -> Value | View | None:
     return step.made_in(place, _affine(tensors), tensors=tensors)
 
 
@@ -57,20 +65,22 @@ def _affine(tensors: dict[str, Tensor]) -> Affine:
     return Affine("weight" in tensors, "bias" in tensors, count > 1)
 
 
-def _after_product(
-    step: Step, place: tuple[Value, tuple[int, ...] | None], tensors: dict[str, Tensor]
-) -> Value | View | None:
-    """The bias of an affine that had none."""
+def _after_product(step: Step, place: Place, tensors: dict[str, Tensor]) -> Value | View | None:
+    """The bias of an affine that had none, or of a norm."""
     base, perm = place
     if "bias" not in tensors or base.operator != Affine(True, False, tensors["bias"].shape != (1,)):
         return None
     merged = {**base.tensors, **tensors}
-    return step.made_in((base.inputs[0], perm), _affine(merged), tensors=merged, taking=(base,))
+    (norm,) = base.inputs
+    if isinstance(norm.operator, _NORMS) and not norm.operator.affine and len(merged["weight"].shape) == 1:
+        whole = replace(norm.operator, affine=True)
+        value = step.made_in((norm.inputs[0], perm), whole, tensors={**norm.tensors, **merged}, taking=(base, norm))
+        if value is not None:
+            return value
+    return step.made_in((norm, perm), _affine(merged), tensors=merged, taking=(base,))
 
 
-def _in_norm(
-    step: Step, place: tuple[Value, tuple[int, ...] | None], tensors: dict[str, Tensor]
-) -> Value | View | None:
+def _in_norm(step: Step, place: Place, tensors: dict[str, Tensor]) -> Value | View | None:
     """``(weight * norm(x) + bias) * w`` and ``.. + b``, of a batch norm's own weight and bias."""
     base, perm = place
     if not isinstance(base.operator, BatchNorm) or not base.operator.affine:

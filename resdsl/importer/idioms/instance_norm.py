@@ -1,4 +1,4 @@
-"""``InstanceNormalization`` of images: with weights that are all 1 and biases that are all 0, it has none."""
+"""``InstanceNormalization`` of images: weights that are all 1 with biases that are all 0 are none."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Layer norm over the channels: ``LayerNormalization`` where the channels come last, or spelled out on any layout.
 
-Spelled out it is ``(x - mean) / Sqrt(Mean((x - mean)^2) + eps) * weight + bias``; older exporters have a ``Pow`` or a
-product for the square, and timm's ``Var`` form ``(x - mean) * Reciprocal(Sqrt(..))``. The weight and the bias may be
-missing.
+Spelled out it is ``(x - mean) / Sqrt(Mean((x - mean)^2) + eps)``, with a ``Pow`` or a product for the square, or
+``(x - mean) * Reciprocal(Sqrt(..))``. A weight and a bias, which may follow, are added as those of any norm.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from resdsl.importer.derived import reshaped
 from resdsl.importer.draft import Constant, Tensor, Value, View
 from resdsl.importer.numbers import all_near, short
 from resdsl.importer.pattern import Match, NodePattern, Operand, Weight, match, node
-from resdsl.importer.step import Step, channel_count
+from resdsl.importer.step import Step
 from resdsl.ops.affine import Affine
 from resdsl.ops.layer_norm import LayerNorm
 
-TYPES = ("LayerNormalization", "Add", "Mul", "Div")
+TYPES = ("LayerNormalization", "Mul", "Div")
 NODES = 6
 VIEWS = True
 
@@ -36,22 +35,18 @@ def _normalised() -> list[NodePattern]:
     return forms
 
 
-_PLAIN = _normalised()
-_SCALED = [node("Mul", form, Weight("weight")) for form in _PLAIN]
-_AFFINE = [node("Add", form, Weight("bias")) for form in _SCALED]
+_PATTERNS = _normalised()
 
 
 def read(step: Step) -> Value | View | None:
     if step.type == "LayerNormalization":
         return _one_node(step)
-    patterns = {"Add": _AFFINE, "Mul": _SCALED + _PLAIN, "Div": _PLAIN}[step.type]
-    found = match(step, *patterns)
+    found = match(step, *_PATTERNS)
     place = None if found is None else found.base("x")
     eps = None if found is None else found.number("eps")
     if found is None or place is None or eps is None or not _over_channels(found, *place):
         return None
-    names = [name for name in ("weight", "bias") if name in found.items]
-    return _made(step, found, place, eps, names)
+    return step.made_in(place, LayerNorm(short(eps), False), also=found.records[1:])
 
 
 def _over_channels(found: Match, base: Value, perm: tuple[int, ...] | None) -> bool:
@@ -65,27 +60,6 @@ def _over_channels(found: Match, base: Value, perm: tuple[int, ...] | None) -> b
         if (axis if perm is None else perm[axis]) != 1:
             return False
     return True
-
-
-def _made(
-    step: Step, found: Match, place: tuple[Value, tuple[int, ...] | None], eps: float, names: list[str]
-) -> Value | View | None:
-    base, perm = place
-    if not names:
-        return step.made_in(place, LayerNorm(short(eps), False), also=found.records[1:])
-    tensors = {}
-    for name in names:
-        constant = found.constant(name)
-        count = None if constant is None else channel_count(constant, base, perm)
-        if constant is None or count is None:
-            return None
-        tensors[name] = reshaped(constant, (count,))
-    if len(names) == 2:
-        return step.made_in(place, LayerNorm(short(eps)), tensors=tensors, also=found.records[1:])
-    norm = step.inner(LayerNorm(short(eps), False), base, name=f"{step.node.outputs[0]}:norm")
-    if norm is None:
-        return None
-    return step.made_in((norm, perm), Affine(bias=False), tensors=tensors, also=found.records[1:])
 
 
 def _one_node(step: Step) -> Value | View | None:
