@@ -68,12 +68,29 @@ def _read(draft: Draft, node: NodeRecord) -> None:
 
 
 def _is_copy(node: NodeRecord, inputs: tuple[Item | None, ...]) -> bool:
-    if node.domain or len(node.inputs) != 1:
+    """Whether a node gives its first input as it is."""
+    item = inputs[0] if inputs else None
+    if node.domain or item is None:
         return False
     if node.type == "Cast":
-        item = inputs[0].base if isinstance(inputs[0], View) else inputs[0]
-        return isinstance(item, Value) and DTYPES.get(node.integer("to")) is item.type.dtype
+        base = item.base if isinstance(item, View) else item
+        return isinstance(base, Value) and DTYPES.get(node.integer("to")) is base.type.dtype
+    neutral = _NEUTRAL.get(node.type)
+    if neutral is not None:
+        other = inputs[1] if len(inputs) == 2 else None
+        return (
+            isinstance(other, Constant)
+            and other.items in ((neutral,), (float(neutral),))
+            and (isinstance(item, Constant) or other.rank <= len(_shape(item)))
+        )
     return node.type == "Identity"
+
+
+_NEUTRAL = {"Mul": 1, "Div": 1, "Add": 0, "Sub": 0}
+
+
+def _shape(item: Value | View) -> Sequence[object]:
+    return item.shape if isinstance(item, View) else item.type.shape
 
 
 def _recognized(draft: Draft, node: NodeRecord, inputs: tuple[Item | None, ...]) -> Sequence[Item] | None:
