@@ -79,6 +79,14 @@ def _same(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None
     return [_constants(inputs)[0].shape]
 
 
+def _expanded(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+    sizes = _integers(inputs[1])
+    try:
+        return None if sizes is None else [broadcast_shape(_constants(inputs)[0].shape, sizes)]
+    except ValueError:
+        return None
+
+
 def _transposed(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     shape = _constants(inputs)[0].shape
     perm = node.integers("perm") or tuple(reversed(range(len(shape))))
@@ -157,6 +165,14 @@ def _compute_reshape(attributes: Mapping[str, object], inputs: Sequence[np.ndarr
     shape = reshaped_shape(data.shape, _ints(sizes))
     assert shape is not None
     return data.reshape([size for size in shape if isinstance(size, int)])
+
+
+def _compute_expand(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    import numpy as np
+
+    data, sizes = inputs[0], inputs[1]
+    assert data is not None
+    return np.broadcast_to(data, np.broadcast_shapes(data.shape, _ints(sizes))).copy()
 
 
 def _compute_transpose(
@@ -277,6 +293,7 @@ COMPUTED: dict[str, Operation] = {
     "Cast": Operation(_same, _compute_same),
     "Identity": Operation(_same, _compute_same),
     "Transpose": Operation(_transposed, _compute_transpose),
+    "Expand": Operation(_expanded, _compute_expand),
     "Reshape": Operation(_reshaped, _compute_reshape),
     "Unsqueeze": Operation(_unsqueezed, _compute_axes(squeeze=False)),
     "Squeeze": Operation(_squeezed, _compute_axes(squeeze=True)),

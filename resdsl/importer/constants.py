@@ -10,7 +10,7 @@ from resdsl.importer.arrays import COMPUTED, MOST_ELEMENTS, Computed
 from resdsl.importer.derived import Filled, operand, source_of
 from resdsl.importer.draft import Constant, Draft, Item, Value, View
 from resdsl.importer.records import Element, NodeRecord, TensorRecord
-from resdsl.importer.small import MOST_ITEMS, fill, known, small_result
+from resdsl.importer.small import MOST_ITEMS, known, small_result
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Derived, Stored
 
@@ -40,6 +40,8 @@ def folded(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None]) -> lis
         return [constants[0]]
     if node.domain:
         return None
+    if node.type == "ConstantOfShape":
+        return _filled(draft, node, constants[0])
     small = small_result(node, [item if isinstance(item, Constant) else None for item in inputs])
     computed = None if small is not None and small[0].element not in _WEIGHTS else _computed(node, constants, inputs)
     if small is None:
@@ -79,8 +81,6 @@ def _shape(node: NodeRecord, item: Value | View, name: str) -> list[Constant] | 
 
 def _computed(node: NodeRecord, constants: list[Constant], inputs: Sequence[Item | None]) -> list[Constant] | None:
     """A tensor of weights that the graph computes from others (weight standardisation): computed when it is read."""
-    if node.type == "ConstantOfShape":
-        return _filled(node, constants[0])
     if node.type not in COMPUTED or not all(_has_numbers(one) for one in constants):
         return None
     try:
@@ -109,16 +109,19 @@ def _has_numbers(constant: Constant) -> bool:
     return constant.source is not None or all(isinstance(item, int | float) for item in constant.items or (None,))
 
 
-def _filled(node: NodeRecord, sizes: Constant) -> list[Constant] | None:
-    """A tensor of weights that is one number everywhere, as in a file saved without its weights."""
-    shape = sizes.items or ()
-    if not all(isinstance(size, int | float) for size in shape):
+def _filled(draft: Draft, node: NodeRecord, sizes: Constant) -> list[Constant] | None:
+    """``ConstantOfShape``: a vector of sizes, or the weights of a file that was saved without them."""
+    if not all(isinstance(size, int) and size >= 0 for size in sizes.items or (None,)) and sizes.shape != (0,):
         return None
-    try:
-        number, element = fill(node)
-    except TypeError:
+    value = node.attributes.get("value")
+    numbers: tuple[float, ...] | None = (0.0,)
+    if isinstance(value, TensorRecord):
+        numbers = draft.file.items(value)
+    if numbers is None or len(numbers) != 1:
         return None
-    whole = tuple(int(size) for size in shape)  # type: ignore[arg-type]
-    if prod(whole) > MOST_ELEMENTS or min(whole, default=0) < 0:
+    element = value.element if isinstance(value, TensorRecord) else Element.FLOAT
+    shape = tuple(int(size) for size in sizes.items or ())  # type: ignore[arg-type]
+    if prod(shape) > MOST_ELEMENTS:
         return None
-    return [Constant(node.outputs[0], element, whole, None, Derived(Filled(number, whole), ()))]
+    items = numbers * prod(shape) if prod(shape) <= MOST_ITEMS else None
+    return [Constant(node.outputs[0], element, shape, items, Derived(Filled(numbers[0], shape), ()))]

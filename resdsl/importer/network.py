@@ -26,7 +26,8 @@ class Imported:
     """A network that was read from an ONNX file.
 
     ``graph`` has all nodes directly in its root. ``classes`` are the class names of modules by path, ``records`` the
-    nodes of the file behind each node of the graph, ``values`` the name in the file of each node's value.
+    nodes of the file behind each node of the graph, ``values`` the name in the file of each node's value. The file's
+    input is ``[N, H, W, C]`` where ``channels_last_input``; the graph's is always ``[N, C, H, W]``.
     """
 
     graph: Graph
@@ -34,6 +35,7 @@ class Imported:
     classes: Mapping[str, str]
     records: tuple[tuple[NodeRecord, ...], ...]
     values: tuple[str, ...]
+    channels_last_input: bool = False
 
     @property
     def opaque(self) -> tuple[Node, ...]:
@@ -64,7 +66,12 @@ def read_network(path: Path) -> Imported:
     graph = _graph(file, values, ends)
     verify(graph)
     return Imported(
-        graph, file, classes_of(values), tuple(value.records for value in values), tuple(value.name for value in values)
+        graph,
+        file,
+        classes_of(values),
+        tuple(value.records for value in values),
+        tuple(value.name for value in values),
+        draft.channels_last_input,
     )
 
 

@@ -99,12 +99,18 @@ def _result(draft: Draft, node: NodeRecord, name: str, place: int, inputs: Seque
 
 
 def _own_shape(node: NodeRecord, inputs: Sequence[Item | None]) -> tuple[Dim, ...] | None:
-    """The shape of a reshaped value, which idioms look at."""
+    """The shape of a reshaped or padded value, which idioms look at."""
     first = inputs[0] if inputs else None
     sizes = inputs[1] if len(inputs) > 1 else None
     if node.type == "Reshape" and isinstance(first, Value) and isinstance(sizes, Constant) and sizes.items is not None:
         whole = tuple(int(size) if isinstance(size, float) else size for size in sizes.items)
         return reshaped_shape(first.type.shape, whole, allow_zero=bool(node.integer("allowzero")))
+    if node.type == "Pad" and isinstance(first, Value) and len(inputs) < 4:
+        pads = sizes.items if isinstance(sizes, Constant) else node.integers("pads")
+        rank = first.type.rank
+        if pads is not None and len(pads) == 2 * rank and all(isinstance(pad, int) for pad in pads):
+            around = [int(a) + int(b) for a, b in zip(pads[:rank], pads[rank:], strict=True)]  # type: ignore[arg-type]
+            return tuple(size + more for size, more in zip(first.type.shape, around, strict=True))
     return None
 
 

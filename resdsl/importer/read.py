@@ -6,7 +6,9 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
 from resdsl.diagnostics import CompileError, catalogue
+from resdsl.importer.concats import nest_concats
 from resdsl.importer.constants import constant_of, folded
+from resdsl.importer.channels_last import in_channel_order
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
 from resdsl.importer.idioms import idioms
 from resdsl.importer.opaque import input_value, materialized, opaque_values
@@ -32,13 +34,14 @@ def read_draft(file: OnnxFile) -> Draft:
         draft.items[name] = constant_of(draft, record, name)
     for given in model.inputs:
         if given.name not in draft.items:
-            draft.items[given.name] = input_value(draft, given)
+            draft.items[given.name] = in_channel_order(draft, input_value(draft, given))
     for node in _in_order(file, model, draft):
         _read(draft, node)
     for output in model.outputs:
         if output.name not in draft.items:
             raise _invalid(file, f"nothing makes its output `{printable(output.name)}`")
         draft.items[output.name] = _settled(draft, draft.items[output.name], output.name)
+    nest_concats(draft)
     return draft
 
 

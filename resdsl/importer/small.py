@@ -12,7 +12,7 @@ from itertools import product as combinations
 from math import prod
 
 from resdsl.importer.draft import Constant
-from resdsl.importer.records import Element, NodeRecord, TensorRecord
+from resdsl.importer.records import Element, NodeRecord
 from resdsl.importer.shapes import reshaped_shape
 from resdsl.ir.dims import Dim
 
@@ -32,8 +32,10 @@ def known(name: str, items: Sequence[Number], shape: Shape, element: int = Eleme
 
 
 def small_result(node: NodeRecord, inputs: Inputs) -> list[Constant] | None:
-    """The results of a node whose inputs are known numbers; ``None`` where they have too many elements, or depend on
-    what a size is."""
+    """The results of a node whose inputs are known numbers; ``None`` where they cannot be known.
+
+    That is if they have too many elements, or depend on what a symbolic size is.
+    """
     function = _FUNCTIONS.get(node.type)
     if function is None or any(one is not None and one.items is None for one in inputs):
         return None
@@ -215,7 +217,9 @@ def _expand(node: NodeRecord, inputs: Inputs) -> Constant:  # noqa: ARG001
     return known("", _expanded(data, shape), shape, data.element)
 
 
-def _elementwise(function: Callable[..., Number], element: int | None = None) -> Callable[[NodeRecord, Inputs], Constant]:
+def _elementwise(
+    function: Callable[..., Number], element: int | None = None
+) -> Callable[[NodeRecord, Inputs], Constant]:
     def compute(node: NodeRecord, inputs: Inputs) -> Constant:  # noqa: ARG001
         parts = [one for one in inputs if one is not None]
         shape = broadcast_shape(*(one.shape for one in parts))
@@ -274,9 +278,9 @@ def _mod(x: Number, y: Number) -> Number:
 
 def _pow(x: Number, y: Number) -> Number:
     _plain(x, y)
-    if abs(y) > 64 or abs(x) > 1e6:  # type: ignore[operator, arg-type]
+    if abs(y) > 64 or abs(x) > 1e6:  # type: ignore[arg-type]
         raise OverflowError
-    result: Number = x**y  # type: ignore[operator, assignment]
+    result: Number = x**y  # type: ignore[operator]
     return result
 
 
@@ -374,22 +378,14 @@ def _total(items: Sequence[Number]) -> Number:
     return total
 
 
-def _filled(node: NodeRecord, inputs: Inputs) -> Constant | None:
-    shape = _whole(inputs[0])
-    if prod(shape) > MOST_ITEMS:
-        return None
-    number, element = fill(node)
-    return known("", [number] * prod(shape), shape, element)
+def _largest(items: Sequence[Number]) -> Number:
+    _plain(*items)
+    return max(items)  # type: ignore[type-var]
 
 
-def fill(node: NodeRecord) -> tuple[float, int]:
-    """The number that ``ConstantOfShape`` repeats, and its element type. Raises ``TypeError`` where it is not known."""
-    value = node.attributes.get("value")
-    if value is None:
-        return 0.0, Element.FLOAT
-    if not isinstance(value, TensorRecord) or len(value.numbers) != 1:
-        raise TypeError
-    return value.numbers[0], value.element
+def _smallest(items: Sequence[Number]) -> Number:
+    _plain(*items)
+    return min(items)  # type: ignore[type-var]
 
 
 def _range(node: NodeRecord, inputs: Inputs) -> Constant:  # noqa: ARG001
@@ -436,8 +432,7 @@ _FUNCTIONS: dict[str, Callable[[NodeRecord, Inputs], Constant | list[Constant] |
     "Cast": _cast,
     "ReduceProd": _reduce(_product),
     "ReduceSum": _reduce(_total),
-    "ReduceMax": _reduce(lambda items: max(items)),
-    "ReduceMin": _reduce(lambda items: min(items)),
-    "ConstantOfShape": _filled,
+    "ReduceMax": _reduce(_largest),
+    "ReduceMin": _reduce(_smallest),
     "Range": _range,
 }

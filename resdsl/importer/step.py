@@ -38,6 +38,11 @@ class Step:
         """The step of one output of a node that has several."""
         return Step(self.draft, replace(self.node, outputs=[name]), self.inputs, self.perm)
 
+    def of(self, record: NodeRecord) -> Step:
+        """The step of another node, which has been read."""
+        items = self.draft.items
+        return Step(self.draft, record, tuple(items[name] if name else None for name in record.inputs))
+
     def rank(self, index: int) -> int | None:
         """The rank of a constant input."""
         constant = self.constant(index)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from resdsl.importer.arrays import Computed
 from resdsl.importer.derived import derived, reshaped
 from resdsl.importer.draft import Constant, Tensor, Value, View
+from resdsl.importer.records import Element
 from resdsl.importer.step import Step, channel_count
 from resdsl.ops.affine import Affine
 from resdsl.ops.bn import BatchNorm
@@ -25,6 +26,7 @@ VIEWS = True
 Place = tuple[Value, tuple[int, ...] | None]
 
 _NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
+_FLOATS = (Element.FLOAT, Element.FLOAT16, Element.BFLOAT16)
 _PRODUCTS = ("Mul", "Div")
 _NEGATED = Computed("Neg", (), (True,))
 _INVERTED = Computed("Reciprocal", (), (True,))
@@ -50,7 +52,10 @@ def read(step: Step) -> Value | View | None:
 
 def _of_channels(constant: Constant, base: Value, perm: tuple[int, ...] | None) -> Tensor | None:
     """The constant as a vector with a number for each channel, or one number."""
-    if constant.element not in (1, 10, 16) or constant.rank > base.type.rank:
+    if constant.element not in _FLOATS or constant.rank > base.type.rank:
+        return None
+    if any(not isinstance(item, int | float) for item in constant.items or ()):
+        # Sizes of values are no weights.
         return None
     count = 1 if constant.count == 1 else channel_count(constant, base, perm)
     return None if count is None else reshaped(constant, (count,))

@@ -19,10 +19,8 @@ def read(step: Step) -> list[Item] | Value | View | None:
     channels = base.type.shape[1]
     if not isinstance(channels, int):
         return None
-    if step.type == "Split":
-        axes, bounds = (step.node.integer("axis"),), _parts(step, channels)
-    else:
-        axes, bounds = _axes(step), _range(step, channels)
+    axes = _axes(step)
+    bounds = _parts(step, channels) if step.type == "Split" else _range(step, channels)
     if len(axes) != 1 or bounds is None:
         return None
     axis = axes[0] % base.type.rank
@@ -52,11 +50,13 @@ def _parts(step: Step, channels: int) -> list[tuple[int, int]] | None:
 
 
 def _axes(step: Step) -> tuple[int, ...]:
-    if step.type == "Gather":
+    if step.type in ("Gather", "Split"):
         return (step.node.integer("axis"),)
     starts = step.integers(1) if step.given(1) else step.node.integers("starts")
     axes = step.axes(index=3)
-    return tuple(range(len(starts or ()))) if axes is None and not step.given(3) else axes or ()
+    if axes is None:
+        return () if step.given(3) else tuple(range(len(starts or ())))
+    return axes
 
 
 def _range(step: Step, channels: int) -> list[tuple[int, int]] | None:
