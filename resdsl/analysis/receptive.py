@@ -57,7 +57,10 @@ def receptive_fields(graph: Graph) -> tuple[ReceptiveField | None, ...]:
     one = Reach(0, 0, 1)
     found: list[ReceptiveField | None] = [ReceptiveField(one, one)]
     windows = {
-        applied: applied.operator.window(applied.inputs[0], applied.result) for applied in set(graph.applications[1:])
+        applied: applied.operator.window(applied.inputs[0], applied.result)
+        for applied in set(graph.applications[1:])
+        # A further input of an ONNX file depends on no pixels of the first.
+        if applied.inputs
     }
     for node, applied in zip(graph.nodes[1:], graph.applications[1:], strict=True):
         fields = [field for index in node.inputs if (field := found[index]) is not None]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
+from resdsl.ir.operator import Operator
 from resdsl.ops.opaque import Opaque
 
 MOST_OPTIONAL = 2
@@ -62,45 +64,84 @@ class Embedder:
     def _sequence(self, small: Sequence, big: Sequence, binding: Binding, prefixes: Prefixes) -> bool:
         if (small.source is None) != (big.source is None):
             return False
-        mark = (dict(binding.items), list(binding.missing), set(binding.plain), binding.runs)
+        mark = _copy(binding)
         if self._items(small.items, big.items, binding, prefixes):
             return True
         # A residual in the larger one, of which the smaller one has the main path alone.
         for place, item in enumerate(big.items):
             if not isinstance(item, Residual):
                 continue
-            binding.items, binding.missing, binding.plain, binding.runs = dict(mark[0]), list(mark[1]), set(mark[2]), mark[3]
+            _restore(binding, mark)
             flat = [*big.items[:place], *item.main.items, *big.items[place + 1 :]]
-            if item.scale is None and len(flat) >= len(small.items) and self._items(small.items, flat, binding, prefixes):
+            if (
+                item.scale is None
+                and len(flat) >= len(small.items)
+                and self._items(small.items, flat, binding, prefixes)
+            ):
                 binding.plain.add(id(item))
                 return True
         return False
 
     def _items(self, small: list[Item], big: list[Item], binding: Binding, prefixes: Prefixes) -> bool:
-        """The items of ``small`` in the order of ``big``, from both ends; what is left in the middle is missing."""
+        """The items of ``small`` in the order of ``big``, from both ends; what is left in the middle is missing.
+
+        Where the gap can be in several places, it is where what is left resembles most.
+        """
         if len(small) > len(big):
             return False
+        gap = len(big) - len(small)
+        mark = _copy(binding)
         first = 0
         while first < len(small) and self._item(small[first], big[first], binding, prefixes):
             first += 1
+        if not gap:
+            return first == len(small)
         last = 0
-        while last < len(small) - first and self._item(small[-1 - last], big[-1 - last], binding, prefixes):
+        while last < len(small) and self._item(small[-1 - last], big[-1 - last], binding, prefixes):
             last += 1
         if first + last < len(small):
             return False
-        rest = big[first : len(big) - last]
-        binding.missing += rest
-        binding.runs += bool(rest)
+        places = list(range(len(small) - last, first + 1))
+        places = [place for place in places if not self._shortens(big, place, gap)]
+        if not places:
+            return False
+        best = max(
+            places,
+            key=lambda place: sum(
+                _likeness(one, big[index if index < place else index + gap]) for index, one in enumerate(small)
+            ),
+        )
+        _restore(binding, mark)
+        for index, one in enumerate(small):
+            self._item(one, big[index if index < best else index + gap], binding, prefixes)
+        binding.missing += big[best : best + gap]
+        binding.runs += 1
         return True
+
+    def _shortens(self, items: list[Item], place: int, gap: int) -> bool:
+        """Whether the ``gap`` items from ``place`` on are some of a list: lists differ in length, not in kind."""
+        for offset, beside in ((0, place - 1), (gap - 1, place + gap)):
+            item = items[place + offset]
+            family = self.family.get(id(item))
+            if not 0 <= beside < len(items) or not isinstance(item, Group):
+                continue
+            if family is not None and self.family.get(id(items[beside])) == family:
+                further = (beside + 1, beside - 1, place + offset + 1, place + offset - 1)
+                others = {one for one in further if 0 <= one < len(items)} - {beside, place + offset}
+                if any(self.family.get(id(items[one])) == family for one in others):
+                    return True
+            if _operators(item) == _operators(items[beside]):
+                return True
+        return False
 
     def _item(self, small: Item, big: Item, binding: Binding, prefixes: Prefixes) -> bool:
         if type(small) is not type(big):
             return False
-        before = (dict(binding.items), list(binding.missing), set(binding.plain), binding.runs)
+        before = _copy(binding)
         if self._matches(small, big, binding, prefixes):
             binding.items[id(big)] = small
             return True
-        binding.items, binding.missing, binding.plain, binding.runs = before
+        _restore(binding, before)
         return False
 
     def _matches(self, small: Item, big: Item, binding: Binding, prefixes: Prefixes) -> bool:
@@ -121,8 +162,7 @@ class Embedder:
                 type(small.node.operator) is type(big.node.operator)
                 and len(small.branches) == len(big.branches)
                 and all(
-                    self._sequence(a, b, binding, prefixes)
-                    for a, b in zip(small.branches, big.branches, strict=True)
+                    self._sequence(a, b, binding, prefixes) for a, b in zip(small.branches, big.branches, strict=True)
                 )
             )
         if isinstance(small, Residual) and isinstance(big, Residual):
@@ -140,4 +180,39 @@ class Embedder:
         """The label that an item has in its body."""
         if isinstance(item, Op) and item.node.index not in self.weighted:
             return ""
-        return item.label if prefixes is None else item.path.removeprefix(f"{prefixes[place]}.")
+        if prefixes is not None:
+            return item.path.removeprefix(f"{prefixes[place]}.")
+        if isinstance(item, Group):
+            # A call is named by its place, as far as the file does so.
+            last = item.path.rpartition(".")[2]
+            return "" if id(item) in self.family and last.isdigit() else last
+        return item.label
+
+
+def _copy(binding: Binding) -> Binding:
+    return Binding(dict(binding.items), list(binding.missing), set(binding.plain), binding.runs)
+
+
+def _restore(binding: Binding, mark: Binding) -> None:
+    binding.items, binding.missing = dict(mark.items), list(mark.missing)
+    binding.plain, binding.runs = set(mark.plain), mark.runs
+
+
+def _operators(item: Item) -> list[Operator]:
+    return [node.operator for node in nodes_of(item)]
+
+
+def _likeness(one: Item, other: Item) -> int:
+    """In how many arguments the operators of two items agree; counts of channels aside, which differ anyway."""
+    total = 0
+    for a, b in zip(nodes_of(one), nodes_of(other), strict=False):
+        if type(a.operator) is not type(b.operator):
+            continue
+        for field_ in dataclasses.fields(a.operator):
+            x, y = getattr(a.operator, field_.name), getattr(b.operator, field_.name)
+            total += (
+                (x > 1) == (y > 1)
+                if field_.name == "groups"
+                else x == y and field_.name not in ("channels", "features")
+            )
+    return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from resdsl.decompile.fit import COUNTS, Called, Fit, fit
 from resdsl.decompile.tree import Group, Item, Op, Residual, Sequence, all_sequences, nodes_of
 from resdsl.ir.graph import Graph
 
-ROUNDS = 6
+ROUNDS = 20
 
 
 @dataclass(eq=False, slots=True)
@@ -22,6 +23,8 @@ class Family:
     shape: Group
     members: list[Group]
     bindings: list[Binding]
+    kinds: Counter[type] = field(default_factory=Counter)
+    """The operators of the shape, counted."""
     fit: Fit = field(default_factory=Fit)
     name: str = ""
 
@@ -56,25 +59,37 @@ def _groups(top: Sequence) -> list[Group]:
 
 
 def _families(
-    graph: Graph, groups: list[Group], closed: Set[int], refused: Set[tuple[str, ...]], weighted: Set[int], classes: Mapping[str, str]
+    graph: Graph,
+    groups: list[Group],
+    closed: Set[int],
+    refused: Set[tuple[str, ...]],
+    weighted: Set[int],
+    classes: Mapping[str, str],
 ) -> dict[int, Family]:
     by_group: dict[int, Family] = {}
     number_of: dict[int, int] = {}
     embedder = Embedder(number_of, weighted, classes)
+    candidates: list[Family] = []
+    parts: dict[int, list[Family]] = {}
     count = 0
     for level in _levels(groups):
-        candidates: list[Family] = []
+        changed: dict[int, Family] = {}
         for group in level:
             if id(group) not in closed:
                 continue
-            for family in candidates:
-                if _join(embedder, family, group):
-                    break
-            else:
+            family = next((one for one in candidates if _join(embedder, one, group)), None)
+            if family is None:
                 itself = embedder.embed(group, group)
-                if itself is not None:
-                    candidates.append(Family(0, group, [group], [itself]))
-        for family in candidates:
+                if itself is None:
+                    continue
+                family = Family(0, group, [group], [itself])
+                candidates.append(family)
+            changed[id(family)] = family
+        for family in changed.values():
+            # What was found before is found anew with the new members.
+            for part in parts.pop(id(family), ()):
+                for member in part.members:
+                    del by_group[id(member)], number_of[id(member)]
             if len(family.members) < 2 or tuple(sorted(one.path for one in family.members)) in refused:
                 continue
             for part in _fitted(graph, family, embedder, by_group):
@@ -82,6 +97,7 @@ def _families(
                     continue
                 count += 1
                 part.number = count
+                parts.setdefault(id(family), []).append(part)
                 for member in part.members:
                     by_group[id(member)] = part
                     number_of[id(member)] = count
@@ -136,10 +152,8 @@ def _levels(groups: list[Group]) -> list[list[Group]]:
     height: dict[int, int] = {}
     levels: list[list[Group]] = []
     for group in groups:
-        inner = [
-            height[id(item)] for sequence in all_sequences(group.body) for item in sequence.items if isinstance(item, Group)
-        ]
-        own = height[id(group)] = 1 + max(inner, default=-1)
+        inner = (item for sequence in all_sequences(group.body) for item in sequence.items if isinstance(item, Group))
+        own = height[id(group)] = 1 + max((height[id(item)] for item in inner), default=-1)
         while len(levels) <= own:
             levels.append([])
         levels[own].append(group)
@@ -149,13 +163,20 @@ def _levels(groups: list[Group]) -> list[list[Group]]:
 
 def _join(embedder: Embedder, family: Family, group: Group) -> bool:
     """Make a group a member, where it has the items of the family's shape, or the shape some of the group's."""
-    binding = embedder.embed(group, family.shape)
+    kinds = Counter(type(node.operator) for node in nodes_of(group))
+    if not family.kinds:
+        family.kinds = Counter(type(node.operator) for node in nodes_of(family.shape))
+    # What has other operators needs no closer look; most groups are told apart so.
+    fits_in, contains = kinds <= family.kinds, family.kinds <= kinds
+    if not fits_in and not contains:
+        return False
+    binding = embedder.embed(group, family.shape) if fits_in else None
     if binding is not None:
         if not _is_richer(group, family.shape):
             family.members.append(group)
             family.bindings.append(binding)
             return True
-    bindings = [embedder.embed(member, group) for member in family.members]
+    bindings = [embedder.embed(member, group) if contains else None for member in family.members]
     own = embedder.embed(group, group)
     if own is None or any(one is None for one in bindings):
         if binding is None:
@@ -163,7 +184,7 @@ def _join(embedder: Embedder, family: Family, group: Group) -> bool:
         family.members.append(group)
         family.bindings.append(binding)
         return True
-    family.shape = group
+    family.shape, family.kinds = group, kinds
     family.members.append(group)
     family.bindings = [one for one in bindings if one is not None] + [own]
     return True
@@ -196,19 +217,41 @@ def statements(sequence: Sequence, families: Mapping[int, Family]) -> int:
 def _wasteful(families: Mapping[int, Family], top: Sequence) -> set[tuple[str, ...]]:
     """The blocks that are not called often enough for what they save, by the paths of their members."""
     calls: dict[int, int] = {}
+    needed: set[int] = set()
     by_number = {family.number: family for family in families.values()}
-    for body in (top, *(family.shape.body for family in by_number.values())):
-        for item in _written(body, families):
+    for caller in (None, *by_number.values()):
+        for item in _written(top if caller is None else caller.shape.body, families):
             family = families.get(id(item))
-            if family is not None:
-                calls[family.number] = calls.get(family.number, 0) + 1
-    wasteful = set()
+            if family is None:
+                continue
+            calls[family.number] = calls.get(family.number, 0) + 1
+            if caller is not None and _moves(item, caller):
+                needed.add(family.number)
+    costs: dict[tuple[str, ...], float] = {}
+    single: set[tuple[str, ...]] = set()
     for number, family in by_number.items():
+        if number in needed:
+            continue
         size = statements(family.shape.body, families)
-        count = calls.get(number, 0)
-        if count * size <= size + 1 + count:
-            wasteful.add(tuple(sorted(one.path for one in family.members)))
-    return wasteful
+        count, parameters = calls.get(number, 0), len(family.fit.parameters)
+        given = sum(one.default is None for one in family.fit.parameters) + 0.5 * sum(
+            one.default is not None for one in family.fit.parameters
+        )
+        key = tuple(sorted(one.path for one in family.members))
+        costs[key] = size + 1 + 0.5 * parameters + count * (1 + 0.25 * given) - count * size
+        if count < 2:
+            single.add(key)
+    if single:
+        return single
+    # One at a time: what it contains may be worth more without it.
+    worst = max(costs, key=lambda key: costs[key], default=())
+    return {worst} if worst and costs[worst] >= 0 else set()
+
+
+def _moves(item: Item, caller: Family) -> bool:
+    """Whether a call has another number in some instances of a block, so that only its place can name it."""
+    found = (binding.items.get(id(item)) for binding in caller.bindings)
+    return len({one.path.rpartition(".")[2] for one in found if isinstance(one, Group)}) > 1
 
 
 def _written(body: Sequence, families: Mapping[int, Family]) -> list[Item]:

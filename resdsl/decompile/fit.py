@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from resdsl.decompile.embed import Binding
-from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence
+from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ir.values import format_value
+from resdsl.ops.conv import Conv
 from resdsl.ops.windows import sides
 
 MOST_PARAMETERS = 6
@@ -32,7 +33,44 @@ COUNTS = ("channels", "features", "groups", "start", "stop", "branches")
 """Fields that count channels, and follow from each other."""
 
 _RESERVED = frozenset(
-    ["if", "else", "and", "or", "not", "true", "false", "channels", "channels_in", "min", "max", "len", "round", "for", "in", "x", "from", "tap", "output", "input", "model", "block", "use", "const", "default", "expect", "labels", "preprocess", "stage", "residual", "shortcut", "concat", "add", "mul", "mean", "aux"]
+    [
+        "if",
+        "else",
+        "and",
+        "or",
+        "not",
+        "true",
+        "false",
+        "channels",
+        "channels_in",
+        "min",
+        "max",
+        "len",
+        "round",
+        "for",
+        "in",
+        "x",
+        "from",
+        "tap",
+        "output",
+        "input",
+        "model",
+        "block",
+        "use",
+        "const",
+        "default",
+        "expect",
+        "labels",
+        "preprocess",
+        "stage",
+        "residual",
+        "shortcut",
+        "concat",
+        "add",
+        "mul",
+        "mean",
+        "aux",
+    ]
 )
 
 
@@ -46,7 +84,9 @@ class Parameter:
 
     def __str__(self) -> str:
         annotation = f": {self.kind}" if self.kind else ""
-        return f"{self.name}{annotation}" + ("" if self.default is None else f" = {value_text(self.name, self.default)}")
+        return f"{self.name}{annotation}" + (
+            "" if self.default is None else f" = {value_text(self.name, self.default)}"
+        )
 
 
 @dataclass(slots=True)
@@ -117,6 +157,7 @@ class _Fitter:
         self.places: list[_Place] = []
         self.late: list[_Place] = []
         self.residuals: dict[int, Residual] = {}
+        self.items: dict[int, Item] = {}
         self.parameters: dict[str, tuple[str, bool, list[object]]] = {}
         self.texts: dict[Key, str] = {}
 
@@ -132,6 +173,7 @@ class _Fitter:
                 self._residual(item, found, within)
                 continue
             if present not in (within, before):
+                self.items[id(item)] = item
                 self.late.append(_Place((id(item), "present"), self._label(item), list(present), self._here(found)))
             before = present
             if isinstance(item, Op):
@@ -222,6 +264,12 @@ class _Fitter:
         if not present:
             return
         if all(_equal(value, present[0]) for value in present):
+            partly = len(present) < len(place.values)
+            known = next((name for name, (_, _, values) in self.parameters.items() if _same(place.values, values)), "")
+            if partly and known and place.key[1] in ("stride", *COUNTS):
+                # Where only some instances have the place, it follows what they were given.
+                self.texts[place.key] = known
+                return
             self.texts[place.key] = value_text(place.key[1].removeprefix("argument:"), present[0])
             return
         self.texts[place.key] = self._known(place) or self._new(place)
@@ -264,10 +312,12 @@ class _Fitter:
         if own.startswith("argument:"):
             base = own.removeprefix("argument:")
         elif own == "present":
-            base = f"with_{place.label}"
+            base = self._presence(place)
         if base in self.parameters and place.label:
             base = place.label if place.is_count else f"{place.label}_{base}"
         base = re.sub(r"\W", "_", base)
+        if base.isdigit():
+            base = "width"
         if not base.isidentifier() or base in _RESERVED:
             base = f"p{base}"
         name, count = base, 1
@@ -275,6 +325,18 @@ class _Fitter:
             count += 1
             name = f"{base}{count}"
         return name
+
+    def _presence(self, place: _Place) -> str:
+        """What a parameter is called with which an instance has an item or lacks it."""
+        item = self.items[place.key[0]]
+        first = next(iter(nodes_of(item)), None)
+        if first is not None and isinstance(first.operator, Conv):
+            here = next((one for one, there in zip(place.here, place.values, strict=True) if there), None)
+            if _is_integer(here) and first.operator.channels > here:  # type: ignore[operator]
+                return "expand"
+        last = place.label.rpartition("_")[2]
+        word = first.operator.name if last.isdigit() and first is not None else place.label
+        return f"with_{word}"
 
     # --- conditions ----------------------------------------------------------------------------------------------
 
@@ -308,7 +370,7 @@ class _Fitter:
     def _condition(self, wanted: list[bool], place: _Place | None = None) -> str:
         tests: list[tuple[str, list[bool]]] = []
         outgoing = [self._channels(member.body.end) for member in self.members]
-        for name, (_, is_count, values) in self.parameters.items():
+        for name, (kind, is_count, values) in self.parameters.items():
             if any(value is None for value in values):
                 continue
             if is_count and values == outgoing:
@@ -318,8 +380,10 @@ class _Fitter:
                 tests.append((f"{name} != {channels}", [not one for one in same]))
             unit = [value in (1, Size(1, 1)) for value in values]
             if any(unit) and not all(unit):
-                tests.append((f"{name} == 1", unit))
-                tests.append((f"{name} != 1", [not one for one in unit]))
+                # A square size is passed on as a number, except to a parameter that is a size.
+                one_ = "1x1" if kind == "size" or name.startswith("kernel") else "1"
+                tests.append((f"{name} == {one_}", unit))
+                tests.append((f"{name} != {one_}", [not one for one in unit]))
         for text, holds in tests:
             if holds == wanted:
                 return text
@@ -330,15 +394,35 @@ class _Fitter:
                     return f"{text} and {other}"
         return ""
 
+    def _rename(self) -> None:
+        """``width`` are the channels that come out, if a parameter is that; others are named by their layer."""
+        outgoing = [self._channels(member.body.end) for member in self.members]
+        named = next((name for name, (_, _, values) in self.parameters.items() if values == outgoing), None)
+        if named in (None, "width"):
+            return
+        names = {named: "width"}
+        if "width" in self.parameters:
+            inner = [value for value in self.parameters["width"][2] if isinstance(value, int)]
+            wide = sum(inner) > sum(one for one in outgoing if isinstance(one, int))
+            names["width"] = "expanded" if wide else "inner"
+        if any(new in self.parameters and new not in names for new in names.values()):
+            return
+        pattern = re.compile(r"\b(" + "|".join(names) + r")\b")
+        self.texts = {key: pattern.sub(lambda found: names[found[1]], text) for key, text in self.texts.items()}
+        self.parameters = {names.get(name, name): value for name, value in self.parameters.items()}
+
     # --- the result ----------------------------------------------------------------------------------------------
 
     def result(self) -> Fit:
+        self._rename()
         parameters: list[Parameter] = []
         arguments: list[dict[str, object]] = [{} for _ in self.members]
-        for place, (name, (kind, _, values)) in enumerate(self.parameters.items()):
+        counts = [place for place, (_, is_count, _) in enumerate(self.parameters.values()) if is_count]
+        first = counts[0] if counts else -1
+        for place, (name, (kind, is_count, values)) in enumerate(self.parameters.items()):
             usual, count = Counter(repr(value) for value in values if value is not None).most_common(1)[0]
             default = next(value for value in values if repr(value) == usual)
-            if len([value for value in values if value is not None]) > 2 * count or (place == 0 and kind == ""):
+            if len([value for value in values if value is not None]) > 2 * count or (is_count and place == first):
                 default = None
             parameters.append(Parameter(name, kind, default))
             for argument, value in zip(arguments, values, strict=True):
@@ -346,7 +430,7 @@ class _Fitter:
                     # It does not matter for an instance that lacks the place.
                     value = default if default is not None else next(one for one in values if one is not None)
                 argument[name] = value
-        parameters.sort(key=lambda one: one.default is not None)
+        parameters.sort(key=lambda one: (one.default is not None, one.name != "width"))
         return Fit(tuple(parameters), self.texts, arguments)
 
 

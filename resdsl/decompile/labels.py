@@ -106,7 +106,7 @@ def _sequence(
                 item.label, own = naming.child(name, wanted)
                 paths[item.node.index] = naming.prefix + own
         elif isinstance(item, Group):
-            if numbered:
+            if numbered and id(item) in blocks:
                 item.label, own = naming.child("group", wanted)
             else:
                 item.label = own = naming.labelled(wanted)

@@ -16,6 +16,7 @@ from resdsl.ops.blurpool import BlurPool
 from resdsl.ops.conv import Conv
 from resdsl.ops.join import Join as JoinOperator
 from resdsl.ops.maxpool import MaxPool
+from resdsl.ops.mul import Mul
 from resdsl.ops.pad import Pad
 from resdsl.ops.scale import Scale
 
@@ -108,7 +109,11 @@ class Nest:
             in_order = (main, shortcut) if first == node.inputs[0] else (shortcut, main)
             # A branch that starts from a value of the other must come after it.
             return Join(node, [main, shortcut] if shortcut.source is not None else list(in_order))
-        return Join(node, [self._chain(one, fork, depth + 1) for one in node.inputs])
+        branches = [self._chain(one, fork, depth + 1) for one in node.inputs]
+        if isinstance(node.operator, Mul) and all(branch.source is None for branch in branches):
+            # A gate: what is gated first, as papers write it.
+            branches.sort(key=lambda branch: bool(branch.items))
+        return Join(node, branches)
 
     def _length(self, end: int, fork: int) -> int:
         """Nodes on the way back to the fork along first inputs."""
@@ -127,6 +132,9 @@ def _is_shortcut(branch: Sequence) -> bool:
     return all(
         node.operator.is_norm
         or isinstance(node.operator, AvgPool | MaxPool | BlurPool | Pad)
-        or (isinstance(node.operator, Conv) and (node.operator.kernel == Size(1, 1) or node.operator.stride != Size(1, 1)))
+        or (
+            isinstance(node.operator, Conv)
+            and (node.operator.kernel == Size(1, 1) or node.operator.stride != Size(1, 1))
+        )
         for node in nodes_of(branch)
     )

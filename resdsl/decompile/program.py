@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from resdsl.decompile.families import Family, find_families
 from resdsl.decompile.labels import assign
 from resdsl.decompile.nest import Nest
+from resdsl.decompile.preactivation import unify
 from resdsl.decompile.scopes import Scopes
 from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
 from resdsl.ir.graph import Graph
@@ -46,6 +48,7 @@ def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[
     for top in tops:
         scopes.group(top)
         assign(top, "", numbered=False, blocks=frozenset(), weighted=weighted)
+    nest.taps |= unify(nest.top)
     families = find_families(graph, nest.top, _closed(graph, nest), classes or {})
     blocks = _in_order(nest.top, families)
     _name(blocks, classes or {})
@@ -72,9 +75,7 @@ def _closed(graph: Graph, nest: Nest) -> Set[int]:
                     continue
                 own = inner[id(item)] = {node.index for node in nodes_of(item)}
                 below = {id(one) for one in all_sequences(item.body)}
-                leaves = any(
-                    tap in own and any(id(user) not in below for user in some) for tap, some in users.items()
-                )
+                leaves = any(tap in own and any(id(user) not in below for user in some) for tap, some in users.items())
                 enters = any(
                     one.source is not None and one.source not in own and one.source != item.body.start
                     for one in all_sequences(item.body)
@@ -106,7 +107,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
     taken: set[str] = set()
     for block in blocks:
         names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
-        base = _snake(names.pop()) if len(names) == 1 else _kind(block)
+        base = _snake(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
         name, count = base, 1
         while name in taken:
             count += 1
@@ -115,11 +116,25 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
         block.name = name
 
 
+def _stem(block: Family) -> str:
+    """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
+    stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")
+    word = _snake(re.sub(r"[A-Z]?\d*[a-z]?$", "", stem) if re.search(r"\d", stem) is None else stem)
+    return word if len(word) > 3 and re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) and word not in _TOO_GENERAL else ""
+
+
+_TOO_GENERAL = ("layer", "block", "branch", "stage", "conv", "layers", "blocks", "features", "group", "unit")
+
+
 def _snake(name: str) -> str:
     """``BasicConv2d`` as ``basic_conv2d``."""
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip("_")).lower()
     text = re.sub(r"\W", "_", text)
-    return text if text.isidentifier() and text not in ("block", "model", "stage", "add", "mul", "concat") else f"{text}_block"
+    return (
+        text
+        if text.isidentifier() and text not in ("block", "model", "stage", "add", "mul", "concat")
+        else f"{text}_block"
+    )
 
 
 def _kind(block: Family) -> str:

@@ -111,5 +111,3 @@ def _common(one: Parts, other: Parts) -> Parts:
             break
         count += 1
     return one[:count]
-
-

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence as Several
+from collections.abc import Mapping
+from collections.abc import Sequence as Several
 from dataclasses import dataclass, field
 
 from resdsl.decompile.families import Family
@@ -12,9 +13,7 @@ from resdsl.decompile.fit import Parameter, value_text
 from resdsl.decompile.program import Program
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences
 from resdsl.ir.graph import Graph
-from resdsl.ir.operator import Operator
 from resdsl.ir.preprocess import Preprocess
-from resdsl.ir.types import Size, TensorType
 from resdsl.ir.values import format_value
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.linear import Linear
@@ -85,7 +84,7 @@ class _Writer:
         if isinstance(graph.macs, int):
             ends.append(f"expect macs == {graph.macs:_}")
         arguments = "(classes = " + str(self.classifier.node.operator.features) + ")" if self.classifier else "()"  # type: ignore[attr-defined]
-        return f"model {graph.name}{arguments} " + _open(["\n".join(lines), *_packed(body), "\n".join(ends)], blank=True)
+        return f"model {graph.name}{arguments} " + _open([*lines, "", *_packed(body), "", *ends])
 
     # --- statements ----------------------------------------------------------------------------------------------
 
@@ -341,9 +340,7 @@ def _classifier(program: Program) -> Op | None:
         for item in sequence.items
         if isinstance(item, Op) and isinstance(item.node.operator, Linear) and item.node.index in ends
     ]
-    inside = {
-        node for family in program.families.values() for member in family.members for node in (member.body.end,)
-    }
+    inside = {node for family in program.families.values() for member in family.members for node in (member.body.end,)}
     return found[0] if len(found) == 1 and found[0].node.index not in inside else None
 
 
@@ -365,9 +362,7 @@ def _braces(statements: list[str], *, always_open: bool = False) -> str:
     return _open(_packed(statements))
 
 
-def _open(lines: list[str], *, blank: bool = False) -> str:
-    separator = "\n\n" if blank else "\n"
-    del separator
+def _open(lines: list[str]) -> str:
     inner = "\n".join(f"  {line}" if line else "" for text in lines for line in text.split("\n"))
     return "{\n" + inner + "\n}"
 
@@ -385,6 +380,24 @@ def _packed(statements: list[str]) -> list[str]:
 
 
 _FOLLOWING = frozenset(
-    "bn relu relu6 silu gelu sigmoid tanh hard_swish hard_sigmoid leaky_relu elu prelu layer_norm group_norm flatten"
-    " instance_norm global_response_norm affine".split()
+    [
+        "bn",
+        "relu",
+        "relu6",
+        "silu",
+        "gelu",
+        "sigmoid",
+        "tanh",
+        "hard_swish",
+        "hard_sigmoid",
+        "leaky_relu",
+        "elu",
+        "prelu",
+        "layer_norm",
+        "group_norm",
+        "flatten",
+        "instance_norm",
+        "global_response_norm",
+        "affine",
+    ]
 )

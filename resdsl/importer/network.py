@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 from resdsl.diagnostics import CompileError, Source, Span, catalogue
 from resdsl.importer.draft import Constant, Value
@@ -26,8 +26,9 @@ class Imported:
     """A network that was read from an ONNX file.
 
     ``graph`` has all nodes directly in its root. ``classes`` are the class names of modules by path, ``records`` the
-    nodes of the file behind each node of the graph, ``values`` the name in the file of each node's value. The file's
-    input is ``[N, H, W, C]`` where ``channels_last_input``; the graph's is always ``[N, C, H, W]``.
+    nodes of the file behind each node of the graph, ``values`` the name in the file of each node's value;
+    ``placed`` are the nodes whose path the file has given, and not only a name. The file's input is ``[N, H, W, C]``
+    where ``channels_last_input``; the graph's is always ``[N, C, H, W]``.
     """
 
     graph: Graph
@@ -35,6 +36,7 @@ class Imported:
     classes: Mapping[str, str]
     records: tuple[tuple[NodeRecord, ...], ...]
     values: tuple[str, ...]
+    placed: frozenset[int]
     channels_last_input: bool = False
 
     @property
@@ -43,9 +45,8 @@ class Imported:
         return tuple(node for node in self.graph.nodes if isinstance(node.operator, Opaque))
 
 
-def read_network(path: Path) -> Imported:
-    """The network in an ONNX file. Raises ``CompileError`` if it is none; ``OSError`` if it cannot be read."""
-    file = OnnxFile(path)
+def read_network(file: OnnxFile) -> Imported:
+    """The network in an ONNX file. Raises ``CompileError`` if it is none."""
     draft = read_draft(file)
     model = file.model
     inputs = [value for value in draft.values if isinstance(value.operator, Input)]
@@ -63,7 +64,8 @@ def read_network(path: Path) -> Imported:
     kept = _reachable([value for _, value in ends], inputs[0])
     values = [value for value in draft.values if id(value) in kept]
     values.sort(key=lambda value: value is not inputs[0])
-    graph = _graph(file, values, ends)
+    paths, known = paths_of(values[1:])
+    graph = _graph(file, values, ["input", *paths], ends)
     verify(graph)
     return Imported(
         graph,
@@ -71,6 +73,7 @@ def read_network(path: Path) -> Imported:
         classes_of(values),
         tuple(value.records for value in values),
         tuple(value.name for value in values),
+        frozenset(place + 1 for place in known),
         draft.channels_last_input,
     )
 
@@ -86,10 +89,9 @@ def _reachable(ends: list[Value], first: Value) -> set[int]:
     return kept
 
 
-def _graph(file: OnnxFile, values: list[Value], ends: list[tuple[str, Value]]) -> Graph:
+def _graph(file: OnnxFile, values: list[Value], paths: list[str], ends: list[tuple[str, Value]]) -> Graph:
     span = Span(Source(file.name, ""), 0, 0)
     index = {id(value): place for place, value in enumerate(values)}
-    paths = ["input", *paths_of(values[1:])]
     types: dict[TensorType, TensorType] = {}
     nodes = tuple(
         Node(
@@ -122,7 +124,7 @@ def _graph(file: OnnxFile, values: list[Value], ends: list[tuple[str, Value]]) -
         ScopeKind.MODEL,
         "",
         "",
-        _identifier(file.path.stem, "network"),
+        _identifier(PurePath(file.name.rpartition(":")[2]).stem, "network"),
         {},
         span,
         list(range(1, len(nodes))),

@@ -25,9 +25,9 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
 
 def input_value(draft: Draft, given: ValueRecord) -> Value:
     """An input of the file. The first one is that of the network."""
-    type = _type(given) or TensorType(DTYPES.get(given.element, DType.OTHER), (symbol("unknown"),))
-    operator = Opaque("Input", type) if any(isinstance(v.operator, Input) for v in draft.values) else Input(type)
-    value = Value(given.name, operator, (), type)
+    kind = _type(given) or TensorType(DTYPES.get(given.element, DType.OTHER), (symbol("unknown"),))
+    first = not any(isinstance(value.operator, Input) for value in draft.values)
+    value = Value(given.name, Input(kind) if first else Opaque("Input", kind), (), kind)
     draft.values.append(value)
     return value
 
@@ -46,19 +46,19 @@ def opaque_values(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None])
     for place, constant in constants:
         numbers = constant.items
         if numbers is not None and len(numbers) <= _LONGEST_ARGUMENT and not _is_weight(constant):
-            arguments.append((f"input{place}", tuple(int(n) if isinstance(n, int) else str(n) for n in numbers)))  # type: ignore[misc]
+            arguments.append((f"input{place}", _numbers(numbers)))
         elif constant.element in _FLOATS and constant.source is not None:
             name = _own_name(origin(constant), place, tensors)
             tensors[name] = Tensor(origin(constant), constant.shape, source_of(constant))
             specs.append(ParameterSpec(name, constant.shape, ZEROS, dtype=DTYPES.get(constant.element, DType.F32)))
-    kind = f"{node.domain}.{node.type}" if node.domain else node.type
+    called = f"{node.domain}.{node.type}" if node.domain else node.type
     made: dict[str, Item] = {}
     for place, name in enumerate(node.outputs):
         if not name or (place and not draft.uses[name]):
             continue
-        type = _result(draft, node, name, place, inputs)
-        operator = Opaque(kind, type, tuple(arguments), place, tuple(specs) if not place else ())
-        value = Value(name, operator, values, type, tensors if not place else {}, (node,))
+        result = _result(draft, node, name, inputs)
+        operator = Opaque(called, result, tuple(arguments), place, tuple(specs) if not place else ())
+        value = Value(name, operator, values, result, tensors if not place else {}, (node,))
         draft.values.append(value)
         made[name] = value
     return made
@@ -66,20 +66,20 @@ def opaque_values(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None])
 
 def materialized(draft: Draft, view: View, name: str) -> Value:
     """A view as the result of an opaque node: a ``Transpose``, or the last node that gave it its shape."""
-    type = view.base.type.with_shape(*view.shape)
+    result = view.base.type.with_shape(*view.shape)
     perm = view.perm
     made = draft.makers.get(name)
     if perm is not None:
-        operator = Opaque("Transpose", type, (("perm", perm),))
+        operator = Opaque("Transpose", result, (("perm", perm),))
     else:
-        operator = Opaque("Reshape" if made is None else made.type, type)
+        operator = Opaque("Reshape" if made is None else made.type, result)
     record = NodeRecord(operator.type, name=f"{view.base.name}:{operator.type.lower()}", outputs=[name])
-    value = Value(name, operator, (view.base,), type, records=(record,))
+    value = Value(name, operator, (view.base,), result, records=(record,))
     draft.values.append(value)
     return value
 
 
-def _result(draft: Draft, node: NodeRecord, name: str, place: int, inputs: Sequence[Item | None]) -> TensorType:
+def _result(draft: Draft, node: NodeRecord, name: str, inputs: Sequence[Item | None]) -> TensorType:
     """The type of a result: what follows from the inputs, what the file states, or what shape inference finds."""
     first = next((item for item in inputs if isinstance(item, Value)), None)
     dtype = first.type.dtype if first is not None else DType.F32
@@ -93,9 +93,8 @@ def _result(draft: Draft, node: NodeRecord, name: str, place: int, inputs: Seque
     if known is not None:
         return known
     inferred = draft.inferred(name)
-    if inferred is not None and (type := _type(inferred)) is not None:
-        return type
-    return TensorType(dtype, (symbol("unknown"),))
+    found = None if inferred is None else _type(inferred)
+    return found or TensorType(dtype, (symbol("unknown"),))
 
 
 def _own_shape(node: NodeRecord, inputs: Sequence[Item | None]) -> tuple[Dim, ...] | None:
@@ -141,6 +140,11 @@ def _argument(attribute: object) -> Attribute | None:
     if isinstance(attribute, tuple) and len(attribute) <= _LONGEST_ARGUMENT:
         return attribute
     return None
+
+
+def _numbers(items: Sequence[Dim | float]) -> Attribute:
+    """The numbers of a constant input; sizes that are symbols are left out."""
+    return tuple(float(item) if isinstance(item, float) else int(item) for item in items if isinstance(item, int | float))
 
 
 def _is_weight(constant: Constant) -> bool:

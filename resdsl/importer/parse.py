@@ -25,6 +25,9 @@ MOST_RANK = 32
 MOST_TYPED = 1_000_000
 """Elements stored as numbers instead of bytes, in all tensors together: each takes some 30 bytes of memory."""
 
+_ZEROS: dict[int, AttributeValue] = {1: 0.0, 2: 0, 3: ""}
+"""The value of an attribute that is left out, by its type."""
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -174,7 +177,7 @@ class _Parser:
             return name, tuple(floats)
         if single is None:
             # A field that is 0 may be left out; `type` says which one is meant.
-            single = {1: 0.0, 2: 0, 3: ""}.get(kind)
+            single = _ZEROS.get(kind)
         return name, single
 
     def _tensor(self, start: int, end: int) -> TensorRecord:
@@ -288,7 +291,7 @@ class _Parser:
                 else:
                     value, at = self._varint(at, end)
                 yield field, wire, value, 0
-            elif wire == _FIXED32 or wire == _FIXED64:
+            elif wire in (_FIXED32, _FIXED64):
                 size = 4 if wire == _FIXED32 else 8
                 if at + size > end:
                     raise NotOnnx("it is truncated")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from resdsl.importer.draft import Value
 from resdsl.importer.records import NodeRecord
+from resdsl.ir import metadata
 from resdsl.ops.join import Join
 from resdsl.ops.opaque import Opaque
 
@@ -27,8 +28,8 @@ _LONGEST = 200
 _SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
 
-def paths_of(values: Sequence[Value]) -> list[str]:
-    """A path for each value, all different."""
+def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
+    """A path for each value, all different, and the places of those whose module the file has given."""
     shared = Counter(tensor.name for value in values for tensor in value.tensors.values())
     owners = [_by_tensors(value, shared) for value in values]
     hints = [_by_scopes(value.records) or _by_node_names(value.records) for value in values]
@@ -47,7 +48,18 @@ def paths_of(values: Sequence[Value]) -> list[str]:
         if not owner and (path in holders or not path):
             path = f"{path}.{_word(value)}" if path else _word(value)
         paths.append(_unique(path, taken))
-    return paths
+    known = frozenset(place for place, value in enumerate(values) if owners[place] or _knows_place(value.records))
+    return paths, known
+
+
+def _knows_place(records: Sequence[NodeRecord]) -> bool:
+    """Whether the file states the module of a node, the top one (whose path is empty) included."""
+    return any(
+        metadata.PATH.key in record.metadata
+        or record.metadata.get(_SCOPES, "").startswith("[")
+        or record.name.startswith("/")
+        for record in records
+    )
 
 
 def classes_of(values: Sequence[Value]) -> dict[str, str]:
@@ -79,8 +91,10 @@ _ROLES = ("weight", "bias", "running_", "kernel", "gamma", "beta", "moving_", "d
 
 
 def _by_scopes(records: Sequence[NodeRecord]) -> str:
-    """The innermost module in the metadata of PyTorch's exporter; the last entry is the call itself."""
+    """The path that resdsl writes, or the innermost module in the metadata of PyTorch's exporter."""
     for record in records:
+        if metadata.PATH.key in record.metadata:
+            return _labels(record.metadata[metadata.PATH.key].split("."))
         scopes = _list(record.metadata.get(_SCOPES, ""))
         if len(scopes) > 1:
             return _labels(scopes[-2].split("."))

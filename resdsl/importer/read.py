@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import heapq
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from resdsl.diagnostics import CompileError, catalogue
@@ -40,7 +41,8 @@ def read_draft(file: OnnxFile) -> Draft:
     for output in model.outputs:
         if output.name not in draft.items:
             raise _invalid(file, f"nothing makes its output `{printable(output.name)}`")
-        draft.items[output.name] = _settled(draft, draft.items[output.name], output.name)
+        item = draft.items[output.name]
+        draft.items[output.name] = materialized(draft, item, output.name) if isinstance(item, View) else item
     nest_concats(draft)
     return draft
 
@@ -126,43 +128,32 @@ def _settled(draft: Draft, item: Item | None, name: str) -> Value | Constant | N
 def _in_order(file: OnnxFile, model: ModelRecord, draft: Draft) -> Iterator[NodeRecord]:
     """The nodes after those that make what they read. Files should be in this order, and not all are."""
     made = set(draft.items)
-    if len(set(name for node in model.nodes for name in node.outputs if name)) < sum(
-        1 for node in model.nodes for name in node.outputs if name
-    ):
+    outputs = [name for node in model.nodes for name in node.outputs if name]
+    if len(set(outputs)) < len(outputs):
         raise _invalid(file, "two of its nodes make a value of the same name")
     waiting: dict[str, list[int]] = {}
     missing = [0] * len(model.nodes)
-    ready: deque[int] = deque()
     for place, node in enumerate(model.nodes):
         unknown = {name for name in node.inputs if name and name not in made}
         missing[place] = len(unknown)
         for name in unknown:
             waiting.setdefault(name, []).append(place)
-        if not unknown:
-            ready.append(place)
+    # A sorted list is a heap.
+    ready = [place for place, count in enumerate(missing) if not count]
     done = 0
-    import heapq
-
-    heap = list(ready)
-    heapq.heapify(heap)
-    while heap:
-        node = model.nodes[heapq.heappop(heap)]
+    while ready:
+        node = model.nodes[heapq.heappop(ready)]
         done += 1
         yield node
         for name in node.outputs:
             for place in waiting.pop(name, ()):
                 missing[place] -= 1
                 if not missing[place]:
-                    heapq.heappush(heap, place)
+                    heapq.heappush(ready, place)
     if done < len(model.nodes):
-        outputs = {name for node in model.nodes for name in node.outputs}
-        name = min((name for name in waiting if name not in outputs), default=None)
-        raise _invalid(
-            file,
-            "its nodes form a cycle"
-            if name is None
-            else f"nothing makes the value `{printable(name)}`, which a node reads",
-        )
+        unmade = sorted(waiting.keys() - set(outputs))
+        reason = f"nothing makes the value `{printable(unmade[0])}`, which a node reads" if unmade else "its nodes form a cycle"
+        raise _invalid(file, reason)
 
 
 def _invalid(file: OnnxFile, reason: str) -> CompileError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import CompileError, catalogue
-from resdsl.importer.parse import NotOnnx, parse_model, without_weights
+from resdsl.importer.parse import Buffer, NotOnnx, parse_model, without_weights
 from resdsl.importer.records import NUMPY, Element, ModelRecord, TensorRecord
 from resdsl.inputs import record_input
 from resdsl.ir.graph import CheckpointReader
@@ -24,27 +25,31 @@ _FORMATS = {"f4": "f", "f8": "d", "i8": "q", "i4": "i", "u1": "B", "i1": "b", "?
 class OnnxFile(CheckpointReader):
     """An ONNX file: its structure, and ``read`` for the numbers of its tensors, in the file or in one beside it."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises ``CompileError`` for a file that is not an ONNX model; ``OSError`` if it cannot be read."""
+    def __init__(self, name: str, data: Buffer, path: Path | None = None) -> None:
+        """``path`` is the file of ``data``, beside which tensors may be. Raises ``CompileError`` for what is no model."""
+        self.name = name
         self.path = path
-        self.name = path.name
-        record_input(path)
-        with path.open("rb") as file:
-            try:
-                # An empty file cannot be mapped.
-                self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                self.model: ModelRecord = parse_model(self._data)
-            except (NotOnnx, ValueError) as error:
-                reason = str(error) if isinstance(error, NotOnnx) else "it is empty"
-                raise CompileError.of(
-                    catalogue.NOT_A_NETWORK, f"`{printable(self.name)}` cannot be read as an ONNX model: {reason}"
-                ) from None
+        self._data = data
+        try:
+            self.model: ModelRecord = parse_model(data)
+        except NotOnnx as error:
+            raise CompileError.of(
+                catalogue.NOT_A_NETWORK,
+                f"`{printable(name)}` cannot be read as an ONNX model: {error}",
+                helps=_pointer_help(data),
+            ) from None
         self.constants: dict[str, TensorRecord] = {}
         """Tensors that are attributes of nodes, by the name of the value."""
 
-    def __reduce__(self) -> tuple[type[OnnxFile], tuple[Path]]:
-        # The mapping of the file cannot be copied or pickled; the file can be opened again.
-        return OnnxFile, (self.path,)
+    @classmethod
+    def open(cls, path: Path, name: str | None = None) -> OnnxFile:
+        """The file ``path``, memory-mapped. Raises ``OSError`` if it cannot be read."""
+        record_input(path)
+        with path.open("rb") as file:
+            empty = not os.fstat(file.fileno()).st_size
+            # An empty file cannot be mapped.
+            data: Buffer = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return cls(name or path.name, data, path)
 
     def record(self, name: str) -> TensorRecord:
         return self.model.tensors.get(name) or self.constants[name]
@@ -101,6 +106,8 @@ class OnnxFile(CheckpointReader):
     def _external(self, record: TensorRecord, size: int) -> tuple[Path, int, int]:
         entries = record.external or {}
         location = entries.get("location", "")
+        if self.path is None:
+            raise self._missing(record.name, f"it is in another file, `{printable(location)}`")
         folder = self.path.parent.resolve()
         path = folder / location
         # A model must not make any other file of the machine its weights.
@@ -128,3 +135,13 @@ class OnnxFile(CheckpointReader):
             catalogue.TENSOR_UNREADABLE,
             f"the tensor `{printable(key)}` of `{printable(self.name)}` cannot be read: {reason}",
         )
+
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def _pointer_help(data: Buffer) -> tuple[str, ...]:
+    """How to get what a Git LFS pointer stands for."""
+    if data[: len(_POINTER)] != _POINTER:
+        return ()
+    return ("it is a pointer of Git LFS, not the model: `git lfs pull` fetches the file",)

@@ -16,7 +16,8 @@ from resdsl.specification.specification import Specification
 from resdsl.specification.text import read_source, read_stdin
 
 Network = str | os.PathLike[str] | Source | Specification
-"""A network: a path, a built-in name, ``REV:path``, ``-`` for standard input, a ``Source``, or a specification."""
+"""A network: the path of a specification or of an ONNX file, a built-in name, ``REV:path``, ``-`` for standard input, a
+``Source``, or a specification."""
 
 STDIN = "-"
 
@@ -36,9 +37,9 @@ class NetworkOptions(TypedDict, total=False):
 
 
 def load(network: Network, *, read: Reader | None = None, **options: Unpack[NetworkOptions]) -> Specification:
-    """Load a specification.
+    """Load a network.
 
-    ``network`` is a path, the name of a built-in network (``resnet50``), ``REV:path`` for a file as it was in a
+    ``network`` is the path of a specification or of an ONNX file (``.onnx``), the name of a built-in network (``resnet50``), ``REV:path`` for a file as it was in a
     revision of the current git repository (used files are read from the same revision), ``-`` for standard input, a
     ``Source``, or a ``Specification``, which is returned unchanged. ``options`` are those of ``NetworkOptions``.
     ``read`` reads the files that the text uses.
@@ -48,6 +49,9 @@ def load(network: Network, *, read: Reader | None = None, **options: Unpack[Netw
     if isinstance(network, Specification):
         return network
     limits = options.get("limits") or Limits()
+    model = _model_file(network, limits, options)
+    if model is not None:
+        return model
     source, reader = _source(network, limits)
     return Specification(
         source,
@@ -62,6 +66,19 @@ def load(network: Network, *, read: Reader | None = None, **options: Unpack[Netw
 def loads(text: str, *, name: str = "<text>", **options: Unpack[NetworkOptions]) -> Specification:
     """Load a specification from ``text``; messages use ``name``. ``options`` are those of ``NetworkOptions``."""
     return load(Source(name, text), **options)
+
+
+def _model_file(
+    network: str | os.PathLike[str] | Source, limits: Limits, options: NetworkOptions
+) -> Specification | None:
+    """The network of an ONNX file, also of one in a revision; ``None`` for what is not called so."""
+    if isinstance(network, Source) or not os.fspath(network).endswith(".onnx"):
+        return None
+    from resdsl.specification.model_file import model_of, open_model  # texts are read without the importer
+
+    if isinstance(network, str) and (named := revision_of(network, Path.cwd())) is not None:
+        return model_of(*named, limits, options)
+    return open_model(Path(network), os.fspath(network), limits, options)
 
 
 def _source(network: str | os.PathLike[str] | Source, limits: Limits) -> tuple[Source, Reader]:

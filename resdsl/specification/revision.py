@@ -29,6 +29,10 @@ class Revision:
         data = self._blob(Path(self.where, path), largest)
         return decode(data, name=f"{self.name}:{path}", path=Path(self.where, path).resolve(), largest=largest)
 
+    def data(self, path: str, *, largest: int) -> bytes:
+        """The bytes of a file in this revision; ``path`` is relative to ``where``. Raises ``CompileError``."""
+        return self._blob(Path(self.where, path), largest)
+
     def read(self, path: Path) -> str:
         """Read a used file from the same revision. Raises ``FileNotFoundError`` if the revision does not have it."""
         if is_below(path, standard_library()):
