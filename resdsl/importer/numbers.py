@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 
 def short(number: float) -> float:
@@ -20,3 +21,8 @@ def short(number: float) -> float:
 def near(number: float | None, expected: float) -> bool:
     """Whether a number of the file is ``expected``, as rounded to 32 (or 16) bits."""
     return number is not None and abs(number - expected) <= 1e-6 * max(1.0, abs(expected))
+
+
+def all_near(numbers: Sequence[object] | None, expected: float) -> bool:
+    """Whether all of some known numbers are ``expected``."""
+    return bool(numbers) and all(isinstance(one, int | float) and near(one, expected) for one in numbers)
