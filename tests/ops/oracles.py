@@ -351,6 +351,14 @@ def flatten(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
     return Answer(np.stack([image.ravel() for image in inputs[0]]))
 
 
+@oracle("crop")
+def crop(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    top, left, bottom, right = op.sides
+    rows, columns = range(top, x.shape[2] - bottom), range(left, x.shape[3] - right)
+    return Answer(np.array([[[[c[i, j] for j in columns] for i in rows] for c in image] for image in x]))
+
+
 @oracle("pad")
 def pad(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     (x,) = inputs

@@ -93,6 +93,8 @@ TWINS: dict[str, Twin] = {
     "channel_conv": _channel_conv,
     "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
     "conv_transpose": _conv_transpose,
+    # Padding by negative numbers, as in timm's NASNet.
+    "crop": lambda op, x, _: functional.pad(x, [-op.sides[side] for side in (1, 3, 0, 2)]),
     "elu": lambda op, x, _: functional.elu(x, op.alpha),
     "flatten": lambda _op, x, _w: torch.flatten(x, 1),
     "gelu": lambda op, x, _: functional.gelu(x, approximate=str(op.approximate)),
