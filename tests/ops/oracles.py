@@ -186,6 +186,24 @@ def branch_sum(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return Answer(sum(np.split(x, op.branches, axis=1)))
 
 
+# Over pixels.
+
+
+@oracle("pixel_softmax")
+def pixel_softmax(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.exp(x)
+    for image, channel in np.ndindex(*x.shape[:2]):
+        y[image, channel] /= y[image, channel].sum()
+    return Answer(y)
+
+
+@oracle("pixel_sum")
+def pixel_sum(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(np.array([[[[channel.sum()]] for channel in image] for image in x]))
+
+
 # Weighted sums.
 
 

@@ -34,6 +34,8 @@ from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.mean import Mean
 from resdsl.ops.mul import Mul
 from resdsl.ops.pad import Pad
+from resdsl.ops.pixel_softmax import PixelSoftmax
+from resdsl.ops.pixel_sum import PixelSum
 from resdsl.ops.prelu import PRelu
 from resdsl.ops.slice import Slice
 from resdsl.ops.softmax import Softmax
@@ -153,6 +155,8 @@ IMAGE = (1, 4, 8, 8)
         (Crop(Sides(4, 0, 4, 0)), IMAGE, catalogue.ARGUMENT_VALUE, "sides", "the crop takes off 8 of 8 rows"),
         (Crop(Sides(0, 1, 0, 0)), (N, 4, H, 1), catalogue.ARGUMENT_VALUE, "sides", "takes off 1 of 1 column"),
         (Crop(Sides(0, 1, 0, 0)), (1, 4), catalogue.RANK, None, "a crop works on images"),
+        (PixelSoftmax(), (1, 4), catalogue.RANK, None, "a softmax over pixels works on images"),
+        (PixelSum(), (1, 4), catalogue.RANK, None, "a sum of pixels works on images"),
         (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
         (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
         (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),

@@ -109,6 +109,8 @@ TWINS: dict[str, Twin] = {
     "leaky_relu": lambda op, x, _: functional.leaky_relu(x, op.slope),
     "linear": lambda _op, x, w: functional.linear(x, w["weight"], w.get("bias")),
     "lrn": lambda op, x, _: functional.local_response_norm(x, op.size, op.alpha, op.beta, op.k),
+    "pixel_softmax": lambda _op, x, _w: torch.softmax(x.flatten(2), -1).view(x.shape),
+    "pixel_sum": lambda _op, x, _w: torch.sum(x, (2, 3), keepdim=True),
     "prelu": lambda _op, x, w: functional.prelu(x, w["weight"]),
     "relu": lambda _op, x, _w: functional.relu(x),
     "relu6": lambda _op, x, _w: functional.relu6(x),
