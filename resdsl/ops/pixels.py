@@ -13,9 +13,10 @@ def with_pixels(to: Lowering, y: Ref, channels: int) -> Ref:
     """
     (x,) = to.types
     sizes = [size if isinstance(size, int) else -1 for size in x.shape[2:]]
-    shape = to.integers((0, channels, *sizes))
-    if sizes.count(-1) > 1:
-        same = channels == known_channels(x)
-        start = to.integers((0, channels))
-        shape = to("Shape", to.input) if same else to("Concat", start, to("Shape", to.input, start=2), axis=0)
+    if sizes.count(-1) <= 1:
+        shape = to.integers((0, channels, *sizes))
+    elif channels == known_channels(x):
+        shape = to("Shape", to.input)
+    else:
+        shape = to("Concat", to.integers((0, channels)), to("Shape", to.input, start=2), axis=0)
     return to("Reshape", y, shape)
