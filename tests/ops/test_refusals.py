@@ -144,6 +144,7 @@ IMAGE = (1, 4, 8, 8)
         (BlurPool(), (1, 4), catalogue.RANK, None, "a blur pool works on images [N, C, H, W]"),
         (BlurPool(8), IMAGE, catalogue.ARGUMENT_VALUE, "kernel", "a blur has at most 7 points, and this one has 8"),
         (BlurPool(5), (1, 4, 8, 2), catalogue.PADDING_TOO_LARGE, "pad", "2 columns of padding mirror as many"),
+        (BlurPool(pad=Sides(0, 3, 0, 0)), (1, 4, H, W), catalogue.PADDING_TOO_LARGE, "pad", "wholly in 3 columns"),
         (BlurPool(4, pad=Word("valid")), (1, 4, 3, 8), catalogue.KERNEL_TOO_LARGE, "kernel", "covers 4 rows"),
         (BranchSum(3), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "4 channels are not those of 3 equal branches"),
         (BranchSoftmax(8), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "not those of 8 equal branches"),
