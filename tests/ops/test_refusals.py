@@ -21,12 +21,12 @@ from resdsl.ops.channel_shuffle import ChannelShuffle
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
 from resdsl.ops.conv_transpose import ConvTranspose
-from resdsl.ops.crop import Crop
 from resdsl.ops.dropout import Dropout
 from resdsl.ops.flatten import Flatten
 from resdsl.ops.group_norm import GroupNorm
 from resdsl.ops.input import Input
 from resdsl.ops.instance_norm import InstanceNorm
+from resdsl.ops.interpolate import Interpolate
 from resdsl.ops.layer_norm import LayerNorm
 from resdsl.ops.linear import Linear
 from resdsl.ops.lrn import LocalResponseNorm
@@ -40,6 +40,7 @@ from resdsl.ops.prelu import PRelu
 from resdsl.ops.slice import Slice
 from resdsl.ops.softmax import Softmax
 from resdsl.ops.space_to_depth import SpaceToDepth
+from resdsl.ops.trim import Trim
 from resdsl.ops.upsample import Upsample
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
@@ -153,11 +154,13 @@ IMAGE = (1, 4, 8, 8)
         (ChannelConv(), IMAGE, catalogue.ARGUMENT_VALUE, None, "works on one pixel, and gets [1, 4, 8, 8]"),
         (ChannelConv(), (1, 4, H, 1), catalogue.SYMBOLIC_SIZE, None, "the size of the image must be known, and is H"),
         (ChannelConv(4), (1, 8), catalogue.ARGUMENT_VALUE, "kernel", "4 channels have no middle one"),
-        (Crop(Sides(4, 0, 4, 0)), IMAGE, catalogue.ARGUMENT_VALUE, "sides", "the crop takes off 8 of 8 rows"),
-        (Crop(Sides(0, 1, 0, 0)), (N, 4, H, 1), catalogue.ARGUMENT_VALUE, "sides", "takes off 1 of 1 column"),
-        (Crop(Sides(0, 1, 0, 0)), (1, 4), catalogue.RANK, None, "a crop works on images"),
+        (Trim(Sides(4, 0, 4, 0)), IMAGE, catalogue.ARGUMENT_VALUE, "sides", "the trim takes off 8 of 8 rows"),
+        (Trim(Sides(0, 1, 0, 0)), (N, 4, H, 1), catalogue.ARGUMENT_VALUE, "sides", "takes off 1 of 1 column"),
+        (Trim(Sides(0, 1, 0, 0)), (1, 4), catalogue.RANK, None, "a trim works on images"),
         (PixelSoftmax(), (1, 4), catalogue.RANK, None, "a softmax over pixels works on images"),
         (PixelSum(), (1, 4), catalogue.RANK, None, "a sum of pixels works on images"),
+        (Interpolate(TWO), (1, 4), catalogue.RANK, None, "interpolation works on images"),
+        (Interpolate(TWO, align_corners=True), IMAGE, catalogue.ARGUMENT_VALUE, "align_corners", "`mode = nearest`"),
         (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
         (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
         (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),

@@ -94,7 +94,7 @@ TWINS: dict[str, Twin] = {
     "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
     "conv_transpose": _conv_transpose,
     # Padding by negative numbers, as in timm's NASNet.
-    "crop": lambda op, x, _: functional.pad(x, [-op.sides[side] for side in (1, 3, 0, 2)]),
+    "trim": lambda op, x, _: functional.pad(x, [-op.sides[side] for side in (1, 3, 0, 2)]),
     "elu": lambda op, x, _: functional.elu(x, op.alpha),
     "flatten": lambda _op, x, _w: torch.flatten(x, 1),
     "gelu": lambda op, x, _: functional.gelu(x, approximate=str(op.approximate)),
@@ -104,6 +104,9 @@ TWINS: dict[str, Twin] = {
     "hard_swish": lambda _op, x, _w: functional.hardswish(x),
     "instance_norm": lambda op, x, w: functional.instance_norm(
         x, weight=w.get("weight"), bias=w.get("bias"), eps=op.eps
+    ),
+    "interpolate": lambda op, x, _: functional.interpolate(
+        x, tuple(op.size), mode=str(op.mode), align_corners=op.align_corners if op.mode == "bilinear" else None
     ),
     "layer_norm": _layer_norm,
     "leaky_relu": lambda op, x, _: functional.leaky_relu(x, op.slope),

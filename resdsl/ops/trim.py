@@ -18,25 +18,26 @@ _END = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Crop(Operator):
+class Trim(Operator):
     """The image without some pixels at each side: ``y[n, c, i, j] = x[n, c, i + top, j + left]``.
 
-    With ``pad`` it moves an image: ``pad([0, 0, 1, 1])``, then ``crop([1, 1, 0, 0])`` (the second path of NASNet's
+    With ``pad`` it moves an image: ``pad([0, 0, 1, 1])``, then ``trim([1, 1, 0, 0])`` (the second path of NASNet's
     reductions, which starts at another pixel than the first).
     """
 
-    name: ClassVar[str] = "crop"
+    name: ClassVar[str] = "trim"
+    aliases: ClassVar[tuple[str, ...]] = ("crop", "cropping2d")
     examples: ClassVar[tuple[Example, ...]] = (
-        Example("crop([1, 1, 0, 0])", (2, 3, 5, 4)),
-        Example("crop(1)", (1, 2, 5, 6)),
-        Example("crop([0, 1, 2, 0])", (1, 2, 5, 4)),
+        Example("trim([1, 1, 0, 0])", (2, 3, 5, 4)),
+        Example("trim(1)", (1, 2, 5, 6)),
+        Example("trim([0, 1, 2, 0])", (1, 2, 5, 4)),
     )
 
     sides: Sides = arg(doc="pixels to take off at each side")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        require_image(x, "a crop")
+        require_image(x, "a trim")
         batch, channels, rows, columns = x.shape
         top, left, bottom, right = self.sides
         return x.with_shape(
@@ -57,7 +58,7 @@ def _without(dim: Dim, taken: int, axis: str) -> Dim:
     if isinstance(left, int) and left < 1:
         raise Refusal(
             catalogue.ARGUMENT_VALUE,
-            f"the crop takes off {taken} of {counted(left + taken, axis)}",
+            f"the trim takes off {taken} of {counted(left + taken, axis)}",
             argument="sides",
             helps=("take off less, or use a larger input",),
         )
