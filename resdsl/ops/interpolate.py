@@ -16,8 +16,8 @@ from resdsl.ops.signature import arg
 class Interpolate(Operator):
     """An image enlarged or reduced to a size, as by PyTorch's ``interpolate``; see ``upsample`` for a factor.
 
-    Row ``i`` of the result is read at row ``r`` of the input, columns likewise, with ``q = rows / height``. For
-    ``nearest``, ``r = floor(i * q)``. ``bilinear``: ``r = (i + 0.5) * q - 0.5``, clamped to the image, and interpolated between the
+    Row ``i`` of the result is read at row ``r`` of the input, columns likewise; ``q = rows / height``. ``nearest``:
+    ``r = floor(i * q)``. ``bilinear``: ``r = (i + 0.5) * q - 0.5``, clamped to the image, and interpolated between the
     two rows around it; with ``align_corners``: ``r = i * (rows - 1) / (height - 1)``.
     """
 
