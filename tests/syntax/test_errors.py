@@ -94,7 +94,7 @@ NUMBERS = [
     Case("const a = .5", "E0104", "`.5`", ".5", "write `0.5`", "const a = 0.5"),
     Case("const a = 1.", "E0104", "`1.`", "1.", "write `1.0`", "const a = 1.0"),
     Case("const a = 1.2.3", "E0104", "`1.2.3`", "1.2.3", "one point"),
-    Case("const a = 5k", "E0104", "`5k`", "5k", "write `5K`", "const a = 5K"),
+    Case("const a = 5m", "E0104", "`5m`", "5m", "write `5M`", "const a = 5M"),
     Case("const a = 1e", "E0104", "`1e`", "1e"),
     Case("conv(64, 3X3)", "E0104", "`3X3`", "3X3", "write `3x3`", "conv(64, 3x3)"),
     Case("conv(64, 3x)", "E0104", "`3x` is neither a number nor a size", "3x", "a size has two sides"),

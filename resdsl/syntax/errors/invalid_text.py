@@ -69,7 +69,7 @@ _OPERATORS = {
     "...": ("DOTDOT", ".."),
 }
 
-_SHOUTED = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)?[kmgXx][0-9]*")
+_SHOUTED = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)?[mgXx][0-9]*")
 _REPEAT = re.compile(r"([0-9]+)x([A-Za-z_]\w*)?")
 _SIZES = re.compile(r"[0-9]+(?:x[0-9]+){2,}")
 
