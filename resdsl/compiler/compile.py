@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from resdsl.compiler.lower import AfterPass, lower, lowering_metadata
 from resdsl.compiler.options import CompileOptions
 from resdsl.compiler.provenance import provenance
-from resdsl.diagnostics import CompileError, Diagnostics
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
 from resdsl.diagnostics.errors import OutputError
 from resdsl.inputs import as_one_run, record_input
 from resdsl.ir import metadata
@@ -99,6 +99,8 @@ def compile(
                 record_input(source.path)  # it may have been read before this call
         progress_of = _Progress(prepared.lowered, progress)
         written = _written(prepared.lowered, output, prepared.metadata, options, progress_of)
+    if written.path != STREAM:
+        _check_name(written.path, specification.diagnostics)
     graph = prepared.graph
     return Compiled(
         path=None if written.path == STREAM else written.path,
@@ -172,6 +174,13 @@ def _reporting_in(diagnostics: Diagnostics) -> Iterator[None]:
     except (CheckpointError, OutputError) as error:
         diagnostics.absorb(error.diagnostics)
         raise CompileError(diagnostics) from None
+
+
+def _check_name(path: Path, diagnostics: Diagnostics) -> None:
+    if path.suffix.lower() not in ("", ".onnx"):
+        message = f"`{path.name}` is an ONNX file, and its name ends in `{path.suffix}`"
+        helps = (f"name it `{path.with_suffix('.onnx').name}`, so that other tools recognise it",)
+        diagnostics.report(Diagnostic(catalogue.OUTPUT_NAME, message, helps=helps))
 
 
 def _graph(specification: Specification, options: CompileOptions, files: ExitStack) -> Graph:
