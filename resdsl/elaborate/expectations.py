@@ -11,7 +11,7 @@ from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.claims import RELATIONS, Claim
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.elaborate.values import UNKNOWN, kind_of, listed
 from resdsl.ir.dims import Dim, SymbolicDim
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import DType, TensorType
@@ -20,6 +20,9 @@ from resdsl.syntax import tree
 
 TOTALS = ("parameters", "macs", "depth")
 """What can be expected of the whole network; ``shape`` is of the place where it is written."""
+
+_OTHER_NAMES = {"params": "parameters", "weights": "parameters", "mults": "macs", "multadds": "macs", "layers": "depth"}
+"""What others call the totals. FLOPs are none: they count two for each multiply-accumulate, or one."""
 
 _MOST_PARTS = 10
 """Of a network, shown in a message."""
@@ -82,6 +85,9 @@ def _size(builder: GraphBuilder, dim: tree.Expression, flow: Flow, context: Cont
     """A size of an annotation; ``None`` where it is not checked or its error has been reported."""
     if isinstance(dim, tree.Wildcard):
         return None
+    if isinstance(dim, tree.Name) and dim.name[:1].isupper() and _is_unknown(dim.name, context):
+        _report_symbol(builder, dim, context)
+        return None
     value = evaluate(builder, dim, context, flow)
     if value is UNKNOWN:
         return None
@@ -90,6 +96,23 @@ def _size(builder: GraphBuilder, dim: tree.Expression, flow: Flow, context: Cont
     message = f"a size is an integer or an expression in the input's symbols, and this is {kind_of(value)}"
     builder.report(catalogue.ARGUMENT_TYPE, message, dim.span, context)
     return None
+
+
+def _is_unknown(name: str, context: Context) -> bool:
+    known = context.variables, context.frame.symbols, context.unit.definitions, context.unit.missing
+    return not any(name in names for names in known)
+
+
+def _report_symbol(builder: GraphBuilder, dim: tree.Name, context: Context) -> None:
+    """``-> [N, 64, H, W]`` where the input does not have these symbols."""
+    symbols = context.frame.symbols
+    builder.report(
+        catalogue.UNKNOWN_NAME,
+        f"`{dim.name}` is not a symbol of the input",
+        dim.span,
+        context,
+        helps=(f"write the size, or `_` for any; {f'the input has {listed(symbols)}' if symbols else 'it has none'}",),
+    )
 
 
 def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Context) -> None:
@@ -108,13 +131,13 @@ def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Contex
         return
     if subject not in TOTALS:
         known = [*TOTALS, "shape"]
-        guess = builder.suggester.closest(subject, known)
+        guess = _OTHER_NAMES.get(subject.lower()) or builder.suggester.closest(subject, known)
         builder.report(
             catalogue.EXPECTATION_UNKNOWN,
-            f"nothing is known of `{subject}`",
+            f"`expect` cannot check `{subject}`",
             line.subject.span,
             context,
-            helps=() if guess else (f"{', '.join(known)} can be expected",),
+            helps=() if guess else (f"it checks {listed(known)}; `macs` are multiply-accumulates",),
             fix=renamed(line.subject.span, guess),
         )
         return

@@ -1,4 +1,4 @@
-"""A network with a wrong total is compared with the nearest built-in one, and with the checkpoint it is compiled with."""
+"""A network with a wrong total is compared with the nearest built-in one and with the checkpoint that is loaded."""
 
 from __future__ import annotations
 
