@@ -134,7 +134,7 @@ VALUES = (
 HEAVY = {"bench", "compare", "quantize", "evaluate", "doctor", "predict"}
 """They start ONNX Runtime."""
 
-OUTPUTS = {"-o", "--output", "--output-file", "--confusion", "--write-renames"}
+OUTPUTS = {"-o", "--output", "--confusion", "--write-renames"}
 SKIPPED = {"--help", "--serve", "--global"}
 STATUSES = {0, 1, 2, 3}
 TOO_LONG = 60.0
