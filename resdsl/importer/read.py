@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from resdsl.diagnostics import CompileError, catalogue
+from resdsl.importer.channels_last import in_channel_order
 from resdsl.importer.concats import nest_concats
 from resdsl.importer.constants import constant_of, folded
-from resdsl.importer.channels_last import in_channel_order
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
 from resdsl.importer.idioms import idioms
 from resdsl.importer.opaque import input_value, materialized, opaque_values
@@ -152,7 +152,11 @@ def _in_order(file: OnnxFile, model: ModelRecord, draft: Draft) -> Iterator[Node
                     heapq.heappush(ready, place)
     if done < len(model.nodes):
         unmade = sorted(waiting.keys() - set(outputs))
-        reason = f"nothing makes the value `{printable(unmade[0])}`, which a node reads" if unmade else "its nodes form a cycle"
+        reason = (
+            f"nothing makes the value `{printable(unmade[0])}`, which a node reads"
+            if unmade
+            else "its nodes form a cycle"
+        )
         raise _invalid(file, reason)
 
 

@@ -1,11 +1,15 @@
-"""``Split``, ``Slice`` and ``Gather`` along the channels: ranges of them."""
+"""``Split``, ``Slice`` and ``Gather`` along the channels: ranges of them; ``Slice`` with a step over the pixels."""
 
 from __future__ import annotations
 
 from resdsl.importer.draft import Item, Value, View
 from resdsl.importer.step import Step
+from resdsl.ir.types import Size, Word
 from resdsl.ops.identity import Identity
+from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.slice import Slice
+
+_PIXEL, _VALID = Size(1, 1), Word("valid")
 
 TYPES = ("Split", "Slice", "Gather")
 VIEWS = True
@@ -20,6 +24,8 @@ def read(step: Step) -> list[Item] | Value | View | None:
     if not isinstance(channels, int):
         return None
     axes = _axes(step)
+    if step.type == "Slice" and len(axes) > 0 and (step.integers(4) or (1,)) != (1,) * len(axes):
+        return _every_other(step, place, axes)
     bounds = _parts(step, channels) if step.type == "Split" else _range(step, channels)
     if len(axes) != 1 or bounds is None:
         return None
@@ -74,3 +80,27 @@ def _range(step: Step, channels: int) -> list[tuple[int, int]] | None:
         return None
     start, stop, _ = slice(starts[0], ends[0]).indices(channels)
     return [(start, stop)] if start < stop else None
+
+
+def _every_other(step: Step, place: tuple[Value, tuple[int, ...] | None], axes: tuple[int, ...]) -> Value | View | None:
+    """Every second (third ..) row or column from the first on: a pool of one pixel with a stride."""
+    base, perm = place
+    starts, ends, steps = (step.integers(index) for index in (1, 2, 4))
+    if base.type.rank != 4 or starts is None or ends is None or steps is None or set(starts) != {0}:
+        return None
+    strides = [1, 1, 1, 1]
+    for axis, end, pace in zip(axes, ends, steps, strict=True):
+        own = axis % 4 if perm is None else perm[axis % 4]
+        size = base.type.shape[own]
+        if own < 2 or pace < 1 or end < (size if isinstance(size, int) else 1 << 31):
+            return None
+        strides[own] = pace
+    stride = Size(strides[2], strides[3])
+    before = base.operator
+    if isinstance(before, MaxPool) and before == MaxPool(_PIXEL, before.stride, _VALID) and 1 in before.stride:
+        # Rows first, then columns.
+        both = Size(before.stride.height * stride.height, before.stride.width * stride.width)
+        value = step.made_in((base.inputs[0], perm), MaxPool(_PIXEL, both, _VALID), taking=(base,))
+        if value is not None:
+            return value
+    return step.made_in(place, MaxPool(_PIXEL, stride, _VALID))
