@@ -125,7 +125,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
 def _stem(block: Family) -> str:
     """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
     stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")
-    word = _snake(re.sub(r"[A-Z]?\d*[a-z]?$", "", stem) if re.search(r"\d", stem) is None else stem)
+    word = _snake(stem)
     return word if len(word) > 3 and re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) and word not in _TOO_GENERAL else ""
 
 
