@@ -494,8 +494,8 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
     "nearest upsampling": (
         ["upsample"],
         Model(
-            'y = Resize<mode = "nearest", coordinate_transformation_mode = "asymmetric","
-            " nearest_mode = "floor">(x, , s)',
+            'y = Resize<mode = "nearest", coordinate_transformation_mode = "asymmetric",'
+            ' nearest_mode = "floor">(x, , s)',
             constants={"s": np.array([1, 1, 2, 3], np.float32)},
         ),
     ),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from resdsl.importer.derived import origin
-from resdsl.importer.draft import Constant, Value
+from resdsl.importer.draft import Value
 from resdsl.importer.numbers import short
 from resdsl.importer.step import Step
 from resdsl.ops.scale import Scale
@@ -17,13 +16,7 @@ def read(step: Step) -> Value | None:
         factor, constant = step.scalar(index), step.constant(index)
         if x is None or factor is None or constant is None or (step.type == "Div" and (index == 0 or factor == 0)):
             continue
-        if constant.rank > x.type.rank or _is_learned(step, constant):
+        if constant.rank > x.type.rank or step.is_learned(constant):
             return None
         return step.made(Scale(short(1 / factor if step.type == "Div" else factor)), x)
     return None
-
-
-def _is_learned(step: Step, constant: Constant) -> bool:
-    """Whether it is a tensor of a module (``stages.0.gain``), not a number that an exporter has named."""
-    name = origin(constant)
-    return "." in name and "/" not in name and name in step.draft.file.model.tensors
