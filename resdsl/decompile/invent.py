@@ -113,9 +113,7 @@ def _inner_names(
     rests: list[list[str]] = []
     for unit, label in zip(units, labels, strict=True):
         plain = label.replace(".", "_")
-        own = [
-            paths[node.index].removeprefix(plain).strip("._") if node.index in weighted else "" for node in unit
-        ]
+        own = [paths[node.index].removeprefix(plain).strip("._") if node.index in weighted else "" for node in unit]
         rests.append(own)
     alike: dict[tuple[type, ...], set[tuple[str, ...]]] = {}
     for unit, own in zip(units, rests, strict=True):
@@ -165,4 +163,3 @@ def _renamed(graph: Graph, paths: Mapping[int, str]) -> Graph:
         name = f"{final[parameter.node]}.{last}"
         parameters[name] = dataclasses.replace(parameter, name=name)
     return dataclasses.replace(graph, nodes=nodes, parameters=parameters)
-

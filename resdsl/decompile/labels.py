@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence
+from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, join_name
 
 
 def assign(top: Sequence, prefix: str, *, numbered: bool, blocks: Set[int], weighted: Set[int]) -> Mapping[int, str]:
@@ -122,7 +122,7 @@ def _sequence(
         elif isinstance(item, Join):
             for branch in item.branches:
                 _sequence(branch, naming, numbered, blocks, weighted, paths)
-            paths[item.node.index] = naming.prefix + naming.named(item.node.operator.join)  # type: ignore[attr-defined]
+            paths[item.node.index] = naming.prefix + naming.named(join_name(item.node))
         else:
             _sequence(item.main, naming, numbered, blocks, weighted, paths)
             _sequence(item.shortcut, naming, numbered, blocks, weighted, paths)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 
 from resdsl.decompile.nest import Nest
-from resdsl.ops.concat import Concat
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of, sequences_of
+from resdsl.ops.concat import Concat
 
 Parts = tuple[str, ...]
 
