@@ -1,7 +1,7 @@
-"""``Reshape``, ``Transpose``, ``Flatten``, ``Squeeze``, ``Unsqueeze``: a view, or the operator that a chain of them is.
+"""``Reshape``, ``Transpose``, ``Flatten``, ``Squeeze``, ``Unsqueeze``: a view, or an operator.
 
-Such a chain is a ``flatten``, a ``channel_shuffle``, a ``space_to_depth``, or nothing at all, however it is spelled. Any
-other is a view, which costs nothing where what reads it understands the layout.
+A chain of them is a ``flatten``, a ``channel_shuffle``, a ``space_to_depth``, or nothing at all, however it is spelled.
+Any other is a view, which costs nothing where what reads it understands the layout.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from resdsl.ops.space_to_depth import SpaceToDepth
 
 TYPES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")
 VIEWS = True
+
+_MOST_AXES = 16
 
 
 def read(step: Step) -> Value | View | None:
@@ -55,7 +57,7 @@ def _after(step: Step, layout: Layout) -> Layout | None:
     if step.type == "Reshape":
         given = step.sizes(1) if step.given(1) else step.node.integers("shape")
         sizes = None
-        if given is not None:
+        if given is not None and len(given) <= _MOST_AXES:
             sizes = reshaped_shape(shape, given, allow_zero=bool(step.node.integer("allowzero")))
         return None if sizes is None else reshaped(layout, sizes)
     if step.type == "Flatten":
@@ -68,7 +70,7 @@ def _after(step: Step, layout: Layout) -> Layout | None:
         result = list(layout)
         for axis in sorted(axis % (rank + len(axes)) for axis in axes):
             result.insert(axis, ())
-        return tuple(result)
+        return tuple(result) if len(result) <= _MOST_AXES else None
     places = {axis % rank for axis in axes} if axes is not None else {at for at, size in enumerate(shape) if size == 1}
     if any(shape[place] != 1 for place in places):
         return None
