@@ -28,8 +28,10 @@ from PIL import Image
 import resdsl
 from resdsl.diagnostics.errors import ResdslError, RunError
 from resdsl.diagnostics.render import render
+from resdsl.ir.graph import Graph
 from resdsl.onnx.outline import Outline, same_values
 from resdsl.runtime.files import ModelFile
+from resdsl.runtime.preprocess import invalid_reason
 from resdsl.runtime.results import Failure, Result
 from resdsl.runtime.session import Session, open_session
 from resdsl.tools.compare.compare import compare
@@ -37,6 +39,7 @@ from resdsl.tools.predict.formats import CsvLines, JsonLines, TextLines
 from resdsl.tools.predict.predict import predict
 from resdsl.tools.quantize.float_model import can_be_folded, float_outline
 from resdsl.untrusted import visible
+from resdsl.weights.bundled_config import changes_to, read_bundled_config
 from resdsl.weights.formats.open import open_checkpoint
 
 NETWORK = """
@@ -270,11 +273,29 @@ TOKEN = re.compile(r'"[^"]*"|-?[\d.]+(?:e[+-]?\d+)?|\w+|[][{},:]')
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "PCX", "ICO", "QOI", "JPEG2000")
 
 
+CONFIG = json.dumps(
+    {
+        "architecture": "net",
+        "num_classes": 3,
+        "label_names": ["a", "b", "c"],
+        "pretrained_cfg": {
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.2, 0.2, 0.2],
+            "input_size": [3, 8, 8],
+            "crop_pct": 0.9,
+            "crop_mode": "center",
+            "interpolation": "bicubic",
+        },
+    }
+)
+
+
 @dataclass(frozen=True)
 class Case:
-    """Entries of metadata, an image, and how it is classified."""
+    """Entries of metadata, the ``config.json`` beside weights, an image, and how it is classified."""
 
     entries: dict[str, str]
+    config: str
     image: bytes
     crops: int
     scales: tuple[int, ...]
@@ -302,7 +323,10 @@ def metadata(dice: random.Random) -> Case:
     for _ in range(dice.choice((1, 1, 2))):
         key = dice.choice(("resdsl.preprocess", "resdsl.preprocess", "resdsl.labels", "resdsl.name", "resdsl.macs"))
         entries[key] = _other_json(entries.get(key, "{}"), dice)
-    return Case(entries, _other_image(dice), dice.choice((1, 1, 1, 10)), dice.choice(((), (), (9,), (2**20, 4))))
+    config = _other_json(CONFIG, dice)
+    return Case(
+        entries, config, _other_image(dice), dice.choice((1, 1, 1, 10)), dice.choice(((), (), (9,), (2**20, 4)))
+    )
 
 
 def _other_json(text: str, dice: random.Random) -> str:
@@ -336,6 +360,11 @@ def _other_image(dice: random.Random) -> bytes:
 
 
 @cache
+def graph() -> Graph:
+    return resdsl.loads(NETWORK).graph
+
+
+@cache
 def session() -> Session:
     """One session for all: what it says of the model is replaced."""
     return open_session(seeds()[0], device="cpu", threads=1, name="m.onnx")
@@ -344,7 +373,15 @@ def session() -> Session:
 def check_metadata(case: Case, photo: Path) -> list[str]:
     """Classify an image with a model of this metadata; the codes of the errors."""
     photo.write_bytes(case.image)
+    photo.with_name("config.json").write_text(case.config, encoding="utf-8", errors="surrogatepass")
     start = time.process_time()
+    bundled = read_bundled_config(photo.with_name("w.safetensors"), graph())
+    adopted = changes_to(bundled, graph())
+    if adopted.preprocess is not None:
+        json.dumps(adopted.preprocess.to_data(), allow_nan=False).encode()
+        assert invalid_reason(adopted.preprocess) is None
+    for label in adopted.labels or ():
+        label.encode()
     shared = session()
     shared.metadata = case.entries
     try:

@@ -108,9 +108,13 @@ def check_checkpoint(path: Path) -> CheckpointError | None:
 ANSWER = b"\x00ANSWER\x00"
 """Between the answers of a server in one input."""
 
+RECORD = b"\x00RECORD\x00"
+"""Before what the record of the cache is replaced by, when the answers are given a second time."""
+
 
 def check_answers(data: bytes) -> CheckpointError | None:
     """Any answers of a server give a file with the digest that is claimed for it, or a diagnostic, in few requests."""
+    data, _, record = data.partition(RECORD)
     answers = data.split(ANSWER)
     folder = tempfile.mkdtemp(prefix="resdsl-fuzz-")
     os.environ["RESDSL_CACHE"] = folder
@@ -122,6 +126,8 @@ def check_answers(data: bytes) -> CheckpointError | None:
                 fetched = web.fetch_from_web(WebAddress(URL, "w.bin"), None)
             assert fetched.origin.endswith(f"#sha256={sha256_of(fetched.path)}")
             assert fetched.path.stat().st_size <= len(data)
+            for path in Path(folder).rglob("record.json") if record else ():
+                path.write_bytes(record)
     except CheckpointError as error:
         assert error.diagnostic.message.isprintable()
         assert render([error.diagnostic], width=100)

@@ -42,7 +42,7 @@ class Connection:
 
 @contextmanager
 def serving(answer: Answer, most: int = 1000) -> Iterator[list[bytes]]:
-    """Give ``answer`` for every connection to loopback and refuse those by ``https``; the requests, at most ``most`` of them."""
+    """Give ``answer`` for every connection to loopback, and refuse those by ``https``; at most ``most`` requests."""
     requests: list[bytes] = []
 
     def connect(host: tuple[str, int], *_: object, **__: object) -> Connection:
