@@ -211,6 +211,8 @@ def test_no_control_character_reaches_the_terminal(plain: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["check", "resnet18", "--input", "N,3," + "9" * 5000 + ",8"],
+        ["check", "resnet18", "--set", "classes=" + "9" * 5000],
         ["compare", "m", "m", "--seed", "-1"],
         ["compare", "m", "m", "--seed", "9" * 5000],
         ["compare", "m", "m", "--batch", "1000000000"],
