@@ -43,6 +43,8 @@ class Embedder:
     classes: Mapping[str, str]
     """The class of the module that a path is, where it is known."""
 
+    variants: bool = True
+    """Whether an instance may lack items that others have."""
     _signatures: dict[int, Hashable] = field(default_factory=dict)
     _failed: set[tuple[Hashable, Hashable]] = field(default_factory=set)
 
@@ -85,6 +87,8 @@ class Embedder:
     def _embed(self, small: Group, big: Group) -> Binding | None:
         binding = Binding()
         if not self._sequence(small.body, big.body, binding, (small.path, big.path)):
+            return None
+        if not self.variants and (binding.missing or binding.plain):
             return None
         if binding.runs > MOST_OPTIONAL or (binding.missing and self.is_list(big)):
             return None

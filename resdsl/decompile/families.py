@@ -40,18 +40,19 @@ class Family:
 
 
 def find_families(
-    graph: Graph, top: Sequence, closed: Set[int], classes: Mapping[str, str], *, library: bool
+    graph: Graph, top: Sequence, closed: Set[int], classes: Mapping[str, str], *, library: bool, variants: bool
 ) -> dict[int, Family]:
     """The blocks that make the text shorter, by the identity of each group that is an instance of one.
 
     ``closed`` are the groups (by identity) that no value enters or leaves but the current one, ``classes`` the
-    classes of modules by path. With ``library``, a block of the standard library is taken where it is the same.
+    classes of modules by path. With ``library``, a block of the standard library is taken where it is the same;
+    without ``variants``, all instances of a block have all of its items.
     """
     groups = _groups(top)
     weighted = frozenset(parameter.node for parameter in graph.parameters.values())
     refused: set[tuple[str, ...]] = set()
     for _ in range(ROUNDS):
-        families = _families(graph, groups, closed, refused, weighted, classes, library=library)
+        families = _families(graph, groups, closed, refused, weighted, classes, library=library, variants=variants)
         wasteful = _wasteful(families, top)
         if not wasteful:
             return families
@@ -75,10 +76,11 @@ def _families(
     classes: Mapping[str, str],
     *,
     library: bool,
+    variants: bool,
 ) -> dict[int, Family]:
     by_group: dict[int, Family] = {}
     number_of: dict[int, int] = {}
-    embedder = Embedder(number_of, weighted, classes)
+    embedder = Embedder(number_of, weighted, classes, variants)
     candidates: list[Family] = []
     parts: dict[int, list[Family]] = {}
     count = 0

@@ -17,6 +17,7 @@ from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nod
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ir.values import format_value
+from resdsl.ops import joins, operators
 from resdsl.ops.conv import Conv
 from resdsl.ops.windows import sides
 
@@ -319,6 +320,8 @@ class _Fitter:
         base = re.sub(r"\W", "_", base)
         if base.isdigit():
             base = "width"
+        if base in operators() or base in joins():
+            base = f"{base}_width" if place.is_count else f"{base}_argument"
         if not base.isidentifier() or base in RESERVED:
             base = f"p{base}"
         name, count = base, 1
@@ -379,7 +382,7 @@ class _Fitter:
                 same = [_equal(a, b) for a, b in zip(values, self.incoming, strict=True)]
                 tests.append((f"{name} == {channels}", same))
                 tests.append((f"{name} != {channels}", [not one for one in same]))
-            unit = [value in (1, Size(1, 1)) for value in values]
+            unit = [value in (1, Size(1, 1)) and not isinstance(value, bool) for value in values]
             if any(unit) and not all(unit):
                 # A square size is passed on as a number, except to a parameter that is a size.
                 one_ = "1x1" if kind == "size" or name.startswith("kernel") else "1"

@@ -7,7 +7,7 @@ the join to the fork. A branch that reaches a value of another branch before the
 from __future__ import annotations
 
 from resdsl.decompile.dominators import Dominators
-from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
+from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences, nodes_of
 from resdsl.ir.graph import Graph, Node
 from resdsl.ir.types import Size
 from resdsl.ops.add import Add
@@ -109,18 +109,20 @@ class Nest:
             if self._length(second, fork) > self._length(first, fork):
                 first, second = second, first
             main, shortcut = self._chain(first, fork, depth + 1), self._chain(second, fork, depth + 1)
-            if main.source is None and main.items and _is_shortcut(shortcut):
+            # A residual has paths of one shape; a sum that repeats one of them is a join.
+            fits = self.nodes[first].type == self.nodes[second].type
+            if fits and main.source is None and main.items and _is_shortcut(shortcut):
                 last = main.items[-1]
                 if isinstance(last, Op) and isinstance(last.node.operator, Scale) and len(main.items) > 1:
                     main.items.pop()
                     main.end = last.node.inputs[0]
                     return Residual(node, main, shortcut, last.node)
                 return Residual(node, main, shortcut)
-            in_order = (main, shortcut) if first == node.inputs[0] else (shortcut, main)
-            # A branch that starts from a value of the other must come after it.
-            return Join(node, [main, shortcut] if shortcut.source is not None else list(in_order))
+            # In this order, as a value in the second one may come from the first.
+            return Join(node, [main, shortcut])
         branches = [self._chain(one, fork, depth + 1) for one in node.inputs]
-        if isinstance(node.operator, Mul) and all(branch.source is None for branch in branches):
+        inner = [one.source for branch in branches for one in all_sequences(branch)]
+        if isinstance(node.operator, Mul) and all(source is None for source in inner):
             # A gate: what is gated first, as papers write it.
             branches.sort(key=lambda branch: bool(branch.items))
         return Join(node, branches)

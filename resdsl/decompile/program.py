@@ -6,18 +6,27 @@ import os.path
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from enum import Enum
 
 from resdsl.decompile.families import Family, find_families
 from resdsl.decompile.fit import RESERVED
 from resdsl.decompile.labels import assign
 from resdsl.decompile.nest import Nest
 from resdsl.decompile.preactivation import unify
-from resdsl.decompile.scopes import Scopes
+from resdsl.decompile.scopes import Scopes, torn_modules
 from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
 from resdsl.ir.graph import Graph
 from resdsl.ops import joins, operators
 from resdsl.ops.concat import Concat
 from resdsl.ops.mul import Mul
+
+
+class Blocks(Enum):
+    """Which groups become blocks: also those that lack something of the others, equal ones alone, or none."""
+
+    VARIANTS = "variants"
+    EQUAL = "equal"
+    NONE = "none"
 
 
 @dataclass(slots=True)
@@ -38,29 +47,49 @@ class Program:
 
 
 def decompile(
-    graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[str, str] | None = None, library: bool = False
+    graph: Graph,
+    *,
+    placed: Set[int] = frozenset(),
+    classes: Mapping[str, str] | None = None,
+    library: bool = False,
+    blocks: Blocks = Blocks.VARIANTS,
 ) -> Program:
     """The program of a graph. Raises ``TooDeep`` where joins nest deeper than text can.
 
     ``placed`` are the nodes without tensors whose path is a place, and not only a name; ``classes`` name the classes of
     modules by their path. ``library`` says whether blocks of the standard library are used, which takes longer.
     """
-    nest = Nest(graph)
     weighted = {parameter.node for parameter in graph.parameters.values()}
-    scopes = Scopes(weighted, placed, nest)
+    nest = _grouped(graph, weighted, placed)
     tops = [nest.top, *nest.sides]
     for top in tops:
-        scopes.group(top)
         assign(top, "", numbered=False, blocks=frozenset(), weighted=weighted)
     nest.inner_outputs()
     nest.taps |= unify(nest.top)
-    families = find_families(graph, nest.top, _closed(nest), classes or {}, library=library)
-    blocks = _in_order(nest.top, families)
-    _name(blocks, classes or {})
+    families: Mapping[int, Family] = {}
+    if blocks is not Blocks.NONE:
+        variants = blocks is Blocks.VARIANTS
+        families = find_families(graph, nest.top, _closed(nest), classes or {}, library=library, variants=variants)
+    defined = _in_order(nest.top, families)
+    _name(defined, classes or {})
     paths: dict[int, str] = {}
     for top in tops:
         paths.update(assign(top, "", numbered=False, blocks=families.keys(), weighted=weighted))
-    return Program(graph, nest, families, blocks, paths)
+    return Program(graph, nest, families, defined, paths)
+
+
+def _grouped(graph: Graph, weighted: Set[int], placed: Set[int]) -> Nest:
+    """The nest with labelled groups, each name once."""
+    torn: set[tuple[str, ...]] = set()
+    while True:
+        nest = Nest(graph)
+        scopes = Scopes(weighted, placed, nest, torn)
+        for top in (nest.top, *nest.sides):
+            scopes.group(top)
+        found = torn_modules([nest.top, *nest.sides])
+        if found <= torn:
+            return nest
+        torn |= found
 
 
 def _closed(nest: Nest) -> Set[int]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Set
 
 from resdsl.decompile.nest import Nest
-from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of, sequences_of
+from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences, nodes_of, sequences_of
 from resdsl.ops.concat import Concat
 
 Parts = tuple[str, ...]
 
 
 class Scopes:
-    """Makes the groups of a nest. ``placed`` are the nodes whose path the file has given, and not only a name."""
+    """Makes the groups of a nest. ``placed`` are the nodes whose path the file has given, and not only a name.
 
-    def __init__(self, weighted: Set[int], placed: Set[int], nest: Nest) -> None:
+    ``torn`` are modules that are no groups, because what is in them stands in several places.
+    """
+
+    def __init__(self, weighted: Set[int], placed: Set[int], nest: Nest, torn: Set[Parts]) -> None:
         self._weighted = weighted
         self._placed = placed
         self._nest = nest
         # A name that is a layer's own cannot be a module's as well: what is below it has labels with dots.
+        self._torn = torn
         self._layers = {tuple(node.path.split(".")) for node in nest.nodes if node.index in weighted}
 
     def group(self, top: Sequence) -> None:
@@ -28,8 +33,8 @@ class Scopes:
     def _group(self, sequence: Sequence, prefix: Parts) -> None:
         self._flatten(sequence, prefix)
         scopes = self._scopes(sequence.items, prefix)
-        runs = _runs(scopes, len(prefix))
-        largest: dict[str, tuple[int, int]] = {}
+        runs = _runs(scopes, len(prefix), self._torn)
+        largest: dict[Parts, tuple[int, int]] = {}
         for first, last, part in runs:
             if part is not None and (part not in largest or last - first > largest[part][1] - largest[part][0]):
                 largest[part] = first, last
@@ -38,14 +43,14 @@ class Scopes:
             run = sequence.items[first:last]
             # The same name in two places, and a module of one operator: a label with a dot says as much.
             single = len(run) == 1 and isinstance(run[0], Op)
-            is_layer = part is not None and (*prefix, part) in self._layers
+            is_layer = part is not None and (*prefix, *part) in self._layers
             if part is None or largest[part] != (first, last) or single or is_layer:
                 items += run
                 continue
             start = sequence.start if first == 0 else _end(sequence.items[first - 1])
             inner = Sequence(run, None, start, _end(run[-1]))
-            self._group(inner, (*prefix, part))
-            items.append(Group(".".join((*prefix, part)), part, inner))
+            self._group(inner, (*prefix, *part))
+            items.append(Group(".".join((*prefix, *part)), ".".join(part), inner))
         sequence.items = items
         for item in items:
             if not isinstance(item, Group):
@@ -149,16 +154,30 @@ def _end(item: Item) -> int:
     return item.body.end if isinstance(item, Group) else item.node.index
 
 
-def _runs(scopes: list[Parts], depth: int) -> list[tuple[int, int, str | None]]:
-    """Neighbours of the same next part: first and last place, and the part (``None`` for those with no further one)."""
-    runs: list[tuple[int, int, str | None]] = []
+def _runs(scopes: list[Parts], depth: int, torn: Set[Parts]) -> list[tuple[int, int, Parts | None]]:
+    """Neighbours of the same next part: first and last place, and the part (``None`` for those with no further one).
+
+    A module that is ``torn`` is no group: a part of it is one, together with its name.
+    """
+    runs: list[tuple[int, int, Parts | None]] = []
     for place, scope in enumerate(scopes):
-        part = scope[depth] if len(scope) > depth else None
+        end = depth + 1
+        while scope[:end] in torn and end <= len(scope):
+            end += 1
+        part = scope[depth:end] if len(scope) >= end else None
         if runs and part is not None and runs[-1][2] == part:
             runs[-1] = runs[-1][0], place + 1, part
         else:
             runs.append((place, place + 1, part))
     return runs
+
+
+def torn_modules(tops: list[Sequence]) -> set[Parts]:
+    """The modules that became a group in several places, where a name can stand only once."""
+    counts = Counter(
+        item.path for top in tops for one in all_sequences(top) for item in one.items if isinstance(item, Group)
+    )
+    return {tuple(path.split(".")) for path, count in counts.items() if count > 1}
 
 
 def _common(one: Parts, other: Parts) -> Parts:

@@ -215,9 +215,11 @@ class _Writer:
         return [label + _braces(self._body(item.body, scope))]
 
     def _branch(self, branch: Sequence, scope: _Scope) -> str:
-        statements = self._body(branch, scope) or ["identity"]
+        statements = self._body(branch, scope)
         if branch.source is not None:
-            return f"from {self.taps[branch.source]} " + _braces(statements)
+            # An empty body is the tapped value itself; `identity` in it would be a node.
+            return f"from {self.taps[branch.source]} " + (_braces(statements) if statements else "{}")
+        statements = statements or ["identity"]
         return statements[0] if len(statements) == 1 and not statements[0].startswith("if ") else _braces(statements)
 
     def _residual(self, item: Residual, scope: _Scope) -> str:
@@ -235,7 +237,7 @@ class _Writer:
         if has_body:
             inner = self._body(item.shortcut, scope)
             if item.shortcut.source is not None:
-                inner = [f"from {self.taps[item.shortcut.source]} " + _braces(inner)]
+                inner = [f"from {self.taps[item.shortcut.source]} " + (_braces(inner) if inner else "{}")]
             text += " " + _braces(inner)
         return text
 

@@ -34,6 +34,8 @@ def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
     shared = Counter(tensor.name for value in values for tensor in value.tensors.values())
     owners = [_by_tensors(value, shared) for value in values]
     hints = [_by_scopes(value.records) or _by_node_names(value.records) for value in values]
+    # A folded tensor has the name of the call that made it; where the call stands says more.
+    owners = ["" if "." not in owner and "." in hint else owner for owner, hint in zip(owners, hints, strict=True)]
     # A module that holds others is where an operator stands; one that holds none is the operator.
     holders = {
         path[:end]

@@ -7,24 +7,29 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
 from resdsl.ir.types import TensorType
-from resdsl.ops.join import Join, require_fit
+from resdsl.ops.join import Join, broadcast, require_fit
 
 
 @dataclass(frozen=True, slots=True)
 class Add(Join):
-    """``y = x_1 + x_2 + ..``, of equal shapes; also what a residual ends with."""
+    """``y = x_1 + x_2 + ..``; also what a residual ends with.
+
+    A size of 1 is repeated: ``[N, C, 1, 1]`` adds to every pixel of a channel, as a global context does (arXiv:1904.11492,
+    figure 4 d).
+    """
 
     join: ClassVar[str] = "add"
     examples: ClassVar[tuple[Example, ...]] = (
         Example("add { identity; relu }", (1, 4, 3, 3)),
         Example("add { relu; sigmoid; tanh }", (2, 3, 2, 4)),
         Example("add { relu; identity }", (3, 7)),
+        Example("add { identity; { avgpool(global); relu } }", (2, 3, 4, 5)),
         Example("add { relu }", (1, 2, 3, 3)),
     )
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        require_fit(type(self), inputs)
-        return inputs[0]
+        require_fit(type(self), inputs, broadcast=True)
+        return broadcast(inputs)
 
     def lower(self, to: Lowering) -> None:
         total, *rest = to.inputs

@@ -42,6 +42,12 @@ def require_fit(
                 raise _refusal(join, inputs, at_fault, other, axis)
 
 
+def broadcast(inputs: Sequence[TensorType]) -> TensorType:
+    """The type that branches have together, where a size of 1 in one is repeated to that of the others."""
+    sizes = (next((size for size in axis if size != 1), 1) for axis in zip(*(x.shape for x in inputs), strict=True))
+    return inputs[0].with_shape(*sizes)
+
+
 def _odd(values: Sequence[Dim]) -> tuple[int, int]:
     """The place of a value that is not the usual one, and a place of the usual one; twice the same if all agree."""
     usual, _ = Counter(values).most_common(1)[0]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
 from resdsl.ir.types import TensorType
-from resdsl.ops.join import Join, require_fit
+from resdsl.ops.join import Join, broadcast, require_fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,7 @@ class Mul(Join):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require_fit(type(self), inputs, broadcast=True)
-        first = inputs[0]
-        sizes = (next((size for size in axis if size != 1), 1) for axis in zip(*(x.shape for x in inputs), strict=True))
-        return first.with_shape(*sizes)
+        return broadcast(inputs)
 
     def lower(self, to: Lowering) -> None:
         product, *rest = to.inputs
