@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from resdsl.tools.doctor.doctor import doctor as doctor
     from resdsl.tools.draw.draw import draw as draw
     from resdsl.tools.evaluate.evaluate import evaluate as evaluate
+    from resdsl.tools.import_network.import_network import import_network as import_network
     from resdsl.tools.predict.predict import predict as predict
     from resdsl.tools.predict.predict import predict_to as predict_to
     from resdsl.tools.quantize.quantize import Quantization as Quantization
@@ -80,6 +81,7 @@ _PUBLIC = {
     "resdsl.tools.doctor.doctor": ("doctor",),
     "resdsl.tools.draw.draw": ("draw",),
     "resdsl.tools.evaluate.evaluate": ("evaluate",),
+    "resdsl.tools.import_network.import_network": ("import_network",),
     "resdsl.tools.predict.predict": ("predict", "predict_to"),
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
