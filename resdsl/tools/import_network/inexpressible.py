@@ -98,7 +98,7 @@ def _reason(node: Node, operator: Opaque, network: ModelFile) -> str:
         return "a network has one input"
     if "." in operator.type:
         return f"the domain {printable(operator.type.rpartition('.')[0])} is not ONNX's own"
-    if any(isinstance(value, str) and value.startswith("graph of ") for _, value in operator.attributes):
+    if any(isinstance(value, str) and value.startswith("graph of ") for _, value in operator.arguments):
         return "it runs a graph inside the graph"
     types = [network.imported.graph.nodes[one].type for one in node.inputs] + [node.type]
     if any(one.dtype is not DType.F32 for one in types):
