@@ -35,21 +35,24 @@ class Program:
         return self.nest.top
 
 
-def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[str, str] | None = None) -> Program:
+def decompile(
+    graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[str, str] | None = None, library: bool = False
+) -> Program:
     """The program of a graph. Raises ``TooDeep`` where joins nest deeper than text can.
 
     ``placed`` are the nodes without tensors whose path is a place, and not only a name; ``classes`` name the classes of
-    modules by their path.
+    modules by their path. ``library`` says whether blocks of the standard library are used, which takes longer.
     """
     nest = Nest(graph)
     weighted = {parameter.node for parameter in graph.parameters.values()}
-    scopes = Scopes(weighted, placed)
-    tops = [nest.top, *(side for side, _ in nest.sides)]
+    scopes = Scopes(weighted, placed, nest)
+    tops = [nest.top, *nest.sides]
     for top in tops:
         scopes.group(top)
         assign(top, "", numbered=False, blocks=frozenset(), weighted=weighted)
+    nest.inner_outputs()
     nest.taps |= unify(nest.top)
-    families = find_families(graph, nest.top, _closed(graph, nest), classes or {})
+    families = find_families(graph, nest.top, _closed(nest), classes or {}, library=library)
     blocks = _in_order(nest.top, families)
     _name(blocks, classes or {})
     paths: dict[int, str] = {}
@@ -58,12 +61,12 @@ def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[
     return Program(graph, nest, families, blocks, paths)
 
 
-def _closed(graph: Graph, nest: Nest) -> Set[int]:
+def _closed(nest: Nest) -> Set[int]:
     """The groups that can be blocks: taps and outputs in them are for them alone."""
     inner: dict[int, set[int]] = {}
     closed: set[int] = set()
     users: dict[int, list[Sequence]] = {}
-    tops = [nest.top, *(side for side, _ in nest.sides)]
+    tops = [nest.top, *nest.sides]
     for top in tops:
         for sequence in all_sequences(top):
             if sequence.source is not None:
@@ -75,7 +78,12 @@ def _closed(graph: Graph, nest: Nest) -> Set[int]:
                     continue
                 own = inner[id(item)] = {node.index for node in nodes_of(item)}
                 below = {id(one) for one in all_sequences(item.body)}
-                leaves = any(tap in own and any(id(user) not in below for user in some) for tap, some in users.items())
+                leaves = False
+                for tap, some in users.items():
+                    within = [id(user) in below for user in some]
+                    # The value at its end can be tapped after the call.
+                    if tap in own and not all(within) and (tap != item.body.end or any(within)):
+                        leaves = True
                 enters = any(
                     one.source is not None and one.source not in own and one.source != item.body.start
                     for one in all_sequences(item.body)
@@ -105,7 +113,10 @@ def _in_order(top: Sequence, families: Mapping[int, Family]) -> tuple[Family, ..
 def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
     """The class name where the exporter has left it, else what the block is."""
     taken: set[str] = set()
+    taken |= {block.name for block in blocks if block.library is not None}
     for block in blocks:
+        if block.library is not None:
+            continue
         names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
         base = _snake(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
         name, count = base, 1
@@ -119,7 +130,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
 def _stem(block: Family) -> str:
     """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
     stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")
-    word = _snake(re.sub(r"[A-Z]?\d*[a-z]?$", "", stem) if re.search(r"\d", stem) is None else stem)
+    word = _snake(stem)
     return word if len(word) > 3 and re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) and word not in _TOO_GENERAL else ""
 
 

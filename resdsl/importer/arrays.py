@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from resdsl.importer.draft import Constant, Item
 from resdsl.importer.records import NodeRecord
 from resdsl.importer.shapes import reshaped_shape
+from resdsl.importer.small import broadcast_shape
 from resdsl.ir.graph import DerivedFunction
 
 if TYPE_CHECKING:
@@ -68,23 +69,22 @@ def _axes(node: NodeRecord, inputs: Sequence[Item | None], index: int = 1) -> tu
 
 
 def _broadcast(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
-    result: list[int] = []
-    for one in _constants(inputs):
-        shape = list(one.shape)
-        length = max(len(shape), len(result))
-        shape, result = [1] * (length - len(shape)) + shape, [1] * (length - len(result)) + result
-        for place, size in enumerate(shape):
-            if size != 1 and result[place] not in (1, size):
-                return None
-            result[place] = max(size, result[place]) if size != 0 else 0
-    count = 1
-    for size in result:
-        count *= size
-    return [tuple(result)] if count <= MOST_ELEMENTS else None
+    try:
+        return [broadcast_shape(*(one.shape for one in _constants(inputs)))]
+    except ValueError:
+        return None
 
 
 def _same(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     return [_constants(inputs)[0].shape]
+
+
+def _expanded(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+    sizes = _integers(inputs[1])
+    try:
+        return None if sizes is None else [broadcast_shape(_constants(inputs)[0].shape, sizes)]
+    except ValueError:
+        return None
 
 
 def _transposed(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
@@ -167,6 +167,14 @@ def _compute_reshape(attributes: Mapping[str, object], inputs: Sequence[np.ndarr
     return data.reshape([size for size in shape if isinstance(size, int)])
 
 
+def _compute_expand(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    import numpy as np
+
+    data, sizes = inputs[0], inputs[1]
+    assert data is not None
+    return np.broadcast_to(data, np.broadcast_shapes(data.shape, _ints(sizes))).copy()
+
+
 def _compute_transpose(
     attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int
 ) -> np.ndarray:
@@ -232,6 +240,30 @@ def _compute_same(attributes: Mapping[str, object], inputs: Sequence[np.ndarray 
     return inputs[0]
 
 
+def _normalised(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+    """``BatchNormalization`` with the statistics of the tensor itself, which exporters standardise weights with."""
+    shape = _constants(inputs)[0].shape
+    return [shape, shape[1:2], shape[1:2]] if node.integer("training_mode") and len(shape) > 1 else None
+
+
+def _compute_normalised(
+    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int
+) -> np.ndarray:
+    import numpy as np
+
+    data, weight, bias = inputs[:3]
+    assert data is not None and weight is not None and bias is not None
+    if output:
+        raise ValueError("the running statistics are not weights")
+    shape = [1, -1, *[1] * (data.ndim - 2)]
+    axes = (0, *range(2, data.ndim))
+    wide = data.astype(np.float64)
+    mean, variance = wide.mean(axes, keepdims=True), wide.var(axes, keepdims=True)
+    eps = float(str(attributes.get("epsilon", 1e-5)))
+    result = (wide - mean) / np.sqrt(variance + eps) * weight.reshape(shape) + bias.reshape(shape)
+    return np.asarray(result, data.dtype)
+
+
 def _compute_dequantized(
     attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int
 ) -> np.ndarray:
@@ -261,6 +293,7 @@ COMPUTED: dict[str, Operation] = {
     "Cast": Operation(_same, _compute_same),
     "Identity": Operation(_same, _compute_same),
     "Transpose": Operation(_transposed, _compute_transpose),
+    "Expand": Operation(_expanded, _compute_expand),
     "Reshape": Operation(_reshaped, _compute_reshape),
     "Unsqueeze": Operation(_unsqueezed, _compute_axes(squeeze=False)),
     "Squeeze": Operation(_squeezed, _compute_axes(squeeze=True)),
@@ -269,5 +302,6 @@ COMPUTED: dict[str, Operation] = {
     "ReduceL2": Operation(_reduced, _compute_reduction("norm")),
     "Concat": Operation(_concatenated, _compute_concat),
     "Split": Operation(_split, _compute_split),
+    "BatchNormalization": Operation(_normalised, _compute_normalised),
     "DequantizeLinear": Operation(_same, _compute_dequantized),
 }

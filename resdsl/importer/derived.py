@@ -29,6 +29,20 @@ class Literal(DerivedFunction):
 
 
 @dataclass(frozen=True, slots=True)
+class Filled(DerivedFunction):
+    """One number everywhere."""
+
+    number: float
+    shape: tuple[int, ...]
+    name = "fill"
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return np.full(self.shape, self.number, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
 class Transposed(DerivedFunction):
     """The axes in another order."""
 

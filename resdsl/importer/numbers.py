@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 
 def short(number: float) -> float:
@@ -12,7 +13,8 @@ def short(number: float) -> float:
     single = struct.unpack("<f", struct.pack("<f", number))[0]
     for digits in range(1, 10):
         text = f"{single:.{digits}g}"
-        if struct.unpack("<f", struct.pack("<f", float(text)))[0] == single:
+        # One unit in the last place more or less is the exporter's rounding.
+        if abs(struct.unpack("<f", struct.pack("<f", float(text)))[0] - single) <= abs(single) * 2**-23:
             return float(text)
     return number
 
@@ -20,3 +22,8 @@ def short(number: float) -> float:
 def near(number: float | None, expected: float) -> bool:
     """Whether a number of the file is ``expected``, as rounded to 32 (or 16) bits."""
     return number is not None and abs(number - expected) <= 1e-6 * max(1.0, abs(expected))
+
+
+def all_near(numbers: Sequence[object] | None, expected: float) -> bool:
+    """Whether all of some known numbers are ``expected``."""
+    return bool(numbers) and all(isinstance(one, int | float) and near(one, expected) for one in numbers)

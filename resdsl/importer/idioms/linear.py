@@ -49,7 +49,7 @@ def _matmul(step: Step) -> Value | View | None:
         return None
     tensors = {"weight": derived(Reshaped((*matrix.shape, 1, 1)), (*matrix.shape, 1, 1), matrix)}
     value = step.made(Conv(matrix.shape[0], Size(1, 1)), view.base, tensors=tensors)
-    return None if value is None else View(value, view.perm)
+    return None if value is None else view.of(value)
 
 
 def _bias(step: Step) -> Value | View | None:
@@ -65,7 +65,7 @@ def _bias(step: Step) -> Value | View | None:
             return None
         operator = Linear(layer.operator.features) if isinstance(layer.operator, Linear) else _with_bias(layer.operator)
         value = step.made(operator, *layer.inputs, tensors={**layer.tensors, "bias": vector}, taking=(layer,))
-        return value if value is None or view is None else View(value, view.perm)
+        return value if value is None or view is None else view.of(value)
     return None
 
 
