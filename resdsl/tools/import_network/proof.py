@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from resdsl.analysis.correspondence import corresponding
 from resdsl.compiler.compile import compile
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.diagnostics.errors import RunError
@@ -139,20 +140,17 @@ def prove(
 def _pairs(network: ModelFile, graph: Graph, file: Outline, text: Outline) -> Iterator[_Pair]:
     """The values that both models have, in the order of the text; the outputs where they are computed."""
     imported = network.imported
-    assert network.program_tree is not None
-    paths = network.program_tree.paths
-    of_path = {path: imported.values[index] for index, path in paths.items()}
     names = name_values(graph)
+    same = {text: imported.values[own] for text, own in corresponding(graph, imported.graph, named=True)}
     ends = {
         label.name: record.name
         for label, record in zip(imported.graph.outputs, imported.file.model.outputs, strict=True)
     }
-    for node, name in zip(graph.nodes[1:], names.of[1:], strict=True):
+    for index, name in enumerate(names.of[1:], start=1):
         if name in ends:
             yield _Pair(ends[name], name, is_output=True)
-        elif (inner := of_path.get(node.path)) in file.values and name in text.values:
-            assert inner is not None
-            yield _Pair(inner, name, is_output=False)
+        elif same.get(index) in file.values and name in text.values:
+            yield _Pair(same[index], name, is_output=False)
     for copy in names.copies:
         yield _Pair(ends[copy.name], copy.name, is_output=True)
 
@@ -186,7 +184,7 @@ def _changed(feeds: Mapping[str, Array]) -> dict[str, Array]:
 
 def _channels_first(array: Array, network: ModelFile) -> Array:
     """The input of the text, ``[N, C, H, W]``, for the file's."""
-    if getattr(network.imported, "channels_last_input", False):
+    if network.imported.channels_last_input:
         return np.ascontiguousarray(np.moveaxis(array, -1, 1))
     return array
 
