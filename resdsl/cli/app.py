@@ -28,12 +28,16 @@ _LONGEST_MESSAGE = 2_000
 class Entry(NamedTuple):
     """A command on the help page. ``resdsl.tools.NAME.command`` is imported when the command is called.
 
-    ``folder`` is the name of the tool where that of the command is a keyword of Python.
+    ``tool`` is the name of the folder where that of the command is a keyword of Python.
     """
 
     group: str
     line: str
-    folder: str = ""
+    tool: str = ""
+
+    def module(self, name: str) -> str:
+        """The module of the command ``name``."""
+        return f"resdsl.tools.{self.tool or name}.command"
 
 
 COMMANDS: dict[str, Entry] = {
@@ -104,8 +108,7 @@ class App(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        folder = COMMANDS[cmd_name].folder or cmd_name
-        command = importlib.import_module(f"resdsl.tools.{folder}.command").command
+        command = importlib.import_module(COMMANDS[cmd_name].module(cmd_name)).command
         assert isinstance(command, click.Command)
         command.short_help = COMMANDS[cmd_name].line
         return command

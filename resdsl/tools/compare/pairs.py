@@ -16,15 +16,16 @@ from resdsl.tools.compare.divergence import ValuePair
 def value_pairs(a: ModelFile, b: ModelFile, ours: Outline, theirs: Outline) -> list[ValuePair]:
     """The values that two models have in common, in the order of the first model.
 
-    Names decide if they give every output a partner. Otherwise both files are read as networks: the same operators on
-    the same values, from the input on, compute the same value; and names decide for what is left.
+    Names decide if they give every output a partner, and half of the values. Otherwise both files are read as networks:
+    the same operators on the same values, from the input on, compute the same value; and names decide for what is left.
     """
     by_name = [
         ValuePair(value.name, same.name, value.op, value.is_output)
         for value, same in dict.fromkeys(same_values(ours, theirs))
     ]
     outputs = {name for name, value in ours.values.items() if value.is_output}
-    if outputs <= {pair.a for pair in by_name}:
+    named = {pair.a for pair in by_name}
+    if outputs <= named and 2 * len(named) >= min(len(ours.values), len(theirs.values)):
         return by_name
     pairs = list(_by_structure(a, b, ours, theirs))
     taken = {pair.a for pair in pairs}, {pair.b for pair in pairs}
