@@ -1,7 +1,7 @@
 """ONNX operators on weights, for tensors that a graph computes from others before it uses them.
 
-Exporters leave such sums in the graph: a standardised weight, a weight scaled by a gain, a dequantised one. Each operator
-has the shape of its result, needed when the file is read, and the computation, done when the weights are.
+Exporters leave such sums in the graph: a standardised weight, a weight scaled by a gain, a dequantised one. Each
+operator has the shape of its result, needed when the file is read, and the computation, done when the weights are.
 """
 
 from __future__ import annotations
@@ -68,18 +68,18 @@ def _axes(node: NodeRecord, inputs: Sequence[Item | None], index: int = 1) -> tu
     return _integers(inputs[index]) if len(inputs) > index and inputs[index] is not None else node.integers("axes")
 
 
-def _broadcast(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+def _broadcast(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     try:
         return [broadcast_shape(*(one.shape for one in _constants(inputs)))]
     except ValueError:
         return None
 
 
-def _same(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+def _same(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     return [_constants(inputs)[0].shape]
 
 
-def _expanded(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+def _expanded(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     sizes = _integers(inputs[1])
     try:
         return None if sizes is None else [broadcast_shape(_constants(inputs)[0].shape, sizes)]
@@ -93,7 +93,7 @@ def _transposed(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] 
     return [tuple(shape[axis] for axis in perm)] if sorted(perm) == list(range(len(shape))) else None
 
 
-def _reshaped(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+def _reshaped(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     sizes = _integers(inputs[1]) if len(inputs) > 1 else None
     shape = None if sizes is None else reshaped_shape(_constants(inputs)[0].shape, sizes)
     return None if shape is None or not all(isinstance(size, int) for size in shape) else [shape]  # type: ignore[list-item]
@@ -142,7 +142,7 @@ def _split(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | Non
 
 
 def _elementwise(function: str) -> Operation:
-    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    def compute(_attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
         import numpy as np
 
         arrays = [one for one in inputs if one is not None]
@@ -159,7 +159,9 @@ def _ints(value: object) -> tuple[int, ...]:
     return tuple(int(one) for one in np.asarray(value).reshape(-1))
 
 
-def _compute_reshape(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+def _compute_reshape(
+    _attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int
+) -> np.ndarray:
     data, sizes = inputs[0], inputs[1]
     assert data is not None
     shape = reshaped_shape(data.shape, _ints(sizes))
@@ -167,16 +169,17 @@ def _compute_reshape(attributes: Mapping[str, object], inputs: Sequence[np.ndarr
     return data.reshape([size for size in shape if isinstance(size, int)])
 
 
-def _compute_expand(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+def _compute_expand(_attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
     import numpy as np
 
     data, sizes = inputs[0], inputs[1]
     assert data is not None
-    return np.broadcast_to(data, np.broadcast_shapes(data.shape, _ints(sizes))).copy()
+    result: np.ndarray = np.broadcast_to(data, np.broadcast_shapes(data.shape, _ints(sizes))).copy()
+    return result
 
 
 def _compute_transpose(
-    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int
+    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int
 ) -> np.ndarray:
     assert inputs[0] is not None
     perm = attributes.get("perm")
@@ -184,7 +187,7 @@ def _compute_transpose(
 
 
 def _compute_axes(squeeze: bool) -> Callable[[Mapping[str, object], Sequence[np.ndarray | None], int], np.ndarray]:
-    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
         import numpy as np
 
         data = inputs[0]
@@ -198,7 +201,7 @@ def _compute_axes(squeeze: bool) -> Callable[[Mapping[str, object], Sequence[np.
 
 
 def _compute_reduction(function: str) -> Callable[[Mapping[str, object], Sequence[np.ndarray | None], int], np.ndarray]:
-    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
         import numpy as np
 
         data = inputs[0]
@@ -217,7 +220,7 @@ def _compute_reduction(function: str) -> Callable[[Mapping[str, object], Sequenc
     return compute
 
 
-def _compute_concat(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+def _compute_concat(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
     import numpy as np
 
     return np.concatenate([one for one in inputs if one is not None], int(str(attributes.get("axis", 0))))
@@ -235,15 +238,15 @@ def _compute_split(attributes: Mapping[str, object], inputs: Sequence[np.ndarray
     return data.take(range(edges[output], edges[output + 1]), axis)
 
 
-def _compute_same(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+def _compute_same(_attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
     assert inputs[0] is not None
     return inputs[0]
 
 
 def _normalised(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
-    """``BatchNormalization`` with the statistics of the tensor itself, which exporters standardise weights with."""
+    """``BatchNormalization``, which exporters standardise weights with."""
     shape = _constants(inputs)[0].shape
-    return [shape, shape[1:2], shape[1:2]] if node.integer("training_mode") and len(shape) > 1 else None
+    return [shape, *[shape[1:2]] * (len(node.outputs) - 1)] if len(shape) > 1 and len(inputs) == 5 else None
 
 
 def _compute_normalised(
@@ -251,21 +254,23 @@ def _compute_normalised(
 ) -> np.ndarray:
     import numpy as np
 
-    data, weight, bias = inputs[:3]
-    assert data is not None and weight is not None and bias is not None
+    data, weight, bias, mean, variance = inputs
+    assert data is not None and weight is not None and bias is not None and mean is not None and variance is not None
     if output:
         raise ValueError("the running statistics are not weights")
     shape = [1, -1, *[1] * (data.ndim - 2)]
-    axes = (0, *range(2, data.ndim))
     wide = data.astype(np.float64)
-    mean, variance = wide.mean(axes, keepdims=True), wide.var(axes, keepdims=True)
+    if attributes.get("training_mode"):
+        axes = (0, *range(2, data.ndim))
+        mean, variance = wide.mean(axes), wide.var(axes)
+    mean, variance = mean.reshape(shape), variance.reshape(shape)
     eps = float(str(attributes.get("epsilon", 1e-5)))
     result = (wide - mean) / np.sqrt(variance + eps) * weight.reshape(shape) + bias.reshape(shape)
     return np.asarray(result, data.dtype)
 
 
 def _compute_dequantized(
-    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int
+    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int
 ) -> np.ndarray:
     import numpy as np
 
@@ -276,7 +281,8 @@ def _compute_dequantized(
         shape = [1] * data.ndim
         shape[int(str(attributes.get("axis", 1))) % data.ndim] = scale.size
         scale, zero = scale.reshape(shape), zero.reshape(shape) if zero.size > 1 else zero
-    return ((data.astype(np.int32) - zero.astype(np.int32)) * scale).astype(np.float32)
+    result: np.ndarray = (data.astype(np.int32) - zero.astype(np.int32)).astype(np.float32) * scale
+    return result
 
 
 COMPUTED: dict[str, Operation] = {

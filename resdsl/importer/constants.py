@@ -92,13 +92,16 @@ def _computed(node: NodeRecord, constants: list[Constant], inputs: Sequence[Item
     operands = tuple(operand(f"input{index}", one.shape, source_of(one)) for index, one in enumerate(constants))
     given = tuple(item is not None for item in inputs)
     attributes = tuple(sorted((key, value) for key, value in node.attributes.items() if value is not None))
+    if len([name for name in node.outputs if name]) > 1 and node.type == "BatchNormalization":
+        # Up to operator set 13, its further outputs say that it is in training mode.
+        attributes = (*attributes, ("training_mode", 1))
     return [
         Constant(
             name,
             constants[0].element,
             shape,
             None,
-            Derived(Computed(node.type, attributes, given, place), operands),  # type: ignore[arg-type]
+            Derived(Computed(node.type, attributes, given, place), operands),
         )
         for place, (name, shape) in enumerate(zip(node.outputs, shapes, strict=False))
     ]

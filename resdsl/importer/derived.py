@@ -1,4 +1,4 @@
-"""Weights that a file stores in another form than the language: functions of its tensors, computed when they are read."""
+"""Weights that a file stores in another form than the language: functions of its tensors, computed when read."""
 
 from __future__ import annotations
 

@@ -73,10 +73,11 @@ def _joined(axis: Sequence[Factor]) -> Axis:
     """Neighbouring factors that are one, as before they were split."""
     result: list[Factor] = []
     for factor in axis:
-        if result and result[-1].axis == factor.axis and result[-1].stride == factor.stride * factor.size:
-            outer = result.pop()
-            factor = Factor(factor.axis, factor.stride, outer.size * factor.size)
-        result.append(factor)
+        outer = result[-1] if result else None
+        if outer is not None and outer.axis == factor.axis and outer.stride == factor.stride * factor.size:
+            result[-1] = Factor(factor.axis, factor.stride, outer.size * factor.size)
+        else:
+            result.append(factor)
     return tuple(result)
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from resdsl.diagnostics import CompileError, catalogue
+from resdsl.importer.channels_last import in_channel_order
 from resdsl.importer.concats import nest_concats
 from resdsl.importer.constants import constant_of, folded
-from resdsl.importer.channels_last import in_channel_order
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
 from resdsl.importer.idioms import idioms
 from resdsl.importer.opaque import input_value, materialized, opaque_values
@@ -21,8 +21,12 @@ from resdsl.untrusted import printable
 
 
 def read_draft(file: OnnxFile) -> Draft:
-    """Every value of the file. Raises ``CompileError`` for a graph with a cycle, or one that reads what nobody makes."""
+    """Every value of the file. Raises ``CompileError`` for a cycle, or for a node that reads what nobody makes."""
     model = file.model
+    if model.functions:
+        from resdsl.importer.inference import inlined_nodes  # needs the onnx library
+
+        model.nodes = inlined_nodes(file)
     uses = Counter(name for node in model.nodes for name in node.inputs if name)
     uses.update(output.name for output in model.outputs)
     draft = Draft(file, uses)
@@ -152,7 +156,11 @@ def _in_order(file: OnnxFile, model: ModelRecord, draft: Draft) -> Iterator[Node
                     heapq.heappush(ready, place)
     if done < len(model.nodes):
         unmade = sorted(waiting.keys() - set(outputs))
-        reason = f"nothing makes the value `{printable(unmade[0])}`, which a node reads" if unmade else "its nodes form a cycle"
+        reason = (
+            f"nothing makes the value `{printable(unmade[0])}`, which a node reads"
+            if unmade
+            else "its nodes form a cycle"
+        )
         raise _invalid(file, reason)
 
 

@@ -46,12 +46,12 @@ _EXACT = [
 _TANH = [
     form
     for cube in _CUBES
-    for sum in (
+    for inner in (
         node("Add", _X, node("Mul", cube, 0.044715)),
         # x + a * x * x * x, multiplied from the left
         node("Add", _X, node("Mul", node("Mul", node("Mul", _X, 0.044715), _X), _X)),
     )
-    for form in _forms(node("Tanh", node("Mul", sum, _SLOPE)))
+    for form in _forms(node("Tanh", node("Mul", inner, _SLOPE)))
 ] + _forms(
     node("Tanh", node("Mul", node("Mul", _X, _SLOPE), node("Add", node("Mul", node("Mul", _X, _X), 0.044715), 1.0)))
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resdsl.importer.draft import Value, View
-from resdsl.importer.layout import layout_of
+from resdsl.importer.layout import layout_of, reshaped
 from resdsl.importer.step import Step, seen
 from resdsl.ir.operator import Operator
 from resdsl.ops import joins
@@ -21,7 +21,8 @@ def read(step: Step) -> Value | View | None:
         return step.value(0) or step.view(0)
     if len(step.inputs) < 2:
         return None
-    return _in_one_order(step, joins()[kind]()) or _in_branches(step, joins()[kind]())
+    join = joins()[kind]()
+    return _in_one_order(step, join) or (None if kind == "concat" else _in_branches(step, join))
 
 
 def _in_one_order(step: Step, join: Operator) -> Value | View | None:
@@ -53,10 +54,7 @@ def _unexpanded(join: Operator, values: list[Value]) -> list[Value]:
 
 
 def _in_branches(step: Step, join: Operator) -> View | None:
-    """Of values that are seen with their channels as branches: ``[N, branches, channels of each, ..]``.
-
-    Along the branches a concatenation is one of channels.
-    """
+    """Of values that are seen with their channels as branches: ``[N, branches, channels of each, ..]``."""
     counts: list[int] = []
     bases: list[Value] = []
     for index in range(len(step.inputs)):
@@ -66,31 +64,24 @@ def _in_branches(step: Step, join: Operator) -> View | None:
             return None
         counts.append(count)
         bases.append(view.base)
-    if step.type == "Concat":
-        if step.node.integer("axis") % (bases[0].type.rank + 1) != 1:
-            return None
-        total = sum(counts)
-    elif len(set(counts)) > 1:
+    if len(set(counts)) > 1:
         return None
-    else:
-        total = counts[0]
     value = step.made(join, *bases)
-    return None if value is None else in_branches(value, total)
+    return None if value is None else in_branches(value, counts[0])
 
 
 def branches_of(view: View) -> int | None:
     """The number of branches in ``[N, branches, channels of each, ..]``; ``None`` for any other view."""
     rank = view.base.type.rank
-    if rank < 2 or len(view.layout) != rank + 1 or not isinstance(view.shape[1], int):
+    branches = view.shape[1] if len(view.layout) == rank + 1 and rank > 1 else None
+    if not isinstance(branches, int):
         return None
-    return view.shape[1] if view.layout == in_branches(view.base, view.shape[1]).layout else None
+    apart = in_branches(view.base, branches)
+    return branches if apart is not None and view.layout == apart.layout else None
 
 
-def in_branches(value: Value, branches: int) -> View:
+def in_branches(value: Value, branches: int) -> View | None:
     """The value as ``[N, branches, channels of each, ..]``."""
-    from resdsl.importer.layout import reshaped
-
     shape = value.type.shape
     layout = reshaped(layout_of(shape), (shape[0], branches, shape[1] // branches, *shape[2:]))
-    assert layout is not None
-    return View(value, layout)
+    return None if layout is None else View(value, layout)

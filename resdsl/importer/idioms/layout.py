@@ -1,7 +1,7 @@
-"""``Reshape``, ``Transpose``, ``Flatten``, ``Squeeze``, ``Unsqueeze``: a view, or the operator that a chain of them is.
+"""``Reshape``, ``Transpose``, ``Flatten``, ``Squeeze``, ``Unsqueeze``: a view, or an operator.
 
-Such a chain is a ``flatten``, a ``channel_shuffle``, a ``space_to_depth``, or nothing at all, however it is spelled. Any
-other is a view, which costs nothing where what reads it understands the layout.
+A chain of them is a ``flatten``, a ``channel_shuffle``, a ``space_to_depth``, or nothing at all, however it is spelled.
+Any other is a view, which costs nothing where what reads it understands the layout.
 """
 
 from __future__ import annotations

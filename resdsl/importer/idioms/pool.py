@@ -6,24 +6,32 @@ from collections.abc import Sequence
 
 from resdsl.importer.draft import Constant, Value, View
 from resdsl.importer.idioms.layout import in_layout
-from resdsl.importer.idioms.windows import geometry
+from resdsl.importer.idioms.pad import lowest_border, zero_border
+from resdsl.importer.idioms.windows import Geometry, geometry, padded
 from resdsl.importer.layout import layout_of
 from resdsl.importer.pattern import Match, Operand, match, node
 from resdsl.importer.records import NodeRecord
 from resdsl.importer.step import Step
+from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size, Word
 from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.maxpool import MaxPool
+from resdsl.ops.pixel_sum import PixelSum
 from resdsl.ops.windows import sides
 
-TYPES = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax")
+TYPES = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax", "ReduceSum")
 VIEWS = True
 
 _GLOBAL = Word("global")
+_REDUCTIONS: dict[str, Operator] = {
+    "ReduceMean": AvgPool(_GLOBAL),
+    "ReduceMax": MaxPool(_GLOBAL),
+    "ReduceSum": PixelSum(),
+}
 
 
 def read(step: Step) -> Value | View | None:
-    if step.type in ("ReduceMean", "ReduceMax"):
+    if step.type in _REDUCTIONS:
         return _reduced(step)
     x = step.value(0)
     if x is None:
@@ -33,17 +41,43 @@ def read(step: Step) -> Value | View | None:
     window = geometry(step.node, x.type)
     if window is None or any(step.draft.uses[name] for name in step.node.outputs[1:]):
         return None
-    ceil = bool(step.node.integer("ceil_mode"))
     if step.type == "MaxPool":
-        if step.node.integer("storage_order"):
-            return None
-        return step.made(MaxPool(window.kernel, window.stride, window.pad, window.dilation, ceil), x)
-    if window.dilation != Size(1, 1):
+        return _max(step, x, window)
+    return _average(step, x, window) if window.dilation == Size(1, 1) else None
+
+
+def _max(step: Step, x: Value, window: Geometry) -> Value | None:
+    """A border of pixels below all others is the pool's own padding; one of zeros too, where nothing is below 0."""
+    if step.node.integer("storage_order"):
         return None
-    padded = any(sides(window.pad, x.type, window.kernel, window.stride, window.dilation))
-    count_pad = bool(step.node.integer("count_include_pad")) or not padded
-    if window.kernel == x.type.shape[2:] and not padded:
+    ceil = bool(step.node.integer("ceil_mode"))
+    border = lowest_border(step, x)
+    zeros = zero_border(x)
+    if border is None and any(zeros) and x.inputs[0].operator.never_negative:
+        border = zeros
+    if border is not None and not ceil:
+        (source,) = x.inputs
+        whole = padded(window, border, x.type, source.type)
+        value = step.made(MaxPool(window.kernel, window.stride, whole.pad, window.dilation), source, also=x.records)
+        if value is not None:
+            return value
+    return step.made(MaxPool(window.kernel, window.stride, window.pad, window.dilation, ceil), x)
+
+
+def _average(step: Step, x: Value, window: Geometry) -> Value | None:
+    """A border of zeros, which counts in the mean, is the pool's own padding where that counts too."""
+    ceil = bool(step.node.integer("ceil_mode"))
+    own = any(sides(window.pad, x.type, window.kernel, window.stride, window.dilation))
+    count_pad = bool(step.node.integer("count_include_pad")) or not own
+    if window.kernel == x.type.shape[2:] and not own:
         return step.made(AvgPool(_GLOBAL), x)
+    border = zero_border(x)
+    if any(border) and count_pad and not ceil:
+        (source,) = x.inputs
+        whole = padded(window, border, x.type, source.type)
+        value = step.made(AvgPool(window.kernel, window.stride, whole.pad), source, also=x.records)
+        if value is not None:
+            return value
     return step.made(AvgPool(window.kernel, window.stride, window.pad, ceil, count_pad), x)
 
 
@@ -88,7 +122,7 @@ def _over(
     if reduced != sorted(factor for axis in layout_of(base.type.shape)[2:] for factor in axis):
         return None
     after = tuple(() if place in places else axis for place, axis in enumerate(layout) if keeps or place not in places)
-    pool = MaxPool(_GLOBAL) if step.type == "ReduceMax" else AvgPool(_GLOBAL)
+    pool = _REDUCTIONS[step.type]
     pooled = step.inner(pool, base, name=f"{step.node.outputs[0]}:pool")
     if pooled is None:
         return None

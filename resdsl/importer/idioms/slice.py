@@ -1,11 +1,18 @@
-"""``Split``, ``Slice`` and ``Gather`` along the channels: ranges of them."""
+"""``Split``, ``Slice`` and ``Gather`` along the channels: ranges of them. ``Slice`` of pixels: fewer of them."""
 
 from __future__ import annotations
 
 from resdsl.importer.draft import Item, Value, View
-from resdsl.importer.step import Step
+from resdsl.importer.step import Step, seen
+from resdsl.ir.types import Sides, Size, Word
 from resdsl.ops.identity import Identity
+from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.slice import Slice
+from resdsl.ops.trim import Trim
+
+Place = tuple[Value, tuple[int, ...] | None]
+
+_PIXEL, _VALID = Size(1, 1), Word("valid")
 
 TYPES = ("Split", "Slice", "Gather")
 VIEWS = True
@@ -15,16 +22,19 @@ def read(step: Step) -> list[Item] | Value | View | None:
     place = step.place()
     if place is None or place[0].type.rank < 2:
         return None
-    base, perm = place
+    base, _ = place
     channels = base.type.shape[1]
     if not isinstance(channels, int):
         return None
     axes = _axes(step)
+    if step.type == "Slice" and len(axes) > 0 and (step.integers(4) or (1,)) != (1,) * len(axes):
+        return _every_other(step, place, axes)
     bounds = _parts(step, channels) if step.type == "Split" else _range(step, channels)
+    if step.type == "Slice" and axes and all(_own(axis, place) > 1 for axis in axes) and base.type.rank == 4:
+        return _trimmed(step, place, axes)
     if len(axes) != 1 or bounds is None:
         return None
-    axis = axes[0] % base.type.rank
-    if (axis if perm is None else perm[axis]) != 1:
+    if _own(axes[0], place) != 1:
         return None
     results: list[Item] = []
     for name, (start, stop) in zip(step.node.outputs, bounds, strict=False):
@@ -74,3 +84,57 @@ def _range(step: Step, channels: int) -> list[tuple[int, int]] | None:
         return None
     start, stop, _ = slice(starts[0], ends[0]).indices(channels)
     return [(start, stop)] if start < stop else None
+
+
+def _every_other(step: Step, place: Place, axes: tuple[int, ...]) -> Value | View | None:
+    """Every second (third ..) row or column from the first on: a pool of one pixel with a stride."""
+    base, perm = place
+    starts, ends, steps = (step.integers(index) for index in (1, 2, 4))
+    if base.type.rank != 4 or starts is None or ends is None or steps is None or set(starts) != {0}:
+        return None
+    strides = [1, 1, 1, 1]
+    for axis, end, pace in zip(axes, ends, steps, strict=True):
+        own = _own(axis, place)
+        size = base.type.shape[own]
+        if own < 2 or pace < 1 or end < (size if isinstance(size, int) else 1 << 31):
+            return None
+        strides[own] = pace
+    stride = Size(strides[2], strides[3])
+    before = base.operator
+    if isinstance(before, MaxPool) and before == MaxPool(_PIXEL, before.stride, _VALID) and 1 in before.stride:
+        # Rows first, then columns.
+        both = Size(before.stride.height * stride.height, before.stride.width * stride.width)
+        value = step.made_in((base.inputs[0], perm), MaxPool(_PIXEL, both, _VALID), taking=(base,))
+        if value is not None:
+            return value
+    return step.made_in(place, MaxPool(_PIXEL, stride, _VALID))
+
+
+def _trimmed(step: Step, place: Place, axes: tuple[int, ...]) -> Value | View | None:
+    """Without some rows and columns at the sides."""
+    by_input = step.given(1)
+    starts = step.integers(1) if by_input else step.node.integers("starts")
+    ends = step.integers(2) if by_input else step.node.integers("ends")
+    if starts is None or ends is None or not len(starts) == len(ends) == len(axes):
+        return None
+    sides = [0, 0, 0, 0]
+    for axis, start, end in zip(axes, starts, ends, strict=True):
+        own = _own(axis, place)
+        size = place[0].type.shape[own]
+        if isinstance(size, int):
+            first, stop, _ = slice(start, end).indices(size)
+            sides[own - 2], sides[own] = first, size - stop
+        elif start >= 0 and (end < 0 or end >= 1 << 31):
+            sides[own - 2], sides[own] = start, -min(end, 0)
+        else:
+            return None
+    if not any(sides):
+        return seen(*place)
+    return step.made_in(place, Trim(Sides(*sides)))
+
+
+def _own(axis: int, place: Place) -> int:
+    """The axis of the value that the axis of a node is, in its layout."""
+    base, perm = place
+    axis %= max(1, base.type.rank)
+    return axis if perm is None else perm[axis]
