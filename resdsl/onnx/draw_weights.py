@@ -9,6 +9,7 @@ from mmap import mmap
 import numpy as np
 import numpy.typing as npt
 import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from resdsl.untrusted import MOST_INT
 
@@ -21,9 +22,12 @@ def draw_weights(model: bytes | mmap) -> bytes:
 
     They depend on the name of the tensor alone. Norms get scales from 0.5 to 0.9 and variances from 0.5 to 1.5, other
     vectors a tenth of a standard normal distribution, other tensors one of variance 2 / fan-in (He et al. 2015).
-    Raises ``ValueError`` for tensors that no machine holds.
+    Raises ``ValueError`` for what is no ONNX file, and for tensors that no machine holds.
     """
-    proto = onnx.ModelProto.FromString(bytes(model))
+    try:
+        proto = onnx.ModelProto.FromString(bytes(model))
+    except DecodeError as error:
+        raise ValueError(str(error)) from None
     scales, variances, transposed = set(), set(), set()
     for node in proto.graph.node:
         if node.op_type == "BatchNormalization":

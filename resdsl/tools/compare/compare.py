@@ -70,7 +70,8 @@ def compare(
 
     The inputs are ``images`` (files, which are preprocessed for the first model, or ``.npy`` arrays, used unchanged),
     or ``batch`` random images of ``size`` from ``seed``. Inner values are compared if both models have them under the
-    same name; where names differ, if both compute them by the same operators from the input on. Outputs come from the models unchanged; inner values from models with more outputs, in which ONNX Runtime fuses less.
+    same name; where names differ, if both compute them by the same operators from the input on. Outputs come from the
+    models unchanged; inner values from models with more outputs, in which ONNX Runtime fuses less.
 
     Raises ``CompileError`` for a specification with errors, ``RunError`` if a model cannot be run or the two have
     nothing in common.

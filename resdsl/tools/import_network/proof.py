@@ -112,7 +112,11 @@ def prove(
     weights = ImportedWeights(name, network.imported.graph.parameters)
     compiled = compile(text, folder / "text.onnx", weights=weights, keep_preprocess=True)
     assert compiled.path is not None
-    outlines = Outline(model), Outline(compiled.path)
+    try:
+        outlines = Outline(model), Outline(compiled.path)
+    except ValueError as error:
+        message = f"`{printable(name)}` cannot be read as an ONNX model: {error}"
+        raise CompileError.of(catalogue.NOT_A_NETWORK, message) from None
     pairs = list(_pairs(network, compiled.graph, *outlines))
     ours = _exposed(compiled.path, outlines[1], [pair.text for pair in pairs], "the text")
     theirs = _exposed(model, outlines[0], [pair.file for pair in pairs], name)
@@ -147,12 +151,13 @@ def _pairs(network: ModelFile, graph: Graph, file: Outline, text: Outline) -> It
         for label, record in zip(imported.graph.outputs, imported.file.model.outputs, strict=True)
     }
     for index, name in enumerate(names.of[1:], start=1):
-        if name in ends:
+        if ends.get(name) in file.values:
             yield _Pair(ends[name], name, is_output=True)
         elif same.get(index) in file.values and name in text.values:
             yield _Pair(same[index], name, is_output=False)
     for copy in names.copies:
-        yield _Pair(ends[copy.name], copy.name, is_output=True)
+        if ends[copy.name] in file.values:  # and is not the input itself
+            yield _Pair(ends[copy.name], copy.name, is_output=True)
 
 
 def _exposed(model: Path, outline: Outline, names: Sequence[str], called: str) -> Session:
