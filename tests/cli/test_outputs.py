@@ -81,7 +81,7 @@ COMMANDS = [
     ("predict m.onnx a.png b.png --device cpu --format csv -o {}", "b.png"),
     ("predict m.onnx a.png --device cpu --format text -o {}", "m.onnx"),
     ("predict m.onnx photos --device cpu --format jsonl -o {}", "photos/c.png"),
-    ("predict m.onnx photos --device cpu --output logits --format npy -o {}", "photos/c.png"),
+    ("predict m.onnx photos --device cpu --features logits --format npy -o {}", "photos/c.png"),
     ("predict m.onnx batch.npy --device cpu --format csv -o {}", "batch.npy"),
     ("predict net.res a.png --weights w.safetensors --device cpu --format csv -o {}", "w.safetensors"),
     ("evaluate m.onnx --truth t.csv --device cpu --confusion {}", "t.csv"),

@@ -134,7 +134,7 @@ VALUES = (
 HEAVY = {"bench", "compare", "quantize", "evaluate", "doctor", "import", "predict"}
 """They start ONNX Runtime."""
 
-OUTPUTS = {"-o", "--output", "--output-file", "--confusion", "--weights-out", "--write-renames"}
+OUTPUTS = {"-o", "--output", "--confusion", "--weights-out", "--write-renames"}
 SKIPPED = {"--help", "--serve", "--global"}
 STATUSES = {0, 1, 2, 3}
 TOO_LONG = 60.0

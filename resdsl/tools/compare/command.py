@@ -76,8 +76,8 @@ def command(
 
     A and B are ONNX files or specifications, which are compiled with the same weights. Inner values are compared where
     both models have them: under the same name or, in models of different exporters, where the same operators compute
-    them from the input. "worst" and "mean" are of |a - b|, "rms" is the root mean square of A's value. The exit code
-    is 1 if a value diverges: if |a - b| > atol + rtol |a|.
+    them from the input. "worst" and "mean" are of |a - b|, "rms" is the root mean square of A's value. The exit
+    status is 1 if a value diverges: if |a - b| > atol + rtol |a|.
     """
     options = CompileOptions(optimize=level, precision=PRECISIONS[precision], weights=weights, seed=seed)
     other = dataclasses.replace(

@@ -32,7 +32,7 @@ def command(
     blocks that repeat and the names of tensors are recovered. Then the text is compiled with the weights of the file
     and both run on the same random input: every output, and every inner value that both have, must be equal.
 
-    Nothing is written if the language cannot express the network, or if a value differs (exit code 1).
+    Nothing is written if the language cannot express the network, or if a value differs (exit status 1).
     """
     to_file = output is not None and output != STDIN
     imported = import_network(

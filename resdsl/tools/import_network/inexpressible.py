@@ -50,14 +50,14 @@ def require_operators(network: ModelFile) -> None:
     missing = missing_operators(network)
     if missing:
         count = sum(row.count for row in missing)
-        nodes = "1 of its nodes is" if count == 1 else f"{count} of its nodes are"
+        nodes = "1 of its nodes uses" if count == 1 else f"{count:,} of its nodes use"
         raise CompileError.of(
             catalogue.NOT_EXPRESSIBLE,
-            f"`{network.source.name}` cannot be written in the language: {nodes} of other operators",
+            f"`{network.source.name}` cannot be written in the language: {nodes} an operator that it does not have",
             notes=_table(missing),
             helps=(
                 f"`resdsl summary {network.source.name}`, `view` and `diff` read the file as it is",
-                "cut the network off before these nodes and export it again, if they are its last ones",
+                "if these nodes are its last ones, export the network without them",
             ),
         )
     if network.program_tree is None:
