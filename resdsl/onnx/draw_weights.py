@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from resdsl.untrusted import MOST_INT
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
-_MOST_ELEMENTS = 1 << 31
+_MOST_ELEMENTS = 1 << 28
+"""Elements that are drawn: 1 GiB of float32, as an ONNX file holds 2 GB at most."""
 
 
 def draw_weights(model: bytes | mmap) -> bytes:

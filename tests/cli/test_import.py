@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -379,6 +380,49 @@ def test_a_network_that_gives_no_numbers_is_not_equal(tmp_path: Path, written: t
     path = tmp_path / "nan.onnx"
     path.write_bytes(model.SerializeToString())
     assert "has no finite number in the file" in fails(path, written, "E0853")
+
+
+@pytest.mark.parametrize(
+    ("channels", "result", "size", "has_weights", "code"),
+    [
+        (3, 2_000_000_000, 224, False, "E0852"),  # more elements than the language allows
+        (20_000, 20_000, 1, False, "E0851"),  # weights of 1.6 GB to draw
+        (3, 60_000, 224, True, "E0837"),  # a value of 12 GB to compute
+    ],
+)
+def test_impossible_sizes_are_refused_before_they_take_memory(
+    channels: int, result: int, size: int, has_weights: bool, code: str, tmp_path: Path, written: tuple[Path, Path]
+) -> None:
+    shape = (result, channels, 1, 1)
+    weight = onnx.TensorProto(name="conv.weight", data_type=onnx.TensorProto.FLOAT, dims=shape)
+    if has_weights:
+        weight.raw_data = bytes(4 * result * channels)
+    graph = make.make_graph(
+        [make.make_node("Conv", ["x", "conv.weight"], ["y"])],
+        "g",
+        [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", channels, size, size])],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", result, size, size])],
+        [weight],
+    )
+    path = tmp_path / "large.onnx"
+    path.write_bytes(make.make_model(graph, opset_imports=[make.make_opsetid("", 18)]).SerializeToString())
+    text, _ = written
+    before = sorted(tmp_path.iterdir())
+    assert f"error[{code}]" in run("import", path, "-o", text, status=1).stderr
+    assert text.read_text() == "earlier"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_of_a_revision_is_imported(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(small.parent)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "small.onnx"], ["commit", "-qm", "Add a model"]):
+        subprocess.run([*git, *words], check=True)
+    content = resdsl.import_network(small).text
+    small.unlink()
+    result = run("import", "HEAD:small.onnx")
+    assert result.stdout == content
+    assert "equal: 10 values" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from resdsl.analysis.correspondence import corresponding
 from resdsl.compiler.compile import compile
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.diagnostics.errors import RunError
-from resdsl.ir.graph import Graph
+from resdsl.ir.graph import Graph, Node
 from resdsl.onnx.names import name_values
 from resdsl.onnx.outline import Outline
 from resdsl.runtime.inputs import random_inputs
@@ -43,6 +43,9 @@ _BATCH = 2
 
 _BYTES_AT_ONCE = 1 << 28
 """Inner values of one run. All values of a large network at once would take gigabytes."""
+
+_LARGEST_VALUE = 1 << 32
+"""Bytes of one value for one image. No network has it, and a file of a few bytes can state it."""
 
 _REPORT = "the importer misreads this file: please report it"
 
@@ -118,6 +121,7 @@ def prove(
         message = f"`{printable(name)}` cannot be read as an ONNX model: {error}"
         raise CompileError.of(catalogue.NOT_A_NETWORK, message) from None
     pairs = list(_pairs(network, compiled.graph, *outlines))
+    _require_reasonable_sizes(compiled.graph, name)
     ours = _exposed(compiled.path, outlines[1], [pair.text for pair in pairs], "the text")
     theirs = _exposed(model, outlines[0], [pair.file for pair in pairs], name)
     feeds, batch = _feeds(theirs, seed)
@@ -196,10 +200,7 @@ def _channels_first(array: Array, network: ModelFile) -> Array:
 
 def _groups(pairs: Sequence[_Pair], graph: Graph, batch: int) -> Iterator[list[_Pair]]:
     """The pairs in order, as many at a time as fit into memory."""
-    sizes = {
-        name: 4 * batch * prod(size if isinstance(size, int) else 1 for size in node.type.shape[1:])
-        for node, name in zip(graph.nodes, name_values(graph).of, strict=True)
-    }
+    sizes = {name: batch * _bytes_of(node) for node, name in zip(graph.nodes, name_values(graph).of, strict=True)}
     group: list[_Pair] = []
     total = 0
     for pair in pairs:
@@ -211,6 +212,21 @@ def _groups(pairs: Sequence[_Pair], graph: Graph, batch: int) -> Iterator[list[_
         total += size
     if group:
         yield group
+
+
+def _bytes_of(node: Node) -> int:
+    """Bytes of the value of a node for one image, symbolic sizes aside."""
+    return 4 * prod(size if isinstance(size, int) else 1 for size in node.type.shape[1:])
+
+
+def _require_reasonable_sizes(graph: Graph, name: str) -> None:
+    largest = max(graph.nodes, key=_bytes_of)
+    if _bytes_of(largest) > _LARGEST_VALUE:
+        raise RunError.of(
+            catalogue.NO_INPUT_MADE_UP,
+            f"`{printable(name)}` is not run: its value `{printable(largest.path)}` takes "
+            f"{_bytes_of(largest) / 1e9:,.0f} GB",
+        )
 
 
 def _deviation(file: Array, text: Array) -> float:
