@@ -94,9 +94,8 @@ def compile(
     specification = load(network)
     with _reporting_in(specification.diagnostics), ExitStack() as files:
         prepared = prepare(specification, options, files, after_pass)
-        for source in specification.program.sources:
-            if source.path is not None:
-                record_input(source.path)  # it may have been read before this call
+        for file in specification.program.files:
+            record_input(file)  # it may have been read before this call
         progress_of = _Progress(prepared.lowered, progress)
         written = _written(prepared.lowered, output, prepared.metadata, options, progress_of)
     if written.path != STREAM:

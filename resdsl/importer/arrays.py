@@ -33,12 +33,16 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Computed(DerivedFunction):
-    """An operator of ONNX on weights; ``given`` says which of its inputs there are, ``output`` which result it is."""
+    """An operator of ONNX on weights; ``given`` says which of its inputs there are, ``output`` which result it is.
+
+    ``size`` counts the operators that the result takes.
+    """
 
     type: str
     attributes: tuple[tuple[str, object], ...]
     given: tuple[bool, ...]
     output: int = 0
+    size: int = 1
 
     @property
     def name(self) -> str:  # type: ignore[override]

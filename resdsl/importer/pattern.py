@@ -109,7 +109,11 @@ class Match:
 
 def match(step: Step, *patterns: NodePattern) -> Match | None:
     """The first of the patterns that ends in the node of ``step``."""
+    makers = {record.type for name in step.node.inputs if (record := step.draft.makers.get(step.draft.original(name)))}
     for pattern in patterns:
+        # Most nodes are no end of a pattern, which the nodes before them show at once.
+        if any(isinstance(part, NodePattern) and makers.isdisjoint(part.types) for part in pattern.parts):
+            continue
         for found in _at(step.draft, pattern, step.node, Match(step.draft)):
             if _is_closed(step.draft, found):
                 return found

@@ -388,6 +388,15 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             constants={"axes": (2, 3), "row": (0, 1, -1), "image": (0, -1, 1, 1)},
         ),
     ),
+    "global context": (
+        ["conv", "pixel_softmax", "mul", "pixel_sum", "conv", "mul"],
+        Model(
+            "k = Conv(x, w) r = Reshape(k, row) p = Softmax<axis = -1>(r) u = Unsqueeze(p, last) a = Reshape(x, rows)"
+            " b = Unsqueeze(a, one) m = MatMul(b, u) c = Reshape(m, image) d = Conv(c, v) y = Mul(x, d)",
+            weights={"w": (1, 8, 1, 1), "v": (8, 8, 1, 1)},
+            constants={"row": (0, 1, 24), "last": (3,), "rows": (0, 8, 24), "one": (1,), "image": (0, 8, 1, 1)},
+        ),
+    ),
     # Branches.
     "a sum of three": (["relu", "tanh", "add"], Model("a = Relu(x) b = Tanh(x) y = Sum(a, b, x)")),
     "a difference": (["relu", "scale", "add"], Model("a = Relu(x) y = Sub(a, x)")),
@@ -467,6 +476,17 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             constants={"zero": (0,), "end": ((1 << 63) - 1,), "rows": (2,), "columns": (3,), "two": (2,)},
         ),
     ),
+    "rows and columns at the sides": (
+        ["trim"],
+        Model(
+            "y = Slice(x, first, end, axes)",
+            constants={"first": (1, 0), "end": ((1 << 63) - 1, -2), "axes": (2, 3)},
+        ),
+    ),
+    "a pad that moves the image": (
+        ["pad", "trim"],
+        Model("y = Pad(x, pads)", constants={"pads": (0, 0, -1, -1, 0, 0, 1, 1)}),
+    ),
     "channel shuffle": (
         ["channel_shuffle"],
         Model(
@@ -504,6 +524,14 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
         Model(
             'y = Resize<mode = "linear", coordinate_transformation_mode = "half_pixel">(x, , , s)',
             constants={"s": (3, 8, 12, 8)},
+            shape=(3, 8, 6, 4),
+        ),
+    ),
+    "resizing to a size": (
+        ["interpolate"],
+        Model(
+            'y = Resize<mode = "linear", coordinate_transformation_mode = "half_pixel">(x, , , s)',
+            constants={"s": (3, 8, 9, 5)},
             shape=(3, 8, 6, 4),
         ),
     ),
@@ -586,7 +614,7 @@ NEAR_MISSES: dict[str, Model] = {
         "y = GroupNormalization<num_groups = 2>(x, w, b)", weights={"w": (2,), "b": (2,)}
     ),
     "hard sigmoid of Keras": Model("y = HardSigmoid(x)"),
-    "a pad that crops": Model("y = Pad(x, pads)", constants={"pads": (0, 0, -1, 0, 0, 0, 0, 0)}),
+    "a pad that takes off channels": Model("y = Pad(x, pads)", constants={"pads": (0, -1, 0, 0, 0, 0, 0, 0)}),
     "a pad that mirrors": Model('y = Pad<mode = "reflect">(x, pads)', constants=PADS),
     "a filter that is almost binomial": Model(
         'a = Pad<mode = "reflect">(x, pads) y = Conv<group = 8, strides = [2, 2]>(a, w)',

@@ -27,7 +27,7 @@ def read(step: Step) -> list[Item] | Value | View | None:
     if not isinstance(channels, int):
         return None
     axes = _axes(step)
-    if step.type == "Slice" and len(axes) > 0 and (step.integers(4) or (1,)) != (1,) * len(axes):
+    if step.type == "Slice" and any(pace != 1 for pace in step.integers(4) or ()):
         return _every_other(step, place, axes)
     bounds = _parts(step, channels) if step.type == "Split" else _range(step, channels)
     if step.type == "Slice" and axes and all(_own(axis, place) > 1 for axis in axes) and base.type.rank == 4:
