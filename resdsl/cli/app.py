@@ -26,10 +26,18 @@ _LONGEST_MESSAGE = 2_000
 
 
 class Entry(NamedTuple):
-    """A command on the help page. ``resdsl.tools.NAME.command`` is imported when the command is called."""
+    """A command on the help page. ``resdsl.tools.NAME.command`` is imported when the command is called.
+
+    ``tool`` is the name of the folder where that of the command is a keyword of Python.
+    """
 
     group: str
     line: str
+    tool: str = ""
+
+    def module(self, name: str) -> str:
+        """The module of the command ``name``."""
+        return f"resdsl.tools.{self.tool or name}.command"
 
 
 COMMANDS: dict[str, Entry] = {
@@ -44,6 +52,7 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry("Write and review", "explain an error code such as E0301, with an example and its fix"),
     "operators": Entry("Write and review", "list the operators of the language and their arguments"),
     "compile": Entry("Build", "compile a specification to an ONNX file"),
+    "import": Entry("Build", "write an ONNX file as a specification that computes the same", "import_network"),
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "convert the weights of a model or checkpoint to .safetensors"),
     "tensors": Entry("Build", "list the tensors of a network, a model or a checkpoint"),
@@ -99,7 +108,7 @@ class App(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"resdsl.tools.{cmd_name}.command").command
+        command = importlib.import_module(COMMANDS[cmd_name].module(cmd_name)).command
         assert isinstance(command, click.Command)
         command.short_help = COMMANDS[cmd_name].line
         return command

@@ -16,8 +16,10 @@ from resdsl.ir import metadata
 from resdsl.ir.graph import Graph, Node, Output, Parameter, Scope, ScopeKind
 from resdsl.ir.types import TensorType
 from resdsl.ir.verify import verify
+from resdsl.ops import aliases, joins, operators
 from resdsl.ops.input import Input
 from resdsl.ops.opaque import Opaque
+from resdsl.syntax.grammar import RESERVED
 from resdsl.untrusted import printable
 
 
@@ -124,7 +126,7 @@ def _graph(file: OnnxFile, values: list[Value], paths: list[str], ends: list[tup
         ScopeKind.MODEL,
         "",
         "",
-        _identifier(PurePath(file.name.rpartition(":")[2]).stem, "network"),
+        _model_name(PurePath(file.name.rpartition(":")[2]).stem),
         {},
         span,
         list(range(1, len(nodes))),
@@ -150,6 +152,18 @@ def _entry(entry: metadata.Entry, entries: Mapping[str, str]):  # type: ignore[n
         return entry.find(entries)
     except ValueError:
         return None
+
+
+def _model_name(stem: str) -> str:
+    """The name of a file as that of a model, which may not be an operator's."""
+    name = _identifier(stem, "network")
+    return name if can_name(name) else f"{name}_net"
+
+
+def can_name(name: str) -> bool:
+    """Whether a model or a block can have this name."""
+    is_word = name.isascii() and name.isidentifier() and name not in RESERVED
+    return is_word and name not in operators() and name not in joins() and name not in aliases()
 
 
 def _identifier(name: str, otherwise: str) -> str:

@@ -84,6 +84,8 @@ class _Parser:
                 continue
             elif field == 2:
                 model.producer = self._text(value, end)
+            elif field == 3:
+                model.producer_version = self._text(value, end)
             elif field == 7:
                 has_graph = True
                 self._graph(model, value, end)

@@ -128,6 +128,7 @@ class ModelRecord:
 
     ir_version: int = 0
     producer: str = ""
+    producer_version: str = ""
     opsets: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     functions: int = 0

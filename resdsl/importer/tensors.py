@@ -51,6 +51,11 @@ class OnnxFile(CheckpointReader):
             data: Buffer = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return cls(name or path.name, data, path)
 
+    @property
+    def content(self) -> Buffer:
+        """The bytes of the file."""
+        return self._data
+
     def record(self, name: str) -> TensorRecord:
         return self.model.tensors.get(name) or self.constants[name]
 

@@ -32,7 +32,8 @@ def test_help_lists_every_command_and_imports_none_of_them() -> None:
 
 
 def test_every_command_folder_has_an_entry_and_every_entry_a_folder() -> None:
-    assert {file.parent.name for file in TOOLS.glob("*/command.py")} == set(COMMANDS)
+    modules = {entry.module(name) for name, entry in COMMANDS.items()}
+    assert {f"resdsl.tools.{file.parent.name}.command" for file in TOOLS.glob("*/command.py")} == modules
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -47,7 +48,7 @@ def test_every_command_has_a_help_page_and_the_name_of_its_folder(name: str) -> 
 
 def test_the_table_is_the_only_place_that_describes_a_command_in_one_line() -> None:
     for name, entry in COMMANDS.items():
-        command = importlib.import_module(f"resdsl.tools.{name}.command").command
+        command = importlib.import_module(entry.module(name)).command
         command.short_help = None
         found = app.get_command(click.Context(app), name)
         assert found is not None

@@ -132,10 +132,10 @@ VALUES = (
     *FILES,
     *FILES,
 )
-HEAVY = {"bench", "compare", "quantize", "evaluate", "doctor", "predict"}
+HEAVY = {"bench", "compare", "quantize", "evaluate", "doctor", "import", "predict"}
 """They start ONNX Runtime."""
 
-OUTPUTS = {"-o", "--output", "--confusion", "--write-renames"}
+OUTPUTS = {"-o", "--output", "--confusion", "--weights-out", "--write-renames"}
 SKIPPED = {"--help", "--serve", "--global"}
 STATUSES = {0, 1, 2, 3}
 TOO_LONG = 60.0

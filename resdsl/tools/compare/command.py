@@ -75,7 +75,8 @@ def command(
     """Run two models on the same inputs, compare their values, and find the first divergence.
 
     A and B are ONNX files or specifications, which are compiled with the same weights. Inner values are compared where
-    both models have them; "worst" and "mean" are of |a - b|, "rms" is the root mean square of A's value. The exit
+    both models have them: under the same name or, in models of different exporters, where the same operators compute
+    them from the input. "worst" and "mean" are of |a - b|, "rms" is the root mean square of A's value. The exit
     status is 1 if a value diverges: if |a - b| > atol + rtol |a|.
     """
     options = CompileOptions(optimize=level, precision=PRECISIONS[precision], weights=weights, seed=seed)
@@ -99,9 +100,8 @@ def command(
         rows = [_row(one) for one in _shown(comparison, everything)]
         inputs = ", ".join(f"{printable(name)} {list(shape)}" for name, shape in comparison.inputs.items())
         heading = f"{models[0]} and {models[1]}: {len(comparison.differences)} common values for {inputs}"
-        terminal.result(
-            "\n".join([heading, "", columns(_HEADINGS, rows, words=3, color=color), "", _verdict(comparison)])
-        )
+        table = columns(_HEADINGS, rows, words=3, color=color)
+        terminal.result("\n".join([heading, "", table, "", *_renamed_outputs(comparison), _verdict(comparison)]))
     return INPUT if comparison.first else FINE
 
 
@@ -126,6 +126,15 @@ def _row(one: Difference) -> tuple[str, ...]:
     mark = one.misfit or (f"{one.outside} of {math.prod(one.shape)} diverge" if one.diverges else "")
     numbers = (f"{one.worst:.2e}", f"{one.mean:.2e}", f"{one.scale:.2e}", f"{one.cosine:.9f}")
     return (name, one.op, f"[{', '.join(map(str, one.shape))}]", *(numbers if not one.misfit else 4 * ("",)), mark)
+
+
+def _renamed_outputs(comparison: Comparison) -> list[str]:
+    """The outputs that have another name in the second model."""
+    return [
+        f"output `{printable(one.name, most=500)}` is `{printable(one.other, most=500)}`"
+        for one in comparison.differences
+        if one.is_output and one.name != one.other
+    ]
 
 
 def _verdict(comparison: Comparison) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from resdsl.compiler.models import Build, model_files
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
-from resdsl.onnx.outline import Outline, same_values
+from resdsl.onnx.outline import Outline
 from resdsl.runtime.arrays import open_array
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.files import ModelFile
@@ -23,7 +23,8 @@ from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import prepare
 from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
-from resdsl.tools.compare.divergence import Difference, Tolerance, ValuePair, differences
+from resdsl.tools.compare.divergence import Difference, Tolerance, differences
+from resdsl.tools.compare.pairs import value_pairs
 
 Array = npt.NDArray[Any]
 
@@ -69,8 +70,8 @@ def compare(
 
     The inputs are ``images`` (files, which are preprocessed for the first model, or ``.npy`` arrays, used unchanged),
     or ``batch`` random images of ``size`` from ``seed``. Inner values are compared if both models have them under the
-    same name. Outputs come from the models unchanged; inner values from models with more outputs, in which ONNX Runtime
-    fuses less.
+    same name; where names differ, if both compute them by the same operators from the input on. Outputs come from the
+    models unchanged; inner values from models with more outputs, in which ONNX Runtime fuses less.
 
     Raises ``CompileError`` for a specification with errors, ``RunError`` if a model cannot be run or the two have
     nothing in common.
@@ -81,13 +82,12 @@ def compare(
         sessions = (_open(one, a.device), _open(other, b.device))
         feeds = _inputs(sessions[0], images, batch, size, seed)
         outlines = (_outline(one), _outline(other))
-        pairs = dict.fromkeys(same_values(*outlines))
-        named = [ValuePair(value.name, same.name, value.op, value.is_output) for value, same in pairs]
+        named = value_pairs(one, other, *outlines)
         if not named:
             raise RunError.of(
                 catalogue.NOT_COMPARABLE,
-                f"`{a.source}` and `{b.source}` have no value with the same name",
-                helps=("compare models of the same network, with the same output names",),
+                f"`{a.source}` and `{b.source}` have no value in common, by name or by structure",
+                helps=("compare models of the same network",),
             )
         outputs = [value for value in named if value.is_output]
         inside = [value for value in named if not value.is_output]

@@ -105,6 +105,8 @@ def inputs_for(b: Session, a: Session, feeds: Mapping[str, Array]) -> dict[str, 
 
 def difference(value: ValuePair, a: Array, b: Array, tolerance: Tolerance) -> Difference:
     """The difference between two arrays."""
+    if a.shape != b.shape and [size for size in a.shape if size != 1] == [size for size in b.shape if size != 1]:
+        b = b.reshape(a.shape)  # exporters drop axes of size 1, and add them
     description = (value.a, value.b, value.op, value.is_output, a.shape)
     if a.shape != b.shape:
         return Difference(*description, np.inf, np.inf, _scale(a), 0.0, a.size, f"the other is {list(b.shape)}")

@@ -1,0 +1,79 @@
+"""``resdsl import``."""
+
+from __future__ import annotations
+
+import click
+
+from resdsl.analysis.quantities import short, size
+from resdsl.cli.options import command_options
+from resdsl.cli.terminal import Terminal
+from resdsl.diagnostics import Diagnostics
+from resdsl.specification.load import STDIN
+from resdsl.tools.import_network.import_network import ImportedNetwork, import_network
+
+
+@click.command("import")
+@click.argument("model")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Output file, or - for standard output (default: standard output)."
+)
+@click.option(
+    "--weights-out", metavar="FILE", help="Also write the weights, under the names of the text, as .safetensors."
+)
+@click.option("--no-proof", is_flag=True, help="Do not run both models; write the text as it is.")
+@click.option("--name", metavar="NAME", help="The name of the model in the text (default: that of the file).")
+@command_options
+def command(
+    terminal: Terminal, model: str, output: str | None, weights_out: str | None, no_proof: bool, name: str | None
+) -> None:
+    """Write an ONNX file as a specification, and prove that both compute the same.
+
+    MODEL is an ONNX file, or REV:path for a file as it was in a git revision. Operators that exporters spell out,
+    blocks that repeat and the names of tensors are recovered. Then the text is compiled with the weights of the file
+    and both run on the same random input: every output, and every inner value that both have, must be equal.
+
+    Nothing is written if the language cannot express the network, or if a value differs (exit status 1).
+    """
+    to_file = output is not None and output != STDIN
+    imported = import_network(
+        model, output if to_file else None, weights_out=weights_out, proof=not no_proof, name=name
+    )
+    if terminal.as_json:
+        terminal.report(Diagnostics(), **_data(imported))
+    elif not to_file:
+        terminal.result(imported.text, verbatim=True)
+    if to_file:
+        terminal.say(f"{output}: {_size(imported)}")
+    if imported.weights is not None:
+        saved = imported.weights
+        terminal.say(f"{saved.path}: {saved.tensors:,} tensors, {short(saved.values)} values, {size(saved.bytes)}")
+    if imported.proof is not None and to_file and not terminal.as_json:
+        terminal.result(str(imported.proof))
+    else:
+        terminal.say("not proved" if imported.proof is None else str(imported.proof))
+
+
+def _size(imported: ImportedNetwork) -> str:
+    graph = imported.specification.graph
+    lines = sum(1 for line in imported.text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    return f"{lines:,} lines, {short(graph.parameter_count)} parameters"
+
+
+def _data(imported: ImportedNetwork) -> dict[str, object]:
+    proof, saved = imported.proof, imported.weights
+    return {
+        "output": None if imported.path is None else str(imported.path),
+        "text": imported.text,
+        "proof": None
+        if proof is None
+        else {
+            "values": proof.values,
+            "outputs": proof.outputs,
+            "deviation": proof.deviation,
+            "input": list(proof.shape),
+            "drawn": proof.drawn,
+        },
+        "weights": None
+        if saved is None
+        else {"path": str(saved.path), "tensors": saved.tensors, "values": saved.values, "bytes": saved.bytes},
+    }
