@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from resdsl.compiler.lower import AfterPass, lower, lowering_metadata
 from resdsl.compiler.options import CompileOptions
 from resdsl.compiler.provenance import provenance
-from resdsl.diagnostics import CompileError, Diagnostics
+from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.diagnostics.errors import OutputError
 from resdsl.inputs import as_one_run, record_input
 from resdsl.ir import metadata
@@ -22,6 +22,7 @@ from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.initializers import Initializer
 from resdsl.onnx import Emitted, emit, emit_to_stream
+from resdsl.ops.opaque import opaque_text
 from resdsl.passes.drop_aux import drop_aux
 from resdsl.passes.include_aux import include_aux
 from resdsl.specification.load import Network, load
@@ -138,6 +139,12 @@ def prepare(
     """Match the weights and run the passes; ``files`` closes the checkpoint. Raises ``CompileError``."""
     diagnostics = specification.diagnostics
     graph = specification.graph
+    if unknown := opaque_text(graph.nodes):
+        raise CompileError.of(
+            catalogue.NOT_EXPRESSIBLE,
+            f"`{specification.source.name}` cannot be compiled: the language does not have {unknown}",
+            helps=("`summary`, `draw`, `view` and `diff` read the file as it is",),
+        )
     heads: tuple[str, ...] = ()
     if options.aux:
         graph = include_aux(graph)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence
+from resdsl.ops.join import Join as JoinOperator
 
 
 def assign(top: Sequence, prefix: str, *, numbered: bool, blocks: Set[int], weighted: Set[int]) -> Mapping[int, str]:
@@ -92,6 +93,12 @@ def _wanted(item: Item, prefix: str, weighted: Set[int]) -> str:
     return ""
 
 
+def _join_name(item: Join) -> str:
+    """The keyword of a join; what the language lacks has the last part of its path, with inputs as branches."""
+    operator = item.node.operator
+    return operator.join if isinstance(operator, JoinOperator) else item.node.path.rpartition(".")[2] or "value"
+
+
 def _sequence(
     sequence: Sequence, naming: _Naming, numbered: bool, blocks: Set[int], weighted: Set[int], paths: dict[int, str]
 ) -> None:
@@ -115,7 +122,7 @@ def _sequence(
         elif isinstance(item, Join):
             for branch in item.branches:
                 _sequence(branch, naming, numbered, blocks, weighted, paths)
-            paths[item.node.index] = naming.prefix + naming.named(item.node.operator.join)  # type: ignore[attr-defined]
+            paths[item.node.index] = naming.prefix + naming.named(_join_name(item))
         else:
             _sequence(item.main, naming, numbered, blocks, weighted, paths)
             _sequence(item.shortcut, naming, numbered, blocks, weighted, paths)

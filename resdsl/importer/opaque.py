@@ -133,7 +133,9 @@ def _argument(attribute: object) -> Attribute | None:
 
 def _numbers(items: Sequence[Dim | float]) -> Attribute:
     """The numbers of a constant input; sizes that are symbols are left out."""
-    return tuple(float(item) if isinstance(item, float) else int(item) for item in items if isinstance(item, int | float))
+    return tuple(
+        float(item) if isinstance(item, float) else int(item) for item in items if isinstance(item, int | float)
+    )
 
 
 def _is_weight(constant: Constant) -> bool:

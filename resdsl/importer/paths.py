@@ -122,7 +122,7 @@ def _word(value: Value) -> str:
     if isinstance(operator, Join):
         return operator.join
     if isinstance(operator, Opaque):
-        return _labels([operator.type.rpartition(".")[2].lower()])
+        return _labels([operator.type.rpartition(".")[2].lower()]) or "value"
     return operator.name or "value"
 
 

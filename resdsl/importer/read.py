@@ -42,6 +42,8 @@ def read_draft(file: OnnxFile) -> Draft:
 
 
 def _read(draft: Draft, node: NodeRecord) -> None:
+    if not any(node.outputs):
+        return
     inputs = tuple(draft.items[name] if name else None for name in node.inputs)
     constants = folded(draft, node, inputs)
     if constants is not None:
@@ -113,7 +115,11 @@ def _in_order(file: OnnxFile, model: ModelRecord, draft: Draft) -> Iterator[Node
                     heapq.heappush(ready, place)
     if done < len(model.nodes):
         unmade = sorted(waiting.keys() - set(outputs))
-        reason = f"nothing makes the value `{printable(unmade[0])}`, which a node reads" if unmade else "its nodes form a cycle"
+        reason = (
+            f"nothing makes the value `{printable(unmade[0])}`, which a node reads"
+            if unmade
+            else "its nodes form a cycle"
+        )
         raise _invalid(file, reason)
 
 

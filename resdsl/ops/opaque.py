@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.dims import Dim
+from resdsl.ir.graph import Node
 from resdsl.ir.operator import Attribute, Operator, ParameterSpec
 from resdsl.ir.types import TensorType
+from resdsl.untrusted import printable
 
 _PRODUCTS = ("MatMul", "Gemm")
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
@@ -54,3 +57,12 @@ class Opaque(Operator):
 
     def label(self) -> str:
         return self.type.rpartition(".")[2]
+
+
+def opaque_text(nodes: Iterable[Node], *, most: int = 5) -> str:
+    """The types of operators that the language does not have, with how many nodes are of each; empty for none."""
+    counts = Counter(node.operator.type for node in nodes if isinstance(node.operator, Opaque))
+    shown = [
+        f"`{printable(type)}`" + (f" ({count:,})" if count > 1 else "") for type, count in counts.most_common(most)
+    ]
+    return ", ".join(shown) + (f" and {len(counts) - most:,} more" if len(counts) > most else "")

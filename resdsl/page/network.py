@@ -166,13 +166,13 @@ class _Writer:
         return _Part(number, place, 1, self._costs[index])
 
     def _operator(self, node: Node, types: Sequence[TensorType]) -> Data:
-        operator, name = node.operator, self._graph.input_name
-        tensors = self._graph.parameters_of(node) if types else ()
+        operator, name, is_input = node.operator, self._graph.input_name, node.index == self._graph.input.index
+        tensors = () if is_input else self._graph.parameters_of(node)
         prefix = f"{node.path}."
         return {
-            "op": operator_name(operator) if types else "input",
-            "title": self._title(operator) if types else name,
-            "call": describe(operator) if types else name,
+            "op": "input" if is_input else operator_name(operator),
+            "title": name if is_input else self._title(operator),
+            "call": name if is_input else describe(operator),
             "arguments": _arguments(operator),
             "weight": operator.counts_as_layer,
             "snug": operator.drawn_inside and (not types or types[0] == node.type),
