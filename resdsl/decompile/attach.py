@@ -16,7 +16,7 @@ def with_scopes(program: Program) -> Graph:
     graph = program.graph
     root = dataclasses.replace(graph.root, children=[graph.input.index])
     attacher = _Attacher(program, graph.root.span)
-    for sequence in (program.top, *(side for side, _ in program.nest.sides)):
+    for sequence in (program.top, *program.nest.sides):
         attacher.fill(root, sequence)
     # What no output needs is dropped by the importer, so that every node is below.
     return dataclasses.replace(graph, root=root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Set
+from collections.abc import Hashable, Mapping, Set
 from dataclasses import dataclass, field
 
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
@@ -43,8 +43,46 @@ class Embedder:
     classes: Mapping[str, str]
     """The class of the module that a path is, where it is known."""
 
+    _signatures: dict[int, Hashable] = field(default_factory=dict)
+    _failed: set[tuple[Hashable, Hashable]] = field(default_factory=set)
+
     def embed(self, small: Group, big: Group) -> Binding | None:
         """How ``small`` is contained in ``big``; ``None`` where it is not."""
+        key = self.signature(small), self.signature(big)
+        # Groups of the same structure are many, and all answers "no" for them are one.
+        if key in self._failed:
+            return None
+        binding = self._embed(small, big)
+        if binding is None:
+            self._failed.add(key)
+        return binding
+
+    def signature(self, group: Group) -> Hashable:
+        """What decides whether a group is an instance of another: operators, labels and calls, without numbers."""
+        known = self._signatures.get(id(group))
+        if known is None:
+            known = self._signatures[id(group)] = (
+                self.classes.get(group.path, ""),
+                self._shape(group.body, f"{group.path}."),
+            )
+        return known
+
+    def _shape(self, sequence: Sequence, prefix: str) -> Hashable:
+        parts: list[Hashable] = [sequence.source is None]
+        for item in sequence.items:
+            if isinstance(item, Op):
+                weighted = item.node.index in self.weighted
+                parts.append((item.node.operator, item.path.removeprefix(prefix) if weighted else ""))
+            elif isinstance(item, Group):
+                inner = self.family.get(id(item)) or self._shape(item.body, f"{item.path}.")
+                parts.append((item.path.removeprefix(prefix), inner, tuple(_operators(item))))
+            elif isinstance(item, Join):
+                parts.append((type(item.node.operator), *(self._shape(branch, prefix) for branch in item.branches)))
+            else:
+                parts.append((item.factor, self._shape(item.main, prefix), self._shape(item.shortcut, prefix)))
+        return tuple(parts)
+
+    def _embed(self, small: Group, big: Group) -> Binding | None:
         binding = Binding()
         if not self._sequence(small.body, big.body, binding, (small.path, big.path)):
             return None

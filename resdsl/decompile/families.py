@@ -176,7 +176,8 @@ def _join(embedder: Embedder, family: Family, group: Group) -> bool:
             family.members.append(group)
             family.bindings.append(binding)
             return True
-    bindings = [embedder.embed(member, group) if contains else None for member in family.members]
+    larger = contains and embedder.embed(family.shape, group) is not None
+    bindings = [embedder.embed(member, group) for member in family.members] if larger else [None]
     own = embedder.embed(group, group)
     if own is None or any(one is None for one in bindings):
         if binding is None:

@@ -40,7 +40,7 @@ class Nest:
         self._claimed: set[int] = {0}
         self.taps: set[int] = set()
         self.top = Sequence()
-        self.sides: list[tuple[Sequence, tuple[str, ...]]] = []
+        self.sides: list[Sequence] = []
         names: dict[int, list[str]] = {}
         for output in graph.outputs:
             names.setdefault(output.node, []).append(output.name)
@@ -48,14 +48,24 @@ class Nest:
         """The names of the outputs of each node."""
         main = max(names, key=lambda node: (len(self._ancestors(node)), node))
         self.top = self._chain(main, 0, 0)
-        on_top = {0, *(item.node.index for item in self.top.items if not isinstance(item, Group))}
-        for node, some in names.items():
-            if node in on_top:
-                continue
-            side = Sequence(source=node, start=node, end=node) if node in self._claimed else self._chain(node, -1, 0)
-            if node in self._claimed and not side.items:
+        for node in names:
+            if node not in self._claimed:
+                self.sides.append(self._chain(node, -1, 0))
+
+    def inner_outputs(self) -> None:
+        """Give the outputs inside joins a chain of their own: `output` stands in the model and its groups alone."""
+        reachable: set[int] = {0}
+        stack = [self.top, *self.sides]
+        while stack:
+            for item in stack.pop().items:
+                if isinstance(item, Group):
+                    stack.append(item.body)
+                else:
+                    reachable.add(item.node.index)
+        for node in self.outputs:
+            if node not in reachable:
                 self.taps.add(node)
-            self.sides.append((side, tuple(some)))
+                self.sides.append(Sequence(source=node, start=node, end=node))
 
     def _ancestors(self, node: int) -> set[int]:
         seen = {node}

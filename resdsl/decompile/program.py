@@ -43,13 +43,14 @@ def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[
     """
     nest = Nest(graph)
     weighted = {parameter.node for parameter in graph.parameters.values()}
-    scopes = Scopes(weighted, placed)
-    tops = [nest.top, *(side for side, _ in nest.sides)]
+    scopes = Scopes(weighted, placed, nest)
+    tops = [nest.top, *nest.sides]
     for top in tops:
         scopes.group(top)
         assign(top, "", numbered=False, blocks=frozenset(), weighted=weighted)
+    nest.inner_outputs()
     nest.taps |= unify(nest.top)
-    families = find_families(graph, nest.top, _closed(graph, nest), classes or {})
+    families = find_families(graph, nest.top, _closed(nest), classes or {})
     blocks = _in_order(nest.top, families)
     _name(blocks, classes or {})
     paths: dict[int, str] = {}
@@ -58,12 +59,12 @@ def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[
     return Program(graph, nest, families, blocks, paths)
 
 
-def _closed(graph: Graph, nest: Nest) -> Set[int]:
+def _closed(nest: Nest) -> Set[int]:
     """The groups that can be blocks: taps and outputs in them are for them alone."""
     inner: dict[int, set[int]] = {}
     closed: set[int] = set()
     users: dict[int, list[Sequence]] = {}
-    tops = [nest.top, *(side for side, _ in nest.sides)]
+    tops = [nest.top, *nest.sides]
     for top in tops:
         for sequence in all_sequences(top):
             if sequence.source is not None:
@@ -75,7 +76,12 @@ def _closed(graph: Graph, nest: Nest) -> Set[int]:
                     continue
                 own = inner[id(item)] = {node.index for node in nodes_of(item)}
                 below = {id(one) for one in all_sequences(item.body)}
-                leaves = any(tap in own and any(id(user) not in below for user in some) for tap, some in users.items())
+                leaves = False
+                for tap, some in users.items():
+                    within = [id(user) in below for user in some]
+                    # The value at its end can be tapped after the call.
+                    if tap in own and not all(within) and (tap != item.body.end or any(within)):
+                        leaves = True
                 enters = any(
                     one.source is not None and one.source not in own and one.source != item.body.start
                     for one in all_sequences(item.body)

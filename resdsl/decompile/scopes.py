@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+from resdsl.decompile.nest import Nest
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of, sequences_of
 
 Parts = tuple[str, ...]
@@ -12,15 +13,17 @@ Parts = tuple[str, ...]
 class Scopes:
     """Makes the groups of a nest. ``placed`` are the nodes whose path the file has given, and not only a name."""
 
-    def __init__(self, weighted: Set[int], placed: Set[int]) -> None:
+    def __init__(self, weighted: Set[int], placed: Set[int], nest: Nest) -> None:
         self._weighted = weighted
         self._placed = placed
+        self._nest = nest
 
     def group(self, top: Sequence) -> None:
         """Replace the items of a sequence, and of all in it, by groups where their paths have a part in common."""
         self._group(top, ())
 
     def _group(self, sequence: Sequence, prefix: Parts) -> None:
+        self._flatten(sequence, prefix)
         scopes = self._scopes(sequence.items, prefix)
         runs = _runs(scopes, len(prefix))
         largest: dict[str, tuple[int, int]] = {}
@@ -44,6 +47,50 @@ class Scopes:
             if not isinstance(item, Group):
                 for one in sequences_of(item):
                     self._group(one, prefix)
+
+    def _flatten(self, sequence: Sequence, prefix: Parts) -> None:
+        """Write the branches out before a join that would tear a module apart.
+
+        In a feature pyramid the stages of the backbone are the longer branches of nested sums. They are one module, so
+        they come first, and each sum starts a branch from a value that was tapped.
+        """
+        place = 0
+        while place < len(sequence.items):
+            item = sequence.items[place]
+            if isinstance(item, Join | Residual) and self._scope(item) in (None, prefix):
+                inside = self._modules([item], len(prefix))
+                outside = self._modules(sequence.items[:place] + sequence.items[place + 1 :], len(prefix))
+                start = sequence.start if not place else _end(sequence.items[place - 1])
+                if inside & outside and (flat := self._flat(item, start)) is not None:
+                    sequence.items[place : place + 1] = flat
+                    continue
+            place += 1
+
+    def _modules(self, items: list[Item], depth: int) -> set[str]:
+        found = set()
+        for item in items:
+            for node in nodes_of(item):
+                parts = node.path.split(".")
+                if node.index in self._weighted and len(parts) > depth + 1:
+                    found.add(parts[depth])
+        return found
+
+    def _flat(self, item: Join | Residual, start: int) -> list[Item] | None:
+        """The longest branch as items of its own, and the join of what is left with it."""
+        branches = item.branches if isinstance(item, Join) else [item.main, item.shortcut]
+        longest = max(branches, key=lambda branch: sum(1 for _ in nodes_of(branch)))
+        if not longest.items or longest.source is not None:
+            return None
+        before = list(longest.items)
+        if isinstance(item, Residual) and item.scale is not None:
+            before.append(Op(item.scale, item.scale.path))
+        for branch in branches:
+            if branch is not longest and branch.source is None:
+                branch.source = branch.start = start
+                self._nest.taps.add(start)
+        end = _end(before[-1])
+        longest.items, longest.start, longest.end = [], end, end
+        return [*before, Join(item.node, branches)]
 
     def _scopes(self, items: list[Item], prefix: Parts) -> list[Parts]:
         """For each item the module that it stands in; one without a place follows its neighbours."""

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 
 from resdsl.decompile.families import Family
 from resdsl.decompile.fit import Parameter, value_text
+from resdsl.decompile.loops import with_loops
 from resdsl.decompile.program import Program
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences
 from resdsl.ir.graph import Graph
-from resdsl.ir.preprocess import Preprocess
+from resdsl.ir.preprocess import Preprocess, Step
+from resdsl.ir.types import Word
 from resdsl.ir.values import format_value
+from resdsl.labels import label_sets, read_labels
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.linear import Linear
 from resdsl.ops.softmax import Softmax
@@ -34,6 +37,8 @@ class _Scope:
 
     texts: Mapping[tuple[int, str], str] = field(default_factory=dict)
     family: Family | None = None
+    joined: bool = False
+    """Whether this is in a join, where no output can stand."""
 
 
 class _Writer:
@@ -45,7 +50,7 @@ class _Writer:
         self.classifier = _classifier(program)
         self.taps = {node: f"t{place}" for place, node in enumerate(sorted(program.nest.taps), start=1)}
         self.users: dict[int, list[Sequence]] = {}
-        for top in (program.top, *(side for side, _ in program.nest.sides)):
+        for top in (program.top, *program.nest.sides):
             for sequence in all_sequences(top):
                 if sequence.source is not None:
                     self.users.setdefault(sequence.source, []).append(sequence)
@@ -69,16 +74,16 @@ class _Writer:
         lines = [f"input {graph.input_name}: {graph.input.type.dtype}{graph.input.type}"]
         if graph.preprocess is not None:
             lines.append(_preprocess(graph.preprocess))
-        if graph.labels is not None:
-            lines.append(f"labels {_labels(graph.labels)}")
+        if graph.labels is not None and (labels := _labels(graph.labels)):
+            lines.append(f"labels {labels}")
         for operator, values in self.defaults.items():
             given = ", ".join(f"{name} = {format_value(value)}" for name, value in values.items())
             lines.append(f"default {operator}({given})")
         scope = _Scope()
         body = self._tap(0, scope) + self._outputs(0) + self._body(self.program.top, scope)
-        for side, names in self.program.nest.sides:
+        for side in self.program.nest.sides:
             assert side.source is not None
-            inner = self._body(side, scope) + [f"output {name}" for name in names if not side.items]
+            inner = self._body(side, scope) or self._outputs(side.end)
             body.append(f"from {self.taps[side.source]} " + _braces(inner))
         ends = [f"expect parameters == {graph.parameter_count:_}"]
         if isinstance(graph.macs, int):
@@ -113,7 +118,7 @@ class _Writer:
             else:
                 statements += self._item(items[place], scope)
             place = stop
-        return statements
+        return statements if scope.family is not None else with_loops(statements)
 
     def _present(self, items: list[Item], place: int, scope: _Scope) -> list[Item]:
         """The run of items that a condition is for: the next ones that the same instances lack."""
@@ -156,7 +161,8 @@ class _Writer:
         if isinstance(item, Group):
             return self._group(item, scope)
         if isinstance(item, Join):
-            branches = [self._branch(branch, scope) for branch in item.branches]
+            inner = dataclasses.replace(scope, joined=True)
+            branches = [self._branch(branch, inner) for branch in item.branches]
             keyword = item.node.operator.join  # type: ignore[attr-defined]
             return [f"{keyword} " + _braces(branches), *self._after(item.node.index, scope)]
         return [self._residual(item, scope), *self._after(item.node.index, scope)]
@@ -167,10 +173,10 @@ class _Writer:
             return [label + self._call(item, scope), *self._after(item.body.end, scope)]
         stage = self._stage(item, scope)
         if stage:
-            return [stage]
+            return [stage, *self._after(item.body.end, scope)]
         loop = self._loop(item, scope)
         if loop:
-            return [label + loop]
+            return [label + loop, *self._after(item.body.end, scope)]
         return [label + _braces(self._body(item.body, scope))]
 
     def _branch(self, branch: Sequence, scope: _Scope) -> str:
@@ -180,6 +186,7 @@ class _Writer:
         return statements[0] if len(statements) == 1 and not statements[0].startswith("if ") else _braces(statements)
 
     def _residual(self, item: Residual, scope: _Scope) -> str:
+        scope = dataclasses.replace(scope, joined=True)
         kind = scope.texts.get((id(item), "shortcut"))
         has_body = bool(item.shortcut.items) or item.shortcut.source is not None
         if kind is None:
@@ -213,7 +220,8 @@ class _Writer:
             return ""
         count = len(calls)
         arguments = ", ".join(f"{name} = {text}" for name, text in own.items())
-        head = f"stage {item.label or item.path.rpartition('.')[2]}" + (f"({arguments})" if arguments else "")
+        label = item.label or item.path.rpartition(".")[2]
+        head = f"stage {label}" + (f"({arguments})" if arguments else "")
         call = family.name + _call_text(family.fit.parameters, rest[0])
         return f"{head} {{ {count} x {call} }}{self._shape(item.body.end)}"
 
@@ -229,16 +237,17 @@ class _Writer:
         texts = {self._call(one, scope) for one in items if isinstance(one, Group) and id(one) in self.families}
         if len(texts) > 1 or any(id(one) not in self.families for one in items):
             return ""
-        return f"{{ for i in {numbers[0]}..{numbers[-1]} {{ {names[0]}{{i}}: {texts.pop()} }} }}{self._shape(item.body.end)}"
+        loop = f"for i in {numbers[0]}..{numbers[-1]} {{ {names[0]}{{i}}: {texts.pop()} }}"
+        return f"{{ {loop} }}{self._shape(item.body.end)}"
 
     def _marked(self, body: Sequence) -> bool:
         """Whether a value inside is tapped or an output, so that statements must stand between the calls."""
-        ends = [one.body.end for one in body.items if isinstance(one, Group)]
+        ends = [one.body.end for one in body.items[:-1] if isinstance(one, Group)]
         return any(end in self.taps or end in self.program.nest.outputs for end in ends)
 
     def _shape(self, node: int) -> str:
-        type = self.graph.nodes[node].type
-        return f" -> {type}" if type.rank == 4 else ""
+        shape = self.graph.nodes[node].type
+        return f" -> {shape}" if shape.rank == 4 else ""
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -281,7 +290,7 @@ class _Writer:
     # --- taps and outputs ----------------------------------------------------------------------------------------
 
     def _after(self, node: int, scope: _Scope) -> list[str]:
-        return self._tap(node, scope) + self._outputs(node)
+        return self._tap(node, scope) + ([] if scope.joined else self._outputs(node))
 
     def _tap(self, node: int, scope: _Scope, inside: Sequence | None = None) -> list[str]:
         """A tap of a value, where someone in the same block or model starts from it."""
@@ -345,11 +354,33 @@ def _classifier(program: Program) -> Op | None:
 
 
 def _preprocess(preprocess: Preprocess) -> str:
-    return "preprocess { " + "; ".join(str(step) for step in preprocess.steps) + " }"
+    return "preprocess " + _braces([_step(step) for step in preprocess.steps])
+
+
+def _step(step: Step) -> str:
+    """``resize(256)``: the first argument of a single size by position, the others by name."""
+    texts: list[str] = []
+    for place, one in enumerate(dataclasses.fields(step)):
+        value = getattr(step, one.name)
+        if one.default is not dataclasses.MISSING and value == one.default:
+            continue
+        text = format_value(Word(value) if isinstance(value, str) else value)
+        texts.append(text if place == 0 and isinstance(value, int) else f"{one.name} = {text}")
+    return f"{type(step).__name__.lower()}({', '.join(texts)})"
 
 
 def _labels(labels: Several[str]) -> str:
+    """The name of a bundled set, or the names themselves; empty where the language cannot write these."""
+    for name in label_sets():
+        if read_labels(name) == tuple(labels):
+            return format_value(name)
+    if len(labels) > LONGEST or any(not label.isprintable() or len(label) > LONGEST for label in labels):
+        return ""
     return format_value(tuple(labels))
+
+
+LONGEST = 1_000
+"""Items of a list and characters of a string in the language."""
 
 
 def _braces(statements: list[str], *, always_open: bool = False) -> str:

@@ -1,7 +1,7 @@
 """ONNX operators on weights, for tensors that a graph computes from others before it uses them.
 
-Exporters leave such sums in the graph: a standardised weight, a weight scaled by a gain, a dequantised one. Each operator
-has the shape of its result, needed when the file is read, and the computation, done when the weights are.
+Exporters leave such sums in the graph: a standardised weight, a weight scaled by a gain, a dequantised one. Each
+operator has the shape of its result, needed when the file is read, and the computation, done when the weights are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from resdsl.importer.draft import Constant, Item
 from resdsl.importer.records import NodeRecord
 from resdsl.importer.shapes import reshaped_shape
+from resdsl.importer.small import broadcast_shape
 from resdsl.ir.graph import DerivedFunction
 
 if TYPE_CHECKING:
@@ -67,24 +68,23 @@ def _axes(node: NodeRecord, inputs: Sequence[Item | None], index: int = 1) -> tu
     return _integers(inputs[index]) if len(inputs) > index and inputs[index] is not None else node.integers("axes")
 
 
-def _broadcast(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
-    result: list[int] = []
-    for one in _constants(inputs):
-        shape = list(one.shape)
-        length = max(len(shape), len(result))
-        shape, result = [1] * (length - len(shape)) + shape, [1] * (length - len(result)) + result
-        for place, size in enumerate(shape):
-            if size != 1 and result[place] not in (1, size):
-                return None
-            result[place] = max(size, result[place]) if size != 0 else 0
-    count = 1
-    for size in result:
-        count *= size
-    return [tuple(result)] if count <= MOST_ELEMENTS else None
+def _broadcast(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+    try:
+        return [broadcast_shape(*(one.shape for one in _constants(inputs)))]
+    except ValueError:
+        return None
 
 
-def _same(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+def _same(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     return [_constants(inputs)[0].shape]
+
+
+def _expanded(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+    sizes = _integers(inputs[1])
+    try:
+        return None if sizes is None else [broadcast_shape(_constants(inputs)[0].shape, sizes)]
+    except ValueError:
+        return None
 
 
 def _transposed(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
@@ -93,7 +93,7 @@ def _transposed(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] 
     return [tuple(shape[axis] for axis in perm)] if sorted(perm) == list(range(len(shape))) else None
 
 
-def _reshaped(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+def _reshaped(_node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
     sizes = _integers(inputs[1]) if len(inputs) > 1 else None
     shape = None if sizes is None else reshaped_shape(_constants(inputs)[0].shape, sizes)
     return None if shape is None or not all(isinstance(size, int) for size in shape) else [shape]  # type: ignore[list-item]
@@ -142,7 +142,7 @@ def _split(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | Non
 
 
 def _elementwise(function: str) -> Operation:
-    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    def compute(_attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
         import numpy as np
 
         arrays = [one for one in inputs if one is not None]
@@ -159,7 +159,9 @@ def _ints(value: object) -> tuple[int, ...]:
     return tuple(int(one) for one in np.asarray(value).reshape(-1))
 
 
-def _compute_reshape(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+def _compute_reshape(
+    _attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int
+) -> np.ndarray:
     data, sizes = inputs[0], inputs[1]
     assert data is not None
     shape = reshaped_shape(data.shape, _ints(sizes))
@@ -167,8 +169,17 @@ def _compute_reshape(attributes: Mapping[str, object], inputs: Sequence[np.ndarr
     return data.reshape([size for size in shape if isinstance(size, int)])
 
 
+def _compute_expand(_attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
+    import numpy as np
+
+    data, sizes = inputs[0], inputs[1]
+    assert data is not None
+    result: np.ndarray = np.broadcast_to(data, np.broadcast_shapes(data.shape, _ints(sizes))).copy()
+    return result
+
+
 def _compute_transpose(
-    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int
+    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int
 ) -> np.ndarray:
     assert inputs[0] is not None
     perm = attributes.get("perm")
@@ -176,7 +187,7 @@ def _compute_transpose(
 
 
 def _compute_axes(squeeze: bool) -> Callable[[Mapping[str, object], Sequence[np.ndarray | None], int], np.ndarray]:
-    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
         import numpy as np
 
         data = inputs[0]
@@ -190,7 +201,7 @@ def _compute_axes(squeeze: bool) -> Callable[[Mapping[str, object], Sequence[np.
 
 
 def _compute_reduction(function: str) -> Callable[[Mapping[str, object], Sequence[np.ndarray | None], int], np.ndarray]:
-    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+    def compute(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
         import numpy as np
 
         data = inputs[0]
@@ -209,7 +220,7 @@ def _compute_reduction(function: str) -> Callable[[Mapping[str, object], Sequenc
     return compute
 
 
-def _compute_concat(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+def _compute_concat(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
     import numpy as np
 
     return np.concatenate([one for one in inputs if one is not None], int(str(attributes.get("axis", 0))))
@@ -227,13 +238,38 @@ def _compute_split(attributes: Mapping[str, object], inputs: Sequence[np.ndarray
     return data.take(range(edges[output], edges[output + 1]), axis)
 
 
-def _compute_same(attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int) -> np.ndarray:
+def _compute_same(_attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int) -> np.ndarray:
     assert inputs[0] is not None
     return inputs[0]
 
 
-def _compute_dequantized(
+def _normalised(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
+    """``BatchNormalization`` with the statistics of the tensor itself, which exporters standardise weights with."""
+    shape = _constants(inputs)[0].shape
+    is_training = node.integer("training_mode") or len(node.outputs) > 1
+    return [shape, *[shape[1:2]] * (len(node.outputs) - 1)] if is_training and len(shape) > 1 else None
+
+
+def _compute_normalised(
     attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], output: int
+) -> np.ndarray:
+    import numpy as np
+
+    data, weight, bias = inputs[:3]
+    assert data is not None and weight is not None and bias is not None
+    if output:
+        raise ValueError("the running statistics are not weights")
+    shape = [1, -1, *[1] * (data.ndim - 2)]
+    axes = (0, *range(2, data.ndim))
+    wide = data.astype(np.float64)
+    mean, variance = wide.mean(axes, keepdims=True), wide.var(axes, keepdims=True)
+    eps = float(str(attributes.get("epsilon", 1e-5)))
+    result = (wide - mean) / np.sqrt(variance + eps) * weight.reshape(shape) + bias.reshape(shape)
+    return np.asarray(result, data.dtype)
+
+
+def _compute_dequantized(
+    attributes: Mapping[str, object], inputs: Sequence[np.ndarray | None], _output: int
 ) -> np.ndarray:
     import numpy as np
 
@@ -261,6 +297,7 @@ COMPUTED: dict[str, Operation] = {
     "Cast": Operation(_same, _compute_same),
     "Identity": Operation(_same, _compute_same),
     "Transpose": Operation(_transposed, _compute_transpose),
+    "Expand": Operation(_expanded, _compute_expand),
     "Reshape": Operation(_reshaped, _compute_reshape),
     "Unsqueeze": Operation(_unsqueezed, _compute_axes(squeeze=False)),
     "Squeeze": Operation(_squeezed, _compute_axes(squeeze=True)),
@@ -269,5 +306,6 @@ COMPUTED: dict[str, Operation] = {
     "ReduceL2": Operation(_reduced, _compute_reduction("norm")),
     "Concat": Operation(_concatenated, _compute_concat),
     "Split": Operation(_split, _compute_split),
+    "BatchNormalization": Operation(_normalised, _compute_normalised),
     "DequantizeLinear": Operation(_same, _compute_dequantized),
 }

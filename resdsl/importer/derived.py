@@ -1,4 +1,4 @@
-"""Weights that a file stores in another form than the language: functions of its tensors, computed when they are read."""
+"""Weights that a file stores in another form than the language: functions of its tensors, computed when read."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ class Literal(DerivedFunction):
         import numpy as np
 
         return np.array(self.numbers, np.float32).reshape(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled(DerivedFunction):
+    """One number everywhere."""
+
+    number: float
+    shape: tuple[int, ...]
+    name = "fill"
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return np.full(self.shape, self.number, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from resdsl.importer.layout import Layout, layout_of, permutation, permuted, shape_of
 from resdsl.importer.records import NodeRecord, ValueRecord
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.dims import Dim
@@ -69,14 +70,30 @@ class Value:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """A value with its axes in another order, as ONNX's ``Transpose`` gives it: ``perm`` are the axes of ``base``."""
+    """A value with its axes transposed, split or joined, as ``Transpose`` and ``Reshape`` give it.
+
+    ``records`` are the nodes that do it, the last one first.
+    """
 
     base: Value
-    perm: tuple[int, ...]
+    layout: Layout
+    records: tuple[NodeRecord, ...] = ()
 
     @property
     def shape(self) -> tuple[Dim, ...]:
-        return tuple(self.base.type.shape[axis] for axis in self.perm)
+        return shape_of(self.layout)
+
+    @property
+    def perm(self) -> tuple[int, ...] | None:
+        """The axes of ``base`` in the order of the view, where it has them whole."""
+        return permutation(self.layout, self.base.type.shape)
+
+    def of(self, base: Value) -> View:
+        """The same view of another value: of the same shape, or with a size of 1 where this one has another."""
+        if base.type.shape == self.base.type.shape:
+            return View(base, self.layout, self.records)
+        assert self.perm is not None
+        return View(base, permuted(layout_of(base.type.shape), self.perm), self.records)
 
 
 Item = Value | Constant | View
@@ -93,6 +110,12 @@ class Draft:
     """Every value in the order of computation, also those that a later idiom made unnecessary."""
     readers: dict[str, list[NodeRecord]] = field(default_factory=dict)
     """The nodes that read each value of the file."""
+    makers: dict[str, NodeRecord] = field(default_factory=dict)
+    """The node that makes each value of the file."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Copies of values (``Identity``): the name of the value itself."""
+    channels_last_input: bool = False
+    """Whether the file's input is ``[N, H, W, C]``, and that of the network ``[N, C, H, W]``."""
     _inferred: Mapping[str, ValueRecord] | None = None
 
     def inferred(self, name: str) -> ValueRecord | None:
@@ -102,6 +125,17 @@ class Draft:
 
             self._inferred = infer_types(self.file)
         return self._inferred.get(name)
+
+    def original(self, name: str) -> str:
+        """The name of the value that this one is a copy of, or its own."""
+        return self.aliases.get(name, name)
+
+    def alias(self, name: str, value: str) -> None:
+        """The value ``name`` is the value ``value`` again: its readers are readers of that."""
+        original = self.original(value)
+        if name != original:
+            self.aliases[name] = original
+            self.uses[original] += self.uses[name] - 1
 
     def only_read_once(self, value: Value | Constant) -> bool:
         """Whether one node alone reads the value, so that an idiom may take it in."""

@@ -27,7 +27,8 @@ class Imported:
 
     ``graph`` has all nodes directly in its root. ``classes`` are the class names of modules by path, ``records`` the
     nodes of the file behind each node of the graph, ``values`` the name in the file of each node's value;
-    ``placed`` are the nodes whose path the file has given, and not only a name.
+    ``placed`` are the nodes whose path the file has given, and not only a name. The file's input is ``[N, H, W, C]``
+    where ``channels_last_input``; the graph's is always ``[N, C, H, W]``.
     """
 
     graph: Graph
@@ -36,6 +37,7 @@ class Imported:
     records: tuple[tuple[NodeRecord, ...], ...]
     values: tuple[str, ...]
     placed: frozenset[int]
+    channels_last_input: bool = False
 
     @property
     def opaque(self) -> tuple[Node, ...]:
@@ -72,6 +74,7 @@ def read_network(file: OnnxFile) -> Imported:
         tuple(value.records for value in values),
         tuple(value.name for value in values),
         frozenset(place + 1 for place in known),
+        draft.channels_last_input,
     )
 
 

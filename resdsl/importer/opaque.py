@@ -65,10 +65,15 @@ def opaque_values(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None])
 
 
 def materialized(draft: Draft, view: View, name: str) -> Value:
-    """A view as the result of an opaque ``Transpose``."""
+    """A view as the result of an opaque node: a ``Transpose``, or the last node that gave it its shape."""
     result = view.base.type.with_shape(*view.shape)
-    operator = Opaque("Transpose", result, (("perm", view.perm),))
-    record = NodeRecord("Transpose", name=f"{view.base.name}:transpose", outputs=[name])
+    perm = view.perm
+    made = draft.makers.get(name)
+    if perm is not None:
+        operator = Opaque("Transpose", result, (("perm", perm),))
+    else:
+        operator = Opaque("Reshape" if made is None else made.type, result)
+    record = NodeRecord(operator.type, name=f"{view.base.name}:{operator.type.lower()}", outputs=[name])
     value = Value(name, operator, (view.base,), result, records=(record,))
     draft.values.append(value)
     return value
@@ -93,12 +98,18 @@ def _result(draft: Draft, node: NodeRecord, name: str, inputs: Sequence[Item | N
 
 
 def _own_shape(node: NodeRecord, inputs: Sequence[Item | None]) -> tuple[Dim, ...] | None:
-    """The shape of a reshaped value, which idioms look at."""
+    """The shape of a reshaped or padded value, which idioms look at."""
     first = inputs[0] if inputs else None
     sizes = inputs[1] if len(inputs) > 1 else None
     if node.type == "Reshape" and isinstance(first, Value) and isinstance(sizes, Constant) and sizes.items is not None:
         whole = tuple(int(size) if isinstance(size, float) else size for size in sizes.items)
         return reshaped_shape(first.type.shape, whole, allow_zero=bool(node.integer("allowzero")))
+    if node.type == "Pad" and isinstance(first, Value) and len(inputs) < 4:
+        pads = sizes.items if isinstance(sizes, Constant) else node.integers("pads")
+        rank = first.type.rank
+        if pads is not None and len(pads) == 2 * rank and all(isinstance(pad, int) for pad in pads):
+            around = [int(a) + int(b) for a, b in zip(pads[:rank], pads[rank:], strict=True)]  # type: ignore[arg-type]
+            return tuple(size + more for size, more in zip(first.type.shape, around, strict=True))
     return None
 
 

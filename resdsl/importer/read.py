@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from resdsl.diagnostics import CompileError, catalogue
+from resdsl.importer.channels_last import in_channel_order
+from resdsl.importer.concats import nest_concats
 from resdsl.importer.constants import constant_of, folded
-from resdsl.importer.draft import Constant, Draft, Item, Value, View
+from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
 from resdsl.importer.idioms import idioms
 from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
 from resdsl.importer.step import Step
 from resdsl.importer.tensors import OnnxFile
+from resdsl.ir.operator import Refusal
 from resdsl.untrusted import printable
 
 
@@ -26,11 +29,13 @@ def read_draft(file: OnnxFile) -> Draft:
     for node in model.nodes:
         for name in node.inputs:
             draft.readers.setdefault(name, []).append(node)
+        for name in node.outputs:
+            draft.makers.setdefault(name, node)
     for name, record in model.tensors.items():
         draft.items[name] = constant_of(draft, record, name)
     for given in model.inputs:
         if given.name not in draft.items:
-            draft.items[given.name] = input_value(draft, given)
+            draft.items[given.name] = in_channel_order(draft, input_value(draft, given))
     for node in _in_order(file, model, draft):
         _read(draft, node)
     for output in model.outputs:
@@ -38,6 +43,7 @@ def read_draft(file: OnnxFile) -> Draft:
             raise _invalid(file, f"nothing makes its output `{printable(output.name)}`")
         item = draft.items[output.name]
         draft.items[output.name] = materialized(draft, item, output.name) if isinstance(item, View) else item
+    nest_concats(draft)
     return draft
 
 
@@ -49,37 +55,70 @@ def _read(draft: Draft, node: NodeRecord) -> None:
     if constants is not None:
         draft.items.update((name, one) for name, one in zip(node.outputs, constants, strict=False) if name)
         return
-    if node.type == "Identity" and not node.domain and len(inputs) == 1 and inputs[0] is not None:
+    if _is_copy(node, inputs) and inputs[0] is not None:
         # The reader of a copy reads the value itself.
         draft.items[node.outputs[0]] = inputs[0]
-        if isinstance(inputs[0], Value):
-            draft.uses[inputs[0].name] += draft.uses[node.outputs[0]] - 1
+        draft.alias(node.outputs[0], node.inputs[0])
         return
     if not node.domain or node.domain == "com.microsoft":
         results = _recognized(draft, node, inputs)
         if results is not None:
-            draft.items.update((name, one) for name, one in zip(node.outputs, results, strict=False) if name)
+            for name, one in zip(node.outputs, results, strict=False):
+                draft.items[name] = one
+                base = one.base if isinstance(one, View) else one
+                if isinstance(base, Value) and base.name != name:
+                    # The readers of a transposed or reshaped value read the value itself.
+                    draft.uses[base.name] += draft.uses[name] - 1
             return
     settled = tuple(_settled(draft, item, name) for item, name in zip(inputs, node.inputs, strict=True))
     draft.items.update(opaque_values(draft, node, settled))
 
 
+def _is_copy(node: NodeRecord, inputs: tuple[Item | None, ...]) -> bool:
+    """Whether a node gives its first input as it is."""
+    item = inputs[0] if inputs else None
+    if node.domain or item is None:
+        return False
+    if node.type == "Cast":
+        base = item.base if isinstance(item, View) else item
+        return isinstance(base, Value) and DTYPES.get(node.integer("to")) is base.type.dtype
+    neutral = _NEUTRAL.get(node.type)
+    if neutral is not None:
+        other = inputs[1] if len(inputs) == 2 else None
+        return (
+            isinstance(other, Constant)
+            and other.items in ((neutral,), (float(neutral),))
+            and (isinstance(item, Constant) or other.rank <= len(_shape(item)))
+        )
+    return node.type == "Identity"
+
+
+_NEUTRAL = {"Mul": 1, "Div": 1, "Add": 0, "Sub": 0}
+
+
+def _shape(item: Value | View) -> Sequence[object]:
+    return item.shape if isinstance(item, View) else item.type.shape
+
+
 def _recognized(draft: Draft, node: NodeRecord, inputs: tuple[Item | None, ...]) -> Sequence[Item] | None:
     views = [item for item in inputs if isinstance(item, View)]
-    perms = {view.perm for view in views}
+    alike = len({(view.layout, view.base.type.shape) for view in views}) == 1 and not any(
+        isinstance(item, Value) for item in inputs
+    )
     for idiom in idioms().get(node.type, ()):
-        if not views or getattr(idiom, "VIEWS", False):
-            result = idiom.read(Step(draft, node, inputs))
-            if result is not None:
-                return result if isinstance(result, list) else [result]
-        if views and getattr(idiom, "ANY_LAYOUT", False) and len(perms) == 1:
-            plain = tuple(item.base if isinstance(item, View) else item for item in inputs)
-            if any(isinstance(item, Value) for item in inputs):
-                continue
-            perm = next(iter(perms))
-            result = idiom.read(Step(draft, node, plain, perm))
-            if result is not None:
-                return [View(result, perm)] if isinstance(result, Value) else result
+        try:
+            if not views or getattr(idiom, "VIEWS", False):
+                result = idiom.read(Step(draft, node, inputs))
+                if result is not None:
+                    return result if isinstance(result, list) else [result]
+            if alike and getattr(idiom, "ANY_LAYOUT", False):
+                plain = tuple(item.base if isinstance(item, View) else item for item in inputs)
+                result = idiom.read(Step(draft, node, plain, views[0].perm))
+                if result is not None:
+                    return [views[0].of(result)]
+        except Refusal:
+            # An operator of the language does not take these inputs.
+            continue
     return None
 
 

@@ -15,14 +15,16 @@ def reshaped_shape(shape: Sequence[Dim], sizes: Sequence[Dim], *, allow_zero: bo
         if size == 0 and not allow_zero:
             if place >= len(shape):
                 return None
-            size = shape[place]
+            result.append(shape[place])
         elif size == -1:
             if hole >= 0:
                 return None
-            hole, size = place, 1
+            hole = place
+            result.append(1)
         elif isinstance(size, int) and size < 0:
             return None
-        result.append(size)
+        else:
+            result.append(size)
     if hole >= 0:
         left = quotient(product(shape), product(result))
         if left is None:

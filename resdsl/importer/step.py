@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
+from resdsl.importer.layout import layout_of, permuted
 from resdsl.importer.records import NodeRecord
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator, Refusal
@@ -27,6 +28,25 @@ class Step:
     @property
     def type(self) -> str:
         return self.node.type
+
+    @property
+    def opset(self) -> int:
+        """The version of standard ONNX that the file is written in."""
+        return self.draft.file.model.opsets.get("", 1)
+
+    def output(self, name: str) -> Step:
+        """The step of one output of a node that has several."""
+        return Step(self.draft, replace(self.node, outputs=[name]), self.inputs, self.perm)
+
+    def of(self, record: NodeRecord) -> Step:
+        """The step of another node, which has been read."""
+        items = self.draft.items
+        return Step(self.draft, record, tuple(items[name] if name else None for name in record.inputs))
+
+    def rank(self, index: int) -> int | None:
+        """The rank of a constant input."""
+        constant = self.constant(index)
+        return None if constant is None else constant.rank
 
     def value(self, index: int = 0) -> Value | None:
         """An input that is a value in its own layout; ``None`` for anything else."""
@@ -87,10 +107,12 @@ class Step:
         *inputs: Value,
         tensors: Mapping[str, Tensor] | None = None,
         taking: tuple[Value, ...] = (),
+        also: Sequence[NodeRecord] = (),
     ) -> Value | None:
         """The value of this node as an operator of the language; ``None`` where that refuses its inputs.
 
-        ``taking`` are values of earlier nodes that the operator computes as well: nobody else may read them.
+        ``taking`` are values of earlier nodes that the operator computes as well: nobody else may read them. ``also``
+        are such nodes, where a pattern has made sure of that.
         """
         tensors = tensors or {}
         if any(not self.draft.only_read_once(value) for value in taking):
@@ -103,11 +125,46 @@ class Step:
             return None
         if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
             return None
-        records = (self.node, *(record for value in taking for record in value.records))
+        records = (self.node, *also, *(record for value in taking for record in value.records))
         name = self.node.outputs[0]
         value = Value(name, operator, inputs, result, tensors, records)
         self.draft.values.append(value)
         return value
+
+    def made_in(
+        self,
+        place: tuple[Value, tuple[int, ...] | None] | None,
+        operator: Operator,
+        *,
+        tensors: Mapping[str, Tensor] | None = None,
+        taking: tuple[Value, ...] = (),
+        also: Sequence[NodeRecord] = (),
+    ) -> Value | View | None:
+        """As ``made``, of a value that is seen in a layout: the result is seen in it too."""
+        if place is None:
+            return None
+        base, perm = place
+        value = self.made(operator, base, tensors=tensors, taking=taking, also=also)
+        return None if value is None else seen(value, perm)
+
+    def place(self, index: int = 0) -> tuple[Value, tuple[int, ...] | None] | None:
+        """An input that is a value, and the layout that it is seen in: ``None`` for its own."""
+        view = self.view(index)
+        if view is not None:
+            perm = view.perm
+            return None if perm is None else (view.base, perm)
+        value = self.value(index)
+        return None if value is None else (value, None)
+
+    def again(
+        self, value: Value, operator: Operator, *inputs: Value, tensors: Mapping[str, Tensor] | None = None
+    ) -> Value | None:
+        """An earlier value in another form, which takes its place among the values of the draft."""
+        step = Step(self.draft, NodeRecord(self.node.type, outputs=[value.name]), ())
+        other = step.made(operator, *inputs, tensors=tensors)
+        if other is not None:
+            other.records = value.records
+        return other
 
     def inner(
         self, operator: Operator, *inputs: Value, name: str, tensors: Mapping[str, Tensor] | None = None
@@ -120,6 +177,11 @@ class Step:
         if value is not None:
             self.draft.uses[name] = 1
         return value
+
+
+def seen(value: Value, perm: tuple[int, ...] | None) -> Value | View:
+    """The value in the layout ``perm``; ``None`` is its own."""
+    return value if perm is None else View(value, permuted(layout_of(value.type.shape), perm))
 
 
 def channel_count(constant: Constant, value: Value, perm: tuple[int, ...] | None) -> int | None:

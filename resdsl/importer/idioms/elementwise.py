@@ -31,10 +31,10 @@ def _hard_sigmoid(node: NodeRecord) -> Operator | None:
 
 
 _OPERATORS: dict[str, Callable[[NodeRecord], Operator | None]] = {
-    "Relu": lambda node: Relu(),
-    "Sigmoid": lambda node: Sigmoid(),
-    "Tanh": lambda node: Tanh(),
-    "HardSwish": lambda node: HardSwish(),
+    "Relu": lambda _node: Relu(),
+    "Sigmoid": lambda _node: Sigmoid(),
+    "Tanh": lambda _node: Tanh(),
+    "HardSwish": lambda _node: HardSwish(),
     "Swish": lambda node: Silu() if node.number("alpha", 1.0) == 1 else None,
     "HardSigmoid": _hard_sigmoid,
     "LeakyRelu": lambda node: LeakyRelu(short(node.number("alpha", 0.01))),

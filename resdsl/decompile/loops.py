@@ -1,0 +1,131 @@
+"""Statements that repeat with other numbers, as loops: over a count, over a list, or over the rows of a table."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_INTEGER = re.compile(r"(?<=1\.\.)\d+|(?<![\w.])\d+(?![\w.])")
+_LABEL = re.compile(r"^(\w[\w.]*?)(\d+): ")
+_NAMES = ("width", "inner", "outer", "last", "n")
+_LONGEST_PERIOD = 8
+_ANY = range(1, _LONGEST_PERIOD + 1)
+LEAST_SAVED = 3
+"""Statements that a loop must save to be easier to read than what it stands for."""
+
+
+class _Repeat(NamedTuple):
+    start: int
+    period: int
+    count: int
+
+
+def with_loops(statements: list[str]) -> list[str]:
+    """The statements with loops in place of repeats. Repeats of repeats are found from the inside out."""
+    plain = _looped(statements, LEAST_SAVED, inside_out=False)
+    # A short loop is worth it only as a part of a table.
+    nested = _looped(statements, 1, inside_out=True)
+    return nested if _size(nested) + LEAST_SAVED - 1 <= _size(plain) else plain
+
+
+def _looped(statements: list[str], least: int, *, inside_out: bool) -> list[str]:
+    """Every repeat that saves ``least`` statements as a loop: the best first, or short ones before long ones."""
+    rounds = [range(period, period + 1) for period in _ANY] if inside_out else [_ANY]
+    for periods in rounds:
+        while (found := _best(statements, least, periods)) is not None:
+            end = found.start + found.period * found.count
+            statements = [*statements[: found.start], _loop(statements, found), *statements[end:]]
+    return statements
+
+
+def _best(statements: list[str], least: int, periods: range) -> _Repeat | None:
+    skeletons = [_skeleton(one) for one in statements]
+    best: _Repeat | None = None
+    saved = (-1_000, least - 1)
+    for period in periods:
+        start = 0
+        while start + 2 * period <= len(statements):
+            count = 1
+            while skeletons[start : start + period] == skeletons[start + count * period : start + (count + 1) * period]:
+                count += 1
+            usable = all(skeletons[start : start + period])
+            gain = (count - 1) * _size(statements[start : start + period]) - 1
+            repeat = _Repeat(start, period, count)
+            # What repeats inside a repeat comes before it.
+            rank = -sum(one.count("for ") for one in statements[start : start + period]), gain
+            if count > 1 and usable and gain >= least and rank > saved and _columns(statements, repeat) is not None:
+                best, saved = repeat, rank
+            start += 1
+    return best
+
+
+def _size(statements: list[str]) -> int:
+    return sum(1 + one.count("\n") // 2 + one.count(";") for one in statements)
+
+
+def _skeleton(statement: str) -> str:
+    """The statement without its integers; empty for what no loop can repeat: labels, outputs, taps, conditions."""
+    if re.match(r"^(\w[\w.]*: |output |tap |from |stage |aux |if )", statement) or "->" in statement:
+        return ""
+    if re.search(r"(^|[{;]\s*)(\w[\w.]*: |tap |from )", statement, re.MULTILINE):
+        return ""
+    return _INTEGER.sub("#", statement)
+
+
+def _columns(statements: list[str], repeat: _Repeat) -> list[list[int]] | None:
+    """The numbers in which the passes differ, each once, by pass; ``None`` where they are too many to read."""
+    passes = _numbers(statements, repeat)
+    columns = [list(column) for column in zip(*passes, strict=True)]
+    distinct: list[list[int]] = []
+    for column in columns:
+        if len(set(column)) > 1 and column not in distinct:
+            distinct.append(column)
+    return distinct if len(distinct) <= 3 else None
+
+
+def _numbers(statements: list[str], repeat: _Repeat) -> list[list[int]]:
+    """The integers of each pass, in order."""
+    return [
+        [int(number) for one in statements[at : at + repeat.period] for number in _INTEGER.findall(one)]
+        for at in range(repeat.start, repeat.start + repeat.period * repeat.count, repeat.period)
+    ]
+
+
+def _loop(statements: list[str], repeat: _Repeat) -> str:
+    body = statements[repeat.start : repeat.start + repeat.period]
+    columns = _columns(statements, repeat)
+    assert columns is not None
+    if not columns:
+        return _braced(f"for _ in 1..{repeat.count}", body)
+    every = _numbers(statements, repeat)
+    whole = "\n".join(body)
+    free = [name for name in _NAMES if not re.search(rf"\b{name}\b", whole)]
+    counts = {number.start() for number in re.finditer(r"(?<=1\.\.)\d+", whole)}
+    places = [number.start() for number in _INTEGER.finditer(whole)]
+    names: list[str] = []
+    for column in columns:
+        uses = {at for index, at in enumerate(places) if [numbers[index] for numbers in every] == column}
+        wanted = "n" if uses & counts else free[0]
+        names.append(wanted if wanted in free else free[0])
+        free.remove(names[-1])
+    place = -1
+
+    def named(found: re.Match[str]) -> str:
+        nonlocal place
+        place += 1
+        column = [numbers[place] for numbers in every]
+        return names[columns.index(column)] if column in columns else found[0]
+
+    inner = [_INTEGER.sub(named, statement) for statement in body]
+    if len(columns) == 1:
+        return _braced(f"for {names[0]} in [{', '.join(str(number) for number in columns[0])}]", inner)
+    rows = ", ".join(f"[{', '.join(str(number) for number in row)}]" for row in zip(*columns, strict=True))
+    return _braced(f"for ({', '.join(names)}) in [{rows}]", inner)
+
+
+def _braced(head: str, statements: list[str]) -> str:
+    flat = "; ".join(statements)
+    if "\n" not in flat and len(head) + len(flat) < 80:
+        return f"{head} {{ {flat} }}"
+    lines = [line for one in statements for line in one.split("\n")]
+    return f"{head} {{\n" + "\n".join(f"  {line}" for line in lines) + "\n}"

@@ -1,0 +1,106 @@
+"""``Split``, ``Slice`` and ``Gather`` along the channels: ranges of them; ``Slice`` with a step over the pixels."""
+
+from __future__ import annotations
+
+from resdsl.importer.draft import Item, Value, View
+from resdsl.importer.step import Step
+from resdsl.ir.types import Size, Word
+from resdsl.ops.identity import Identity
+from resdsl.ops.maxpool import MaxPool
+from resdsl.ops.slice import Slice
+
+_PIXEL, _VALID = Size(1, 1), Word("valid")
+
+TYPES = ("Split", "Slice", "Gather")
+VIEWS = True
+
+
+def read(step: Step) -> list[Item] | Value | View | None:
+    place = step.place()
+    if place is None or place[0].type.rank < 2:
+        return None
+    base, perm = place
+    channels = base.type.shape[1]
+    if not isinstance(channels, int):
+        return None
+    axes = _axes(step)
+    if step.type == "Slice" and len(axes) > 0 and (step.integers(4) or (1,)) != (1,) * len(axes):
+        return _every_other(step, place, axes)
+    bounds = _parts(step, channels) if step.type == "Split" else _range(step, channels)
+    if len(axes) != 1 or bounds is None:
+        return None
+    axis = axes[0] % base.type.rank
+    if (axis if perm is None else perm[axis]) != 1:
+        return None
+    results: list[Item] = []
+    for name, (start, stop) in zip(step.node.outputs, bounds, strict=False):
+        operator = Slice(start, stop) if stop - start < channels else Identity()
+        value = step.output(name).made_in(place, operator)
+        if value is None:
+            return None
+        results.append(value)
+    return results
+
+
+def _parts(step: Step, channels: int) -> list[tuple[int, int]] | None:
+    sizes = step.integers(1) if step.given(1) else step.node.integers("split")
+    count = len(step.node.outputs)
+    if sizes is None and not step.given(1):
+        # Equal parts, of which the last may be smaller.
+        each = -(-channels // count)
+        sizes = (*[each] * (count - 1), channels - each * (count - 1))
+    if sizes is None or len(sizes) != count or sum(sizes) != channels or min(sizes) < 1:
+        return None
+    ends = [sum(sizes[: place + 1]) for place in range(count)]
+    return [(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def _axes(step: Step) -> tuple[int, ...]:
+    if step.type in ("Gather", "Split"):
+        return (step.node.integer("axis"),)
+    starts = step.integers(1) if step.given(1) else step.node.integers("starts")
+    axes = step.axes(index=3)
+    if axes is None:
+        return () if step.given(3) else tuple(range(len(starts or ())))
+    return axes
+
+
+def _range(step: Step, channels: int) -> list[tuple[int, int]] | None:
+    if step.type == "Gather":
+        places = step.integers(1)
+        if not places or step.rank(1) != 1:
+            return None
+        start = places[0] % channels
+        return [(start, start + len(places))] if places == tuple(range(start, start + len(places))) else None
+    by_input = step.given(1)
+    starts = step.integers(1) if by_input else step.node.integers("starts")
+    ends = step.integers(2) if by_input else step.node.integers("ends")
+    steps = step.integers(4) if step.given(4) else (1,)
+    if starts is None or ends is None or len(starts) != 1 or len(ends) != 1 or steps != (1,):
+        return None
+    start, stop, _ = slice(starts[0], ends[0]).indices(channels)
+    return [(start, stop)] if start < stop else None
+
+
+def _every_other(step: Step, place: tuple[Value, tuple[int, ...] | None], axes: tuple[int, ...]) -> Value | View | None:
+    """Every second (third ..) row or column from the first on: a pool of one pixel with a stride."""
+    base, perm = place
+    starts, ends, steps = (step.integers(index) for index in (1, 2, 4))
+    if base.type.rank != 4 or starts is None or ends is None or steps is None or set(starts) != {0}:
+        return None
+    strides = [1, 1, 1, 1]
+    for axis, end, pace in zip(axes, ends, steps, strict=True):
+        own = axis % 4 if perm is None else perm[axis % 4]
+        size = base.type.shape[own]
+        if own < 2 or pace < 1 or end < (size if isinstance(size, int) else 1 << 31):
+            return None
+        strides[own] = pace
+    stride = Size(strides[2], strides[3])
+    before = base.operator
+    if isinstance(before, MaxPool) and before == MaxPool(_PIXEL, before.stride, _VALID) and 1 in before.stride:
+        # Rows first, then columns.
+        both = Size(before.stride.height * stride.height, before.stride.width * stride.width)
+        value = step.made_in((base.inputs[0], perm), MaxPool(_PIXEL, both, _VALID), taking=(base,))
+        if value is not None:
+            return value
+    return step.made_in(place, MaxPool(_PIXEL, stride, _VALID))
