@@ -9,6 +9,8 @@ _INTEGER = re.compile(r"(?<=1\.\.)\d+|(?<![\w.])\d+(?![\w.])")
 _LABEL = re.compile(r"^(\w[\w.]*?)(\d+): ")
 _NAMES = ("width", "inner", "outer", "last", "n")
 _LONGEST_PERIOD = 8
+_MOST_STATEMENTS = 400
+"""Statements of one body that are searched: every one of them is compared with all that follow."""
 _ANY = range(1, _LONGEST_PERIOD + 1)
 LEAST_SAVED = 3
 """Statements that a loop must save to be easier to read than what it stands for."""
@@ -22,6 +24,8 @@ class _Repeat(NamedTuple):
 
 def with_loops(statements: list[str]) -> list[str]:
     """The statements with loops in place of repeats. Repeats of repeats are found from the inside out."""
+    if len(statements) > _MOST_STATEMENTS:
+        return statements
     plain = _looped(statements, LEAST_SAVED, inside_out=False)
     # A short loop is worth it only as a part of a table.
     nested = _looped(statements, 1, inside_out=True)

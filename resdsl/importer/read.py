@@ -26,6 +26,7 @@ def read_draft(file: OnnxFile) -> Draft:
     uses = Counter(name for node in model.nodes for name in node.inputs if name)
     uses.update(output.name for output in model.outputs)
     draft = Draft(file, uses)
+    draft.types = frozenset(node.type for node in model.nodes)
     for node in model.nodes:
         for name in node.inputs:
             draft.readers.setdefault(name, []).append(node)

@@ -25,6 +25,12 @@ SUFFIX = ".onnx"
 LARGEST_BLOB = 2**31 - 1
 """Bytes of a model in a revision of a repository, which is read into memory. No ONNX file is larger."""
 
+MOST_NODES = 10_000
+"""Nodes of a network that is written as text: published ones have some hundred to some thousand."""
+
+MOST_WORK = 2_000_000
+"""Nodes times outputs of such a network."""
+
 
 class ModelFile(Specification):
     """A network that was read from an ONNX file. Its weights are read when something needs their numbers.
@@ -61,7 +67,10 @@ class ModelFile(Specification):
 
     @cached_property
     def program_tree(self) -> Program | None:
-        """The network as the language nests it; ``None`` where it nests deeper than text can."""
+        """The network as the language nests it; ``None`` where it nests deeper than text can, or is too large for one."""
+        graph = self.imported.graph
+        if len(graph.nodes) > MOST_NODES or len(graph.nodes) * len(graph.outputs) > MOST_WORK:
+            return None
         try:
             return decompile(self.imported.graph, placed=self.imported.placed, classes=self.imported.classes)
         except TooDeep:
