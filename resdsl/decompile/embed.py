@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Set
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
@@ -38,7 +38,7 @@ class Embedder:
 
     family: Mapping[int, int]
     """By the identity of a group: the number of its block."""
-    weighted: Set[int]
+    weighted: frozenset[int]
     """The nodes that own tensors."""
     classes: Mapping[str, str]
     """The class of the module that a path is, where it is known."""

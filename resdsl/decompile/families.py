@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from resdsl.decompile.embed import Binding, Embedder
 from resdsl.decompile.fit import COUNTS, Called, Fit, fit
+from resdsl.decompile.library import LibraryBlock, find
 from resdsl.decompile.tree import Group, Item, Op, Residual, Sequence, all_sequences, nodes_of
 from resdsl.ir.graph import Graph
 
@@ -26,6 +27,8 @@ class Family:
     kinds: Counter[type] = field(default_factory=Counter)
     """The operators of the shape, counted."""
     fit: Fit = field(default_factory=Fit)
+    library: LibraryBlock | None = None
+    """The block of the standard library that it is."""
     name: str = ""
 
     def call(self, member: Group) -> Called:
@@ -33,17 +36,19 @@ class Family:
         return Called(self.fit.parameters, self.fit.arguments[self.members.index(member)])
 
 
-def find_families(graph: Graph, top: Sequence, closed: Set[int], classes: Mapping[str, str]) -> dict[int, Family]:
+def find_families(
+    graph: Graph, top: Sequence, closed: Set[int], classes: Mapping[str, str], *, library: bool
+) -> dict[int, Family]:
     """The blocks that make the text shorter, by the identity of each group that is an instance of one.
 
     ``closed`` are the groups (by identity) that no value enters or leaves but the current one, ``classes`` the
-    classes of modules by path.
+    classes of modules by path. With ``library``, a block of the standard library is taken where it is the same.
     """
     groups = _groups(top)
-    weighted = {parameter.node for parameter in graph.parameters.values()}
+    weighted = frozenset(parameter.node for parameter in graph.parameters.values())
     refused: set[tuple[str, ...]] = set()
     for _ in range(ROUNDS):
-        families = _families(graph, groups, closed, refused, weighted, classes)
+        families = _families(graph, groups, closed, refused, weighted, classes, library=library)
         wasteful = _wasteful(families, top)
         if not wasteful:
             return families
@@ -63,8 +68,10 @@ def _families(
     groups: list[Group],
     closed: Set[int],
     refused: Set[tuple[str, ...]],
-    weighted: Set[int],
+    weighted: frozenset[int],
     classes: Mapping[str, str],
+    *,
+    library: bool,
 ) -> dict[int, Family]:
     by_group: dict[int, Family] = {}
     number_of: dict[int, int] = {}
@@ -92,7 +99,7 @@ def _families(
                     del by_group[id(member)], number_of[id(member)]
             if len(family.members) < 2 or tuple(sorted(one.path for one in family.members)) in refused:
                 continue
-            for part in _fitted(graph, family, embedder, by_group):
+            for part in _fitted(graph, family, embedder, by_group, library=library):
                 if tuple(sorted(one.path for one in part.members)) in refused:
                     continue
                 count += 1
@@ -104,7 +111,9 @@ def _families(
     return by_group
 
 
-def _fitted(graph: Graph, family: Family, embedder: Embedder, known: Mapping[int, Family]) -> list[Family]:
+def _fitted(
+    graph: Graph, family: Family, embedder: Embedder, known: Mapping[int, Family], *, library: bool
+) -> list[Family]:
     """The family with its parameters; where it would need too many, the parts of it whose members differ in less."""
     called = {
         id(item): known[id(item)].call(item)
@@ -127,6 +136,10 @@ def _fitted(graph: Graph, family: Family, embedder: Embedder, known: Mapping[int
             found = fit(graph, part.shape, part.members, part.bindings, called)
             if found is not None:
                 part.fit = found
+                shared = find(graph, members, embedder.weighted) if library else None
+                if shared is not None:
+                    part.fit, part.library = shared.fit, shared.block
+                    part.name = shared.block.name
                 fitted.append(part)
         if fitted:
             return fitted
@@ -231,7 +244,7 @@ def _wasteful(families: Mapping[int, Family], top: Sequence) -> set[tuple[str, .
     costs: dict[tuple[str, ...], float] = {}
     single: set[tuple[str, ...]] = set()
     for number, family in by_number.items():
-        if number in needed:
+        if number in needed or family.library is not None:
             continue
         size = statements(family.shape.body, families)
         count, parameters = calls.get(number, 0), len(family.fit.parameters)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence
-from resdsl.ops.join import Join as JoinOperator
+from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, join_name
 
 
 def assign(top: Sequence, prefix: str, *, numbered: bool, blocks: Set[int], weighted: Set[int]) -> Mapping[int, str]:
@@ -38,26 +37,32 @@ class _Naming:
         self._used.add(label)
         return label
 
-    def child(self, name: str, wanted: str) -> tuple[str, str]:
-        """Label and name of a child: no label where it gets the name ``wanted``, or any that is free, by its place."""
+    def child(self, name: str, wanted: str, known: str = "") -> tuple[str, str]:
+        """Label and name of a child: no label where it gets the name ``wanted``, or any that is free, by its place.
+
+        ``known`` is what the file calls it, if it has to have a label.
+        """
         if not self._numbered:
             free = self.named(name)
             return ("", free)
         free = str(self._position)
-        if free == wanted or (not wanted and free not in self._taken and free not in self._used):
+        if free == wanted or (not wanted and self._is_free(free)):
             self._position += 1
             self._used.add(free)
             return "", free
-        label = wanted or self._unused(name)
+        label = wanted or (known if known and self._is_free(known) else self._unused(name))
         return self.labelled(label), label
 
     def named(self, name: str) -> str:
         count = self._counts[name] = self._counts.get(name, 0) + 1
         return name if count == 1 else f"{name}_{count}"
 
+    def _is_free(self, label: str) -> bool:
+        return label not in self._taken and label not in self._used
+
     def _unused(self, name: str) -> str:
         label, count = name, 1
-        while label in self._taken or label in self._used:
+        while not self._is_free(label):
             count += 1
             label = f"{name}_{count}"
         return label
@@ -93,12 +98,6 @@ def _wanted(item: Item, prefix: str, weighted: Set[int]) -> str:
     return ""
 
 
-def _join_name(item: Join) -> str:
-    """The keyword of a join; what the language lacks has the last part of its path, with inputs as branches."""
-    operator = item.node.operator
-    return operator.join if isinstance(operator, JoinOperator) else item.node.path.rpartition(".")[2] or "value"
-
-
 def _sequence(
     sequence: Sequence, naming: _Naming, numbered: bool, blocks: Set[int], weighted: Set[int], paths: dict[int, str]
 ) -> None:
@@ -110,7 +109,8 @@ def _sequence(
                 item.label = naming.labelled(wanted)
                 paths[item.node.index] = naming.prefix + wanted
             else:
-                item.label, own = naming.child(name, wanted)
+                known = item.path.removeprefix(naming.prefix)
+                item.label, own = naming.child(name, wanted, "" if "." in known else known)
                 paths[item.node.index] = naming.prefix + own
         elif isinstance(item, Group):
             if numbered and id(item) in blocks:
@@ -122,7 +122,7 @@ def _sequence(
         elif isinstance(item, Join):
             for branch in item.branches:
                 _sequence(branch, naming, numbered, blocks, weighted, paths)
-            paths[item.node.index] = naming.prefix + naming.named(_join_name(item))
+            paths[item.node.index] = naming.prefix + naming.named(join_name(item.node))
         else:
             _sequence(item.main, naming, numbered, blocks, weighted, paths)
             _sequence(item.shortcut, naming, numbered, blocks, weighted, paths)

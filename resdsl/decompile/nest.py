@@ -35,7 +35,7 @@ class Nest:
 
     def __init__(self, graph: Graph) -> None:
         """Raises ``TooDeep``."""
-        self._nodes = graph.nodes
+        self.nodes = graph.nodes
         self._dominators = Dominators(graph.nodes)
         self._claimed: set[int] = {0}
         self.taps: set[int] = set()
@@ -71,7 +71,7 @@ class Nest:
         seen = {node}
         waiting = [node]
         while waiting:
-            for one in self._nodes[waiting.pop()].inputs:
+            for one in self.nodes[waiting.pop()].inputs:
                 if one not in seen:
                     seen.add(one)
                     waiting.append(one)
@@ -89,7 +89,7 @@ class Nest:
                 source = at
                 self.taps.add(at)
                 break
-            node = self._nodes[at]
+            node = self.nodes[at]
             self._claimed.add(at)
             if isinstance(node.operator, JoinOperator) or len(node.inputs) > 1:
                 fork = self._dominators.of(at)
@@ -129,7 +129,7 @@ class Nest:
         """Nodes on the way back to the fork along first inputs."""
         count = 0
         while end != fork and end > fork and count < 1000:
-            inputs = self._nodes[end].inputs
+            inputs = self.nodes[end].inputs
             if not inputs:
                 break
             end = self._dominators.of(end) if len(inputs) > 1 else inputs[0]

@@ -35,11 +35,13 @@ class Program:
         return self.nest.top
 
 
-def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[str, str] | None = None) -> Program:
+def decompile(
+    graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[str, str] | None = None, library: bool = False
+) -> Program:
     """The program of a graph. Raises ``TooDeep`` where joins nest deeper than text can.
 
     ``placed`` are the nodes without tensors whose path is a place, and not only a name; ``classes`` name the classes of
-    modules by their path.
+    modules by their path. ``library`` says whether blocks of the standard library are used, which takes longer.
     """
     nest = Nest(graph)
     weighted = {parameter.node for parameter in graph.parameters.values()}
@@ -50,7 +52,7 @@ def decompile(graph: Graph, *, placed: Set[int] = frozenset(), classes: Mapping[
         assign(top, "", numbered=False, blocks=frozenset(), weighted=weighted)
     nest.inner_outputs()
     nest.taps |= unify(nest.top)
-    families = find_families(graph, nest.top, _closed(nest), classes or {})
+    families = find_families(graph, nest.top, _closed(nest), classes or {}, library=library)
     blocks = _in_order(nest.top, families)
     _name(blocks, classes or {})
     paths: dict[int, str] = {}
@@ -111,7 +113,10 @@ def _in_order(top: Sequence, families: Mapping[int, Family]) -> tuple[Family, ..
 def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
     """The class name where the exporter has left it, else what the block is."""
     taken: set[str] = set()
+    taken |= {block.name for block in blocks if block.library is not None}
     for block in blocks:
+        if block.library is not None:
+            continue
         names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
         base = _snake(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
         name, count = base, 1
@@ -125,7 +130,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
 def _stem(block: Family) -> str:
     """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
     stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")
-    word = _snake(re.sub(r"[A-Z]?\d*[a-z]?$", "", stem) if re.search(r"\d", stem) is None else stem)
+    word = _snake(stem)
     return word if len(word) > 3 and re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) and word not in _TOO_GENERAL else ""
 
 

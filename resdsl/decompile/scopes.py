@@ -6,6 +6,7 @@ from collections.abc import Set
 
 from resdsl.decompile.nest import Nest
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of, sequences_of
+from resdsl.ops.concat import Concat
 
 Parts = tuple[str, ...]
 
@@ -17,6 +18,8 @@ class Scopes:
         self._weighted = weighted
         self._placed = placed
         self._nest = nest
+        # A name that is a layer's own cannot be a module's as well: what is below it has labels with dots.
+        self._layers = {tuple(node.path.split(".")) for node in nest.nodes if node.index in weighted}
 
     def group(self, top: Sequence) -> None:
         """Replace the items of a sequence, and of all in it, by groups where their paths have a part in common."""
@@ -35,7 +38,8 @@ class Scopes:
             run = sequence.items[first:last]
             # The same name in two places, and a module of one operator: a label with a dot says as much.
             single = len(run) == 1 and isinstance(run[0], Op)
-            if part is None or largest[part] != (first, last) or single:
+            is_layer = part is not None and (*prefix, part) in self._layers
+            if part is None or largest[part] != (first, last) or single or is_layer:
                 items += run
                 continue
             start = sequence.start if first == 0 else _end(sequence.items[first - 1])
@@ -130,9 +134,15 @@ class Scopes:
         own = item.node.index if isinstance(item, Join | Residual) else -1
         if own in self._placed:
             place = tuple(item.node.path.split(".")[:-1])  # type: ignore[union-attr]
-            if found is None or place == found[: len(place)]:
+            grows = isinstance(item, Join) and isinstance(item.node.operator, Concat)
+            # A dense layer is concatenated with its input by the module around it, or by the next layer.
+            if found is None or (place == found[: len(place)] and not (grows and _has_identity(item))):
                 return place
         return found
+
+
+def _has_identity(item: Item) -> bool:
+    return isinstance(item, Join) and any(not branch.items for branch in item.branches)
 
 
 def _end(item: Item) -> int:

@@ -12,7 +12,7 @@ from resdsl.decompile.families import Family
 from resdsl.decompile.fit import Parameter, value_text
 from resdsl.decompile.loops import with_loops
 from resdsl.decompile.program import Program
-from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences
+from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences, join_name, sequences_of
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess, Step
 from resdsl.ir.types import Word
@@ -57,9 +57,47 @@ class _Writer:
 
     def text(self, comment: Several[str]) -> str:
         parts = ["\n".join(f"# {line}" for line in comment)] if comment else []
-        parts += [self._block(block) for block in self.program.blocks]
+        parts += self._uses()
+        parts += [self._block(block) for block in self._own_blocks()]
         parts.append(self._model())
         return "\n\n".join(parts) + "\n"
+
+    def _own_blocks(self) -> list[Family]:
+        """The blocks to define: not those of the library, nor what only these call."""
+        needed: dict[int, Family] = {}
+        waiting = [self.program.top, *self.program.nest.sides]
+        while waiting:
+            for item in self._written(waiting.pop()):
+                family = self.families.get(id(item))
+                if family is not None and family.library is None and family.number not in needed:
+                    needed[family.number] = family
+                    waiting.append(family.shape.body)
+        return [block for block in self.program.blocks if block.number in needed]
+
+    def _written(self, body: Sequence) -> list[Item]:
+        found: list[Item] = []
+        waiting = [body]
+        while waiting:
+            for item in waiting.pop().items:
+                found.append(item)
+                if id(item) not in self.families:
+                    waiting += sequences_of(item)
+        return found
+
+    def _uses(self) -> list[str]:
+        names: dict[str, list[str]] = {}
+        for body in (self.program.top, *self.program.nest.sides, *(block.shape.body for block in self._own_blocks())):
+            for item in self._written(body):
+                family = self.families.get(id(item))
+                if family is not None and family.library is not None:
+                    known = names.setdefault(family.library.file, [])
+                    if family.name not in known:
+                        known.append(family.name)
+        return (
+            ["\n".join(f'use "std/{file}" ({", ".join(some)})' for file, some in sorted(names.items()))]
+            if names
+            else []
+        )
 
     # --- definitions ---------------------------------------------------------------------------------------------
 
@@ -163,7 +201,7 @@ class _Writer:
         if isinstance(item, Join):
             inner = dataclasses.replace(scope, joined=True)
             branches = [self._branch(branch, inner) for branch in item.branches]
-            keyword = item.node.operator.join  # type: ignore[attr-defined]
+            keyword = join_name(item.node)
             return [f"{keyword} " + _braces(branches), *self._after(item.node.index, scope)]
         return [self._residual(item, scope), *self._after(item.node.index, scope)]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from resdsl.ir.graph import Node
+from resdsl.ops.join import Join as JoinOperator
 from resdsl.ops.scale import Scale
 
 
@@ -112,3 +113,8 @@ def all_sequences(top: Sequence) -> Iterator[Sequence]:
         yield one
         for item in reversed(one.items):
             stack.extend(reversed(sequences_of(item)))
+
+
+def join_name(node: Node) -> str:
+    """The keyword of a join; a word for an operator of several values that the language does not have."""
+    return node.operator.join if isinstance(node.operator, JoinOperator) else "join"

@@ -14,7 +14,8 @@ def short(number: float) -> float:
     single = struct.unpack("<f", struct.pack("<f", number))[0]
     for digits in range(1, 10):
         text = f"{single:.{digits}g}"
-        if struct.unpack("<f", struct.pack("<f", float(text)))[0] == single:
+        # One unit in the last place more or less is the exporter's rounding.
+        if abs(struct.unpack("<f", struct.pack("<f", float(text)))[0] - single) <= abs(single) * 2**-23:
             return float(text)
     return number
 

@@ -6,6 +6,7 @@ with it. An operator without tensors has the path of its module too, or one in t
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -80,19 +81,23 @@ def classes_of(values: Sequence[Value]) -> dict[str, str]:
 
 def _by_tensors(value: Value, shared: Counter[str]) -> str:
     """The part that the names of its own tensors have in common; empty where the exporter has renamed them."""
-    for role, tensor in value.tensors.items():
-        if shared[tensor.name] > 1 or _INVENTED.match(tensor.name):
-            continue
-        parts = [part for part in re.split(r"[./]", tensor.name.split(":")[0]) if part]
-        if len(parts) > 1 and (parts[-1].startswith((role, *_ROLES)) or len(value.tensors) > 1):
-            parts.pop()
-        path = _labels(parts)
-        if path:
-            return path
-    return ""
+    names = [
+        tensor.name.split(":")[0]
+        for tensor in value.tensors.values()
+        if shared[tensor.name] == 1 and not _INVENTED.match(tensor.name)
+    ]
+    if not names:
+        return ""
+    stem = os.path.commonprefix(names).rstrip("._/") if len(names) > 1 else names[0]
+    path = _ROLE.sub("", stem)
+    return _labels([part for part in re.split(r"[./]", path) if part]) if path else ""
 
 
-_ROLES = ("weight", "bias", "running_", "kernel", "gamma", "beta", "moving_", "depthwise_kernel", "w", "b")
+_ROLE = re.compile(
+    r"(^|[._/])(weights?|bias(es)?|running(_mean|_var)?|(depthwise_)?kernel|gamma|beta|moving(_mean|_variance)?|scale|[wbs])"
+    r"(_\d+)?$"
+)
+"""What a tensor is to its layer, at the end of its name."""
 
 
 def _by_scopes(records: Sequence[NodeRecord]) -> str:
@@ -137,8 +142,7 @@ def _labels(parts: Sequence[str]) -> str:
 
 
 def _label(part: str) -> str:
-    text = _NOT_A_LABEL.sub("_", part).strip("_") if not part.isidentifier() else part
-    return f"_{text}" if text[:1].isdigit() and not text.isdigit() else text
+    return part if part.isidentifier() else _NOT_A_LABEL.sub("_", part).strip("_")
 
 
 def _unique(path: str, taken: dict[str, int]) -> str:

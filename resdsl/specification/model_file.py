@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from resdsl.decompile.attach import with_scopes
+from resdsl.decompile.invent import with_modules
 from resdsl.decompile.nest import TooDeep
 from resdsl.decompile.program import Program, decompile
 from resdsl.decompile.text import program_text
@@ -40,7 +41,9 @@ class ModelFile(Specification):
 
     def __init__(self, file: OnnxFile, limits: Limits) -> None:
         """Raises ``CompileError`` if the file is not a network."""
-        self.imported: Imported = read_network(file)
+        read = read_network(file)
+        graph, placed = with_modules(read.graph, read.placed)
+        self.imported: Imported = dataclasses.replace(read, graph=graph, placed=frozenset(placed))
         self.text = self._written()
         super().__init__(
             Source(file.name, self.text, file.path),
