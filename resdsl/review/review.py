@@ -29,6 +29,8 @@ class Review:
     graphs: tuple[Graph, Graph] = dataclasses.field(repr=False)
     marks: Marks = dataclasses.field(repr=False)
     """The mark of each node, which text, pictures and pages show."""
+    forms: tuple[str, ...] = ()
+    """How one network is written in two ways: norms folded, other names. They are no changes."""
     _aligned: Alignment | None = dataclasses.field(default=None, repr=False)
 
     @property
@@ -53,10 +55,27 @@ class Review:
         return self._aligned or align(*self.graphs)
 
 
-def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")) -> Review:
-    """Compare two networks. ``sources`` are the names of their files, for display."""
+def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new"), any_form: bool = False) -> Review:
+    """Compare two networks. ``sources`` are the names of their files, for display.
+
+    With ``any_form``, what exporters change without changing what is computed (``review/forms.py``) is no change: it is
+    stated in ``forms``, and ``graphs`` are the networks without it.
+    """
     with collection_paused():
-        return _compared(old, new, sources)
+        if not any_form or same_network(old, new):
+            return _compared(old, new, sources)
+        from resdsl.review.forms import in_one_form  # texts are compared as they are written
+
+        *pair, forms = in_one_form(old, new)
+        review = _compared(*pair, sources)
+        if not forms:
+            return review
+        sides = (
+            replace(side, totals=_side(Measured(graph), "").totals)
+            for side, graph in zip((review.old, review.new), (old, new), strict=True)
+        )
+        before, after = sides
+        return replace(review, old=before, new=after, forms=forms)
 
 
 def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:

@@ -39,6 +39,8 @@ class ModelFile(Specification):
     ``source`` is the text that the file is imported as, empty where the language cannot express the network.
     """
 
+    is_file = True
+
     def __init__(self, file: OnnxFile, limits: Limits) -> None:
         """Raises ``CompileError`` if the file is not a network."""
         read = read_network(file)
