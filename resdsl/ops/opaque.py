@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Node
-from resdsl.ir.operator import Attribute, Operator, ParameterSpec
+from resdsl.ir.operator import Attribute, Foreign, Operator, ParameterSpec
 from resdsl.ir.types import TensorType
 from resdsl.untrusted import printable
 
@@ -56,7 +56,10 @@ class Opaque(Operator):
         return 0
 
     def label(self) -> str:
-        return self.type.rpartition(".")[2]
+        return printable(self.type.rpartition(".")[2], most=40)
+
+    def foreign(self) -> Foreign:
+        return Foreign(self.type, {**dict(self.arguments), **({"output": self.output} if self.output else {})})
 
 
 def opaque_text(nodes: Iterable[Node], *, most: int = 5) -> str:

@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 
-from resdsl.ir.dims import Dim
+from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Output, Parameter
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.print import describe
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.bn import BatchNorm
+from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
 from resdsl.ops.input import Input
 from resdsl.ops.linear import Linear
+from resdsl.ops.opaque import Opaque
 from resdsl.ops.pad import Pad
 from resdsl.ops.windows import sides
 from resdsl.passes.drop_aux import drop_aux
@@ -27,6 +29,8 @@ from resdsl.passes.drop_identity import drop_identity
 from resdsl.passes.drop_unused import drop_unused
 from resdsl.passes.fold_batch_norm import fold_batch_norm
 from resdsl.passes.merge_pads import merge_pads
+from resdsl.passes.readers import Readers
+from resdsl.passes.rewrite import Rewrite
 from resdsl.review.align import commutes, same_network
 from resdsl.review.figures import count
 from resdsl.untrusted import printable
@@ -37,23 +41,31 @@ Pair = tuple[Graph, Graph]
 def in_one_form(old: Graph, new: Graph) -> tuple[Graph, Graph, tuple[str, ...]]:
     """Both graphs without the differences of form, and a sentence for each kind of these."""
     forms: list[str] = []
-    pair = (_plain_padding(drop_unused(old)), _plain_padding(drop_unused(new)))
-    for step in (_aux, _identities, _pads, _norms, _input, _outputs, _interface, _names):
+    pair = (_plain(drop_unused(old)), _plain(drop_unused(new)))
+    for step in (_aux, _identities, _pads, _concats, _norms, _input, _outputs, _interface, _names):
         pair = step(pair, forms)
     return *pair, tuple(forms)
 
 
-def _plain_padding(graph: Graph) -> Graph:
-    """Every padding as ``half`` or in pixels: ``same`` and ``half`` are often equal, and files state pixels."""
+def _plain(graph: Graph) -> Graph:
+    """Every padding as ``half`` or in pixels, as files state it; what is not known has no name."""
     known: dict[tuple[Operator, TensorType], Operator] = {}
     nodes = []
     for node in graph.nodes:
         operator = node.operator
+        if isinstance(operator, Opaque):
+            # Exporters name sizes that nobody knows in their own ways.
+            operator = known.setdefault((operator, operator.result), _without_symbols(operator))
         if len(node.inputs) == 1 and hasattr(operator, "pad") and isinstance(getattr(operator, "kernel", None), Size):
             key = operator, graph.nodes[node.inputs[0]].type
             operator = known.setdefault(key, _padded_plainly(*key))
         nodes.append(node if operator is node.operator else replace(node, operator=operator))
     return replace(graph, nodes=tuple(nodes))
+
+
+def _without_symbols(operator: Opaque) -> Opaque:
+    shape = tuple(size if isinstance(size, int) else symbol("unknown") for size in operator.result.shape)
+    return replace(operator, result=TensorType(operator.result.dtype, shape))
 
 
 def _padded_plainly(operator: Operator, x: TensorType) -> Operator:
@@ -83,9 +95,9 @@ def _identities(pair: Pair, forms: list[str]) -> Pair:
     if counts[0] == counts[1]:
         return pair
     # What an importer makes of a reshape that changes nothing is no difference to speak of.
-    for name in sorted(counts[0].keys() | counts[1].keys()):
-        if name != "identity" and counts[0][name] != counts[1][name]:
-            forms.append(f"{name}: {_in_one([one[name] for one in counts])}")
+    names = sorted((counts[0].keys() | counts[1].keys()) - {"identity"})
+    differing = [name for name in names if counts[0][name] != counts[1][name]]
+    forms += [f"{name}: {_in_one([one[name] for one in counts])}" for name in differing]
     return drop_identity(pair[0]), drop_identity(pair[1])
 
 
@@ -97,7 +109,32 @@ def _pads(pair: Pair, forms: list[str]) -> Pair:
     if merged[0] is pair[0] and merged[1] is pair[1]:
         return pair
     forms.append(f"padding as layers of its own: {_in_one(counts)}")
-    return _plain_padding(merged[0]), _plain_padding(merged[1])
+    return _plain(merged[0]), _plain(merged[1])
+
+
+def _concats(pair: Pair, forms: list[str]) -> Pair:
+    """Concatenations of concatenations as one: which are written in which is not in the file."""
+    flat = _flat_concats(pair[0]), _flat_concats(pair[1])
+    removed = [len(before.nodes) - len(after.nodes) for before, after in zip(pair, flat, strict=True)]
+    if removed[0] == removed[1]:
+        return pair
+    forms.append(f"concatenations inside others: {_in_one(removed)}")
+    return flat
+
+
+def _flat_concats(graph: Graph) -> Graph:
+    readers, rewrite = Readers(graph), Rewrite(graph)
+    parts: dict[int, list[int]] = {}
+    for node in graph.nodes:
+        if not isinstance(node.operator, Concat):
+            continue
+        inner = [index for index in node.inputs if index in parts and readers.only(graph.nodes[index]) is node]
+        parts[node.index] = [one for index in node.inputs for one in (parts[index] if index in inner else [index])]
+        for index in inner:
+            rewrite.remove(graph.nodes[index], None)
+        if inner:
+            rewrite.retype(node, node.operator, parts[node.index])
+    return rewrite.apply()
 
 
 def _in_one(counts: list[int]) -> str:
@@ -244,11 +281,14 @@ def _without(graph: Graph, names: set[str], forms: list[str], where: str) -> Gra
 def _interface(pair: Pair, forms: list[str]) -> Pair:
     """Preprocessing and labels that one of the two does not state."""
     old, new = pair
-    for what in ("preprocess", "labels"):
-        ours, theirs = getattr(old, what), getattr(new, what)
-        if (ours is None) != (theirs is None):
-            forms.append(f"{what}: stated in the {'old' if ours is not None else 'new'} network alone")
-            old, new = replace(old, **{what: None}), replace(new, **{what: None})
+    stated = (old.preprocess is not None, new.preprocess is not None), (old.labels is not None, new.labels is not None)
+    for what, (ours, theirs) in zip(("preprocess", "labels"), stated, strict=True):
+        if ours != theirs:
+            forms.append(f"{what}: stated in the {'old' if ours else 'new'} network alone")
+    if stated[0][0] != stated[0][1]:
+        old, new = replace(old, preprocess=None), replace(new, preprocess=None)
+    if stated[1][0] != stated[1][1]:
+        old, new = replace(old, labels=None), replace(new, labels=None)
     return old, new
 
 

@@ -66,16 +66,13 @@ def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")
             return _compared(old, new, sources)
         from resdsl.review.forms import in_one_form  # texts are compared as they are written
 
-        *pair, forms = in_one_form(old, new)
-        review = _compared(*pair, sources)
+        before, after, forms = in_one_form(old, new)
+        review = _compared(before, after, sources)
         if not forms:
             return review
-        sides = (
-            replace(side, totals=_side(Measured(graph), "").totals)
-            for side, graph in zip((review.old, review.new), (old, new), strict=True)
-        )
-        before, after = sides
-        return replace(review, old=before, new=after, forms=forms)
+        # The totals are those of the files.
+        sides = _side(Measured(old), sources[0]), _side(Measured(new), sources[1])
+        return replace(review, old=sides[0], new=sides[1], forms=forms)
 
 
 def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
@@ -92,7 +89,7 @@ def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
     changes = Grouper(before, after, alignment, marks).changes() + _interface(old, new, alignment)
     verdict = judge(old, new, alignment, changes)
     sides = _side(before, sources[0]), _side(after, sources[1])
-    return Review(*sides, changes, verdict, (old, new), marks, alignment)
+    return Review(*sides, changes, verdict, (old, new), marks, _aligned=alignment)
 
 
 def _side(measured: Measured, source: str) -> Side:
