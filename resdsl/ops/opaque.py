@@ -66,6 +66,6 @@ def opaque_text(nodes: Iterable[Node], *, most: int = 5) -> str:
     """The types of operators that the language does not have, with how many nodes are of each; empty for none."""
     counts = Counter(node.operator.type for node in nodes if isinstance(node.operator, Opaque))
     shown = [
-        f"`{printable(type)}`" + (f" ({count:,})" if count > 1 else "") for type, count in counts.most_common(most)
+        f"`{printable(name)}`" + (f" ({count:,})" if count > 1 else "") for name, count in counts.most_common(most)
     ]
     return ", ".join(shown) + (f" and {len(counts) - most:,} more" if len(counts) > most else "")

@@ -24,7 +24,7 @@ from resdsl.specification.specification import Specification
 SUFFIX = ".onnx"
 
 LARGEST_BLOB = 2**31 - 1
-"""Bytes of a model in a revision of a repository, which is read into memory. No ONNX file is larger."""
+"""Bytes of a model in a revision of a repository. No ONNX file is larger."""
 
 MOST_NODES = 10_000
 """Nodes of a network that is written as text: published ones have some hundred to some thousand."""
@@ -143,7 +143,7 @@ def model_of(revision: Revision, path: str, limits: Limits, given: Mapping[str, 
     """The network in a file as it was in a revision. Raises ``CompileError``."""
     name = f"{revision.name}:{path}"
     _refuse_options(name, given)
-    return ModelFile(OnnxFile(name, revision.data(path, largest=LARGEST_BLOB)), limits)
+    return ModelFile(OnnxFile(name, revision.mapped(path, largest=LARGEST_BLOB)), limits)
 
 
 def _refuse_options(name: str, given: Mapping[str, object]) -> None:
