@@ -254,5 +254,5 @@ def test_tensors_are_read_from_the_model_folder_alone(tmp_path: Path) -> None:
         onnx.save(moved, tmp_path / "moved.onnx")
         network = resdsl.load(tmp_path / "moved.onnx")
         assert network.graph.parameter_count == resdsl.load(tmp_path / "net.onnx").graph.parameter_count
-        with pytest.raises(CompileError, match="E0851|cannot be read"):
+        with pytest.raises(CompileError, match="cannot be read"):
             resdsl.compile(network, tmp_path / "out.onnx")
