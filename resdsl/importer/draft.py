@@ -116,6 +116,8 @@ class Draft:
     """Copies of values (``Identity``): the name of the value itself."""
     channels_last_input: bool = False
     """Whether the file's input is ``[N, H, W, C]``, and that of the network ``[N, C, H, W]``."""
+    folded: int = 0
+    """Numbers that were computed from constants and sizes."""
     types: frozenset[str] = frozenset()
     """The types of the file's nodes."""
     _inferred: Mapping[str, ValueRecord] | None = None

@@ -19,6 +19,9 @@ from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.operator import Refusal
 from resdsl.untrusted import printable
 
+MOST_FOLDED = 4_000_000
+"""Numbers that are computed when a file is read: sizes and constants, of which networks have some thousand."""
+
 
 def read_draft(file: OnnxFile) -> Draft:
     """Every value of the file. Raises ``CompileError`` for a graph with a cycle, or one that reads what nobody makes."""
@@ -55,6 +58,9 @@ def _read(draft: Draft, node: NodeRecord) -> None:
     constants = folded(draft, node, inputs)
     if constants is not None:
         draft.items.update((name, one) for name, one in zip(node.outputs, constants, strict=False) if name)
+        draft.folded += sum(len(one.items or ()) for one in constants)
+        if draft.folded > MOST_FOLDED:
+            raise _invalid(draft.file, f"its nodes compute more than {MOST_FOLDED:,} numbers from constants")
         return
     if _is_copy(node, inputs) and inputs[0] is not None:
         # The reader of a copy reads the value itself.

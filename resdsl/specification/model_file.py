@@ -54,6 +54,12 @@ class ModelFile(Specification):
             input_shape=None,
             limits=dataclasses.replace(limits, file_bytes=max(limits.file_bytes, len(self.text.encode()))),
         )
+        if self.text and self._of_text is None:
+            # The text would be another network, or none: it is not shown.
+            self.text = ""
+            self.source = Source(file.name, "", file.path)
+            self.diagnostics = Diagnostics()
+            del self.program
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -90,16 +96,22 @@ class ModelFile(Specification):
     def _graph(self) -> Graph | None:
         """The graph of the text, with the file's weights; of a network without text, the graph of the file."""
         if self.text:
-            own = Diagnostics()
-            graph = self._elaborated(own)
-            weights = self.imported.graph.parameters
-            if graph is not None and not own.errors and _fits(graph, self.imported.graph):
-                stored = {
-                    name: dataclasses.replace(parameter, source=weights[name].source)
-                    for name, parameter in graph.parameters.items()
-                }
-                return dataclasses.replace(graph, parameters=stored)
+            return self._of_text
         return self.imported.graph if self.program_tree is None else with_scopes(self.program_tree)
+
+    @cached_property
+    def _of_text(self) -> Graph | None:
+        """The graph of the text, with the file's weights; ``None`` where the two do not fit."""
+        own = Diagnostics()
+        graph = self._elaborated(own)
+        weights = self.imported.graph.parameters
+        if graph is None or own.errors or self.diagnostics.errors or not _fits(graph, self.imported.graph):
+            return None
+        stored = {
+            name: dataclasses.replace(parameter, source=weights[name].source)
+            for name, parameter in graph.parameters.items()
+        }
+        return dataclasses.replace(graph, parameters=stored)
 
     def _elaborated(self, diagnostics: Diagnostics) -> Graph | None:
         from resdsl.elaborate.network import elaborate
