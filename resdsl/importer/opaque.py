@@ -15,7 +15,6 @@ from resdsl.ir.operator import Attribute, ParameterSpec
 from resdsl.ir.types import DType, TensorType
 from resdsl.ops.input import Input
 from resdsl.ops.opaque import Opaque
-from resdsl.syntax.grammar import RESERVED
 
 _LONGEST_ARGUMENT = 16
 """Numbers of an attribute or of a constant input that an operator shows."""
@@ -128,8 +127,8 @@ def _dim(size: int | str | None, place: int) -> Dim:
     name = _NOT_A_NAME.sub("_", size or "").strip("_")[:30]
     if not name or name[0].isdigit():
         name = f"D{place}{name}"
-    if name in RESERVED:
-        name += "_"
+    # The language's symbols begin with a capital.
+    name = name[0].upper() + name[1:]
     return symbol("N" if place == 0 and name.lower() in ("batch", "batch_size", "n", "d0", "bs") else name)
 
 

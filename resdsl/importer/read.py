@@ -42,6 +42,9 @@ def read_draft(file: OnnxFile) -> Draft:
             draft.items[given.name] = in_channel_order(draft, input_value(draft, given))
     for node in _in_order(file, model, draft):
         _read(draft, node)
+        lacking = next((name for name in node.outputs if draft.uses[name] and name not in draft.items), "")
+        if lacking:
+            raise _invalid(file, f"a node of type `{printable(node.type)}` has no output `{printable(lacking)}`")
     for output in model.outputs:
         if output.name not in draft.items:
             raise _invalid(file, f"nothing makes its output `{printable(output.name)}`")

@@ -82,7 +82,8 @@ class _Writer:
         self._files = {id(source): number for number, source in enumerate(sources)}
         open_ = sorted(set().union(*map(symbols, graph.input.type.shape[1:])))
         self._sizes = dict.fromkeys(open_, NOMINAL)
-        self._values = dict.fromkeys(graph.symbols, 1) | self._sizes
+        named = set().union(*(symbols(dim) for type_ in {node.type for node in graph.nodes} for dim in type_.shape))
+        self._values = dict.fromkeys(sorted({*graph.symbols, *named}), 1) | self._sizes
         self._costs = [_numbers(cost, self._values) for cost in costs(graph)]
         self._order = {index: place for place, index in enumerate(graph.root.nodes())}
         self._types: dict[TensorType, int] = {}
@@ -215,7 +216,7 @@ class _Writer:
         if type_.rank != 4 or source.rank != 4:
             return -1
         rows, whole = (evaluate(one.shape[2], self._values) for one in (type_, source))
-        if rows <= 1 < whole:
+        if rows <= 1 < whole or min(rows, whole) < 1:
             return -1
         return max(0, round(log2(whole / rows)))
 
