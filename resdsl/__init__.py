@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resdsl.compiler.compile import Compiled as Compiled
     from resdsl.compiler.compile import compile as compile
+    from resdsl.compiler.models import Build as Build
     from resdsl.compiler.options import CompileOptions as CompileOptions
     from resdsl.diagnostics import CompileError as CompileError
     from resdsl.diagnostics import Diagnostic as Diagnostic
@@ -32,17 +33,25 @@ if TYPE_CHECKING:
     from resdsl.diagnostics import Source as Source
     from resdsl.diagnostics import UnavailableError as UnavailableError
     from resdsl.elaborate import Limits as Limits
+    from resdsl.runtime.device import ConvSearch as ConvSearch
+    from resdsl.runtime.device import DeviceOptions as DeviceOptions
     from resdsl.runtime.results import Failure as Failure
     from resdsl.runtime.results import Features as Features
     from resdsl.runtime.results import Prediction as Prediction
+    from resdsl.runtime.session import open_session as open_session
     from resdsl.specification.load import load as load
     from resdsl.specification.load import loads as loads
     from resdsl.specification.specification import Specification as Specification
     from resdsl.tools.bench.bench import bench as bench
+    from resdsl.tools.bench.bench import profile as profile
+    from resdsl.tools.bench.timing import Plan as Plan
     from resdsl.tools.check.fix import fix as fix
+    from resdsl.tools.compare.compare import Side as Side
     from resdsl.tools.compare.compare import compare as compare
     from resdsl.tools.diff.diff import diff as diff
     from resdsl.tools.doctor.doctor import doctor as doctor
+    from resdsl.tools.draw.draw import compared as compared
+    from resdsl.tools.draw.draw import cost_picture as cost_picture
     from resdsl.tools.draw.draw import draw as draw
     from resdsl.tools.evaluate.evaluate import evaluate as evaluate
     from resdsl.tools.predict.predict import predict as predict
@@ -59,6 +68,7 @@ if TYPE_CHECKING:
 # Where each public name is found; a test holds it to the imports above, which type checkers read.
 _PUBLIC = {
     "resdsl.compiler.compile": ("Compiled", "compile"),
+    "resdsl.compiler.models": ("Build",),
     "resdsl.compiler.options": ("CompileOptions",),
     "resdsl.diagnostics": (
         "CompileError",
@@ -70,23 +80,26 @@ _PUBLIC = {
         "UnavailableError",
     ),
     "resdsl.elaborate": ("Limits",),
+    "resdsl.runtime.device": ("ConvSearch", "DeviceOptions"),
     "resdsl.runtime.results": ("Failure", "Features", "Prediction"),
+    "resdsl.runtime.session": ("open_session",),
     "resdsl.specification.load": ("load", "loads"),
     "resdsl.specification.specification": ("Specification",),
-    "resdsl.tools.bench.bench": ("bench",),
+    "resdsl.tools.bench.bench": ("bench", "profile"),
+    "resdsl.tools.bench.timing": ("Plan",),
     "resdsl.tools.check.fix": ("fix",),
-    "resdsl.tools.compare.compare": ("compare",),
+    "resdsl.tools.compare.compare": ("Side", "compare"),
     "resdsl.tools.diff.diff": ("diff",),
     "resdsl.tools.doctor.doctor": ("doctor",),
-    "resdsl.tools.draw.draw": ("draw",),
+    "resdsl.tools.draw.draw": ("compared", "cost_picture", "draw"),
     "resdsl.tools.evaluate.evaluate": ("evaluate",),
     "resdsl.tools.predict.predict": ("predict", "predict_to"),
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
     "resdsl.tools.tensors.tensors": ("tensors",),
     "resdsl.tools.view.view": ("view",),
-    "resdsl.weights.save": ("save_weights",),
     "resdsl.weights.read": ("read_weights",),
+    "resdsl.weights.save": ("save_weights",),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 

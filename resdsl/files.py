@@ -17,8 +17,9 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -36,6 +37,8 @@ _SYNC_SECONDS = 0.02
 
 _SEEKING = threading.Lock()
 
+_READER_SECONDS = 10.0
+"""How long a pipe may be without a program that reads it."""
 
 _MARK = ".resdsl.tmp"
 _TEMPORARY = re.compile(rf"\..*\.[0-9a-f]{{12}}{re.escape(_MARK)}", re.DOTALL)
@@ -205,13 +208,33 @@ def whole_file(path: Path) -> Iterator[OutputStream]:
     """
     if is_stream(path):
         with explained(path):
-            stream = OutputStream(os.open(path, os.O_WRONLY), path)
+            stream = OutputStream(_open_stream(path), path)
         with stream:
             yield stream
         return
     with pending_file(path) as pending:
         yield pending.stream
         pending.commit(real_target(path))
+
+
+def _open_stream(path: Path) -> int:
+    """A descriptor to write with. A pipe that nobody reads is an error, where opening it would wait for ever."""
+    if not hasattr(os, "O_NONBLOCK") or not stat.S_ISFIFO(path.stat().st_mode):
+        return os.open(path, os.O_WRONLY)
+    start = time.monotonic()
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() - start > _READER_SECONDS:
+                message = f"`{path}` is a pipe, and no program reads it"
+                raise _error(catalogue.UNWRITABLE, message, "start its reader first, or name a file") from None
+            time.sleep(0.05)
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
 
 
 @contextmanager
@@ -232,6 +255,7 @@ def temporary_folder(target: Path) -> Iterator[Path]:
     """A new folder beside ``target``, removed at the end; should the process be killed, by a later run."""
     descriptor: int | None = None
     folder = _temporary_path(target)
+    _remove_abandoned(target.parent)
     try:
         folder.mkdir(mode=0o700)
         if sys.platform != "win32":  # opens no folders
@@ -244,6 +268,13 @@ def temporary_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def scratch_folder() -> AbstractContextManager[Path]:
+    """As ``temporary_folder``, where the system keeps temporary files."""
+    import tempfile  # slow to import: it loads random and hashlib
+
+    return temporary_folder(Path(tempfile.gettempdir(), "resdsl"))
 
 
 def _locked_folder(folder: Path) -> int | None:

@@ -107,7 +107,7 @@ class ResLexer(RegexLexer):
             (r'"(?:[^"\\\r\n]|\\.)*"', String),
             (words(CONSTANTS, suffix=r"\b"), Keyword.Constant),
             (r"[0-9]+x[0-9]+(?!\w)", Number),
-            (r"[0-9]+(?:_[0-9]+)*(?:\.[0-9]+(?:_[0-9]+)*)?(?:[eE][+-]?[0-9]+|[KMG])(?!\w)", Number.Float),
+            (r"[0-9]+(?:_[0-9]+)*(?:\.[0-9]+(?:_[0-9]+)*)?(?:[eE][+-]?[0-9]+|[KkMG])(?!\w)", Number.Float),
             (r"[0-9]+(?:_[0-9]+)*\.[0-9]+(?:_[0-9]+)*(?!\w)", Number.Float),
             (r"[0-9]+(?:_[0-9]+)*(?!\w)", Number.Integer),
         ],

@@ -325,6 +325,45 @@ def test_a_later_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     assert sorted(files(tmp_path)) == [".other.0123456789ab.tmp", "file"]
 
 
+COMPILING = """
+import os, signal, sys
+import resdsl
+import resdsl.compiler.models as models
+compile = models.compile
+def killed(*arguments, **options):
+    compile(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+models.compile = killed if sys.argv[1:] else compile
+network = resdsl.loads("model m { input x: f32[N, 3, 8, 8]; relu; output y }")
+with models.model_files([(network, models.Build())]) as (model,):
+    assert model.file.stat().st_size > 100
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
+def test_a_later_run_removes_the_model_that_a_killed_one_compiled(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", COMPILING, "killed"], env=environment, check=False)
+    assert len(files(tmp_path)) == 1
+    subprocess.run([sys.executable, "-c", COMPILING], env=environment, check=True)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")
+def test_a_pipe_without_a_reader_is_an_error_and_with_one_it_gets_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        write(pipe, b"x" * 10_000)
+        assert reader.stdout is not None
+        assert reader.stdout.read() == b"x" * 10_000
+    monkeypatch.setattr("resdsl.files._READER_SECONDS", 0.1)
+    with pytest.raises(OutputError, match="no program reads it"):
+        write(pipe)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no file locks")
 def test_what_another_run_is_writing_stays(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ABANDON, str(tmp_path / "other.onnx"), "waiting"]

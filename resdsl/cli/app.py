@@ -67,7 +67,7 @@ class App(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run the program and end with its exit code, which is the result if not ``standalone_mode``."""
+        """Run the program and end with its exit status, which is the result if not ``standalone_mode``."""
         given = list(sys.argv[1:] if args is None else args)
         _escape_surrogates()
         try:

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from resdsl.diagnostics.options import Option
 
-_FLAGS = {"input_shape": "--input", "renames": "--rename", "limits": "--limit", "target": "--output-file"}
+_FLAGS = {
+    "input_shape": "--input",
+    "renames": "--rename",
+    "limits": "--limit",
+    "output": "--features",
+    "target": "--output",
+}
 """Options whose flag differs from their Python name."""
 
 _REPEATED = frozenset({"ignore"})

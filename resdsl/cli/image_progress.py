@@ -16,7 +16,7 @@ from resdsl.runtime.sources import count_of
 
 
 class Failures:
-    """Counts failed images for the exit code, and keeps the first diagnostics to show."""
+    """Counts failed images for the exit status, and keeps the first diagnostics to show."""
 
     def __init__(self) -> None:
         self.status = 0

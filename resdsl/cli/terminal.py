@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from resdsl.untrusted import json_text, visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from resdsl.diagnostics import Diagnostic, Diagnostics
 
 MOST = 100
 """Maximum number of diagnostics shown."""
-
-
-WIDEST = 500
-"""Columns if standard error is not a terminal, so that only generated lines are cut."""
 
 
 def colored(stream: TextIO, choice: str = "auto") -> bool:
@@ -58,7 +58,7 @@ class Terminal:
         from resdsl.cli.flags import as_flags  # most runs have no diagnostics
         from resdsl.diagnostics.render import render
 
-        color, width = colored(sys.stderr, self.color), width_of(sys.stderr) or WIDEST
+        color, width = colored(sys.stderr, self.color), width_of(sys.stderr)
         text = render(shown, color=color, width=width, most=MOST, spelling=as_flags)
         print(text, end="", file=sys.stderr)
 
@@ -75,6 +75,22 @@ class Terminal:
         if not verbatim or sys.stdout.isatty():
             text = visible(text, styles=colored(sys.stdout, self.color))
         print(text, end="" if text.endswith("\n") else "\n")
+
+    @contextmanager
+    def drawing(self) -> Iterator[Console]:
+        """A console for tables and pages. What is drawn on it is printed at the end, as ``result`` does."""
+        from rich.console import Console  # imported only to draw
+
+        color = colored(sys.stdout, self.color)
+        console = Console(
+            color_system="standard" if color else None,
+            highlight=False,
+            force_terminal=color or None,
+            legacy_windows=False,
+        )
+        with console.capture() as drawn:
+            yield console
+        self.result(drawn.get())
 
     def data(self, data: object) -> None:
         """Print a result as JSON."""

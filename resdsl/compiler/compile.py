@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from resdsl.compiler.lower import AfterPass, lower, lowering_metadata
 from resdsl.compiler.options import CompileOptions
 from resdsl.compiler.provenance import provenance
-from resdsl.diagnostics import CompileError, Diagnostics, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
 from resdsl.diagnostics.errors import OutputError
 from resdsl.inputs import as_one_run, record_input
 from resdsl.ir import metadata
@@ -95,11 +95,12 @@ def compile(
     specification = load(network)
     with _reporting_in(specification.diagnostics), ExitStack() as files:
         prepared = prepare(specification, options, files, after_pass)
-        for source in specification.program.sources:
-            if source.path is not None:
-                record_input(source.path)  # it may have been read before this call
+        for file in specification.program.files:
+            record_input(file)  # it may have been read before this call
         progress_of = _Progress(prepared.lowered, progress)
         written = _written(prepared.lowered, output, prepared.metadata, options, progress_of)
+    if written.path != STREAM:
+        _check_name(written.path, specification.diagnostics)
     graph = prepared.graph
     return Compiled(
         path=None if written.path == STREAM else written.path,
@@ -138,19 +139,14 @@ def prepare(
 ) -> Prepared:
     """Match the weights and run the passes; ``files`` closes the checkpoint. Raises ``CompileError``."""
     diagnostics = specification.diagnostics
-    graph = specification.graph
+    graph = _graph(specification, options, files)
     if unknown := opaque_text(graph.nodes):
         raise CompileError.of(
             catalogue.NOT_EXPRESSIBLE,
             f"`{specification.source.name}` cannot be compiled: the language does not have {unknown}",
             helps=("`summary`, `draw`, `view` and `diff` read the file as it is",),
         )
-    heads: tuple[str, ...] = ()
-    if options.aux:
-        graph = include_aux(graph)
-    else:
-        heads = tuple(head.path for head in graph.aux_heads)
-        graph = drop_aux(graph)
+    graph, heads = _with_chosen_heads(graph, options)
     report: MatchReport | None = None
     source, adopted = "", BundledConfig()
     if options.weights is not None:
@@ -187,6 +183,40 @@ def _reporting_in(diagnostics: Diagnostics) -> Iterator[None]:
         raise CompileError(diagnostics) from None
 
 
+def _check_name(path: Path, diagnostics: Diagnostics) -> None:
+    if path.suffix.lower() not in ("", ".onnx"):
+        message = f"`{path.name}` is an ONNX file, and its name ends in `{path.suffix}`"
+        helps = (f"name it `{path.with_suffix('.onnx').name}`, so that other tools recognise it",)
+        diagnostics.report(Diagnostic(catalogue.OUTPUT_NAME, message, helps=helps))
+
+
+def _graph(specification: Specification, options: CompileOptions, files: ExitStack) -> Graph:
+    """The network. If only its totals are wrong, the error comes with what the checkpoint says of its layers."""
+    try:
+        return specification.graph
+    except CompileError:
+        built = specification.unexpected_graph
+        if built is None or options.weights is None:
+            raise
+        graph, heads = _with_chosen_heads(built, options)
+        checkpoint = _opened(options.weights, files)
+        differences = Diagnostics()
+        match(graph, checkpoint, differences, renames=options.renames, ignore=options.ignore, heads=heads)
+        specification.diagnostics.absorb(differences)
+        raise
+
+
+def _with_chosen_heads(graph: Graph, options: CompileOptions) -> tuple[Graph, tuple[str, ...]]:
+    """The graph with the heads that are compiled, and the paths of those that were left out."""
+    if options.aux:
+        return include_aux(graph), ()
+    return drop_aux(graph), tuple(head.path for head in graph.aux_heads)
+
+
+def _opened(weights: str | os.PathLike[str] | Checkpoint, files: ExitStack) -> Checkpoint:
+    return weights if isinstance(weights, Checkpoint) else files.enter_context(read_weights(weights))
+
+
 def _with_weights(
     graph: Graph, options: CompileOptions, diagnostics: Diagnostics, files: ExitStack, heads: tuple[str, ...]
 ) -> tuple[Graph, MatchReport, str, BundledConfig]:
@@ -194,10 +224,8 @@ def _with_weights(
 
     ``files`` closes the checkpoint. The configuration has preprocessing and labels that differ from the graph's.
     """
-    checkpoint = options.weights
-    if not isinstance(checkpoint, Checkpoint):
-        assert checkpoint is not None
-        checkpoint = files.enter_context(read_weights(checkpoint))
+    assert options.weights is not None
+    checkpoint = _opened(options.weights, files)
     graph, report = match(
         graph,
         checkpoint,

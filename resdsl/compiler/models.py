@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from resdsl.compiler.compile import compile
 from resdsl.compiler.options import INFERENCE, CompileOptions
+from resdsl.files import scratch_folder
 from resdsl.inputs import record_input
 from resdsl.runtime.files import ModelFile
 from resdsl.specification.load import STDIN, NetworkOptions, load
@@ -36,12 +36,12 @@ def model_files(models: Sequence[tuple[Model, Build]]) -> Iterator[list[ModelFil
 
     Raises ``CompileError`` if a specification has errors.
     """
-    with TemporaryDirectory(prefix="resdsl-") as folder:
+    with scratch_folder() as folder:
         files = []
         for number, (model, build) in enumerate(models):
             if is_specification(model):
                 specification = load(model, **build.network)
-                file = Path(folder) / f"{number}.onnx"
+                file = folder / f"{number}.onnx"
                 compile(specification, file, build.options)
                 files.append(ModelFile(name_of(model), file))
             else:

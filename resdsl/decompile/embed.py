@@ -92,7 +92,7 @@ class Embedder:
         binding = Binding()
         if not self._sequence(small.body, big.body, binding, (small.path, big.path)):
             return None
-        if binding.runs > MOST_OPTIONAL or (binding.missing and self._is_list(big)):
+        if binding.runs > MOST_OPTIONAL or (binding.missing and self.is_list(big)):
             return None
         if self.classes.get(small.path, "") != self.classes.get(big.path, ""):
             return None
@@ -100,7 +100,7 @@ class Embedder:
         total = sum(1 for _ in nodes_of(big))
         return binding if 2 * absent <= total else None
 
-    def _is_list(self, group: Group) -> bool:
+    def is_list(self, group: Group) -> bool:
         """Whether a group is a list of calls of one block, whose length is no matter of options."""
         families = {self.family.get(id(item)) for item in group.body.items}
         return len(families) == 1 and families != {None}

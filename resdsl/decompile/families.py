@@ -13,6 +13,9 @@ from resdsl.decompile.library import LibraryBlock, find
 from resdsl.decompile.tree import Group, Item, Op, Residual, Sequence, all_sequences, nodes_of
 from resdsl.ir.graph import Graph
 
+LONGEST_LIST = 2
+"""Calls of one block that a block may consist of; longer lists are stages and loops."""
+
 ROUNDS = 20
 
 
@@ -82,7 +85,7 @@ def _families(
     for level in _levels(groups):
         changed: dict[int, Family] = {}
         for group in level:
-            if id(group) not in closed:
+            if id(group) not in closed or (embedder.is_list(group) and len(group.body.items) > LONGEST_LIST):
                 continue
             family = next((one for one in candidates if _join(embedder, one, group)), None)
             if family is None:

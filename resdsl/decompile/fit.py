@@ -32,7 +32,7 @@ residual) and ``argument:NAME`` (a parameter of a block that is called).
 COUNTS = ("channels", "features", "groups", "start", "stop", "branches")
 """Fields that count channels, and follow from each other."""
 
-_RESERVED = frozenset(
+RESERVED = frozenset(
     [
         "if",
         "else",
@@ -72,6 +72,7 @@ _RESERVED = frozenset(
         "aux",
     ]
 )
+"""Words that no block or parameter can be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +319,7 @@ class _Fitter:
         base = re.sub(r"\W", "_", base)
         if base.isdigit():
             base = "width"
-        if not base.isidentifier() or base in _RESERVED:
+        if not base.isidentifier() or base in RESERVED:
             base = f"p{base}"
         name, count = base, 1
         while name in self.parameters:

@@ -241,7 +241,8 @@ def _choices(
     else:
         found = []
     values = [*found, *first] if name in ("stride", "groups", "reduction") else [*first, *found]
-    return list(dict.fromkeys(value for value in values if value)) or [1]
+    usable = [value for value in values if value or value in first]
+    return list(dict.fromkeys(usable)) or [1]
 
 
 def _products(choices: list[list[object]]) -> Iterator[tuple[object, ...]]:

@@ -6,8 +6,11 @@ import re
 from typing import NamedTuple
 
 _INTEGER = re.compile(r"(?<=1\.\.)\d+|(?<![\w.])\d+(?![\w.])")
-_LABEL = re.compile(r"^(\w[\w.]*?)(\d+): ")
-_NAMES = ("width", "inner", "outer", "last", "n")
+_LABEL = re.compile(r"^((?:\w[\w.]*?)??)(\d{1,6}): ")
+"""A label that ends in a number, which a loop can count."""
+
+_UNLABELLED = re.compile(r"(^|[{;]\s*)(\w[\w.]*: |tap |from )", re.MULTILINE)
+_NAMES = ("width", "inner", "outer", "last", "n", "i", "j", "k", "m", "p")
 _LONGEST_PERIOD = 8
 _MOST_STATEMENTS = 400
 """Statements of one body that are searched: every one of them is compared with all that follow."""
@@ -68,20 +71,39 @@ def _size(statements: list[str]) -> int:
 
 
 def _skeleton(statement: str) -> str:
-    """The statement without its integers; empty for what no loop can repeat: labels, outputs, taps, conditions."""
-    if re.match(r"^(\w[\w.]*: |output |tap |from |stage |aux |if )", statement) or "->" in statement:
+    """The statement without its integers; empty for what no loop can repeat: outputs, taps, labels that do not count."""
+    if re.match(r"^(output |tap |from |stage |aux |if )", statement) or "->" in statement:
         return ""
-    if re.search(r"(^|[{;]\s*)(\w[\w.]*: |tap |from )", statement, re.MULTILINE):
-        return ""
-    return _INTEGER.sub("#", statement)
+    label = _LABEL.match(statement)
+    if label is not None and not (label[2][0] == "0" and len(label[2]) > 1):
+        # Below a label that counts, others can stand: their names differ.
+        rest = statement[label.end() :]
+        return "" if re.search(r"\b(output|tap|from) ", rest) else f"{label[1]}#: {_INTEGER.sub('#', rest)}"
+    return "" if _UNLABELLED.search(statement) else _INTEGER.sub("#", statement)
+
+
+def _integers(statement: str) -> list[int]:
+    """The integers of a statement in order, that of its label first."""
+    label = _LABEL.match(statement)
+    rest = statement if label is None else statement[label.end() :]
+    return [*([] if label is None else [int(label[2])]), *(int(number) for number in _INTEGER.findall(rest))]
 
 
 def _columns(statements: list[str], repeat: _Repeat) -> list[list[int]] | None:
-    """The numbers in which the passes differ, each once, by pass; ``None`` where they are too many to read."""
+    """The numbers in which the passes differ, each once, by pass; ``None`` where they are too many to read.
+
+    Numbers of labels must count up from pass to pass.
+    """
     passes = _numbers(statements, repeat)
-    columns = [list(column) for column in zip(*passes, strict=True)]
+    place = 0
+    for statement in statements[repeat.start : repeat.start + repeat.period]:
+        if _LABEL.match(statement):
+            first = passes[0][place]
+            if [numbers[place] for numbers in passes] != list(range(first, first + repeat.count)):
+                return None
+        place += len(_integers(statement))
     distinct: list[list[int]] = []
-    for column in columns:
+    for column in map(list, zip(*passes, strict=True)):
         if len(set(column)) > 1 and column not in distinct:
             distinct.append(column)
     return distinct if len(distinct) <= 3 else None
@@ -90,7 +112,7 @@ def _columns(statements: list[str], repeat: _Repeat) -> list[list[int]] | None:
 def _numbers(statements: list[str], repeat: _Repeat) -> list[list[int]]:
     """The integers of each pass, in order."""
     return [
-        [int(number) for one in statements[at : at + repeat.period] for number in _INTEGER.findall(one)]
+        [number for one in statements[at : at + repeat.period] for number in _integers(one)]
         for at in range(repeat.start, repeat.start + repeat.period * repeat.count, repeat.period)
     ]
 
@@ -102,16 +124,7 @@ def _loop(statements: list[str], repeat: _Repeat) -> str:
     if not columns:
         return _braced(f"for _ in 1..{repeat.count}", body)
     every = _numbers(statements, repeat)
-    whole = "\n".join(body)
-    free = [name for name in _NAMES if not re.search(rf"\b{name}\b", whole)]
-    counts = {number.start() for number in re.finditer(r"(?<=1\.\.)\d+", whole)}
-    places = [number.start() for number in _INTEGER.finditer(whole)]
-    names: list[str] = []
-    for column in columns:
-        uses = {at for index, at in enumerate(places) if [numbers[index] for numbers in every] == column}
-        wanted = "n" if uses & counts else free[0]
-        names.append(wanted if wanted in free else free[0])
-        free.remove(names[-1])
+    names = _variables(body, columns, every)
     place = -1
 
     def named(found: re.Match[str]) -> str:
@@ -120,11 +133,46 @@ def _loop(statements: list[str], repeat: _Repeat) -> str:
         column = [numbers[place] for numbers in every]
         return names[columns.index(column)] if column in columns else found[0]
 
-    inner = [_INTEGER.sub(named, statement) for statement in body]
+    inner: list[str] = []
+    for statement in body:
+        label = _LABEL.match(statement)
+        if label is None:
+            inner.append(_INTEGER.sub(named, statement))
+        else:
+            place += 1
+            counter = names[columns.index([numbers[place] for numbers in every])]
+            inner.append(f"{label[1]}{{{counter}}}: {_INTEGER.sub(named, statement[label.end() :])}")
     if len(columns) == 1:
-        return _braced(f"for {names[0]} in [{', '.join(str(number) for number in columns[0])}]", inner)
+        (column,) = columns
+        if column == list(range(column[0], column[0] + repeat.count)):
+            return _braced(f"for {names[0]} in {column[0]}..{column[-1]}", inner)
+        return _braced(f"for {names[0]} in [{', '.join(str(number) for number in column)}]", inner)
     rows = ", ".join(f"[{', '.join(str(number) for number in row)}]" for row in zip(*columns, strict=True))
     return _braced(f"for ({', '.join(names)}) in [{rows}]", inner)
+
+
+def _variables(body: list[str], columns: list[list[int]], every: list[list[int]]) -> list[str]:
+    """A name for each column: ``i`` for one that counts labels, ``n`` for a count of passes, ``width`` for the first."""
+    whole = "\n".join(body)
+    free = [name for name in _NAMES if not re.search(rf"\b{name}\b", whole)]
+    counters: list[list[int]] = []
+    counts: list[list[int]] = []
+    place = 0
+    for statement in body:
+        label = _LABEL.match(statement)
+        if label is not None:
+            counters.append([numbers[place] for numbers in every])
+            place += 1
+        for found in _INTEGER.finditer(statement[label.end() :] if label else statement):
+            if found.string[: found.start()].endswith("1.."):
+                counts.append([numbers[place] for numbers in every])
+            place += 1
+    names: list[str] = []
+    for column in columns:
+        wanted = ("i", "j", "k") if column in counters else ("n",) if column in counts else ()
+        names.append(next((name for name in wanted if name in free), free[0]))
+        free.remove(names[-1])
+    return names
 
 
 def _braced(head: str, statements: list[str]) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from resdsl.decompile.families import Family, find_families
+from resdsl.decompile.fit import RESERVED
 from resdsl.decompile.labels import assign
 from resdsl.decompile.nest import Nest
 from resdsl.decompile.preactivation import unify
 from resdsl.decompile.scopes import Scopes
 from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
 from resdsl.ir.graph import Graph
+from resdsl.ops import joins, operators
 from resdsl.ops.concat import Concat
 from resdsl.ops.mul import Mul
 
@@ -119,6 +121,8 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
             continue
         names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
         base = _snake(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
+        if base in RESERVED or base in operators() or base in joins():
+            base += "_block"
         name, count = base, 1
         while name in taken:
             count += 1
@@ -141,11 +145,7 @@ def _snake(name: str) -> str:
     """``BasicConv2d`` as ``basic_conv2d``."""
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip("_")).lower()
     text = re.sub(r"\W", "_", text)
-    return (
-        text
-        if text.isidentifier() and text not in ("block", "model", "stage", "add", "mul", "concat")
-        else f"{text}_block"
-    )
+    return text if text.isidentifier() else f"{text}_block"
 
 
 def _kind(block: Family) -> str:

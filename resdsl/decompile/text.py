@@ -156,7 +156,7 @@ class _Writer:
             else:
                 statements += self._item(items[place], scope)
             place = stop
-        return statements if scope.family is not None else with_loops(statements)
+        return with_loops(statements)
 
     def _present(self, items: list[Item], place: int, scope: _Scope) -> list[Item]:
         """The run of items that a condition is for: the next ones that the same instances lack."""
@@ -212,9 +212,6 @@ class _Writer:
         stage = self._stage(item, scope)
         if stage:
             return [stage, *self._after(item.body.end, scope)]
-        loop = self._loop(item, scope)
-        if loop:
-            return [label + loop, *self._after(item.body.end, scope)]
         return [label + _braces(self._body(item.body, scope))]
 
     def _branch(self, branch: Sequence, scope: _Scope) -> str:
@@ -262,21 +259,6 @@ class _Writer:
         head = f"stage {label}" + (f"({arguments})" if arguments else "")
         call = family.name + _call_text(family.fit.parameters, rest[0])
         return f"{head} {{ {count} x {call} }}{self._shape(item.body.end)}"
-
-    def _loop(self, item: Group, scope: _Scope) -> str:
-        """Equal calls under labels that count up: ``for i in 1..6 { denselayer{i}: dense_layer }``."""
-        items = item.body.items
-        stems = [_numbered(one) for one in items]
-        if len(items) < 3 or any(stem is None for stem in stems) or self._marked(item.body):
-            return ""
-        names, numbers = zip(*(stem for stem in stems if stem is not None), strict=True)
-        if len(set(names)) > 1 or list(numbers) != list(range(numbers[0], numbers[0] + len(items))):
-            return ""
-        texts = {self._call(one, scope) for one in items if isinstance(one, Group) and id(one) in self.families}
-        if len(texts) > 1 or any(id(one) not in self.families for one in items):
-            return ""
-        loop = f"for i in {numbers[0]}..{numbers[-1]} {{ {names[0]}{{i}}: {texts.pop()} }}"
-        return f"{{ {loop} }}{self._shape(item.body.end)}"
 
     def _marked(self, body: Sequence) -> bool:
         """Whether a value inside is tapped or an output, so that statements must stand between the calls."""
@@ -328,7 +310,7 @@ class _Writer:
     # --- taps and outputs ----------------------------------------------------------------------------------------
 
     def _after(self, node: int, scope: _Scope) -> list[str]:
-        return self._tap(node, scope) + ([] if scope.joined else self._outputs(node))
+        return self._tap(node, scope) + ([] if scope.joined or scope.family is not None else self._outputs(node))
 
     def _tap(self, node: int, scope: _Scope, inside: Sequence | None = None) -> list[str]:
         """A tap of a value, where someone in the same block or model starts from it."""
@@ -342,15 +324,6 @@ class _Writer:
 
     def _outputs(self, node: int) -> list[str]:
         return [f"output {name}" for name in self.program.nest.outputs.get(node, ())]
-
-
-def _numbered(item: Item) -> tuple[str, int] | None:
-    """``denselayer3`` as ``denselayer`` and 3."""
-    if not isinstance(item, Group):
-        return None
-    stem = item.label.rstrip("0123456789")
-    digits = item.label[len(stem) :]
-    return (stem, int(digits)) if digits and (digits == "0" or digits[0] != "0") and len(digits) < 6 else None
 
 
 def _parameters(parameters: Several[Parameter]) -> str:
@@ -441,7 +414,8 @@ def _packed(statements: list[str]) -> list[str]:
     lines: list[str] = []
     for statement in statements:
         follows = statement.split("(")[0].split(": ")[-1] in _FOLLOWING
-        if lines and follows and "\n" not in lines[-1] and len(lines[-1]) + len(statement) + 3 <= WIDTH:
+        starts = lines and lines[-1].startswith(("tap ", "output ", "from ", "for ", "if ", "concat ", "add ", "mul "))
+        if lines and follows and not starts and "\n" not in lines[-1] and len(lines[-1]) + len(statement) + 3 <= WIDTH:
             lines[-1] += f";  {statement}"
         else:
             lines.append(statement)

@@ -15,6 +15,12 @@ _WHOLE_LINES = 6
 # More hidden lines than this are shown as `...`; fewer as an empty line of the frame.
 _NEAR_LINES = 5
 NARROWEST = 20
+WIDEST = 500
+"""Columns where the width of the terminal is not known: a text without line ends is not drawn whole."""
+
+_LOOKED_AT = 4_000
+"""Characters of a longer line that are looked at, around what is marked first."""
+
 _CUT = "…"
 
 
@@ -56,18 +62,28 @@ class Extent:
 
 @dataclass(slots=True)
 class SourceLine:
-    """One line of a source and the window of its cells that is shown."""
+    """One line of a source and the window of its cells that is shown.
+
+    Of a very long line it has the part around a character; cells are counted from the start of that part.
+    """
 
     glyphs: list[Glyph]
     length: int
     low: int = 0
     high: int = field(default=0)
+    is_cut_before: bool = False
+    is_cut_after: bool = False
 
     @classmethod
-    def of(cls, source: Source, number: int) -> SourceLine:
-        found = glyphs(source.line(number))
+    def of(cls, source: Source, number: int, around: int) -> SourceLine:
+        text = source.line(number)
+        first = max(0, min(around - _LOOKED_AT // 2, len(text) - _LOOKED_AT))
+        part = text[first : first + _LOOKED_AT]
+        found = glyphs(part)
+        if first:
+            found = [glyph._replace(start=glyph.start + first, end=glyph.end + first) for glyph in found]
         length = sum(glyph.width for glyph in found)
-        return cls(found, length, 0, length + 1)
+        return cls(found, length, 0, length + 1, first > 0, first + len(part) < len(text))
 
     def cell(self, character: int) -> int:
         """The cell where the glyph that holds this character begins; past the end, the cell after the last."""
@@ -110,9 +126,9 @@ class SourceLine:
             if at >= self.low and at + glyph.width <= self.high:
                 row.put(column + at - self.low, glyph.text)
             at += glyph.width
-        if self.low > 0:
+        if self.low > 0 or self.is_cut_before:
             row.put(column, _CUT, Style.FRAME)
-        if self.high < self.length:
+        if self.high < self.length or self.is_cut_after:
             row.put(column + self.high - self.low - 1, _CUT, Style.FRAME)
 
     def clamp(self, start: int, end: int) -> tuple[int, int]:
@@ -138,7 +154,7 @@ def gutter_digits(spans: Iterable[Span]) -> int:
     return max((len(str(Extent.of(span).last_line)) for span in spans), default=1)
 
 
-def excerpt(source: Source, marks: Sequence[Mark], digits: int, columns: int | None) -> Iterator[StyledLine]:
+def excerpt(source: Source, marks: Sequence[Mark], digits: int, columns: int) -> Iterator[StyledLine]:
     """The lines of ``source`` that hold ``marks``, each with its messages below it.
 
     The first mark is the one that a cut line shows if it can't show all. ``columns`` is the width of the terminal.
@@ -153,7 +169,7 @@ def frame(digits: int, sign: str = "|", number: str = "") -> StyledLine:
 
 
 class _Drawing:
-    def __init__(self, source: Source, marks: Sequence[Mark], digits: int, columns: int | None) -> None:
+    def __init__(self, source: Source, marks: Sequence[Mark], digits: int, columns: int) -> None:
         self._source = source
         self._digits = digits
         extents = [(mark, Extent.of(mark.span)) for mark in marks]
@@ -162,7 +178,7 @@ class _Drawing:
         self._margin = digits + 3
         depth = max((bracket.depth + 1 for bracket in self._brackets), default=0)
         self._code = self._margin + depth + (1 if depth else 0)
-        self._available = max(columns - self._code, NARROWEST) if columns else None
+        self._available = max(columns - self._code, NARROWEST)
 
     def rows(self) -> Iterator[StyledLine]:
         numbers = _shown_lines(self._single, self._brackets)
@@ -178,17 +194,17 @@ class _Drawing:
         return row
 
     def _line(self, number: int) -> Iterator[StyledLine]:
-        line = SourceLine.of(self._source, number)
         here = [(mark, extent) for mark, extent in self._single if extent.first_line == number]
-        single = [(mark, line.cells(extent.first, extent.last)) for mark, extent in here]
         starting = [bracket for bracket in self._brackets if bracket.extent.first_line == number]
         ending = [bracket for bracket in self._brackets if bracket.extent.last_line == number]
-        if self._available is not None:
-            ranges = [cells for _, cells in single]
-            ranges += [line.cells(bracket.extent.first, bracket.extent.first + 1) for bracket in starting]
-            ranges += [line.cells(bracket.extent.last - 1, bracket.extent.last) for bracket in ending]
-            texts = [mark.text for mark, _ in single] + [bracket.mark.text for bracket in ending]
-            line.look_at(ranges, max((width(text) + 1 for text in texts), default=0), self._available)
+        places = [(extent.first, extent.last) for _, extent in here]
+        places += [(bracket.extent.first, bracket.extent.first + 1) for bracket in starting]
+        places += [(bracket.extent.last - 1, bracket.extent.last) for bracket in ending]
+        line = SourceLine.of(self._source, number, around=places[0][0] if places else 0)
+        ranges = [line.cells(*place) for place in places]
+        single = [(mark, cells) for (mark, _), cells in zip(here, ranges, strict=False)]
+        texts = [mark.text for mark, _ in here] + [bracket.mark.text for bracket in ending]
+        line.look_at(ranges, max((width(text) + 1 for text in texts), default=0), self._available)
         in_margin = [bracket for bracket in starting if bracket.begins_in_margin(line)]
         open_now = [
             bracket for bracket in self._brackets if bracket.extent.first_line < number <= bracket.extent.last_line

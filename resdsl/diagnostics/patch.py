@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from resdsl.diagnostics.diagnostic import Edit
-from resdsl.diagnostics.excerpt import NARROWEST, Extent, SourceLine, frame
+from resdsl.diagnostics.excerpt import NARROWEST, WIDEST, Extent, SourceLine, frame
 from resdsl.diagnostics.source import Source
 from resdsl.diagnostics.styled_line import Style, StyledLine
 
@@ -23,7 +23,7 @@ class _New:
     sign: str
 
 
-def patched(source: Source, edits: Sequence[Edit], digits: int, columns: int | None) -> Iterator[StyledLine]:
+def patched(source: Source, edits: Sequence[Edit], digits: int, columns: int) -> Iterator[StyledLine]:
     """The changed lines as they will be, what is new underlined (``+`` added, ``~`` in place of something).
 
     Removed lines are drawn with ``-`` in the frame. Edits that overlap draw nothing.
@@ -49,7 +49,7 @@ def _by_lines(edits: Sequence[Edit]) -> list[tuple[tuple[int, int], list[Edit]]]
 
 
 def _patched_lines(
-    source: Source, lines: tuple[int, int], edits: Sequence[Edit], digits: int, columns: int | None
+    source: Source, lines: tuple[int, int], edits: Sequence[Edit], digits: int, columns: int
 ) -> Iterator[StyledLine]:
     first, last = lines
     begin = source.line_starts[first - 1]
@@ -57,7 +57,7 @@ def _patched_lines(
     text, news = _apply(source.text, begin, end, edits)
     if not text.strip() and source.text[begin:end].strip():
         for number in range(first, min(last, first + _MOST_LINES - 1) + 1):
-            yield frame(digits, "-", str(number)).put(digits + 3, source.line(number), Style.ERROR)
+            yield frame(digits, "-", str(number)).put(digits + 3, source.line(number)[:WIDEST], Style.ERROR)
         return
     after = Source(source.name, text)
     shown = [number for number in range(1, len(after.line_starts) + 1) if number == 1 or after.line(number)]
@@ -68,17 +68,17 @@ def _patched_lines(
 
 
 def _patched_line(
-    after: Source, number: int, shown_number: int, news: Sequence[_New], digits: int, columns: int | None
+    after: Source, number: int, shown_number: int, news: Sequence[_New], digits: int, columns: int
 ) -> Iterator[StyledLine]:
     """One line of a patched text, numbered ``shown_number``, and below it the signs of what is new."""
-    line = SourceLine.of(after, number)
     start = after.line_starts[number - 1]
     length = len(after.line(number))
     inside = [(new.sign, max(new.start - start, 0), min(new.end - start, length)) for new in news]
-    new_cells = [(sign, line.cells(first, last)) for sign, first, last in inside if first < last]
+    inside = [(sign, first, last) for sign, first, last in inside if first < last]
+    line = SourceLine.of(after, number, around=inside[0][1] if inside else 0)
+    new_cells = [(sign, line.cells(first, last)) for sign, first, last in inside]
     code = digits + 3
-    if columns:
-        line.look_at([cells for _, cells in new_cells], 0, max(columns - code, NARROWEST))
+    line.look_at([cells for _, cells in new_cells], 0, max(columns - code, NARROWEST))
     row = frame(digits, number=str(shown_number))
     line.draw(row, code)
     yield row

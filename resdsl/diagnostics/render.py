@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from resdsl.diagnostics.diagnostic import Call, Diagnostic, Diagnostics, Fix, Label, Severity
-from resdsl.diagnostics.excerpt import Extent, Mark, excerpt, frame, gutter_digits
+from resdsl.diagnostics.excerpt import WIDEST, Extent, Mark, excerpt, frame, gutter_digits
 from resdsl.diagnostics.options import Spelling, in_python, with_spelling
 from resdsl.diagnostics.patch import patched
 from resdsl.diagnostics.source import Source, Span
@@ -27,17 +27,18 @@ def render(
 ) -> str:
     """All of ``diagnostics`` as a text that ends with a count; empty if there are none.
 
-    ``color`` adds ANSI styles. ``width`` is the terminal's, in cells: longer lines of source are cut around what is
-    underlined; ``None`` cuts nothing. Of more than ``most``, the first are drawn and the others counted. Options are
+    ``color`` adds ANSI styles. ``width`` is the terminal's, in cells (by default ``WIDEST``): longer lines of source
+    are cut around what is underlined. Of more than ``most``, the first are drawn and the others counted. Options are
     written in ``spelling``. The result has no control characters except those styles and line ends.
     """
     found = list(diagnostics)
     if not found:
         return ""
     lines: list[str] = []
+    columns = width or WIDEST
     for diagnostic in found[:most]:
         repeats = diagnostics.repeats(diagnostic) if isinstance(diagnostics, Diagnostics) else 0
-        lines += [row.to_text(color=color) for row in _drawn(with_spelling(diagnostic, spelling), repeats, width)]
+        lines += [row.to_text(color=color) for row in _drawn(with_spelling(diagnostic, spelling), repeats, columns)]
         lines.append("")
     if most is not None and len(found) > most:
         lines += [f"... and {len(found) - most:,} more", ""]
@@ -70,7 +71,7 @@ def _style(severity: Severity) -> Style:
     return Style.ERROR if severity is Severity.ERROR else Style.WARNING
 
 
-def _drawn(diagnostic: Diagnostic, repeats: int, columns: int | None) -> Iterator[StyledLine]:
+def _drawn(diagnostic: Diagnostic, repeats: int, columns: int) -> Iterator[StyledLine]:
     style = _style(diagnostic.severity)
     first, *more = map(_cut, diagnostic.message.split("\n"))
     yield (
@@ -120,7 +121,7 @@ def _mark(label: Label, is_primary: bool, style: Style) -> Mark:
     return Mark(label.span, label.text, "^" if is_primary else "-", style if is_primary else Style.SECONDARY)
 
 
-def _remarks(diagnostic: Diagnostic, repeats: int, digits: int, columns: int | None) -> Iterator[StyledLine]:
+def _remarks(diagnostic: Diagnostic, repeats: int, digits: int, columns: int) -> Iterator[StyledLine]:
     """What follows the excerpts: the chain of calls, notes, suggestions."""
     for line in _chain(diagnostic.chain):
         yield from _remark(digits, "", line)
@@ -158,7 +159,7 @@ def _remark(digits: int, kind: str, text: str) -> Iterator[StyledLine]:
         yield StyledLine().put(indent, line)
 
 
-def _fix(diagnostic: Diagnostic, fix: Fix, digits: int, columns: int | None) -> Iterator[StyledLine]:
+def _fix(diagnostic: Diagnostic, fix: Fix, digits: int, columns: int) -> Iterator[StyledLine]:
     """The lines as the fix makes them, with the file's name where it is not the one that was shown."""
     sources = {id(edit.span.source): edit.span.source for edit in fix.edits}
     for source in sources.values():

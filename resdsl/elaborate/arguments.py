@@ -10,6 +10,7 @@ from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Variable, source_of
 from resdsl.elaborate.expressions import evaluate
+from resdsl.elaborate.habits import input_channels_help
 from resdsl.elaborate.limits import COPIES_OF_WORK
 from resdsl.elaborate.parameter_kinds import parameter_kind
 from resdsl.elaborate.program import Defined
@@ -138,7 +139,7 @@ def bind_operator(
                 _missing(builder, name, argument.kind, operator.name, call, context)
                 fine = False
             continue
-        value = coerce_argument(builder, argument, given, context, flow, operator.name)
+        value = coerce_argument(builder, argument, given, context, flow, operator.name, call)
         if value is UNKNOWN:
             fine = False
         values[name] = value
@@ -155,9 +156,15 @@ def _source(given: Given, context: Context) -> str | None:
 
 
 def coerce_argument(
-    builder: GraphBuilder, argument: Argument, given: Given, context: Context, flow: Flow, callee: str
+    builder: GraphBuilder,
+    argument: Argument,
+    given: Given,
+    context: Context,
+    flow: Flow,
+    callee: str,
+    call: tree.Call | None = None,
 ) -> object:
-    """The value of an operator's argument, checked; ``UNKNOWN`` after an error."""
+    """The value of an operator's argument, checked; ``UNKNOWN`` after an error, whose helps look at the ``call``."""
     value = given.value
     if given.expression is not None:
         value = evaluate(builder, given.expression, context, flow, words=argument.words)
@@ -172,8 +179,18 @@ def coerce_argument(
             f"`{argument.name}` of `{callee}` must be {mismatch.expected}",
             Label(given.span, f"this is {_told(value)}"),
             context,
+            helps=input_channels_help(builder, call, flow) or _size_help(argument, value),
         )
         return UNKNOWN
+
+
+def _size_help(argument: Argument, value: object) -> tuple[str, ...]:
+    """For ``kernel = [3, 3]``."""
+    is_pair = isinstance(value, tuple) and len(value) == 2 and all(type(item) is int for item in value)
+    if not is_pair or "size" not in argument.kind:
+        return ()
+    assert isinstance(value, tuple)
+    return (f"write `{value[0]}x{value[1]}`",)
 
 
 def _told(value: object) -> str:

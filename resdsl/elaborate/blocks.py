@@ -86,7 +86,7 @@ def _enter(
     frame = Frame(defined, outer, path, {}, step.span, flow, outer.defaults, outer.symbols)
     kind = ScopeKind.MODEL if defined.tree.kind == "model" else ScopeKind.BLOCK
     scope = Scope(kind, path.removeprefix(context.naming.prefix), path, defined.name, {}, step.span, [])
-    inner = Context(frame, defined.unit, {}, Naming(f"{path}.", False), scope, None, context.depth + 1)
+    inner = Context(frame, defined.unit, {}, Naming(f"{path}.", False), scope, None, context.depth + 1, context.joined)
     bound = repetition.known(builder, flow) if repetition is not None and flow is not None else None
     if bound is None:
         bound = _bind(builder, defined, step, flow, context, inner, repetition)
@@ -244,8 +244,8 @@ def warn_positional(builder: GraphBuilder, step: tree.Tree, path: str, context: 
     name = path.rpartition(".")[2]
     builder.report(
         catalogue.POSITIONAL_NAME,
-        f"the weights of this layer are called `{name}` by their position",
-        Label(step.span, "no label"),
+        f"this layer has no label, so its weights are named by its position: `{name}`",
+        Label(step.span),
         context,
-        helps=(f"label it, so that an edit above cannot rename its weights: `{name}: ...`",),
+        helps=(f"write `{name}: ...`: a label keeps the name when layers are added or removed before it",),
     )

@@ -11,6 +11,7 @@ from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Span, 
 from resdsl.diagnostics.diagnostic import Severity
 from resdsl.diagnostics.suggest import Suggester
 from resdsl.elaborate.allowances import Allowances
+from resdsl.elaborate.claims import Compare
 from resdsl.elaborate.context import Context, Flow, Variable
 from resdsl.elaborate.limits import MOST_ERRORS, MOST_WARNINGS, WORK_A_STEP, Budget, Limits, raise_limit
 from resdsl.ir.application import Application, distinct
@@ -67,6 +68,8 @@ class GraphBuilder:
     suggester: Suggester = field(default_factory=Suggester)
     argument_sources: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """As in ``Graph``."""
+    compare: Compare | None = None
+    """Finds what to compare a network with whose totals are not those that are claimed."""
 
     def report(
         self,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics import Edit, Fix, Label, Span, catalogue
 from resdsl.diagnostics.suggest import renamed
-from resdsl.elaborate import blocks
+from resdsl.elaborate import blocks, habits
 from resdsl.elaborate.arguments import Slots, argument_sources, bind_operator, match
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
@@ -26,7 +26,7 @@ def call(
     repetition: blocks.Repetition | None = None,
 ) -> Flow:
     """Apply an operator, block or model to the current value."""
-    callee = resolve(builder, step.callee, context)
+    callee = _resolve(builder, step, context)
     if callee is None:
         _evaluate_anyway(builder, step, flow, context)
         builder.poisoned = True
@@ -36,8 +36,9 @@ def call(
     return _call_operator(builder, callee, step, flow, context, label)
 
 
-def resolve(builder: GraphBuilder, name: tree.Identifier, context: Context) -> Defined | type[Operator] | None:
+def _resolve(builder: GraphBuilder, step: tree.Call, context: Context) -> Defined | type[Operator] | None:
     """What a called name refers to; ``None`` after an error."""
+    name = step.callee
     variable = context.variables.get(name.name)
     if variable is not None:
         value = variable.value
@@ -54,23 +55,41 @@ def resolve(builder: GraphBuilder, name: tree.Identifier, context: Context) -> D
         return None
     callee = context.unit.definitions.get(name.name) or operators().get(name.name)
     if callee is None and name.name not in context.unit.missing:
-        _unknown_callee(builder, name, context)
+        _unknown_callee(builder, step, context)
     return callee
 
 
-def _unknown_callee(builder: GraphBuilder, name: tree.Identifier, context: Context) -> None:
+def _unknown_callee(builder: GraphBuilder, step: tree.Call, context: Context) -> None:
+    name = step.callee
     known = [*operators(), *context.unit.definitions, *joins(), "residual"]
-    guess = aliases().get(name.name.lower()) or builder.suggester.closest(name.name, known)
-    helps: list[str] = []
-    if name.name in joins() or name.name == "residual":
-        helps.append(f"`{name.name}` is a join: write its branches in braces, `{name.name} {{ ... }}`")
-    elif not guess:
-        helps.append(
-            f'define it with `block {name.name}(...) {{ ... }}`, or bring it in with `use "file.res" ({name.name})`'
+    helps, fix = habits.foreign_call(step)
+    secondary: tuple[Label, ...] = ()
+    label = labelled(builder, name.name, context)
+    if helps or fix:
+        pass
+    elif name.name in joins() or name.name == "residual":
+        helps = (f"`{name.name}` is a join: write its branches in braces, `{name.name} {{ ... }}`",)
+    elif name.name in context.frame.taps and not step.arguments:
+        suggestion = f"`{name.name}` is a tap: write `from {name.name} {{ identity }}` for its value"
+        fix = Fix(suggestion, (Edit(step.span, f"from {name.name} {{ identity }}"),))
+    elif label is not None and not step.arguments:
+        helps = (f"to use its value here, write `tap {name.name}` after that layer and `from {name.name} {{ ... }}`",)
+        secondary = (Label(label, "this is a label, the name of a layer"),)
+    elif guess := aliases().get(name.name.lower()) or builder.suggester.closest(name.name, known):
+        fix = renamed(name.span, guess)
+    else:
+        helps = (
+            f'define it with `block {name.name}(...) {{ ... }}`, or bring it in with `use "file.res" ({name.name})`',
         )
-    fix = None if helps else renamed(name.span, guess)
-    message = f"there is no op or block `{name.name}`"
-    builder.report(catalogue.UNKNOWN_CALLEE, message, name.span, context, helps=helps, fix=fix)
+    message = f"`{name.name}` is not an operator or block"
+    builder.report(catalogue.UNKNOWN_CALLEE, message, name.span, context, secondary=secondary, helps=helps, fix=fix)
+
+
+def labelled(builder: GraphBuilder, name: str, context: Context) -> Span | None:
+    """Where something is labelled with a name that was taken for that of a value, in the same body, block or model."""
+    return builder.names.get(context.naming.prefix + name) or builder.names.get(
+        f"{context.frame.path}.{name}" if context.frame.path else name
+    )
 
 
 def _evaluate_anyway(builder: GraphBuilder, step: tree.Call, flow: Flow, context: Context) -> None:
@@ -89,6 +108,8 @@ def _call_operator(
     if bound is None or slots is None or flow is None:
         builder.poisoned = True
         return None
+    habits.warn_of_argument_order(builder, operator, step, flow, context)
+    habits.warn_of_pool_stride(builder, bound, slots, step, context)
     node = builder.add(bound, (flow,), path, step, context)
     if isinstance(node, Refusal):
         _refused(builder, node, step, slots, flow, context)

@@ -83,7 +83,7 @@ def _default(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: C
     if frame.flowing:
         builder.report(
             catalogue.MISPLACED_DEFAULT,
-            "a default stands before the first layer, and layers have been built already",
+            "`default` must come before the first layer",
             line.span,
             context,
             helps=("move it up, below `input`: it holds for everything that the model builds",),
@@ -93,8 +93,8 @@ def _default(builder: GraphBuilder, line: tree.Statement, flow: Flow, context: C
     if operator is None:
         name = line.callee.name
         guess = aliases().get(name.lower()) or builder.suggester.closest(name, list(operators()))
-        helps = () if guess else ("defaults are for ops; those of a block stand where it is defined",)
-        message = f"there is no op `{name}`"
+        helps = () if guess else ("`default` is for operators; the defaults of a block are in its definition",)
+        message = f"`{name}` is not an operator"
         fix = renamed(line.callee.span, guess)
         builder.report(catalogue.UNKNOWN_CALLEE, message, line.callee.span, context, helps=helps, fix=fix)
         return

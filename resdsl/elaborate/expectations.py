@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
-from collections.abc import Callable
-from decimal import Decimal, localcontext
+from collections.abc import Sequence
 
 from resdsl.diagnostics import Label, catalogue
 from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
+from resdsl.elaborate.claims import RELATIONS, Claim
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.values import UNKNOWN, kind_of
+from resdsl.elaborate.values import UNKNOWN, kind_of, listed
 from resdsl.ir.dims import Dim, SymbolicDim
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import DType, TensorType
@@ -22,15 +21,11 @@ from resdsl.syntax import tree
 TOTALS = ("parameters", "macs", "depth")
 """What can be expected of the whole network; ``shape`` is of the place where it is written."""
 
-RELATIONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
-    "==": operator.eq,
-    "<=": operator.le,
-    ">=": operator.ge,
-}
+_OTHER_NAMES = {"params": "parameters", "weights": "parameters", "mults": "macs", "multadds": "macs", "layers": "depth"}
+"""What others call the totals. FLOPs are none: they count two for each multiply-accumulate, or one."""
+
 _MOST_PARTS = 10
 """Of a network, shown in a message."""
-
-SUFFIXES = {"K": 3, "M": 6, "G": 9}
 
 
 def annotation(
@@ -90,6 +85,9 @@ def _size(builder: GraphBuilder, dim: tree.Expression, flow: Flow, context: Cont
     """A size of an annotation; ``None`` where it is not checked or its error has been reported."""
     if isinstance(dim, tree.Wildcard):
         return None
+    if isinstance(dim, tree.Name) and dim.name[:1].isupper() and _is_unknown(dim.name, context):
+        _report_symbol(builder, dim, context)
+        return None
     value = evaluate(builder, dim, context, flow)
     if value is UNKNOWN:
         return None
@@ -98,6 +96,23 @@ def _size(builder: GraphBuilder, dim: tree.Expression, flow: Flow, context: Cont
     message = f"a size is an integer or an expression in the input's symbols, and this is {kind_of(value)}"
     builder.report(catalogue.ARGUMENT_TYPE, message, dim.span, context)
     return None
+
+
+def _is_unknown(name: str, context: Context) -> bool:
+    known = context.variables, context.frame.symbols, context.unit.definitions, context.unit.missing
+    return not any(name in names for names in known)
+
+
+def _report_symbol(builder: GraphBuilder, dim: tree.Name, context: Context) -> None:
+    """``-> [N, 64, H, W]`` where the input does not have these symbols."""
+    symbols = context.frame.symbols
+    builder.report(
+        catalogue.UNKNOWN_NAME,
+        f"`{dim.name}` is not a symbol of the input",
+        dim.span,
+        context,
+        helps=(f"write the size, or `_` for any; {f'the input has {listed(symbols)}' if symbols else 'it has none'}",),
+    )
 
 
 def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Context) -> None:
@@ -116,13 +131,13 @@ def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Contex
         return
     if subject not in TOTALS:
         known = [*TOTALS, "shape"]
-        guess = builder.suggester.closest(subject, known)
+        guess = _OTHER_NAMES.get(subject.lower()) or builder.suggester.closest(subject, known)
         builder.report(
             catalogue.EXPECTATION_UNKNOWN,
-            f"nothing is known of `{subject}`",
+            f"`expect` cannot check `{subject}`",
             line.subject.span,
             context,
-            helps=() if guess else (f"{', '.join(known)} can be expected",),
+            helps=() if guess else (f"it checks {listed(known)}; `macs` are multiply-accumulates",),
             fix=renamed(line.subject.span, guess),
         )
         return
@@ -142,9 +157,21 @@ def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Contex
 def verify_totals(builder: GraphBuilder, graph: Graph) -> None:
     """The claims about the whole network, once it stands."""
     totals: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
-    for line, value in builder.expectations:
-        notes = (_parameters_by_part(graph),) if line.subject.name == "parameters" else ()
-        _verify(builder, line, value, totals[line.subject.name], notes)
+    claims = [Claim(line, value) for line, value in builder.expectations]
+    compared = False
+    for claim in claims:
+        total = totals[claim.subject]
+        if isinstance(total, SymbolicDim):
+            _report_symbolic(builder, claim, total)
+        elif not claim.holds(total):
+            comparison = builder.compare(graph, claims) if builder.compare and not compared else None
+            notes = (comparison.note,) if comparison else ()
+            if claim.subject == "parameters" and not (compared or comparison):
+                notes = (_parameters_by_part(graph),)
+            place = comparison.place if comparison else None
+            _report_total(builder, claim, total, notes, (place,) if place else ())
+            # One comparison is enough for all of them.
+            compared = compared or comparison is not None
 
 
 def _parameters_by_part(graph: Graph) -> str:
@@ -159,46 +186,27 @@ def _parameters_by_part(graph: Graph) -> str:
     return f"they are: {'; '.join(shown)}" if shown else "no layer has any"
 
 
-def _verify(builder: GraphBuilder, line: tree.Expect, value: object, total: Dim, notes: tuple[str, ...] = ()) -> None:
-    subject = line.subject.name
-    if isinstance(total, SymbolicDim):
-        builder.report(
-            catalogue.EXPECTATION_UNKNOWN,
-            f"`{subject}` depends on the size of the input: {total}",
-            line.span,
-            helps=("give the input a fixed size, or leave the expectation out",),
-        )
-        return
-    claimed = Decimal(str(value))
-    actual = Decimal(total)
-    text = line.value.text if isinstance(line.value, tree.Number) else ""
-    rounded = _at_precision(actual, text)
-    if RELATIONS[line.relation](rounded, claimed):
-        return
-    exact = f"{total:,}".replace(",", "_")
-    short = f"{_shortened(rounded, text)}" if rounded != actual else ""
-    actual_text = f"{short} ({exact})" if short else exact
+def _report_symbolic(builder: GraphBuilder, claim: Claim, total: SymbolicDim) -> None:
     builder.report(
-        catalogue.EXPECTATION,
-        f"`{subject}` is {actual_text}, and `{line.relation} {text or format_value(value)}` is expected",
-        Label(line.value.span, f"it is {actual_text}"),
-        notes=notes,
-        helps=(f"if the network is right, write `expect {subject} {line.relation} {short or exact}`",),
+        catalogue.EXPECTATION_UNKNOWN,
+        f"`{claim.subject}` depends on the size of the input: {total}",
+        claim.line.span,
+        helps=("give the input a fixed size, or leave the expectation out",),
     )
 
 
-def _at_precision(value: Decimal, text: str) -> Decimal:
-    """``value`` to as many digits as a claim is written with: against ``11.51G``, to ten millions."""
-    suffix = text[-1:]
-    if suffix not in SUFFIXES:
-        return value
-    decimals = len(text[:-1].partition(".")[2])
-    if decimals >= SUFFIXES[suffix]:
-        return value
-    with localcontext(prec=max(28, len(value.as_tuple().digits) + 1)):
-        return value.quantize(Decimal(1).scaleb(SUFFIXES[suffix] - decimals)) + 0
-
-
-def _shortened(value: Decimal, text: str) -> str:
-    decimals = len(text[:-1].partition(".")[2])
-    return f"{value.scaleb(-SUFFIXES[text[-1]]):.{decimals}f}{text[-1]}"
+def _report_total(
+    builder: GraphBuilder, claim: Claim, total: int, notes: Sequence[str], secondary: Sequence[Label]
+) -> None:
+    relation, text = claim.line.relation, claim.text
+    exact = f"{total:,}".replace(",", "_")
+    short = claim.shortened(total)
+    actual_text = f"{short} ({exact})" if short else exact
+    builder.report(
+        catalogue.EXPECTATION,
+        f"`{claim.subject}` is {actual_text}, and `{relation} {text or format_value(claim.value)}` is expected",
+        Label(claim.line.value.span, f"it is {actual_text}"),
+        secondary=secondary,
+        notes=notes,
+        helps=(f"if the network is right, write `expect {claim.subject} {relation} {short or exact}`",),
+    )

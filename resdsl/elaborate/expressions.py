@@ -151,7 +151,7 @@ class _Evaluator:
             raise self.fail(
                 f"`{span.text}` are those of the current value, and there is none here",
                 span,
-                "it can stand in blocks, and below the `input` of a model",
+                "it is known in blocks, and below the `input` of a model",
             )
         type_ = self.builder.nodes[flow].type
         if type_.rank < 2:

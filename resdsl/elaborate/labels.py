@@ -93,6 +93,7 @@ def _read(builder: GraphBuilder, name: str, line: tree.Labels, context: Context)
         if path.stat().st_size > LARGEST_LABELS:
             raise OSError(None, f"it has more than {LARGEST_LABELS:,} bytes")
         record_input(path)
+        context.unit.labels.add(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         message = f'the file of labels "{name}" {_reason(error)}'

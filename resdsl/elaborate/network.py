@@ -10,6 +10,7 @@ from resdsl.diagnostics import Diagnostics, Label, Option, Text, catalogue
 from resdsl.elaborate import expectations
 from resdsl.elaborate.blocks import constants
 from resdsl.elaborate.builder import GraphBuilder, LimitReached
+from resdsl.elaborate.claims import Compare
 from resdsl.elaborate.context import Context, Frame, Naming
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.limits import Budget, Limits
@@ -36,6 +37,7 @@ def elaborate(
     input_shape: Sequence[int | str] | None = None,
     limits: Limits | None = None,
     budget: Budget | None = None,
+    compare: Compare | None = None,
 ) -> Graph | None:
     """The graph of a model, or ``None`` where it has errors; they are in ``diagnostics``.
 
@@ -44,6 +46,7 @@ def elaborate(
     ``str`` in it being a symbol; shape annotations hold for the declared shape, and are verified with it
     first. An ``expect`` with a plain number holds for the defaults, and is skipped where ``arguments`` are given.
     ``budget`` is shared by the models of a file that are elaborated one after another: the limits hold for all of them.
+    ``compare`` is called if an ``expect`` does not hold, to find out why.
     """
     limits, budget = limits or Limits(), budget or Budget()
     if budget.exhausted:
@@ -51,7 +54,7 @@ def elaborate(
     defined = _choose(program, diagnostics, model)
     if defined is None:
         return None
-    builder = _builder(program, diagnostics, limits, altered=bool(arguments), budget=budget)
+    builder = _builder(program, diagnostics, limits, altered=bool(arguments), budget=budget, compare=compare)
     with _deep_recursion(), collection_paused():
         graph = _build(builder, defined, arguments or {}, None)
         if graph is not None and input_shape is not None and not diagnostics.errors:
@@ -120,8 +123,18 @@ def _builder(
     claims: bool = True,
     altered: bool = False,
     budget: Budget | None = None,
+    compare: Compare | None = None,
 ) -> GraphBuilder:
-    return GraphBuilder(diagnostics, limits, program.allowances, claims, altered, run_body, budget=budget or Budget())
+    return GraphBuilder(
+        diagnostics,
+        limits,
+        program.allowances,
+        claims,
+        altered,
+        run_body,
+        budget=budget or Budget(),
+        compare=compare,
+    )
 
 
 def _build(

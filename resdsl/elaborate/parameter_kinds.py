@@ -57,7 +57,7 @@ def _anything(value: object) -> object:
 def _block(value: object) -> object:
     if isinstance(value, Defined) or (isinstance(value, type) and issubclass(value, Operator)):
         return value
-    raise ArgumentMismatch("a block or an op")
+    raise ArgumentMismatch("a block or an operator")
 
 
 def shortcut_kind(value: object) -> ShortcutKind:

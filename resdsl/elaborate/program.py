@@ -34,6 +34,8 @@ class Unit:
     consts: dict[str, tree.Const] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     """Names that are unknown because of a reported error: their use is not a second one."""
+    labels: set[Path] = field(default_factory=set)
+    """The files of labels that were read for it."""
 
     @cached_property
     def models(self) -> list[Defined]:
@@ -67,12 +69,26 @@ class Defined:
 class Program:
     """The file to build and everything below it.
 
-    ``sources`` are all texts that were read, the main one first; ``allowances`` are the warnings that comments silence.
+    ``units`` are all files that were read, the main one first; ``allowances`` are the warnings that comments silence.
     """
 
-    main: Unit
-    sources: tuple[Source, ...]
+    units: tuple[Unit, ...]
     allowances: Allowances
+
+    @property
+    def main(self) -> Unit:
+        return self.units[0]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The texts of all units."""
+        return tuple(unit.module.source for unit in self.units)
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that were read so far; those of labels are read when a model is built."""
+        paths = [source.path for source in self.sources if source.path is not None]
+        return [*paths, *(path for unit in self.units for path in unit.labels)]
 
 
 def read_file(path: Path) -> str:
@@ -88,12 +104,12 @@ def load_program(
     Errors are reported; what could not be read is missing from the units. ``read`` is how other files are read.
     """
     loader = _Loader(diagnostics, limits or Limits(), read, _root(source))
-    main = loader.load(source, ())
-    modules = [unit.module for unit in loader.units.values()]
+    loader.load(source, ())
+    units = tuple(loader.units.values())
     allowances = Allowances()
-    for module in modules:
-        allowances.add(module)
-    return Program(main, tuple(module.source for module in modules), allowances)
+    for unit in units:
+        allowances.add(unit.module)
+    return Program(units, allowances)
 
 
 def standard_library() -> Path:

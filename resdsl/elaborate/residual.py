@@ -95,7 +95,7 @@ def _kind(builder: GraphBuilder, step: tree.Residual, flow: Flow, context: Conte
         try:
             kind = shortcut_kind(value)
         except ArgumentMismatch as mismatch:
-            message = f"after `shortcut` stands {mismatch.expected}"
+            message = f"`shortcut` is followed by {mismatch.expected}"
             builder.report(
                 catalogue.ARGUMENT_TYPE, message, Label(step.kind.span, f"this is {kind_of(value)}"), context
             )

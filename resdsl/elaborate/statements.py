@@ -126,10 +126,10 @@ def _stage(builder: GraphBuilder, stage: tree.Stage, flow: Flow, context: Contex
     if waiting.arguments and not waiting.taken and builder.poisoned == failed:
         builder.report(
             catalogue.STAGE_ARGUMENTS,
-            f"the stage `{label}` has arguments, and no block in it to take them",
+            f"the stage `{label}` has arguments, but calls no block that could take them",
             waiting.arguments[0][0].span,
             context,
-            helps=("they go to the first block that is called in the stage; ops take their own",),
+            helps=("the arguments of a stage go to its first block; give those of an operator in its own call",),
         )
         builder.poisoned = True
     if result is not None:
@@ -146,12 +146,14 @@ def _aux(builder: GraphBuilder, line: tree.Aux, flow: Flow, context: Context) ->
             if frame.aux
             else "`aux` belongs to a model, and this is a block"
         )
-        helps = (f"move it behind `{frame.aux}`",) if frame.aux else ("move it behind the call, into the model",)
+        helps = (f"move it after `{frame.aux}`",) if frame.aux else ("move it after the call, into the model",)
         builder.report(catalogue.MISPLACED, message, line.label.span, context, helps=helps)
         return
     if context.joined:
         message = "an `aux` cannot stand in a join or residual"
-        builder.report(catalogue.MISPLACED, message, line.label.span, context, helps=("move it behind that",))
+        builder.report(
+            catalogue.MISPLACED, message, line.label.span, context, helps=("move it after the join or residual",)
+        )
         return
     if not frame.root:
         # A model that is called like a block is its inference.
@@ -207,16 +209,22 @@ def _words(expression: tree.Expression) -> tuple[str, ...]:
 def _from(builder: GraphBuilder, step: tree.From, context: Context) -> Flow:
     tap = context.frame.taps.get(step.tap.name)
     if tap is None:
-        guess = builder.suggester.closest(step.tap.name, list(context.frame.taps))
+        label = calls.labelled(builder, step.tap.name, context)
+        guess = None if label else builder.suggester.closest(step.tap.name, list(context.frame.taps))
         if guess:
             helps: tuple[str, ...] = ()
+        elif label:
+            helps = (f"write `tap {step.tap.name}` after that layer: a tap names its value, a label its weights",)
         elif context.frame.taps:
             helps = (f"set here: {listed(context.frame.taps)}",)
         else:
             helps = (f"set it where the value is: `tap {step.tap.name}`, above, in the same block or model",)
         message = f"there is no tap `{step.tap.name}` in this {context.frame.definition.tree.kind}"
         fix = renamed(step.tap.span, guess)
-        builder.report(catalogue.UNKNOWN_TAP, message, step.tap.span, context, helps=helps, fix=fix)
+        secondary = (Label(label, "this is a label"),) if label else ()
+        builder.report(
+            catalogue.UNKNOWN_TAP, message, step.tap.span, context, secondary=secondary, helps=helps, fix=fix
+        )
         builder.poisoned = True
         run_body(builder, step.body, None, context)
         return None

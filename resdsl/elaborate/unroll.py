@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from resdsl.diagnostics import Label, Span, catalogue
+from resdsl.diagnostics import Edit, Fix, Label, Span, catalogue
 from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Variable
@@ -54,6 +54,9 @@ def _passes(builder: GraphBuilder, step: tree.For, flow: Flow, context: Context)
     if isinstance(values, tree.Range):
         yield from _counted(builder, step.variable, values, flow, context)
         return
+    if isinstance(values, tree.FunctionCall) and values.function.name == "range":
+        _report_range(builder, values, context)
+        return
     items = evaluate(builder, values, context, flow)
     if isinstance(items, tuple) and not isinstance(items, Size):
         written = values.items if isinstance(values, tree.ListLiteral) else ()
@@ -68,6 +71,26 @@ def _passes(builder: GraphBuilder, step: tree.For, flow: Flow, context: Context)
     if items is not UNKNOWN:
         _report_no_list(builder, values, items, context)
     builder.poisoned = True
+
+
+def _report_range(builder: GraphBuilder, values: tree.FunctionCall, context: Context) -> None:
+    """``range(3)`` of Python, which ends before its last number."""
+    builder.poisoned = True
+    numbers = [one.value.value if isinstance(one.value, tree.Number) else None for one in values.arguments]
+    meant = None
+    if 1 <= len(numbers) <= 2 and all(isinstance(number, int) for number in numbers):
+        first, last = (0, *numbers)[-2:]
+        assert isinstance(first, int) and isinstance(last, int)
+        meant = f"{first}..{last - 1}"
+    suggestion = f"write `{meant or '0..n - 1'}`: both ends are included"
+    builder.report(
+        catalogue.UNKNOWN_NAME,
+        "there is no function `range`",
+        values.span,
+        context,
+        helps=(suggestion,),
+        fix=Fix(suggestion, (Edit(values.span, meant),)) if meant else None,
+    )
 
 
 def _report_no_list(builder: GraphBuilder, values: tree.Expression, items: object, context: Context) -> None:

@@ -33,12 +33,16 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Computed(DerivedFunction):
-    """An operator of ONNX on weights; ``given`` says which of its inputs there are, ``output`` which result it is."""
+    """An operator of ONNX on weights; ``given`` says which of its inputs there are, ``output`` which result it is.
+
+    ``size`` counts the operators that the result takes.
+    """
 
     type: str
     attributes: tuple[tuple[str, object], ...]
     given: tuple[bool, ...]
     output: int = 0
+    size: int = 1
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -244,10 +248,9 @@ def _compute_same(_attributes: Mapping[str, object], inputs: Sequence[np.ndarray
 
 
 def _normalised(node: NodeRecord, inputs: Sequence[Item | None]) -> list[Shape] | None:
-    """``BatchNormalization`` with the statistics of the tensor itself, which exporters standardise weights with."""
+    """``BatchNormalization``, which exporters standardise weights with."""
     shape = _constants(inputs)[0].shape
-    is_training = node.integer("training_mode") or len(node.outputs) > 1
-    return [shape, *[shape[1:2]] * (len(node.outputs) - 1)] if is_training and len(shape) > 1 else None
+    return [shape, *[shape[1:2]] * (len(node.outputs) - 1)] if len(shape) > 1 and len(inputs) == 5 else None
 
 
 def _compute_normalised(
@@ -255,14 +258,16 @@ def _compute_normalised(
 ) -> np.ndarray:
     import numpy as np
 
-    data, weight, bias = inputs[:3]
-    assert data is not None and weight is not None and bias is not None
+    data, weight, bias, mean, variance = inputs
+    assert data is not None and weight is not None and bias is not None and mean is not None and variance is not None
     if output:
         raise ValueError("the running statistics are not weights")
     shape = [1, -1, *[1] * (data.ndim - 2)]
-    axes = (0, *range(2, data.ndim))
     wide = data.astype(np.float64)
-    mean, variance = wide.mean(axes, keepdims=True), wide.var(axes, keepdims=True)
+    if attributes.get("training_mode"):
+        axes = (0, *range(2, data.ndim))
+        mean, variance = wide.mean(axes), wide.var(axes)
+    mean, variance = mean.reshape(shape), variance.reshape(shape)
     eps = float(str(attributes.get("epsilon", 1e-5)))
     result = (wide - mean) / np.sqrt(variance + eps) * weight.reshape(shape) + bias.reshape(shape)
     return np.asarray(result, data.dtype)
@@ -280,7 +285,8 @@ def _compute_dequantized(
         shape = [1] * data.ndim
         shape[int(str(attributes.get("axis", 1))) % data.ndim] = scale.size
         scale, zero = scale.reshape(shape), zero.reshape(shape) if zero.size > 1 else zero
-    return ((data.astype(np.int32) - zero.astype(np.int32)) * scale).astype(np.float32)
+    result: np.ndarray = (data.astype(np.int32) - zero.astype(np.int32)).astype(np.float32) * scale
+    return result
 
 
 COMPUTED: dict[str, Operation] = {

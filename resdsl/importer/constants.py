@@ -17,6 +17,10 @@ from resdsl.ir.graph import Derived, Stored
 _WEIGHTS = (Element.FLOAT, Element.FLOAT16, Element.BFLOAT16)
 
 
+_LARGEST = 200
+"""Operators that a tensor of weights is computed by. Each computes its operands anew."""
+
+
 def constant_of(draft: Draft, record: TensorRecord, name: str) -> Constant:
     """An initializer, or the value of a ``Constant`` node."""
     items = draft.file.items(record) if record.count <= MOST_ITEMS else None
@@ -42,7 +46,10 @@ def folded(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None]) -> lis
         return None
     if node.type == "ConstantOfShape":
         return _filled(draft, node, constants[0])
-    small = small_result(node, [item if isinstance(item, Constant) else None for item in inputs])
+    small = None
+    if draft.items_to_fold > 0:
+        small = small_result(node, [item if isinstance(item, Constant) else None for item in inputs])
+        draft.items_to_fold -= sum(len(one.items or ()) for one in small or ()) + 1
     computed = None if small is not None and small[0].element not in _WEIGHTS else _computed(node, constants, inputs)
     if small is None:
         return computed
@@ -89,6 +96,9 @@ def _computed(node: NodeRecord, constants: list[Constant], inputs: Sequence[Item
         return None
     if shapes is None or any(prod(shape) > MOST_ELEMENTS for shape in shapes):
         return None
+    size = 1 + sum(_size(one) for one in constants)
+    if size > _LARGEST:
+        return None
     operands = tuple(operand(f"input{index}", one.shape, source_of(one)) for index, one in enumerate(constants))
     given = tuple(item is not None for item in inputs)
     attributes = tuple(sorted((key, value) for key, value in node.attributes.items() if value is not None))
@@ -101,10 +111,16 @@ def _computed(node: NodeRecord, constants: list[Constant], inputs: Sequence[Item
             constants[0].element,
             shape,
             None,
-            Derived(Computed(node.type, attributes, given, place), operands),
+            Derived(Computed(node.type, attributes, given, place, size), operands),
         )
         for place, (name, shape) in enumerate(zip(node.outputs, shapes, strict=False))
     ]
+
+
+def _size(constant: Constant) -> int:
+    """How many operators its numbers take, those that several of them share counted for each."""
+    source = constant.source
+    return source.function.size if isinstance(source, Derived) and isinstance(source.function, Computed) else 0
 
 
 def _has_numbers(constant: Constant) -> bool:

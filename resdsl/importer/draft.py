@@ -114,6 +114,8 @@ class Draft:
     """The node that makes each value of the file."""
     aliases: dict[str, str] = field(default_factory=dict)
     """Copies of values (``Identity``): the name of the value itself."""
+    items_to_fold: int = 200_000
+    """How many numbers the reader may still compute, so that a hostile file takes bounded time."""
     channels_last_input: bool = False
     """Whether the file's input is ``[N, H, W, C]``, and that of the network ``[N, C, H, W]``."""
     folded: int = 0

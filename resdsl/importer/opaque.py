@@ -19,6 +19,8 @@ from resdsl.ops.opaque import Opaque
 _LONGEST_ARGUMENT = 16
 """Numbers of an attribute or of a constant input that an operator shows."""
 
+_MOST_AXES = 16
+
 _FLOATS = (1, 10, 11, 16)
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
 
@@ -102,6 +104,8 @@ def _own_shape(node: NodeRecord, inputs: Sequence[Item | None]) -> tuple[Dim, ..
     first = inputs[0] if inputs else None
     sizes = inputs[1] if len(inputs) > 1 else None
     if node.type == "Reshape" and isinstance(first, Value) and isinstance(sizes, Constant) and sizes.items is not None:
+        if len(sizes.items) > _MOST_AXES:
+            return None
         whole = tuple(int(size) if isinstance(size, float) else size for size in sizes.items)
         return reshaped_shape(first.type.shape, whole, allow_zero=bool(node.integer("allowzero")))
     if node.type == "Pad" and isinstance(first, Value) and len(inputs) < 4:

@@ -110,7 +110,11 @@ class Match:
 
 def match(step: Step, *patterns: NodePattern) -> Match | None:
     """The first of the patterns that ends in the node of ``step``."""
+    makers = {record.type for name in step.node.inputs if (record := step.draft.makers.get(step.draft.original(name)))}
     for pattern in patterns:
+        # Most nodes are no end of a pattern, which the nodes before them show at once.
+        if any(isinstance(part, NodePattern) and makers.isdisjoint(part.types) for part in pattern.parts):
+            continue
         # Most files have no node of some type that a long pattern needs.
         if any(step.draft.types.isdisjoint(types) for types in _needed(pattern)):
             continue

@@ -24,8 +24,12 @@ MOST_FOLDED = 4_000_000
 
 
 def read_draft(file: OnnxFile) -> Draft:
-    """Every value of the file. Raises ``CompileError`` for a graph with a cycle, or one that reads what nobody makes."""
+    """Every value of the file. Raises ``CompileError`` for a cycle, or for a node that reads what nobody makes."""
     model = file.model
+    if model.functions:
+        from resdsl.importer.inference import inlined_nodes  # needs the onnx library
+
+        model.nodes = inlined_nodes(file)
     uses = Counter(name for node in model.nodes for name in node.inputs if name)
     uses.update(output.name for output in model.outputs)
     draft = Draft(file, uses)

@@ -124,7 +124,7 @@ class ValueRecord:
 
 @dataclass(slots=True)
 class ModelRecord:
-    """A model. ``opsets`` are versions by domain, ``functions`` the number of operators that the file itself defines."""
+    """A model. ``opsets`` are versions by domain, ``functions`` counts the operators that the file itself defines."""
 
     ir_version: int = 0
     producer: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from resdsl.importer.derived import origin
 from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
 from resdsl.importer.layout import layout_of, permuted
 from resdsl.importer.records import NodeRecord
@@ -39,6 +40,11 @@ class Step:
     def output(self, name: str) -> Step:
         """The step of one output of a node that has several."""
         return Step(self.draft, replace(self.node, outputs=[name]), self.inputs, self.perm)
+
+    def is_learned(self, constant: Constant) -> bool:
+        """Whether it is a tensor of a module (``stages.0.gain``), not numbers that an exporter has named."""
+        name = origin(constant)
+        return "." in name and "/" not in name and name in self.draft.file.model.tensors
 
     def of(self, record: NodeRecord) -> Step:
         """The step of another node, which has been read."""

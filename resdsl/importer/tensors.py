@@ -26,7 +26,7 @@ class OnnxFile(CheckpointReader):
     """An ONNX file: its structure, and ``read`` for the numbers of its tensors, in the file or in one beside it."""
 
     def __init__(self, name: str, data: Buffer, path: Path | None = None) -> None:
-        """``path`` is the file of ``data``, beside which tensors may be. Raises ``CompileError`` for what is no model."""
+        """``path`` is the file of ``data``, beside which tensors may be. Raises ``CompileError`` if it is no model."""
         self.name = name
         self.path = path
         self._data = data

@@ -206,7 +206,17 @@ class Operator:
     aliases: ClassVar[tuple[str, ...]] = ()
     """Its names in other libraries, in lower case: suggested where the language has no operator of that name."""
 
+    calls: ClassVar[Mapping[str, str]] = {}
+    """What to write for operators of other libraries that are a call with certain arguments here: ``avgpool(global)``
+    for ``globalavgpool``. Their names are in lower case and without underscores."""
+
     examples: ClassVar[tuple[Example, ...]] = ()
+
+    input_channels_first: ClassVar[bool] = False
+    """Whether other libraries take the channels of the input as the first argument, where nothing is given here."""
+
+    is_pool: ClassVar[bool] = False
+    """Whether it is a pool, whose stride is by default the size of the kernel in other libraries."""
 
     counts_as_layer: ClassVar[bool] = False
     """Whether it is a layer where the depth of a network is counted (ResNet-152): convolutions and linear layers."""

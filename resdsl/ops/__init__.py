@@ -64,5 +64,11 @@ def aliases() -> Mapping[str, str]:
 
 
 @cache
+def calls() -> Mapping[str, str]:
+    """What to write for operators of other libraries that are a call with certain arguments here. Imports all files."""
+    return {name: call for operator in operators().values() for name, call in operator.calls.items()}
+
+
+@cache
 def _files() -> tuple[str, ...]:
     return tuple(sorted(file.name for file in pkgutil.iter_modules(__path__)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +26,12 @@ class AvgPool(Operator):
     """
 
     name: ClassVar[str] = "avgpool"
-    aliases: ClassVar[tuple[str, ...]] = ("adaptiveavgpool2d", "avg_pool", "avgpool2d")
+    aliases: ClassVar[tuple[str, ...]] = ("avg_pool", "avgpool2d", "averagepool", "averagepooling2d")
+    calls: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("adaptiveavgpool2d", "gap", "globalaveragepool", "globalaveragepooling2d", "globalavgpool", "globalavgpool2d"),
+        "avgpool(global)",
+    )
+    is_pool: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("avgpool(3x3)", (2, 3, 6, 5)),
         Example("avgpool(3x3, count_pad = false)", (2, 3, 6, 5)),

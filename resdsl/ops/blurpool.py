@@ -10,6 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal, Window
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.pooling import require_pixels
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, counted, sides, window, window_label, windows
 
@@ -70,6 +71,7 @@ class BlurPool(Operator):
                         helps=("less padding, a larger input, or `edge = zero`",),
                     )
         rows, columns = windows(x, self._kernel, self.stride, _NO_DILATION, pad)
+        require_pixels(x, self._kernel, self.stride, _NO_DILATION, pad)
         return x.with_shape(x.shape[0], channels, rows, columns)
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
 from resdsl.ir.types import TensorType
-from resdsl.ops.branches import channels_of_each, with_channels
+from resdsl.ops.branches import channels_of_each
+from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
 
 
@@ -45,4 +46,4 @@ class BranchSoftmax(Operator):
         (x,) = to.types
         each = channels_of_each(x, self.branches, "")
         apart = to("Reshape", to.input, to.integers((0, self.branches, each, -1)))
-        with_channels(to, to("Softmax", apart, axis=1), self.branches * each)
+        with_pixels(to, to("Softmax", apart, axis=1), self.branches * each)

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
 from resdsl.ir.types import TensorType
-from resdsl.ops.branches import channels_of_each, with_channels
+from resdsl.ops.branches import channels_of_each
+from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
 
 
@@ -39,4 +40,4 @@ class BranchSum(Operator):
     def lower(self, to: Lowering) -> None:
         (x,) = to.types
         apart = to("Reshape", to.input, to.integers((0, self.branches, -1)))
-        with_channels(to, to("ReduceSum", apart, to.integers((1,)), keepdims=0), channels_of_each(x, self.branches, ""))
+        with_pixels(to, to("ReduceSum", apart, to.integers((1,)), keepdims=0), channels_of_each(x, self.branches, ""))

@@ -28,6 +28,7 @@ class Conv(Operator):
     name: ClassVar[str] = "conv"
     aliases: ClassVar[tuple[str, ...]] = ("conv2d", "convolution")
     counts_as_layer: ClassVar[bool] = True
+    input_channels_first: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("conv(8, 7x7, stride = 2)", (1, 3, 32, 30)),
         Example("conv(6, 1x1, bias = true)", (2, 4, 5, 5)),

@@ -29,6 +29,7 @@ class ConvTranspose(Operator):
     name: ClassVar[str] = "conv_transpose"
     aliases: ClassVar[tuple[str, ...]] = ("conv_transpose2d", "convtranspose2d", "deconv", "deconvolution", "upconv")
     counts_as_layer: ClassVar[bool] = True
+    input_channels_first: ClassVar[bool] = True
     enlarges: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("conv_transpose(4, 2x2, stride = 2)", (2, 3, 4, 5)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,7 +23,11 @@ class MaxPool(Operator):
     """
 
     name: ClassVar[str] = "maxpool"
-    aliases: ClassVar[tuple[str, ...]] = ("max_pool", "maxpool2d")
+    aliases: ClassVar[tuple[str, ...]] = ("max_pool", "maxpool2d", "maxpooling2d")
+    calls: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("adaptivemaxpool2d", "globalmaxpool", "globalmaxpool2d", "globalmaxpooling2d"), "maxpool(global)"
+    )
+    is_pool: ClassVar[bool] = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("maxpool(3x3, stride = 2)", (2, 3, 9, 8)),
         Example("maxpool(3x3, stride = 2, pad = 0, ceil = true)", (1, 3, 8, 10)),

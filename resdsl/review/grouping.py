@@ -256,6 +256,11 @@ class Grouper:
                 if name in self._old.graph.parameters:
                     tensors[name] = f"{after.path}.{spec.name}"
         _, old, new_name = _renaming(pairs[0][0].path, pairs[0][1].path)
+        if len(places) == 1:
+            ((old, new_name),) = places
+        elif old.isdigit() or new_name.isdigit():
+            # A number alone does not name a layer.
+            old, new_name = f"*.{old}", f"*.{new_name}"
         return Renamed(what="", places=tuple(places.values()), old=old, new=new_name, tensors=tensors)
 
 

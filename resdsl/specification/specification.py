@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +12,7 @@ from resdsl.elaborate.program import Program, Reader, load_program, read_file
 
 if TYPE_CHECKING:
     from resdsl.analysis.summary import Summary
+    from resdsl.elaborate.claims import Claim, Comparison
     from resdsl.ir.graph import Graph
     from resdsl.syntax.tree import Module
 
@@ -49,6 +50,8 @@ class Specification:
         self.read = read
         self.diagnostics = Diagnostics()
         """Everything reported so far."""
+        self.unexpected_graph: Graph | None = None
+        """The network whose totals are not as expected, if that is the only error: a checkpoint may show why."""
 
     def __repr__(self) -> str:
         return f"<Specification {self.source.name}>"
@@ -127,6 +130,13 @@ class Specification:
         shown = {} if self.display is None else self.display()
         return {"text/plain": repr(self), **shown}
 
+    def _compare(self, graph: Graph, claims: Sequence[Claim]) -> Comparison | None:
+        from resdsl.specification.nearest import compare_with_builtin  # only for networks with wrong totals
+
+        if not self.diagnostics.errors:
+            self.unexpected_graph = graph
+        return compare_with_builtin(graph, claims)
+
     def _elaborate(self, model: str | None, budget: Budget | None = None) -> Graph | None:
         from resdsl.elaborate.network import elaborate  # not needed to list the models
 
@@ -139,4 +149,5 @@ class Specification:
             input_shape=self.input_shape,
             limits=self.limits,
             budget=budget,
+            compare=self._compare,
         )

@@ -7,7 +7,7 @@ import math
 MAX_DIGITS = 40
 """Far more than any network needs. Python refuses to convert more than 4,300."""
 
-_SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9}
+_SUFFIXES = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def number_value(text: str) -> int | float | None:

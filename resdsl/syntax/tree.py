@@ -203,7 +203,7 @@ class Body(Tree):
 
 @node
 class Call(Tree):
-    """``conv(64, 3x3)``: an op, a block or a model, applied to the current value."""
+    """``conv(64, 3x3)``: an operator, a block or a model, applied to the current value."""
 
     callee: Identifier
     arguments: tuple[Argument, ...]

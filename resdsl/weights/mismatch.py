@@ -100,10 +100,14 @@ def explain(graph: Graph, checkpoint: Checkpoint, pairing: Pairing, *, partial: 
         _absent_parts,
         _rest,
     )
+    given: set[str] = set()
     for explanation in explanations:
         for diagnostic in explanation(left):
             notes = _unnamed(checkpoint) if pairing.missing and diagnostic.code in _MISSING else ()
-            explained = replace(diagnostic, notes=(*diagnostic.notes, *notes))
+            # What helps with all of them is said once.
+            helps = tuple(text for text in diagnostic.helps if text not in given)
+            given.update(text for text in helps if text in _GENERAL)
+            explained = replace(diagnostic, notes=(*diagnostic.notes, *notes), helps=helps)
             yield _lenient(explained) if partial else explained
 
 
@@ -136,6 +140,8 @@ _BUILD_IT = "build the network that the checkpoint is for"
 _IGNORE = "or ignore "
 _USE_WHOLE = "use a checkpoint of the whole network"
 _LOAD_PART = Text("or load what matches, and keep initial values for the rest, with ", Option("partial", True))
+
+_GENERAL = (_BUILD_IT, _USE_WHOLE, _LOAD_PART)
 
 
 def _misfit(
@@ -463,10 +469,13 @@ def _rest(left: _Unexplained) -> Iterator[Diagnostic]:
 
 
 def _pattern(name: str) -> str:
-    """The part of a block that a tensor belongs to, in any block: ``*.se.*`` for ``layer1.0.se.fc1.weight``."""
+    """The part of a block that a tensor belongs to, in any block: ``*.se.*`` for ``layer1.0.se.fc1.weight``.
+
+    A number is no name of a part: of ``features.1.0.weight`` it is ``features.*.0.*``.
+    """
     parts = name.split(".")
     for position, part in enumerate(parts[:-2]):
-        if part.isdigit():
+        if part.isdigit() and not parts[position + 1].isdigit():
             return f"*.{parts[position + 1]}.*"
     return ".".join((*(re.sub(r"\d+", "*", part) for part in parts[:-2]), *parts[-2:-1], "*"))
 

@@ -13,6 +13,7 @@ from PIL import Image
 import resdsl
 from resdsl.cli.app import app
 from resdsl.diagnostics.errors import OutputError
+from resdsl.tools.evaluate.evaluate import write_confusion
 
 NETWORK = """use "blocks.res" (stem)
 model means() {
@@ -81,7 +82,7 @@ COMMANDS = [
     ("predict m.onnx a.png b.png --device cpu --format csv -o {}", "b.png"),
     ("predict m.onnx a.png --device cpu --format text -o {}", "m.onnx"),
     ("predict m.onnx photos --device cpu --format jsonl -o {}", "photos/c.png"),
-    ("predict m.onnx photos --device cpu --output logits --format npy -o {}", "photos/c.png"),
+    ("predict m.onnx photos --device cpu --features logits --format npy -o {}", "photos/c.png"),
     ("predict m.onnx batch.npy --device cpu --format csv -o {}", "batch.npy"),
     ("predict net.res a.png --weights w.safetensors --device cpu --format csv -o {}", "w.safetensors"),
     ("evaluate m.onnx --truth t.csv --device cpu --confusion {}", "t.csv"),
@@ -129,7 +130,7 @@ def test_the_same_output_can_be_written_again_and_what_one_call_read_the_next_ma
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("target", ["net.res", "blocks.res", "w.safetensors"])
+@pytest.mark.parametrize("target", ["net.res", "blocks.res", "colors.txt", "w.safetensors"])
 def test_the_python_api_refuses_too(target: str, made: dict[str, bytes]) -> None:
     network = resdsl.load("net.res")
     assert network.graph.parameter_count == 9
@@ -140,3 +141,14 @@ def test_the_python_api_refuses_too(target: str, made: dict[str, bytes]) -> None
         resdsl.save_weights("w.safetensors", "w.safetensors")
     with pytest.raises(OutputError):
         resdsl.predict_to("a.png", "m.onnx", ["a.png"], device="cpu", format="csv")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("target", ["t.csv", "m.onnx"])
+def test_a_confusion_matrix_does_not_replace_what_it_is_of(target: str, made: dict[str, bytes]) -> None:
+    evaluation = resdsl.evaluate("m.onnx", truth="t.csv", device="cpu")
+    with pytest.raises(OutputError, match="is read by this command"):
+        write_confusion(evaluation, target)
+    assert Path(target).read_bytes() == made[target]
+    write_confusion(evaluation, "confusion.csv")
+    assert Path("confusion.csv").read_bytes().startswith(b"truth,")

@@ -120,7 +120,7 @@ def test_json_is_one_object(model: str) -> None:
 
 @pytest.mark.usefixtures("photos")
 def test_features_come_from_any_layer(model: str) -> None:
-    assert run(model, "photos", "--output", "flatten", "-o", "x.npy").exit_code == 1
+    assert run(model, "photos", "--features", "flatten", "-o", "x.npy").exit_code == 1
     features = np.load("x.npy")
     assert features.shape == (5, 4)
     assert np.isnan(features[1]).all()
@@ -160,13 +160,13 @@ def test_a_specification_is_compiled_for_the_while(model: str) -> None:
     ("options", "status", "expected"),
     [
         (["-o", "rows.xlxs"], 2, "E0816"),
-        (["-o", "rows.npy"], 2, "--output NAME"),
-        (["-o", "rows.csv", "--output", "logits"], 2, "`--format npy`, `parquet` or `jsonl`"),
-        (["--format", "parquet"], 2, "use `--output-file rows.parquet`"),
-        (["--output", "flaten"], 1, "did you mean `flatten`?"),
-        (["--resume"], 2, "--resume needs --output-file"),
+        (["-o", "rows.npy"], 2, "--features NAME"),
+        (["-o", "rows.csv", "--features", "logits"], 2, "`--format npy`, `parquet` or `jsonl`"),
+        (["--format", "parquet"], 2, "use `--output rows.parquet`"),
+        (["--features", "flaten"], 1, "did you mean `flatten`?"),
+        (["--resume"], 2, "--resume needs --output"),
         (["--resume", "-o", "rows.parquet"], 2, "its schema and index are at its end"),
-        (["--resume", "-o", "rows.npy", "--output", "logits"], 2, "does not record which images"),
+        (["--resume", "-o", "rows.npy", "--features", "logits"], 2, "does not record which images"),
         (["-o", "no/rows.csv"], 2, "the folder `no` does not exist"),
         (["--set", "classes=3"], 2, "--set applies to specifications"),
         (["--max-pixels", "10"], 1, "50 x 40 pixels"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,21 @@ def test_colours_of_ours_stay_where_they_are_asked_for(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == "\x1b[1;31mred\x1b[0m \\x1b]0;owned\\x07\\x1b[8mhidden\\x1b[40m\n"
     Terminal(color="never").say("\x1b[1;31mred")
     assert capsys.readouterr().err == "\\x1b[1;31mred\n"
+
+
+@pytest.mark.parametrize("color", ["always", "never"])
+def test_cells_of_a_table_do_not_control_the_terminal(color: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(HOSTILE, "bold"))
+    table.add_row(Text(HOSTILE, "cyan"))
+    with Terminal(color=color).drawing() as console:
+        console.print(table)
+    shown = capsys.readouterr().out
+    assert "owned" in shown
+    assert not CONTROLS & set(re.sub(r"\x1b\[[\d;]*m", "", shown) if color == "always" else shown)
+    assert ("\x1b[" in shown) == (color == "always")
 
 
 def test_files_reach_pipes_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,18 @@ def test_a_length_of_external_weights_that_is_no_number_is_reported(plain: Path)
     assert "error[E08" in result.stderr
 
 
+@pytest.mark.usefixtures("here")
+def test_a_node_without_inputs_is_reported() -> None:
+    resdsl.compile(resdsl.loads(NETWORK.replace("relu", "bn1: bn")), "m.onnx", optimize=0)
+    proto = onnx.load("m.onnx")
+    (norm,) = (node for node in proto.graph.node if node.op_type == "BatchNormalization")
+    del norm.input[:]
+    onnx.save(proto, "m.onnx")
+    for arguments in (["quantize", "m.onnx", "--calibrate", "val"], ["compare", "m.onnx", "m.onnx"]):
+        result = run(*arguments)
+        assert (result.exit_code, "error[E0830]" in result.stderr) == (1, True), result.output
+
+
 @pytest.mark.parametrize("kind", ["text", "jsonl", "csv", "parquet"])
 @pytest.mark.usefixtures("here")
 def test_a_name_that_cannot_be_encoded_is_written_escaped(kind: str) -> None:
@@ -199,6 +211,8 @@ def test_no_control_character_reaches_the_terminal(plain: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["check", "resnet18", "--input", "N,3," + "9" * 5000 + ",8"],
+        ["check", "resnet18", "--set", "classes=" + "9" * 5000],
         ["compare", "m", "m", "--seed", "-1"],
         ["compare", "m", "m", "--seed", "9" * 5000],
         ["compare", "m", "m", "--batch", "1000000000"],

@@ -19,7 +19,7 @@ from resdsl.diagnostics.explanation import PAGES, Example, examples, page_of
 
 EACH = pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
 # Weights, files and machines: errors of commands, not of texts.
-BY_COMMANDS = ("E07", "E08", "W07")
+BY_COMMANDS = ("E07", "E08", "W07", "W08")
 ABOUT_TEXT = [code for code in CODES.values() if not code.id.startswith(BY_COMMANDS)]
 ABOUT_FILES = [code for code in CODES.values() if code not in ABOUT_TEXT]
 COMMAND = re.compile(r"^resdsl .*$", re.MULTILINE)

@@ -341,3 +341,19 @@ def test_drawing_starts_without_rich() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stdout == "[]\n"
+
+
+def test_a_line_without_end_is_cut_around_the_mark_whatever_the_width() -> None:
+    spec = source("\t" + "relu; " * 50_000 + "rellu; " + "é中; " * 50_000, "one_line.res")
+    span = at(spec, "rellu")
+    fix = Fix("did you mean `relu`?", (Edit(span, "relu"),))
+    for width in (None, 80, 1_000_000):
+        text = render([one("there is no op `rellu`", Label(span, "here"), fix=fix)], width=width)
+        lines = text.splitlines()
+        assert max(map(len, lines)) < 5_000
+        shown, marks = lines[3:5]
+        assert shown[marks.index("^") :].startswith("rellu; ")
+        assert shown.startswith("1 | …") and shown.endswith("…")
+        assert lines[1] == f" --> one_line.res:1:{span.start + 1}"
+        patched = next(number for number, line in enumerate(lines) if "~" in line)
+        assert lines[patched - 1][lines[patched].index("~") :].startswith("relu; ")

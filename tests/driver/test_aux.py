@@ -21,8 +21,7 @@ from resdsl.picture.build import build as diagram
 from resdsl.picture.diagram import Detail
 from resdsl.review.checkpoint import Fit
 from resdsl.review.review import compare
-from tests.aux_networks import GOOGLENET, INCEPTION_V3
-from tests.building import build
+from tests.building import build, shipped
 
 WITH_AUX = """\
 model net(classes = 3) {
@@ -82,12 +81,11 @@ def trainable(graph: resdsl.Graph) -> int:
 
 # The counts are those of torchvision: `num_params` in its tables of weights, and `aux_logits=True` counted by PyTorch.
 @pytest.mark.parametrize(
-    ("text", "inference", "training"),
-    [(GOOGLENET, 6_624_904, 13_004_888), (INCEPTION_V3, 23_834_568, 27_161_264)],
-    ids=["googlenet", "inception_v3"],
+    ("name", "inference", "training"),
+    [("googlenet", 6_624_904, 13_004_888), ("inception_v3", 23_834_568, 27_161_264)],
 )
-def test_parameters_are_those_of_torchvision(text: str, inference: int, training: int) -> None:
-    graph = build(text)
+def test_parameters_are_those_of_torchvision(name: str, inference: int, training: int) -> None:
+    graph = shipped(name)
     verify(graph)
     assert graph.parameter_count == inference
     assert trainable(graph) == training
@@ -96,10 +94,10 @@ def test_parameters_are_those_of_torchvision(text: str, inference: int, training
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes"),
+    ("name", "shapes"),
     [
         (
-            GOOGLENET,
+            "googlenet",
             {
                 "aux1.conv.conv.weight": (128, 512, 1, 1),
                 "aux1.conv.bn.running_var": (128,),
@@ -109,7 +107,7 @@ def test_parameters_are_those_of_torchvision(text: str, inference: int, training
             },
         ),
         (
-            INCEPTION_V3,
+            "inception_v3",
             {
                 "AuxLogits.conv0.conv.weight": (128, 768, 1, 1),
                 "AuxLogits.conv0.bn.weight": (128,),
@@ -119,11 +117,10 @@ def test_parameters_are_those_of_torchvision(text: str, inference: int, training
             },
         ),
     ],
-    ids=["googlenet", "inception_v3"],
 )
-def test_tensors_are_named_as_in_torchvision(text: str, shapes: dict[str, tuple[int, ...]]) -> None:
-    parameters = build(text).parameters
-    assert {name: parameters[name].shape for name in shapes} == shapes
+def test_tensors_are_named_as_in_torchvision(name: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    parameters = shipped(name).parameters
+    assert {tensor: parameters[tensor].shape for tensor in shapes} == shapes
 
 
 def test_the_value_behind_a_head_is_that_before_it() -> None:

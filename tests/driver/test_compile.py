@@ -175,6 +175,13 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("name", "code"), [("m.onnx", []), ("m.ONNX", []), ("m", []), ("m.pt", ["W0801"])])
+def test_a_name_of_another_format_is_a_warning(tmp_path: Path, name: str, code: list[str]) -> None:
+    compiled = resdsl.compile(resdsl.loads(TINY), tmp_path / name)
+    assert [diagnostic.code.id for diagnostic in compiled.diagnostics] == code
+    assert onnx.load(tmp_path / name).graph.name == "tiny"
+
+
 def test_residuals_may_start_as_the_identity(tmp_path: Path) -> None:
     resdsl.compile(resdsl.loads(TINY), tmp_path / "m", zero_init_residual=True)
     tensors = {

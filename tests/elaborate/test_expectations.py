@@ -29,6 +29,9 @@ def test_a_plain_number_applies_to_the_defaults() -> None:
     # Weights: 3 * 4 * 9, twice 4 * 4 * 9, then 4 * 10 + 10.
     assert codes("parameters == 446") == []
     assert codes("parameters == 447") == ["E0502"]
+    # At the written precision, with both spellings of a thousand.
+    assert codes("parameters == 0.4k") == codes("parameters == 0.4K") == []
+    assert codes("parameters == 0.5k") == ["E0502"]
     assert codes("parameters == 446", classes=5) == []
 
 

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from resdsl.diagnostics import Diagnostics, Source
+from resdsl.diagnostics.render import render
 from resdsl.elaborate import Limits, elaborate, load_program
 from resdsl.elaborate.limits import MOST_ERRORS, MOST_WARNINGS, Budget
 from resdsl.ir.dims import Dim, is_manageable, symbol
@@ -76,6 +77,15 @@ def test_a_text_is_checked_in_bounded_time(text: str) -> None:
     start = time.process_time()
     elaborate(program, diagnostics, limits=TENTH)
     assert time.process_time() - start < SECONDS
+
+
+@pytest.mark.parametrize("end", ["; ", "\n"], ids=["one line", "many lines"])
+def test_the_errors_of_a_text_are_drawn_in_bounded_time(end: str) -> None:
+    diagnostics = load(Source("net.res", model(f"rellu{end}" * 60_000))).check()
+    start = time.process_time()
+    text = render(diagnostics, most=100)
+    assert time.process_time() - start < SECONDS
+    assert len(text) < 200_000
 
 
 def test_an_error_in_a_loop_is_reported_once_with_the_reason_for_stopping() -> None:

@@ -91,7 +91,7 @@ def test_joins_take_no_number_in_a_numbered_group(net: Net, build: Build) -> Non
 
 
 def test_an_operator_without_weights_may_lack_a_label_without_a_warning(net: Net, codes: Codes) -> None:
-    assert codes(net("conv1: conv(8, 3x3); relu; maxpool(3x3)\noutput y")) == []
+    assert codes(net("conv1: conv(8, 3x3); relu; maxpool(3x3, stride = 2)\noutput y")) == []
 
 
 def test_numbers_in_a_labelled_group_are_no_warning(net: Net, codes: Codes) -> None:

@@ -15,7 +15,7 @@ import atheris
 
 with atheris.instrument_imports(include=["resdsl.weights.remote", "resdsl.untrusted"]):
     import resdsl.weights.remote.web  # noqa: F401
-    from tests.fuzz.targets import ANSWER, check_answers
+    from tests.fuzz.targets import ANSWER, RECORD, check_answers
 
 HEADERS = (b"Content-Length", b"Content-Range", b"ETag", b"Location", b"Transfer-Encoding", b"Content-Encoding")
 VALUES = (
@@ -58,11 +58,40 @@ STATUSES = (
 )
 
 
+FIELDS = (
+    b'"5"',
+    b"-1",
+    b"1e999",
+    b"null",
+    b"[]",
+    b"true",
+    b'"\\ud800"',
+    b'"\\r\\nHost: x"',
+    b"1" + b"0" * 400,
+    b'"' + b"0" * 64 + b'"',
+)
+
+
+def with_record(data: bytes, dice: random.Random) -> bytes:
+    """Answers, and a record of the cache with values of other kinds."""
+    fields = [
+        b'"%s": %s' % (name, dice.choice(FIELDS)) for name in (b"size", b"sha256", b"etag") if dice.random() < 0.9
+    ]
+    record = b"{" + b", ".join(fields) + b"}"
+    return (
+        data.partition(RECORD)[0]
+        + RECORD
+        + record[: len(record) if dice.random() < 0.9 else dice.randrange(len(record))]
+    )
+
+
 def mutate(data: bytes, largest: int, seed: int) -> bytes:
     """One change of a header, a status or the order of answers more often than one of the bytes."""
     dice = random.Random(seed)
     if dice.random() < 0.3:
         return atheris.Mutate(data, largest)
+    if dice.random() < 0.1:
+        return with_record(data, dice)[:largest]
     answers = data.split(ANSWER)
     at = dice.randrange(len(answers))
     head, blank, body = answers[at].partition(b"\r\n\r\n")

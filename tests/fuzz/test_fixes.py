@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from resdsl.diagnostics import Source
+from resdsl.diagnostics import Diagnostics, Source
+from resdsl.specification.specification import Specification
 from resdsl.tools.check.fix import fix
 
 from .fixes import applied, mutant
@@ -38,3 +39,20 @@ def model(body: str) -> str:
 )
 def test_a_fix_is_applied_where_the_text_has_fewer_errors_then(body: str, fixed: str) -> None:
     assert fix(Source("net.res", model(body))).after.text == model(fixed)
+
+
+def test_the_texts_that_are_checked_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The parser reports fifty errors at a time: where one is fixed, the next is found.
+    text = model("a: conv(8 3x3)\n" * 2_000)
+    checked: list[int] = []
+    check = Specification.check
+
+    def counted(specification: Specification) -> Diagnostics:
+        checked.append(len(specification.source.text))
+        return check(specification)
+
+    monkeypatch.setattr(Specification, "check", counted)
+    monkeypatch.setattr("resdsl.tools.check.fix._MOST_CHARACTERS", 100_000)
+    fix(Source("net.res", text))
+    # A fix that uncovered others is followed for a few more checks.
+    assert 100_000 <= sum(checked) < 100_000 + 7 * max(checked)

@@ -186,6 +186,24 @@ def branch_sum(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return Answer(sum(np.split(x, op.branches, axis=1)))
 
 
+# Over pixels.
+
+
+@oracle("pixel_softmax")
+def pixel_softmax(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.exp(x)
+    for image, channel in np.ndindex(*x.shape[:2]):
+        y[image, channel] /= y[image, channel].sum()
+    return Answer(y)
+
+
+@oracle("pixel_sum")
+def pixel_sum(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(np.array([[[[channel.sum()]] for channel in image] for image in x]))
+
+
 # Weighted sums.
 
 
@@ -351,6 +369,14 @@ def flatten(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
     return Answer(np.stack([image.ravel() for image in inputs[0]]))
 
 
+@oracle("trim")
+def trim(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    top, left, bottom, right = op.sides
+    rows, columns = range(top, x.shape[2] - bottom), range(left, x.shape[3] - right)
+    return Answer(np.array([[[[c[i, j] for j in columns] for i in rows] for c in image] for image in x]))
+
+
 @oracle("pad")
 def pad(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     (x,) = inputs
@@ -364,21 +390,30 @@ def pad(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
 @oracle("upsample")
 def upsample(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     (x,) = inputs
-    down, across = (_interpolation(op, x.shape[2 + axis], op.factor[axis]) for axis in (0, 1))
+    return _resampled(op, x, [size * factor for size, factor in zip(x.shape[2:], op.factor, strict=True)])
+
+
+@oracle("interpolate")
+def interpolate(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    return _resampled(op, inputs[0], op.size)
+
+
+def _resampled(op: Any, x: Array, sizes: Sequence[int]) -> Answer:
+    down, across = (_interpolation(op, x.shape[2 + axis], sizes[axis]) for axis in (0, 1))
     return Answer(np.einsum("ir,ncrs,js->ncij", down, x, across))
 
 
-def _interpolation(op: Any, size: int, factor: int) -> Array:
+def _interpolation(op: Any, size: int, result: int) -> Array:
     """Row ``i`` has the weights of the input's rows in row ``i`` of the result."""
-    weights = np.zeros((size * factor, size))
-    for i in range(size * factor):
+    weights = np.zeros((result, size))
+    for i in range(result):
         if op.mode == "nearest":
-            weights[i, i // factor] = 1
+            weights[i, i * size // result] = 1
             continue
         if op.align_corners:
-            place = i * (size - 1) / (size * factor - 1) if size * factor > 1 else 0.0
+            place = i * (size - 1) / (result - 1) if result > 1 else 0.0
         else:
-            place = (i + 0.5) / factor - 0.5
+            place = (i + 0.5) * size / result - 0.5
         place = min(max(place, 0.0), size - 1.0)
         low = min(int(place), size - 1)
         high = min(low + 1, size - 1)

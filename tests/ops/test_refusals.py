@@ -26,6 +26,7 @@ from resdsl.ops.flatten import Flatten
 from resdsl.ops.group_norm import GroupNorm
 from resdsl.ops.input import Input
 from resdsl.ops.instance_norm import InstanceNorm
+from resdsl.ops.interpolate import Interpolate
 from resdsl.ops.layer_norm import LayerNorm
 from resdsl.ops.linear import Linear
 from resdsl.ops.lrn import LocalResponseNorm
@@ -33,10 +34,13 @@ from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.mean import Mean
 from resdsl.ops.mul import Mul
 from resdsl.ops.pad import Pad
+from resdsl.ops.pixel_softmax import PixelSoftmax
+from resdsl.ops.pixel_sum import PixelSum
 from resdsl.ops.prelu import PRelu
 from resdsl.ops.slice import Slice
 from resdsl.ops.softmax import Softmax
 from resdsl.ops.space_to_depth import SpaceToDepth
+from resdsl.ops.trim import Trim
 from resdsl.ops.upsample import Upsample
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
@@ -141,6 +145,7 @@ IMAGE = (1, 4, 8, 8)
         (BlurPool(), (1, 4), catalogue.RANK, None, "a blur pool works on images [N, C, H, W]"),
         (BlurPool(8), IMAGE, catalogue.ARGUMENT_VALUE, "kernel", "a blur has at most 7 points, and this one has 8"),
         (BlurPool(5), (1, 4, 8, 2), catalogue.PADDING_TOO_LARGE, "pad", "2 columns of padding mirror as many"),
+        (BlurPool(pad=Sides(0, 3, 0, 0)), (1, 4, H, W), catalogue.PADDING_TOO_LARGE, "pad", "wholly in 3 columns"),
         (BlurPool(4, pad=Word("valid")), (1, 4, 3, 8), catalogue.KERNEL_TOO_LARGE, "kernel", "covers 4 rows"),
         (BranchSum(3), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "4 channels are not those of 3 equal branches"),
         (BranchSoftmax(8), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "not those of 8 equal branches"),
@@ -149,6 +154,13 @@ IMAGE = (1, 4, 8, 8)
         (ChannelConv(), IMAGE, catalogue.ARGUMENT_VALUE, None, "works on one pixel, and gets [1, 4, 8, 8]"),
         (ChannelConv(), (1, 4, H, 1), catalogue.SYMBOLIC_SIZE, None, "the size of the image must be known, and is H"),
         (ChannelConv(4), (1, 8), catalogue.ARGUMENT_VALUE, "kernel", "4 channels have no middle one"),
+        (Trim(Sides(4, 0, 4, 0)), IMAGE, catalogue.ARGUMENT_VALUE, "sides", "the trim takes off 8 of 8 rows"),
+        (Trim(Sides(0, 1, 0, 0)), (N, 4, H, 1), catalogue.ARGUMENT_VALUE, "sides", "takes off 1 of 1 column"),
+        (Trim(Sides(0, 1, 0, 0)), (1, 4), catalogue.RANK, None, "a trim works on images"),
+        (PixelSoftmax(), (1, 4), catalogue.RANK, None, "a softmax over pixels works on images"),
+        (PixelSum(), (1, 4), catalogue.RANK, None, "a sum of pixels works on images"),
+        (Interpolate(TWO), (1, 4), catalogue.RANK, None, "interpolation works on images"),
+        (Interpolate(TWO, align_corners=True), IMAGE, catalogue.ARGUMENT_VALUE, "align_corners", "`mode = nearest`"),
         (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
         (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
         (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),

@@ -93,6 +93,8 @@ TWINS: dict[str, Twin] = {
     "channel_conv": _channel_conv,
     "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
     "conv_transpose": _conv_transpose,
+    # Padding by negative numbers, as in timm's NASNet.
+    "trim": lambda op, x, _: functional.pad(x, [-op.sides[side] for side in (1, 3, 0, 2)]),
     "elu": lambda op, x, _: functional.elu(x, op.alpha),
     "flatten": lambda _op, x, _w: torch.flatten(x, 1),
     "gelu": lambda op, x, _: functional.gelu(x, approximate=str(op.approximate)),
@@ -103,10 +105,15 @@ TWINS: dict[str, Twin] = {
     "instance_norm": lambda op, x, w: functional.instance_norm(
         x, weight=w.get("weight"), bias=w.get("bias"), eps=op.eps
     ),
+    "interpolate": lambda op, x, _: functional.interpolate(
+        x, tuple(op.size), mode=str(op.mode), align_corners=op.align_corners if op.mode == "bilinear" else None
+    ),
     "layer_norm": _layer_norm,
     "leaky_relu": lambda op, x, _: functional.leaky_relu(x, op.slope),
     "linear": lambda _op, x, w: functional.linear(x, w["weight"], w.get("bias")),
     "lrn": lambda op, x, _: functional.local_response_norm(x, op.size, op.alpha, op.beta, op.k),
+    "pixel_softmax": lambda _op, x, _w: torch.softmax(x.flatten(2), -1).view(x.shape),
+    "pixel_sum": lambda _op, x, _w: torch.sum(x, (2, 3), keepdim=True),
     "prelu": lambda _op, x, w: functional.prelu(x, w["weight"]),
     "relu": lambda _op, x, _w: functional.relu(x),
     "relu6": lambda _op, x, _w: functional.relu6(x),

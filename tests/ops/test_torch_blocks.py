@@ -18,7 +18,7 @@ layers = pytest.importorskip("timm.layers", reason="timm is not installed")
 pytestmark = pytest.mark.torch
 
 Norm = torch.nn.BatchNorm2d
-ATTENTION = 'use "std/attention.res" (efficient_channel_attention, selective_kernel, split_attention)\n'
+ATTENTION = 'use "std/attention.res" (efficient_channel_attention, global_context, selective_kernel, split_attention)\n'
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ PREACTIVATION = "He et al. 2016, arXiv:1603.05027"
 WIDE = "Zagoruyko & Komodakis 2016, arXiv:1605.07146"
 RESNEXT = "Xie et al. 2016, arXiv:1611.05431"
 TRICKS = "He et al. 2018, arXiv:1812.01187"
+GOOGLENET = "Szegedy et al. 2014, arXiv:1409.4842"
+MOBILENET_V2 = "Sandler et al. 2018, arXiv:1801.04381"
 DENSENET = "Huang et al. 2017, arXiv:1608.06993"
 
 PARAMETERS = [
@@ -43,9 +45,11 @@ MACS = [
     ("resnet152_v1", {}, "11.3G", f"{RESNET}, table 1"),
     ("resnext50_32x4d", {}, "4.2G", f"{RESNEXT}, table 1"),
     ("resnet50d", {}, "4.3G", f"{TRICKS}, table 5"),
+    ("mobilenet_v2", {}, "0.3G", f"{MOBILENET_V2}, table 4"),
 ]
 
 DEPTHS = [
+    ("googlenet", {}, 22, f"{GOOGLENET}, section 5"),
     ("plain18", {}, 18, f"{RESNET}, table 2"),
     ("plain34", {}, 34, f"{RESNET}, table 2"),
     ("resnet_cifar", {"net": "resnet110"}, 110, f"{RESNET}, table 6"),

@@ -207,14 +207,14 @@ def test_long_runs_of_anything_end_in_errors_or_a_tree(piece: str) -> None:
             (1, 15),
             "model m(n = 1) {\n\n  relu\n  bn\n}\n",
         ),
-        ("block b {\n  stage a  relu }\n  bn\n}\n", "expected `(` or `{` behind `a`, found `relu`", (2, 12), None),
+        ("block b {\n  stage a  relu }\n  bn\n}\n", "expected `(` or `{` after `a`, found `relu`", (2, 12), None),
         (
             "block b {\n  conv64, 7x7)\n  bn\n}\n",
-            "expected the end of the statement behind `conv64`, found `,`",
+            "expected the end of the statement after `conv64`, found `,`",
             (2, 9),
             None,
         ),
-        ("block b {\n  relu -> N, 3]\n}\n", "a shape stands in square brackets", (2, 11), None),
+        ("block b {\n  relu -> N, 3]\n}\n", "a shape is written in square brackets", (2, 11), None),
         ("block b {\n  n(mean = 1, 2], std = 3)\n}\n", "this `]` closes nothing", (2, 16), None),
     ],
 )

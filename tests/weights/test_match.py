@@ -472,6 +472,26 @@ def test_a_part_that_every_block_of_one_side_has_is_one_cause(ours: str, theirs:
     assert diagnostic.message.startswith("64 tensors `*.se.*` that")
 
 
+def test_a_pattern_names_a_part_and_not_a_number() -> None:
+    graph = network("features: { 0: { conv(4, 3x3) } }\n output y")
+    more = {"features.0.1.weight": (4,), "features.0.1.bias": (4,)}
+    diagnostic = only(graph, shapes(graph) | more)
+    assert diagnostic.message == "2 tensors `features.*.1.*` that `w.pth` has and the network lacks"
+
+
+def test_what_helps_with_every_error_is_said_once(resnet50: Graph) -> None:
+    more = {"layer1.0.gate.weight": (1, 2), "layer1.0.extra.weight": (1, 3)}
+    errors, _ = found(resnet50, shapes(resnet50) | more)
+    assert [error.helps for error in errors] == [
+        (
+            "build the network that the checkpoint is for",
+            'or ignore them with `ignore=("*.gate.*",)`',
+            "or load what matches, and keep initial values for the rest, with `partial=True`",
+        ),
+        ('or ignore them with `ignore=("*.extra.*",)`',),
+    ]
+
+
 def test_parts_that_only_the_checkpoint_has_are_named(resnet50: Graph) -> None:
     diagnostic = only(resnet50, shapes(resnet50) | {"aux.0.weight": (1, 2), "aux.0.bias": (1,)})
     assert diagnostic.code.id == "E0711"
@@ -503,9 +523,9 @@ def test_a_partial_load_warns_where_a_whole_one_stops(resnet50: Graph) -> None:
         warnings, _ = found(resnet50, stored, partial=True)
         assert [error.code.id for error in errors] == [f"E{warning.code.id[1:]}" for warning in warnings]
         assert [error.message for error in errors] == [warning.message for warning in warnings]
-        for error in errors:
-            # Where nothing fits at all, there is no part to load.
-            assert ("`partial=True`" in error.helps[-1]) == ("no tensor of" not in error.message)
+        # Said once, with the first error. Where nothing fits at all, there is no part to load.
+        helps = [text for error in errors for text in error.helps if "`partial=True`" in text]
+        assert helps == [text for text in errors[0].helps[-1:] if "no tensor of" not in errors[0].message]
         assert not any("`partial=True`" in text for warning in warnings for text in warning.helps)
 
 

@@ -58,7 +58,9 @@ def _mirrored(step: Step, x: Value) -> Sides | None:
     if not isinstance(x.operator, Opaque) or x.operator.type != "Pad" or len(x.records) != 1:
         return None
     padding = padding_of(step.of(x.records[0]), "reflect")
-    return None if padding is None or padding.before or padding.after else padding.sides
+    if padding is None or padding.before or padding.after or min(padding.sides) < 0:
+        return None
+    return padding.sides
 
 
 def _is_binomial(step: Step, weight: Constant, kernel: int) -> bool:

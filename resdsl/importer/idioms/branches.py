@@ -38,7 +38,7 @@ def read(step: Step) -> Value | View | None:
     if branches is None:
         return None
     if step.type == "Softmax":
-        if step.opset < _ONE_AXIS_SINCE:
+        if step.opset < _ONE_AXIS_SINCE or branches == view.base.type.shape[1]:
             return None
         value = step.made(BranchSoftmax(branches), view.base, also=view.records)
         return None if value is None else view.of(value)

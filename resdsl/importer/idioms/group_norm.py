@@ -42,7 +42,7 @@ def _one_node(step: Step) -> Value | None:
     groups = step.node.integer("num_groups")
     if x is None or weight is None or bias is None or groups < 1:
         return None
-    if all_near(weight.items, 1.0) and all_near(bias.items, 0.0):
+    if all_near(weight.items, 1.0) and all_near(bias.items, 0.0) and not step.is_learned(weight):
         return step.made(GroupNorm(groups, _eps(step), False), x)
     if step.opset < _WEIGHT_OF_EACH_CHANNEL_SINCE:
         # One weight and one bias for each group.

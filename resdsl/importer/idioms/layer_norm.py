@@ -78,7 +78,8 @@ def _one_node(step: Step) -> Value | View | None:
     eps = short(step.node.number("epsilon", 1e-5))
     if weight.rank != 1:
         return None
-    if all_near(weight.items, 1.0) and (bias is None or all_near(bias.items, 0.0)):
+    plain = all_near(weight.items, 1.0) and (bias is None or all_near(bias.items, 0.0))
+    if plain and not step.is_learned(weight):
         return step.made_in(place, LayerNorm(eps, False))
     if bias is not None:
         return step.made_in(place, LayerNorm(eps), tensors=_vectors(weight=weight, bias=bias))

@@ -24,6 +24,8 @@ from resdsl.ops.space_to_depth import SpaceToDepth
 TYPES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")
 VIEWS = True
 
+_MOST_AXES = 16
+
 
 def read(step: Step) -> Value | View | None:
     item = step.value(0) or step.view(0)
@@ -55,7 +57,7 @@ def _after(step: Step, layout: Layout) -> Layout | None:
     if step.type == "Reshape":
         given = step.sizes(1) if step.given(1) else step.node.integers("shape")
         sizes = None
-        if given is not None:
+        if given is not None and len(given) <= _MOST_AXES:
             sizes = reshaped_shape(shape, given, allow_zero=bool(step.node.integer("allowzero")))
         return None if sizes is None else reshaped(layout, sizes)
     if step.type == "Flatten":
@@ -68,7 +70,7 @@ def _after(step: Step, layout: Layout) -> Layout | None:
         result = list(layout)
         for axis in sorted(axis % (rank + len(axes)) for axis in axes):
             result.insert(axis, ())
-        return tuple(result)
+        return tuple(result) if len(result) <= _MOST_AXES else None
     places = {axis % rank for axis in axes} if axes is not None else {at for at, size in enumerate(shape) if size == 1}
     if any(shape[place] != 1 for place in places):
         return None

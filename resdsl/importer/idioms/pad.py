@@ -1,4 +1,7 @@
-"""``Pad`` with a constant: the language's ``pad``. What reads it takes a border of zeros into its own padding."""
+"""``Pad`` with a constant: the language's ``pad``, or ``trim`` where it is negative.
+
+What reads it takes a border of zeros into its own padding.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from resdsl.importer.step import Step
 from resdsl.ir.types import Sides
 from resdsl.ops.opaque import Opaque
 from resdsl.ops.pad import Pad
+from resdsl.ops.trim import Trim
 
 TYPES = ("Pad",)
 VIEWS = True
@@ -30,11 +34,20 @@ def read(step: Step) -> Value | View | None:
     padding = padding_of(step)
     if place is None or padding is None or not math.isfinite(padding.value):
         return None
-    return step.made_in(place, Pad(padding.sides, padding.before, padding.after, padding.value))
+    taken = Sides(*(max(0, -side) for side in padding.sides))
+    added = Sides(*(max(0, side) for side in padding.sides))
+    if not any(taken):
+        return step.made_in(place, Pad(added, padding.before, padding.after, padding.value))
+    if any(added) or padding.before or padding.after:
+        before = step.inner(
+            Pad(added, padding.before, padding.after, padding.value), place[0], name=f"{step.node.outputs[0]}:pad"
+        )
+        return None if before is None else step.made_in((before, place[1]), Trim(taken))
+    return step.made_in(place, Trim(taken))
 
 
 def padding_of(step: Step, mode: str = "constant") -> Padding | None:
-    """What a ``Pad`` node of this mode does to an image; ``None`` where it crops it, or pads the batch."""
+    """What a ``Pad`` node of this mode does to an image; ``None`` where it pads the batch, or takes off channels."""
     place = step.place()
     if place is None or place[0].type.rank != 4 or step.node.word("mode", "constant") != mode:
         return None
@@ -47,7 +60,7 @@ def padding_of(step: Step, mode: str = "constant") -> Padding | None:
     for at, axis in enumerate(axes):
         own = axis % 4 if perm is None else perm[axis % 4]
         begins[own], ends[own] = given[at], given[at + len(axes)]
-    if begins[0] or ends[0] or min(begins) < 0 or min(ends) < 0:
+    if begins[0] or ends[0] or begins[1] < 0 or ends[1] < 0:
         return None
     value = step.scalar(2) if step.given(2) else step.node.number("value", 0.0)
     if value is None:
@@ -66,6 +79,6 @@ def lowest_border(step: Step, x: Value) -> Sides | None:
     if not isinstance(x.operator, Opaque) or x.operator.type != "Pad" or len(x.records) != 1:
         return None
     padding = padding_of(step.of(x.records[0]))
-    if padding is None or padding.before or padding.after or padding.value > -3e38:
+    if padding is None or padding.before or padding.after or padding.value > -3e38 or min(padding.sides) < 0:
         return None
     return padding.sides

@@ -12,19 +12,26 @@ from resdsl.importer.layout import layout_of
 from resdsl.importer.pattern import Match, Operand, match, node
 from resdsl.importer.records import NodeRecord
 from resdsl.importer.step import Step
+from resdsl.ir.operator import Operator
 from resdsl.ir.types import Size, Word
 from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.maxpool import MaxPool
+from resdsl.ops.pixel_sum import PixelSum
 from resdsl.ops.windows import sides
 
-TYPES = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax")
+TYPES = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax", "ReduceSum")
 VIEWS = True
 
 _GLOBAL = Word("global")
+_REDUCTIONS: dict[str, Operator] = {
+    "ReduceMean": AvgPool(_GLOBAL),
+    "ReduceMax": MaxPool(_GLOBAL),
+    "ReduceSum": PixelSum(),
+}
 
 
 def read(step: Step) -> Value | View | None:
-    if step.type in ("ReduceMean", "ReduceMax"):
+    if step.type in _REDUCTIONS:
         return _reduced(step)
     x = step.value(0)
     if x is None:
@@ -115,7 +122,7 @@ def _over(
     if reduced != sorted(factor for axis in layout_of(base.type.shape)[2:] for factor in axis):
         return None
     after = tuple(() if place in places else axis for place, axis in enumerate(layout) if keeps or place not in places)
-    pool = MaxPool(_GLOBAL) if step.type == "ReduceMax" else AvgPool(_GLOBAL)
+    pool = _REDUCTIONS[step.type]
     pooled = step.inner(pool, base, name=f"{step.node.outputs[0]}:pool")
     if pooled is None:
         return None

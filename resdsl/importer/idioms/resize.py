@@ -1,12 +1,13 @@
-"""``Resize`` and ``Upsample`` of an image by a whole factor: ``upsample``."""
+"""``Resize`` and ``Upsample`` of an image by a whole factor, ``upsample``, or to a size, ``interpolate``."""
 
 from __future__ import annotations
 
 from resdsl.importer.draft import Constant, Value, View
 from resdsl.importer.numbers import near
-from resdsl.importer.step import Step
+from resdsl.importer.step import Step, seen
 from resdsl.ir.dims import Dim
 from resdsl.ir.types import Size, Word
+from resdsl.ops.interpolate import Interpolate
 from resdsl.ops.upsample import Upsample
 
 TYPES = ("Resize", "Upsample")
@@ -17,12 +18,18 @@ def read(step: Step) -> Value | View | None:
     place = step.place()
     if place is None or place[0].type.rank != 4:
         return None
-    factors = _factors(step, place[0], place[1] or (0, 1, 2, 3))
-    grid = _mode(step)
-    if factors is None or grid is None or factors == Size(1, 1):
+    base, perm = place
+    factors = _factors(step, base, perm or (0, 1, 2, 3))
+    if factors is not None and factors != Size(1, 1):
+        grid = _mode(step, is_whole=True)
+        return None if grid is None else step.made_in(place, Upsample(factors, Word(grid[0]), grid[1]))
+    size = _size(step, base, perm or (0, 1, 2, 3))
+    grid = _mode(step, is_whole=False)
+    if size is None or grid is None:
         return None
-    mode, align_corners = grid
-    return step.made_in(place, Upsample(factors, Word(mode), align_corners))
+    if size == base.type.shape[2:]:
+        return seen(base, perm)
+    return step.made_in(place, Interpolate(size, Word(grid[0]), grid[1]))
 
 
 def _factors(step: Step, base: Value, perm: tuple[int, ...]) -> Size | None:
@@ -48,6 +55,20 @@ def _factors(step: Step, base: Value, perm: tuple[int, ...]) -> Size | None:
     return Size(by_axis[2], by_axis[3]) if by_axis[:2] == [1, 1] else None
 
 
+def _size(step: Step, base: Value, perm: tuple[int, ...]) -> Size | None:
+    """The height and the width of the result, where the node states them; ``None`` if they are not known."""
+    axes, sizes = step.node.integers("axes") or (0, 1, 2, 3), step.sizes(3)
+    if sizes is None or len(sizes) != len(axes) or step.node.word("keep_aspect_ratio_policy", "stretch") != "stretch":
+        return None
+    result = list(base.type.shape)
+    for axis, size in zip(axes, sizes, strict=True):
+        result[perm[axis % 4]] = size
+    height, width = result[2:]
+    if result[:2] != list(base.type.shape[:2]) or not isinstance(height, int) or not isinstance(width, int):
+        return None
+    return Size(height, width)
+
+
 def _scales(step: Step) -> list[float] | None:
     if step.type == "Upsample" and not step.given(1):
         scales = step.node.attributes.get("scales")
@@ -70,8 +91,8 @@ def _ratio(size: Dim, before: Dim) -> int | None:
     return next((factor for factor in range(2, 33) if before * factor == size), None)
 
 
-def _mode(step: Step) -> tuple[str, bool] | None:
-    """How values between pixels are computed, and whether corners stay corners."""
+def _mode(step: Step, *, is_whole: bool) -> tuple[str, bool] | None:
+    """How values between pixels are computed, and whether corners stay corners, for a whole factor or for any."""
     mode = step.node.word("mode", "nearest")
     node = step.node
     if node.integer("antialias") or node.integer("exclude_outside"):
@@ -84,11 +105,11 @@ def _mode(step: Step) -> tuple[str, bool] | None:
         rounding = node.word("nearest_mode", "round_prefer_floor")
         # With a whole factor, the pixel whose centre is nearest is the one that the new pixel is a part of, and no
         # two are as near.
-        centred = grid in ("half_pixel", "pytorch_half_pixel") and rounding.startswith("round_prefer")
+        centred = is_whole and grid in ("half_pixel", "pytorch_half_pixel") and rounding.startswith("round_prefer")
         return ("nearest", False) if centred or (grid, rounding) == ("asymmetric", "floor") else None
     if mode != "linear":
         return None
     if grid == "align_corners":
         return "bilinear", True
     # PyTorch's differs from ONNX's where the result has one pixel, which a factor above 1 does not give.
-    return ("bilinear", False) if grid in ("half_pixel", "pytorch_half_pixel") else None
+    return ("bilinear", False) if grid == "half_pixel" or (is_whole and grid == "pytorch_half_pixel") else None

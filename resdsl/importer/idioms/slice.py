@@ -1,13 +1,16 @@
-"""``Split``, ``Slice`` and ``Gather`` along the channels: ranges of them; ``Slice`` with a step over the pixels."""
+"""``Split``, ``Slice`` and ``Gather`` along the channels: ranges of them. ``Slice`` of pixels: fewer of them."""
 
 from __future__ import annotations
 
 from resdsl.importer.draft import Item, Value, View
-from resdsl.importer.step import Step
-from resdsl.ir.types import Size, Word
+from resdsl.importer.step import Step, seen
+from resdsl.ir.types import Sides, Size, Word
 from resdsl.ops.identity import Identity
 from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.slice import Slice
+from resdsl.ops.trim import Trim
+
+Place = tuple[Value, tuple[int, ...] | None]
 
 _PIXEL, _VALID = Size(1, 1), Word("valid")
 
@@ -19,18 +22,19 @@ def read(step: Step) -> list[Item] | Value | View | None:
     place = step.place()
     if place is None or place[0].type.rank < 2:
         return None
-    base, perm = place
+    base, _ = place
     channels = base.type.shape[1]
     if not isinstance(channels, int):
         return None
     axes = _axes(step)
-    if step.type == "Slice" and len(axes) > 0 and (step.integers(4) or (1,)) != (1,) * len(axes):
+    if step.type == "Slice" and any(pace != 1 for pace in step.integers(4) or ()):
         return _every_other(step, place, axes)
     bounds = _parts(step, channels) if step.type == "Split" else _range(step, channels)
+    if step.type == "Slice" and axes and all(_own(axis, place) > 1 for axis in axes) and base.type.rank == 4:
+        return _trimmed(step, place, axes)
     if len(axes) != 1 or bounds is None:
         return None
-    axis = axes[0] % base.type.rank
-    if (axis if perm is None else perm[axis]) != 1:
+    if _own(axes[0], place) != 1:
         return None
     results: list[Item] = []
     for name, (start, stop) in zip(step.node.outputs, bounds, strict=False):
@@ -82,7 +86,7 @@ def _range(step: Step, channels: int) -> list[tuple[int, int]] | None:
     return [(start, stop)] if start < stop else None
 
 
-def _every_other(step: Step, place: tuple[Value, tuple[int, ...] | None], axes: tuple[int, ...]) -> Value | View | None:
+def _every_other(step: Step, place: Place, axes: tuple[int, ...]) -> Value | View | None:
     """Every second (third ..) row or column from the first on: a pool of one pixel with a stride."""
     base, perm = place
     starts, ends, steps = (step.integers(index) for index in (1, 2, 4))
@@ -90,7 +94,7 @@ def _every_other(step: Step, place: tuple[Value, tuple[int, ...] | None], axes: 
         return None
     strides = [1, 1, 1, 1]
     for axis, end, pace in zip(axes, ends, steps, strict=True):
-        own = axis % 4 if perm is None else perm[axis % 4]
+        own = _own(axis, place)
         size = base.type.shape[own]
         if own < 2 or pace < 1 or end < (size if isinstance(size, int) else 1 << 31):
             return None
@@ -104,3 +108,33 @@ def _every_other(step: Step, place: tuple[Value, tuple[int, ...] | None], axes: 
         if value is not None:
             return value
     return step.made_in(place, MaxPool(_PIXEL, stride, _VALID))
+
+
+def _trimmed(step: Step, place: Place, axes: tuple[int, ...]) -> Value | View | None:
+    """Without some rows and columns at the sides."""
+    by_input = step.given(1)
+    starts = step.integers(1) if by_input else step.node.integers("starts")
+    ends = step.integers(2) if by_input else step.node.integers("ends")
+    if starts is None or ends is None or not len(starts) == len(ends) == len(axes):
+        return None
+    sides = [0, 0, 0, 0]
+    for axis, start, end in zip(axes, starts, ends, strict=True):
+        own = _own(axis, place)
+        size = place[0].type.shape[own]
+        if isinstance(size, int):
+            first, stop, _ = slice(start, end).indices(size)
+            sides[own - 2], sides[own] = first, size - stop
+        elif start >= 0 and (end < 0 or end >= 1 << 31):
+            sides[own - 2], sides[own] = start, -min(end, 0)
+        else:
+            return None
+    if not any(sides):
+        return seen(*place)
+    return step.made_in(place, Trim(Sides(*sides)))
+
+
+def _own(axis: int, place: Place) -> int:
+    """The axis of the value that the axis of a node is, in its layout."""
+    base, perm = place
+    axis %= max(1, base.type.rank)
+    return axis if perm is None else perm[axis]

@@ -35,7 +35,7 @@ def _anything_else(context: ErrorContext) -> Explanation:
         else described(context.token)
     )
     previous = context.previous
-    where = f" behind `{shortened(previous)}`" if previous and previous.kind != "NEWLINE" else ""
+    where = f" after `{shortened(previous)}`" if previous and previous.kind != "NEWLINE" else ""
     message = f"expected {wanted}{where}, found {what}" if wanted else f"{what} does not belong here"
     return explanation(message, context.here, is_certain=False)
 

@@ -54,11 +54,11 @@ _HELPS = {
     "?": "write `a if condition else b`",
     "@": "names of tensors come from labels: `conv1: conv(64, 7x7)`",
     "\\": "lines inside brackets continue without a mark; elsewhere a statement is one line",
-    "'": 'strings stand in double quotes: `"imagenet1k"`',
+    "'": 'strings are written in double quotes: `"imagenet1k"`',
     "&": "write `and`",
     "|": "write `or`",
     "^": "there is no power operator: multiply",
-    ".": "a point stands in numbers (`0.5`), labels (`a.b: ...`) and ranges (`1..3`)",
+    ".": "a point is only used in numbers (`0.5`), labels (`a.b: ...`) and ranges (`1..3`)",
 }
 _OPERATORS = {
     "&&": ("AND", "and"),
@@ -69,7 +69,7 @@ _OPERATORS = {
     "...": ("DOTDOT", ".."),
 }
 
-_SHOUTED = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)?[kmgXx][0-9]*")
+_SHOUTED = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)?[mgXx][0-9]*")
 _REPEAT = re.compile(r"([0-9]+)x([A-Za-z_]\w*)?")
 _SIZES = re.compile(r"[0-9]+(?:x[0-9]+){2,}")
 
@@ -144,7 +144,7 @@ def _single_quoted(token: Token, span: Span) -> InvalidText:
     text = token[1:-1].replace("\\", "\\\\").replace('"', '\\"')
     diagnostic = Diagnostic(
         catalogue.BAD_STRING,
-        "strings stand in double quotes",
+        "strings are written in double quotes",
         Label(span),
         helps=(f'write `"{text}"`',),
         fix=Fix(f'write `"{text}"`', (Edit(span, f'"{text}"'),)),
@@ -160,7 +160,7 @@ def _bad_number(token: Token, span: Span) -> Diagnostic:
     elif repeat := _REPEAT.fullmatch(token):
         message = f"`{_short(token)}` is neither a number nor a size"
         callee = repeat[2]
-        suggestion = f"a repeat is written with blanks: `{repeat[1]} x {callee or 'block(...)'}`"
+        suggestion = f"a repeat is written with spaces: `{repeat[1]} x {callee or 'block(...)'}`"
         if callee:
             new_text = f"{repeat[1]} x {callee}"
         else:
@@ -172,7 +172,7 @@ def _bad_number(token: Token, span: Span) -> Diagnostic:
         suggestion = f"write `{new_text}`" if new_text else "a size has two sides: `3x3`"
     elif "_" in token and token.replace("_", "").replace(".", "").isdigit():
         new_text = re.sub(r"_+", "_", token).strip("_").replace("_.", ".").replace("._", ".")
-        suggestion = f"single underscores stand between digits: `{_short(new_text)}`"
+        suggestion = f"only single underscores are allowed between digits: `{_short(new_text)}`"
     elif token.startswith("."):
         new_text = f"0{token}" if token[1:].isdigit() else None
         suggestion = f"write `0{_short(token)}`" if new_text else "a number begins with a digit"
@@ -246,7 +246,7 @@ def _stray(token: Token, span: Span) -> InvalidText:
     if instead == "x" and not _is_between_digits(span):
         instead = "*"
     if instead is not None:
-        what = {"": "nothing", " ": "an ordinary blank", "\n": "a new line"}.get(instead, f"`{instead}`")
+        what = {"": "nothing", " ": "an ordinary space", "\n": "a new line"}.get(instead, f"`{instead}`")
         helps = (f"write {what} instead",)
         fix = Fix(f"write {what} instead", (Edit(character, instead),))
     elif first in _HELPS:

@@ -68,7 +68,7 @@ def outside_of_a_body(context: ErrorContext) -> Explanation:
     return explanation(
         f"{described(context.token)} cannot stand outside a `model` or `block`",
         context.here,
-        helps=("a file holds `use`, `const`, `block` and `model`; layers stand in the braces of the last two",),
+        helps=("a file holds `use`, `const`, `block` and `model`; layers are written in the braces of the last two",),
     )
 
 
@@ -85,7 +85,7 @@ def _head_keyword(context: ErrorContext) -> Explanation | None:
                 f"a `{head}` cannot be defined in a body", span, helps=("move it out to the top of the file",)
             )
         case "use" if second.kind == "STRING":
-            return explanation("`use` stands at the top of a file", span, helps=("move it out of the body",))
+            return explanation("`use` belongs at the top of a file", span, helps=("move it out of the body",))
         case "shortcut":
             return _lonely_shortcut(span)
         case "elif" | "elseif" | "elsif":

@@ -39,7 +39,7 @@ def _variables_of_a_loop(context: ErrorContext) -> Explanation | None:
     suggestion = f"write `for {shortened(text)} in ...`"
     tokens = [retyped(token, "NAME" if token.isidentifier() else token.kind) for token in inner]
     return explanation(
-        "the variables of a loop over rows stand in parentheses",
+        "the variables of a loop over rows need parentheses",
         written,
         helps=(suggestion,),
         fix=(suggestion, [(written, text)]),
@@ -92,7 +92,7 @@ def _count_without_parentheses(context: ErrorContext) -> Explanation | None:
     span = context.source.span(count[0].start, count[-1].end)
     suggestion = f"write `({shortened(span.text)}) x ...`"
     return explanation(
-        "a computed count stands in parentheses",
+        "a computed count needs parentheses",
         span,
         helps=(suggestion,),
         fix=(suggestion, [(_empty(context, span.start), "("), (_empty(context, span.end), ")")]),
@@ -111,7 +111,7 @@ def _from_without_a_body(context: ErrorContext) -> Explanation | None:
     return explanation(
         f"`from {shortened(tap)}` needs a body",
         context.source.span(context.tokens[context.head].start, tap.end),
-        "expected `{` behind it",
+        "expected `{` after it",
         helps=(
             f"write `from {shortened(tap)} {{ identity }}` for the value itself",
             "or write the layers that continue from it in the braces",

@@ -46,7 +46,7 @@ def _repeat_of_what(context: ErrorContext) -> Explanation:
         context.source.text[context.tokens[context.head].start : context.tokens[context.position - 1].end]
     )
     return explanation(
-        f"expected the call of a block or a body behind `{count}`",
+        f"expected the call of a block or a body after `{count}`",
         context.here,
         f"found {described(context.token)}",
         helps=(f"write `{count} bottleneck(64)`, or `{count} {{ ... }}`",),

@@ -40,7 +40,7 @@ def _assignment(context: ErrorContext) -> Explanation | None:
             "every layer works on the current value",
             helps=(
                 f"write `{name}: {shortened(context.after())}...` to name the layer",
-                f"to come back to its result, there are `tap {name}` behind it and `from {name} {{ ... }}`",
+                f"to use its result later, write `tap {name}` after it and `from {name} {{ ... }}` there",
             ),
             fix=("make it a label", [(between, ":")]),
             repair=Repair(
@@ -68,7 +68,7 @@ def _label_of_what_has_none(context: ErrorContext) -> Explanation | None:
             f"the label `{shortened(label)}` names nothing",
             context.here,
             "expected what it names",
-            helps=("write a layer, a block or `{ ... }` behind the colon, on the same line",),
+            helps=("write a layer, a block or `{ ... }` after the colon, on the same line",),
         )
     # In this state the keyword was not accepted, and was taken for a name if it can be one.
     kind = context.keywords.get(str(context.token), context.kind)
@@ -122,6 +122,71 @@ def _unlabelable(context: ErrorContext, position: int) -> Explanation:
     )
 
 
+def _labelling_tap(context: ErrorContext) -> Explanation | None:
+    """``tap early: conv(8, 3x3)``."""
+    if context.kind != "COLON" or context.position != context.start + 2:
+        return None
+    tap, name = context.tokens[context.start : context.position]
+    if tap.kind != "TAP":
+        return None
+    end = context.end
+    has_body = context.tokens[end].kind == "LBRACE"
+    last = context.tokens[end - 1]
+    suggestion = f"write `{shortened(name)}: ...` for a label, and `tap {shortened(name)}` after it"
+    keyword = context.source.span(tap.start, name.start)
+    behind = context.source.span(last.end, last.end)
+    return explanation(
+        "a tap names the current value and takes no layer",
+        context.source.span(tap.start, context.here.end),
+        helps=(suggestion,),
+        fix=None if has_body else (suggestion, [(keyword, ""), (behind, f"; tap {name}")]),
+        repair=None
+        if has_body
+        else Repair(
+            context.start,
+            end,
+            (
+                retyped(name, "LABEL"),
+                *context.tokens[context.position : end],
+                make_token("SEMICOLON", "", last.end, last),
+                make_token("TAP", "", last.end, last),
+                make_token("NAME", str(name), last.end, last),
+            ),
+        ),
+    )
+
+
+def _name_in_parentheses(context: ErrorContext) -> Explanation | None:
+    """``tap(early)``, ``output(logits)``."""
+    previous, name = context.previous, context.after()
+    if context.kind != "LPAR" or previous is None or previous.kind not in {"TAP", "OUTPUT"}:
+        return None
+    if not name.isidentifier() or context.after(2).kind != "RPAR":
+        return None
+    suggestion = f"write `{previous} {shortened(name)}`"
+    written = context.source.span(previous.end, context.after(2).end)
+    return explanation(
+        f"`{previous}` takes a name without parentheses",
+        context.source.span(context.token.start, written.end),
+        helps=(suggestion,),
+        fix=(suggestion, [(written, f" {name}")]),
+        repair=Repair(context.position, context.position + 3, (retyped(name, "NAME"),)),
+    )
+
+
+def _join_as_call(context: ErrorContext) -> Explanation | None:
+    """``add(a, b)``."""
+    previous = context.previous
+    if context.kind != "LPAR" or previous is None or previous.kind not in {"ADD", "CONCAT", "MUL", "MEAN"}:
+        return None
+    return explanation(
+        f"the branches of `{previous}` are written in braces",
+        context.here,
+        "expected `{`",
+        helps=(f"write `{previous} {{ ...; ... }}`: each branch starts from the current value, or `from` a tap",),
+    )
+
+
 def _arguments_without_parentheses(context: ErrorContext) -> Explanation | None:
     """``conv 64, 3x3``."""
     if context.at_top or context.position != context.head + 1 or context.tokens[context.head].kind != "NAME":
@@ -133,7 +198,7 @@ def _arguments_without_parentheses(context: ErrorContext) -> Explanation | None:
     gap = context.source.span(start, context.token.start)
     arguments = context.source.text[gap.end : end]
     return explanation(
-        f"the arguments of `{shortened(callee)}` stand without parentheses",
+        f"the arguments of `{shortened(callee)}` need parentheses",
         context.source.span(gap.end, end),
         helps=(f"write `{shortened(callee)}({shortened(arguments)})`",),
         fix=("put them in parentheses", [(gap, "("), (context.source.span(end, end), ")")]),
@@ -200,7 +265,7 @@ def _label_without_colon(context: ErrorContext) -> Explanation | None:
     behind = context.source.span(label.end, label.end)
     suggestion = f"write `{shortened(label.text)}: {shortened(context.tokens[end + 1])}`"
     return explanation(
-        f"expected `:` behind the label `{shortened(label.text)}`",
+        f"expected `:` after the label `{shortened(label.text)}`",
         context.span(context.tokens[end + 1]),
         code=catalogue.MISSING_SEPARATOR,
         helps=(suggestion,),
@@ -219,7 +284,7 @@ def _colon_for_a_body(context: ErrorContext) -> Explanation | None:
         return None
     brace_follows = context.after().kind == "LBRACE"
     return explanation(
-        "a body stands in braces",
+        "a body needs braces",
         context.here,
         "expected `{`",
         helps=("remove the colon",) if brace_follows else ("write `{ ... }` in place of the colon and indentation",),
@@ -235,7 +300,7 @@ def _dotted_name(context: ErrorContext) -> Explanation | None:
     return explanation(
         f"`{shortened(context.token)}` can only be a label" if at_start else "a name has no points in it",
         context.here,
-        "expected `:` behind it" if at_start else "",
+        "expected `:` after it" if at_start else "",
         helps=(f"write `{shortened(context.token)}: ...`",)
         if at_start
         else ("only labels and names of stages have points: `features.conv1: conv(64, 7x7)`",),
@@ -259,7 +324,7 @@ def _shape_in_other_brackets(context: ErrorContext) -> Explanation | None:
     if previous is None or previous.kind != "ARROW" or context.kind in {"NEWLINE", END}:
         return None
     return explanation(
-        "a shape stands in square brackets",
+        "a shape is written in square brackets",
         context.here,
         "expected `[`",
         helps=("write `-> [N, 512, 28, 28]`, with `_` for a size that is not known",),
@@ -283,6 +348,9 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     _label_of_what_has_none,
     _second_label,
     _labelled_keyword,
+    _labelling_tap,
+    _name_in_parentheses,
+    _join_as_call,
     _arguments_without_parentheses,
     _label_without_colon,
     _two_statements,

@@ -6,7 +6,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.syntax.errors.context import ErrorContext
 from resdsl.syntax.errors.describe import described, shortened
 from resdsl.syntax.errors.explanation import Explanation, Recognizer, Repair, explanation, replace_token
-from resdsl.syntax.lexing import VALUE_STARTS, inserted
+from resdsl.syntax.lexing import VALUE_STARTS, inserted, make_token
 
 _ENDS_A_VALUE = frozenset({"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "RPAR", "RSQB", "BAD_VALUE"})
 
@@ -21,12 +21,32 @@ def _size_with_blanks(context: ErrorContext) -> Explanation | None:
     whole = context.span(previous).to(context.span(following))
     text = f"{previous}x{following}"
     return explanation(
-        "a size is written without blanks",
+        "a size is written without spaces",
         whole,
         code=catalogue.BAD_NUMBER,
         helps=(f"write `{text}`",),
         fix=(f"write `{text}`", [(whole, text)]),
         repair=Repair(context.position, context.position + 2),
+    )
+
+
+def _size_as_pair(context: ErrorContext) -> Explanation | None:
+    """``conv(64, (3, 3))``."""
+    previous, following = context.previous, context.after()
+    if context.kind != "COMMA" or previous is None or previous.kind != "INT" or following.kind != "INT":
+        return None
+    first = context.position - 2
+    opening, closing = context.tokens[first], context.after(2)
+    if first < context.start or opening.kind != "LPAR" or closing.kind != "RPAR":
+        return None
+    whole = context.span(opening).to(context.span(closing))
+    text = f"{previous}x{following}"
+    return explanation(
+        f"a size is written `{shortened(text)}`",
+        whole,
+        helps=(f"write `{shortened(text)}`",),
+        fix=(f"write `{shortened(text)}`", [(whole, text)]),
+        repair=Repair(first, context.position + 3, (make_token("SIZE", text, opening.start, opening),)),
     )
 
 
@@ -131,6 +151,7 @@ def _missing_comma(context: ErrorContext) -> Explanation | None:
 
 RECOGNIZERS: tuple[Recognizer, ...] = (
     _size_with_blanks,
+    _size_as_pair,
     _colon_for_equals,
     _equals_for_comparison,
     _claim_without_equality,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from resdsl.files import scratch_folder
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.session import Session, open_session
 
@@ -98,8 +98,8 @@ def record(
     """Run a model on ``feeds`` and time each node. Raises ``RunError`` as ``open_session`` and ``Session.run`` do."""
     from resdsl.onnx.outline import Outline  # it imports onnx, which only profiles need
 
-    with tempfile.TemporaryDirectory() as folder:
-        prefix = Path(folder) / "profile"
+    with scratch_folder() as folder:
+        prefix = folder / "profile"
         unpacked = open_session(model, device=device, name=name, profile=prefix, entries=_UNPACKED)
         executed = _macs_of_nodes(_recorded(unpacked, feeds, 1))
         macs = _attributed(executed, _macs_by_name(_unoptimized(model, feeds, device, prefix)), Outline(model))
@@ -109,8 +109,8 @@ def record(
 
 def count_macs(model: Path | bytes, feeds: Mapping[str, Array], *, device: str | DeviceOptions = "auto") -> int:
     """The multiply-accumulates of one run on ``feeds``: those of convolutions and matrix products."""
-    with tempfile.TemporaryDirectory() as folder:
-        return sum(_macs_of_nodes(_unoptimized(model, feeds, device, Path(folder) / "profile")).values())
+    with scratch_folder() as folder:
+        return sum(_macs_of_nodes(_unoptimized(model, feeds, device, folder / "profile")).values())
 
 
 def _unoptimized(

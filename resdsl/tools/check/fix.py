@@ -14,6 +14,9 @@ from resdsl.specification.specification import Specification
 _MOST_CHECKS = 500
 """Texts that are checked to find out which fixes make a text better; then what is left is reported."""
 
+_MOST_CHARACTERS = 4_000_000
+"""Of all these texts together, since a check takes seconds for a text as long as the limits allow."""
+
 _LONGEST_CHAIN = 5
 """Fixes, one after another, that may each uncover the next error before the text is better."""
 
@@ -95,6 +98,7 @@ class _Fixing:
         self._specification = specification
         self.text = _Text(specification.source, specification.check())
         self._checks = 0
+        self._characters = 0
 
     def improve(self) -> tuple[Diagnostic, ...]:
         """Apply the fixes of what is reported now; gives the diagnostics whose fixes were applied."""
@@ -104,7 +108,7 @@ class _Fixing:
         # All of a level at once; if that is not what it should be, halves of them, down to the single fixes.
         levels = [[one for one in candidates if _level(one) == level] for level in reversed(range(_LEVELS))]
         groups: list[Sequence[Diagnostic]] = [group for group in levels if group]
-        while groups and self._checks < _MOST_CHECKS:
+        while groups and self._checks < _MOST_CHECKS and self._characters < _MOST_CHARACTERS:
             group = groups.pop()
             result, chosen = self._apply(start, [*made, *group])
             level, before, after = _level(group[0]), self.text.rank, result.rank
@@ -122,6 +126,7 @@ class _Fixing:
         self._checks += 1
         fixed, chosen = apply_fixes(text.source, diagnostics)
         source = Source(text.source.name, fixed, text.source.path)
+        self._characters += len(fixed)
         return _Text(source, _same_network(self._specification, source).check()), chosen
 
     def _follow(self, text: _Text) -> tuple[Diagnostic, ...]:

@@ -75,8 +75,8 @@ def command(
     """Run two models on the same inputs, compare their values, and find the first divergence.
 
     A and B are ONNX files or specifications, which are compiled with the same weights. Inner values are compared where
-    both models have them; "worst" and "mean" are of |a - b|, "rms" is the root mean square of A's value. The exit code
-    is 1 if a value diverges: if |a - b| > atol + rtol |a|.
+    both models have them; "worst" and "mean" are of |a - b|, "rms" is the root mean square of A's value. The exit
+    status is 1 if a value diverges: if |a - b| > atol + rtol |a|.
     """
     options = CompileOptions(optimize=level, precision=PRECISIONS[precision], weights=weights, seed=seed)
     other = dataclasses.replace(

@@ -29,7 +29,7 @@ def command(terminal: Terminal) -> int:
     """Check ONNX Runtime, the devices and their libraries, and show fixes for problems.
 
     Each device is tested by running a model of one node. A machine without a GPU has no problem; one whose GPU cannot
-    be used has. The exit code is 1 if there are problems.
+    be used has. The exit status is 1 if there are problems.
     """
     done: list[Check] = []
     color = colored(sys.stdout, terminal.color)

@@ -57,7 +57,7 @@ def command(
 
     FOLDER has one subfolder for each class, named by its label, its index, or, for the classes of ImageNet, its WordNet
     ID (n01440764). Paths in a --truth file are relative to the file. Intervals are 95% confidence intervals (Wilson
-    score). Images that cannot be read are reported and not counted; the exit code is then 1.
+    score). Images that cannot be read are reported and not counted; the exit status is then 1.
     """
     if (folder is None) == (truth is None):
         raise click.UsageError("pass either FOLDER, with one subfolder for each class, or --truth FILE")

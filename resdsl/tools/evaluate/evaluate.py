@@ -12,6 +12,7 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.files import write_file
+from resdsl.inputs import as_one_run, record_input
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.csv_lines import csv_line
 from resdsl.runtime.device import DeviceOptions
@@ -55,7 +56,9 @@ def evaluate(
     """
     if (folder is None) == (truth is None):
         raise ValueError("pass either `folder` or `truth`")
+    files = [Path(path) for path in (truth, weights) if path is not None]
     if not isinstance(model, Session):
+        files.append(Path(model))
         build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
         with open_model(model, device=device, threads=threads, build=build) as (session, _):
             model = session
@@ -68,14 +71,19 @@ def evaluate(
     else:
         assert truth is not None
         images = labels_from_csv(Path(truth), classes)
-    return score(classifier, images, batch_size=batch_size, readers=readers, each=each)
+    evaluation = score(classifier, images, batch_size=batch_size, readers=readers, each=each)
+    return replace(evaluation, files=tuple(files))
 
 
+@as_one_run
 def write_confusion(evaluation: Evaluation, target: str | os.PathLike[str]) -> None:
     """Write the confusion matrix as CSV: a row for each label, a column for each predicted class.
 
-    Classes without images or predictions are left out. Raises ``OutputError`` if the file cannot be written.
+    Classes without images or predictions are left out. Raises ``OutputError`` if the file cannot be written, or is one
+    that the evaluation is of.
     """
+    for file in evaluation.files:
+        record_input(file)
     indices = sorted({index for pair in evaluation.counts for index in pair})
     lines = [csv_line(["truth", *map(evaluation.name, indices)])]
     for label in indices:

@@ -6,7 +6,8 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -56,7 +57,8 @@ class Evaluation:
     """The accuracy of a model on labelled images.
 
     ``top5`` is ``None`` for a model of at most five classes. ``counts`` is the confusion matrix: pairs of label and
-    predicted class, by index. ``failed`` images could not be read or run, and are not in any other number.
+    predicted class, by index. ``failed`` images could not be read or run, and are not in any other number. ``files``
+    are those that the evaluation is of: the model, and the labels if they are in a file.
     """
 
     top1: Score
@@ -64,6 +66,7 @@ class Evaluation:
     counts: Mapping[tuple[int, int], int]
     labels: tuple[str, ...]
     failed: int
+    files: tuple[Path, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def images(self) -> int:

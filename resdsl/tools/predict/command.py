@@ -34,11 +34,12 @@ from resdsl.untrusted import printable
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=5, help="Number of classes per image (5).")
 @click.option(
-    "--output",
+    "--features",
+    "output",
     metavar="NAME",
-    help="Instead of classes, the values of this output or layer (features).",
+    help="Instead of classes, the values of this output or layer.",
 )
-@click.option("-o", "--output-file", "target", metavar="FILE", help="Write results to FILE.")
+@click.option("-o", "--output", "target", metavar="FILE", help="Write results to FILE.")
 @click.option(
     "--format",
     "kind",
@@ -79,7 +80,7 @@ def command(
     [N, H, W, 3]) or of preprocessed inputs (float32, [N, C, H, W]), or - for standard input: an image, or one path per
     line.
 
-    An image that cannot be read is reported, and the others are processed; the exit code is then 1, or 2 if a file is
+    An image that cannot be read is reported, and the others are processed; the exit status is then 1, or 2 if a file is
     missing.
     """
     build = Build(replace(INFERENCE, weights=weights), network)
@@ -96,7 +97,7 @@ def command(
     )
     file = None if target in (None, "-") else Path(str(target))
     if resume and file is None:
-        raise click.UsageError("--resume needs --output-file")
+        raise click.UsageError("--resume needs --output")
     form = format_of(file, kind, output)
     with open_model(source, device=device, build=build, output=output) as (session, compiled):
         show_device(terminal, source, session)

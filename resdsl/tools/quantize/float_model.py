@@ -53,9 +53,9 @@ def float_outline(model: ModelFile) -> Outline:
 
 def can_be_folded(value: Value, outline: Outline) -> bool:
     """Whether ``value`` is a batch norm directly after a layer that nothing else reads."""
-    if value.op != "BatchNormalization" or value.reads[0] not in outline.values:
+    layer = outline.values.get(next(iter(value.reads), ""))
+    if value.op != "BatchNormalization" or layer is None:
         return False
-    layer = outline.values[value.reads[0]]
     return layer.op in LAYERS and len(outline.readers(layer.name)) == 1 and not layer.is_output
 
 

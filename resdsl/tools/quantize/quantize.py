@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from resdsl.compiler.options import CompileOptions
 from resdsl.diagnostics import Diagnostics, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
+from resdsl.files import scratch_folder
 from resdsl.inputs import as_one_run, record_output
 from resdsl.ir import metadata
 from resdsl.onnx.outline import Outline, Value
@@ -135,9 +135,9 @@ def quantize(
     source = os.fspath(model)
     with (
         model_files([(source, build or Build(CompileOptions(optimize=2)))]) as (original,),
-        TemporaryDirectory(prefix="resdsl-") as name,
+        scratch_folder() as folder,
     ):
-        work = _Quantizer(original, Path(name), how, list(items_of(calibrate)), progress, start + how.budget)
+        work = _Quantizer(original, folder, how, list(items_of(calibrate)), progress, start + how.budget)
         settings = work.settings()
         if how.keep_worst:
             work.attempt("nearest" if how.method == "best" else how.method, settings)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from resdsl.analysis.quantities import short
 from resdsl.cli.options import command_options
-from resdsl.cli.terminal import Terminal, colored
+from resdsl.cli.terminal import Terminal
 from resdsl.diagnostics.suggest import closest
 from resdsl.specification import builtin
 from resdsl.specification.text import read_source
 from resdsl.tools.specs.specs import BuiltinSpec, specs
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 HEADINGS = ("name", "paper", "arXiv", "input", "parameters", "MACs")
 _PAPER = 1
@@ -42,7 +46,8 @@ def command(terminal: Terminal, name: str | None) -> None:
         return
     rows = [_cells(one) for one in table]
     if sys.stdout.isatty() or terminal.color == "always":
-        _draw(rows, color=colored(sys.stdout, terminal.color))
+        with terminal.drawing() as console:
+            _draw(console, rows)
     else:
         terminal.result("\n".join(_plain(rows)))
     terminal.say("`resdsl specs NAME` prints a specification, `resdsl compile NAME` compiles it")
@@ -101,13 +106,11 @@ def _shown(widths: Sequence[int], room: int) -> list[int]:
     return [column for column in range(len(widths)) if column not in dropped]
 
 
-def _draw(rows: Sequence[tuple[str, ...]], *, color: bool) -> None:
+def _draw(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
     from rich.box import SIMPLE_HEAD  # imported only to draw
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(no_color=not color, highlight=False, force_terminal=color or None)
     shown = _shown(_widths([HEADINGS, *rows]), console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in shown:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from resdsl.cli.options import command_options, network_options
-from resdsl.cli.terminal import Terminal, colored
+from resdsl.cli.terminal import Terminal
 from resdsl.cli.types import Depth
 from resdsl.specification.load import NetworkOptions, load
 from resdsl.tools.summary import formats as summary_formats
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _LAYERS = 1
 
@@ -72,18 +76,17 @@ def command(
     elif sys.stdout.isatty() or terminal.color == "always":
         below = summary_formats.totals_text(summary, smallest)
         rows = summary_formats.cells(summary)
-        _draw(summary_formats.heading(summary), rows, below, color=colored(sys.stdout, terminal.color))
+        with terminal.drawing() as console:
+            _draw(console, summary_formats.heading(summary), rows, below)
     else:
         terminal.result(summary_formats.text(summary, smallest))
 
 
-def _draw(heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str], *, color: bool) -> None:
+def _draw(console: Console, heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD  # imported only to draw
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(no_color=not color, highlight=False, force_terminal=color or None)
     shown = _fitting(rows, console.width)
     table = Table(box=SIMPLE_HEAD, title=Text(heading, "bold"), title_justify="left", pad_edge=False)
     for column in shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import socket
 import ssl
@@ -41,13 +42,11 @@ class Connection:
 
 @contextmanager
 def serving(answer: Answer, most: int = 1000) -> Iterator[list[bytes]]:
-    """Give ``answer`` for every connection to loopback; the requests, at most ``most`` of them."""
+    """Give ``answer`` for every connection to loopback, and refuse those by ``https``; at most ``most`` requests."""
     requests: list[bytes] = []
 
     def connect(host: tuple[str, int], *_: object, **__: object) -> Connection:
-        assert host[0] in ("127.0.0.1", "localhost", "::1") or host[1] == 443, f"connects to {host}"
-        if host[1] == 443:
-            raise ConnectionRefusedError("refused")
+        assert host[0] in ("127.0.0.1", "localhost", "::1"), f"connects to {host}"
         assert len(requests) < most, "asks without end"
 
         def recorded(number: int, request: bytes) -> bytes | None:
@@ -56,11 +55,15 @@ def serving(answer: Answer, most: int = 1000) -> Iterator[list[bytes]]:
 
         return Connection(len(requests), recorded)
 
+    def refuse(_: object) -> None:
+        raise ConnectionRefusedError("refused")
+
     def context() -> ssl.SSLContext:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the system's certificates, which take long to load
 
     with (
         mock.patch.object(socket, "create_connection", connect),
+        mock.patch.object(http.client.HTTPSConnection, "connect", refuse),
         mock.patch.object(ssl, "_create_default_https_context", context),
     ):
         yield requests
