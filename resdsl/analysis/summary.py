@@ -192,7 +192,8 @@ class _Writer:
         nodes = self._graph.nodes
         if isinstance(item, int):
             node = nodes[item]
-            source = nodes[node.inputs[0]].type
+            # A further input of an ONNX file takes nothing.
+            source = nodes[node.inputs[0]].type if node.inputs else node.type
             return Row("op", node.path, self.runs(item), source, node.type, self.costs[item], self._fields[item])
         return Row(
             str(item.kind),

@@ -22,6 +22,7 @@ from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Graph, Parameter
 from resdsl.ir.initializers import Initializer
 from resdsl.onnx import Emitted, emit, emit_to_stream
+from resdsl.ops.opaque import opaque_text
 from resdsl.passes.drop_aux import drop_aux
 from resdsl.passes.include_aux import include_aux
 from resdsl.specification.load import Network, load
@@ -138,7 +139,14 @@ def prepare(
 ) -> Prepared:
     """Match the weights and run the passes; ``files`` closes the checkpoint. Raises ``CompileError``."""
     diagnostics = specification.diagnostics
-    graph, heads = _with_chosen_heads(_graph(specification, options, files), options)
+    graph = _graph(specification, options, files)
+    if unknown := opaque_text(graph.nodes):
+        raise CompileError.of(
+            catalogue.NOT_EXPRESSIBLE,
+            f"`{specification.source.name}` cannot be compiled: the language does not have {unknown}",
+            helps=("`summary`, `draw`, `view` and `diff` read the file as it is",),
+        )
+    graph, heads = _with_chosen_heads(graph, options)
     report: MatchReport | None = None
     source, adopted = "", BundledConfig()
     if options.weights is not None:

@@ -14,7 +14,7 @@ from resdsl.ir.graph import Graph, Scope, ScopeKind
 def with_scopes(program: Program) -> Graph:
     """The graph of the program with a tree of scopes: groups, calls of blocks, and joins."""
     graph = program.graph
-    root = dataclasses.replace(graph.root, children=[])
+    root = dataclasses.replace(graph.root, children=[graph.input.index])
     attacher = _Attacher(program, graph.root.span)
     for sequence in (program.top, *program.nest.sides):
         attacher.fill(root, sequence)

@@ -13,6 +13,10 @@ from resdsl.ops.opaque import Opaque
 MOST_OPTIONAL = 2
 """Runs of items that an instance of a block may lack, each of which becomes an `if`."""
 
+MOST_WORK = 200_000
+"""Pairs of items that are compared. Gaps inside gaps can be embedded in very many ways; after so
+many no more blocks are found. Published networks take some thousand."""
+
 
 Prefixes = tuple[str, str] | None
 """The paths of the two groups while their own bodies are compared, where every weight needs a label; else ``None``:
@@ -47,6 +51,8 @@ class Embedder:
     """Whether an instance may lack items that others have."""
     _signatures: dict[int, Hashable] = field(default_factory=dict)
     _failed: set[tuple[Hashable, Hashable]] = field(default_factory=set)
+    _work: int = 0
+    """Pairs of items that have been compared."""
 
     def embed(self, small: Group, big: Group) -> Binding | None:
         """How ``small`` is contained in ``big``; ``None`` where it is not."""
@@ -178,6 +184,9 @@ class Embedder:
 
     def _item(self, small: Item, big: Item, binding: Binding, prefixes: Prefixes) -> bool:
         if type(small) is not type(big):
+            return False
+        self._work += 1 + len(binding.items) // 16
+        if self._work > MOST_WORK:
             return False
         before = _copy(binding)
         if self._matches(small, big, binding, prefixes):

@@ -127,7 +127,7 @@ def _fitted(
         for item in sequence.items
         if isinstance(item, Group) and id(item) in known
     }
-    for key in (lambda group: (), _kind, _exactly):
+    for key in (_anything, _kind, _exactly):
         parts: dict[tuple[object, ...], list[Group]] = {}
         for member in family.members:
             parts.setdefault(key(member), []).append(member)
@@ -149,6 +149,10 @@ def _fitted(
         if fitted:
             return fitted
     return []
+
+
+def _anything(_: Group) -> tuple[object, ...]:
+    return ()
 
 
 def _kind(group: Group) -> tuple[object, ...]:
@@ -189,11 +193,10 @@ def _join(embedder: Embedder, family: Family, group: Group) -> bool:
     if not fits_in and not contains:
         return False
     binding = embedder.embed(group, family.shape) if fits_in else None
-    if binding is not None:
-        if not _is_richer(group, family.shape):
-            family.members.append(group)
-            family.bindings.append(binding)
-            return True
+    if binding is not None and not _is_richer(group, family.shape):
+        family.members.append(group)
+        family.bindings.append(binding)
+        return True
     larger = contains and embedder.embed(family.shape, group) is not None
     bindings = [embedder.embed(member, group) for member in family.members] if larger else [None]
     own = embedder.embed(group, group)

@@ -430,10 +430,9 @@ class _Fitter:
                 default = None
             parameters.append(Parameter(name, kind, default))
             for argument, value in zip(arguments, values, strict=True):
-                if value is None:
-                    # It does not matter for an instance that lacks the place.
-                    value = default if default is not None else next(one for one in values if one is not None)
-                argument[name] = value
+                # It does not matter for an instance that lacks the place.
+                some = default if default is not None else next(one for one in values if one is not None)
+                argument[name] = some if value is None else value
         parameters.sort(key=lambda one: (one.default is not None, one.name != "width"))
         return Fit(tuple(parameters), self.texts, arguments)
 
@@ -461,9 +460,9 @@ def _multiple(values: list[object], others: list[object], name: str) -> str:
         return name
     if first % base == 0:  # type: ignore[operator]
         factor = first // base  # type: ignore[operator]
-        if all(a == factor * b for a, b in pairs):  # type: ignore[operator]
+        if all(a == factor * b for a, b in pairs):
             return f"{factor} * {name}"
     divisor = max(1, round(base / first))  # type: ignore[operator]
-    if all(a == b // divisor for a, b in pairs):  # type: ignore[operator]
+    if all(a == b // divisor for a, b in pairs):
         return f"{name} // {divisor}"
     return ""

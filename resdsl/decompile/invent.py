@@ -99,7 +99,7 @@ def _labels(groups: list[list[str]]) -> list[str]:
 
 def _stem(names: list[str]) -> str:
     """The common beginning of names, up to a separator."""
-    stem = os.path.commonprefix(names)
+    stem = os.path.commonprefix(names)  # noqa: RUF071 letters are meant, not folders
     whole = all(len(name) == len(stem) or not name[len(stem)].isalnum() or stem[-1:] in ("_", ".") for name in names)
     if not whole:
         stem = stem[: max(stem.rfind("_"), stem.rfind(".")) + 1]
@@ -136,11 +136,12 @@ def _filled(unit: list[Node], names: list[str], *, numbered: bool) -> list[str]:
     counts: Counter[str] = Counter(name for name in names if name)
     filled: list[str] = []
     for node, name in zip(unit, names, strict=True):
-        if not name:
-            word = node.operator.name or getattr(node.operator, "join", "") or "value"
-            counts[word] += 1
-            name = f"{word}{counts[word]}" if numbered or counts[word] > 1 else word
-        filled.append(name)
+        if name:
+            filled.append(name)
+            continue
+        word = node.operator.name or getattr(node.operator, "join", "") or "value"
+        counts[word] += 1
+        filled.append(f"{word}{counts[word]}" if numbered or counts[word] > 1 else word)
     return filled
 
 

@@ -193,7 +193,8 @@ def _arguments(
         return None
     channels = graph.nodes[member.body.start].type.shape[1]
     base: dict[str, object] = {"c": channels, "eps": norms.pop() if norms else 1e-5}
-    wanted = _number(nodes, member.body.start, member.body.end, f"{member.path}.", weighted, numbers := {})
+    numbers: dict[Hashable, int] = {}
+    wanted = _number(nodes, member.body.start, member.body.end, f"{member.path}.", weighted, numbers)
     out = graph.nodes[member.body.end].type.shape
     outgoing = out[1] if len(out) > 1 and isinstance(out[1], int) else 1
     choices = [_choices(block, parameter, nodes, channels, outgoing) for parameter in block.parameters]

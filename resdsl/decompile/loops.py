@@ -12,6 +12,8 @@ _LABEL = re.compile(r"^((?:\w[\w.]*?)??)(\d{1,6}): ")
 _UNLABELLED = re.compile(r"(^|[{;]\s*)(\w[\w.]*: |tap |from )", re.MULTILINE)
 _NAMES = ("width", "inner", "outer", "last", "n", "i", "j", "k", "m", "p")
 _LONGEST_PERIOD = 8
+_MOST_STATEMENTS = 400
+"""Statements of one body that are searched: every one of them is compared with all that follow."""
 _ANY = range(1, _LONGEST_PERIOD + 1)
 LEAST_SAVED = 3
 """Statements that a loop must save to be easier to read than what it stands for."""
@@ -20,11 +22,13 @@ LEAST_SAVED = 3
 class _Repeat(NamedTuple):
     start: int
     period: int
-    count: int
+    passes: int
 
 
 def with_loops(statements: list[str]) -> list[str]:
     """The statements with loops in place of repeats. Repeats of repeats are found from the inside out."""
+    if len(statements) > _MOST_STATEMENTS:
+        return statements
     plain = _looped(statements, LEAST_SAVED, inside_out=False)
     # A short loop is worth it only as a part of a table.
     nested = _looped(statements, 1, inside_out=True)
@@ -36,7 +40,7 @@ def _looped(statements: list[str], least: int, *, inside_out: bool) -> list[str]
     rounds = [range(period, period + 1) for period in _ANY] if inside_out else [_ANY]
     for periods in rounds:
         while (found := _best(statements, least, periods)) is not None:
-            end = found.start + found.period * found.count
+            end = found.start + found.period * found.passes
             statements = [*statements[: found.start], _loop(statements, found), *statements[end:]]
     return statements
 
@@ -67,7 +71,7 @@ def _size(statements: list[str]) -> int:
 
 
 def _skeleton(statement: str) -> str:
-    """The statement without its integers; empty for what no loop can repeat: outputs, taps, labels that do not count."""
+    """The statement without its integers; empty for what no loop can repeat: outputs, taps, other labels."""
     if re.match(r"^(output |tap |from |stage |aux |if )", statement) or "->" in statement:
         return ""
     label = _LABEL.match(statement)
@@ -95,7 +99,7 @@ def _columns(statements: list[str], repeat: _Repeat) -> list[list[int]] | None:
     for statement in statements[repeat.start : repeat.start + repeat.period]:
         if _LABEL.match(statement):
             first = passes[0][place]
-            if [numbers[place] for numbers in passes] != list(range(first, first + repeat.count)):
+            if [numbers[place] for numbers in passes] != list(range(first, first + repeat.passes)):
                 return None
         place += len(_integers(statement))
     distinct: list[list[int]] = []
@@ -109,7 +113,7 @@ def _numbers(statements: list[str], repeat: _Repeat) -> list[list[int]]:
     """The integers of each pass, in order."""
     return [
         [number for one in statements[at : at + repeat.period] for number in _integers(one)]
-        for at in range(repeat.start, repeat.start + repeat.period * repeat.count, repeat.period)
+        for at in range(repeat.start, repeat.start + repeat.period * repeat.passes, repeat.period)
     ]
 
 
@@ -118,7 +122,7 @@ def _loop(statements: list[str], repeat: _Repeat) -> str:
     columns = _columns(statements, repeat)
     assert columns is not None
     if not columns:
-        return _braced(f"for _ in 1..{repeat.count}", body)
+        return _braced(f"for _ in 1..{repeat.passes}", body)
     every = _numbers(statements, repeat)
     names = _variables(body, columns, every)
     place = -1
@@ -140,7 +144,7 @@ def _loop(statements: list[str], repeat: _Repeat) -> str:
             inner.append(f"{label[1]}{{{counter}}}: {_INTEGER.sub(named, statement[label.end() :])}")
     if len(columns) == 1:
         (column,) = columns
-        if column == list(range(column[0], column[0] + repeat.count)):
+        if column == list(range(column[0], column[0] + repeat.passes)):
             return _braced(f"for {names[0]} in {column[0]}..{column[-1]}", inner)
         return _braced(f"for {names[0]} in [{', '.join(str(number) for number in column)}]", inner)
     rows = ", ".join(f"[{', '.join(str(number) for number in row)}]" for row in zip(*columns, strict=True))
@@ -148,7 +152,7 @@ def _loop(statements: list[str], repeat: _Repeat) -> str:
 
 
 def _variables(body: list[str], columns: list[list[int]], every: list[list[int]]) -> list[str]:
-    """A name for each column: ``i`` for one that counts labels, ``n`` for a count of passes, ``width`` for the first."""
+    """A name for each column: ``i`` for one that counts labels, ``n`` for a count of passes, else ``width``."""
     whole = "\n".join(body)
     free = [name for name in _NAMES if not re.search(rf"\b{name}\b", whole)]
     counters: list[list[int]] = []

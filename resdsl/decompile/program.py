@@ -31,8 +31,8 @@ class Blocks(Enum):
 
 @dataclass(slots=True)
 class Program:
-    """``families`` are the blocks by the identity of each of their instances, ``blocks`` each once, in the order in which
-    they are defined; ``paths`` the names that the elaborator gives to the nodes.
+    """``families`` are the blocks by the identity of each of their instances, ``blocks`` each once, in the
+    order in which they are defined; ``paths`` the names that the elaborator gives to the nodes.
     """
 
     graph: Graph
@@ -162,7 +162,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
 
 def _stem(block: Family) -> str:
     """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
-    stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")
+    stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")  # noqa: RUF071 letters are meant, not folders
     word = _snake(stem)
     return word if len(word) > 3 and re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) and word not in _TOO_GENERAL else ""
 

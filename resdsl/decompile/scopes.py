@@ -111,16 +111,14 @@ class Scopes:
             upcoming = known[place] or upcoming
         scopes: list[Parts] = []
         before: Parts | None = None
-        for place, (item, scope) in enumerate(zip(items, known, strict=True)):
-            if scope is None:
+        for place, (item, own) in enumerate(zip(items, known, strict=True)):
+            scope = own
+            if scope is None and before is not None and isinstance(item, Op) and item.node.operator.drawn_inside:
+                # An activation belongs to what it follows.
+                scope = before
+            elif scope is None:
                 following = after[place]
-                if before is None:
-                    scope = prefix
-                elif isinstance(item, Op) and item.node.operator.drawn_inside:
-                    # An activation belongs to what it follows.
-                    scope = before
-                else:
-                    scope = _common(before, following) if following is not None else prefix
+                scope = prefix if before is None or following is None else _common(before, following)
             scopes.append(scope if scope[: len(prefix)] == prefix else prefix)
             before = scopes[-1]
         return scopes

@@ -118,6 +118,10 @@ class Draft:
     """How many numbers the reader may still compute, so that a hostile file takes bounded time."""
     channels_last_input: bool = False
     """Whether the file's input is ``[N, H, W, C]``, and that of the network ``[N, C, H, W]``."""
+    folded: int = 0
+    """Numbers that were computed from constants and sizes."""
+    types: frozenset[str] = frozenset()
+    """The types of the file's nodes."""
     _inferred: Mapping[str, ValueRecord] | None = None
 
     def inferred(self, name: str) -> ValueRecord | None:

@@ -29,7 +29,7 @@ def infer_types(file: OnnxFile) -> Mapping[str, ValueRecord]:
         model = onnx.load_model_from_string(file.without_weights(_LARGEST_KEPT))
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).SerializeToString()
         return parse_model(inferred).values
-    except (NotOnnx, ValueError, RuntimeError, DecodeError, onnx.shape_inference.InferenceError):
+    except (NotOnnx, ValueError, TypeError, RuntimeError, DecodeError, onnx.shape_inference.InferenceError):
         return {}
 
 

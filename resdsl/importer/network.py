@@ -129,7 +129,7 @@ def _graph(file: OnnxFile, values: list[Value], paths: list[str], ends: list[tup
         _model_name(PurePath(file.name.rpartition(":")[2]).stem),
         {},
         span,
-        list(range(1, len(nodes))),
+        list(range(len(nodes))),
         0,
         outputs[-1].node,
     )

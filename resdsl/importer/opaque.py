@@ -131,6 +131,8 @@ def _dim(size: int | str | None, place: int) -> Dim:
     name = _NOT_A_NAME.sub("_", size or "").strip("_")[:30]
     if not name or name[0].isdigit():
         name = f"D{place}{name}"
+    # The language's symbols begin with a capital.
+    name = name[0].upper() + name[1:]
     return symbol("N" if place == 0 and name.lower() in ("batch", "batch_size", "n", "d0", "bs") else name)
 
 

@@ -6,11 +6,11 @@ with it. An operator without tensors has the path of its module too, or one in t
 
 from __future__ import annotations
 
-import ast
 import os.path
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from resdsl.importer.draft import Value
 from resdsl.importer.records import NodeRecord
@@ -25,6 +25,11 @@ _INVENTED = re.compile(
 
 _NOT_A_LABEL = re.compile(r"[^A-Za-z0-9_]+")
 _LONGEST = 200
+
+_LONGEST_LIST = 20_000
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_LIST = re.compile(rf"\[(?:(?:{_STRING.pattern})(?:, )?)*+\]")
+_ESCAPED = re.compile(r"\\(.)")
 
 _SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
@@ -45,7 +50,7 @@ def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
     }
     holders.add("")
     paths: list[str] = []
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     for value, owner, hint in zip(values, owners, hints, strict=True):
         path = owner or hint
         if not owner and (path in holders or not path):
@@ -85,7 +90,7 @@ def _by_tensors(value: Value, shared: Counter[str]) -> str:
     ]
     if not names:
         return ""
-    stem = os.path.commonprefix(names).rstrip("._/") if len(names) > 1 else names[0]
+    stem = os.path.commonprefix(names).rstrip("._/") if len(names) > 1 else names[0]  # noqa: RUF071 letters are meant, not folders
     path = _ROLE.sub("", stem)
     return _labels([part for part in re.split(r"[./]", path) if part]) if path else ""
 
@@ -129,7 +134,7 @@ def _word(value: Value) -> str:
     if isinstance(operator, Join):
         return operator.join
     if isinstance(operator, Opaque):
-        return _labels([operator.type.rpartition(".")[2].lower()])
+        return _labels([operator.type.rpartition(".")[2].lower()]) or "value"
     return operator.name or "value"
 
 
@@ -142,21 +147,20 @@ def _label(part: str) -> str:
     return part if part.isidentifier() else _NOT_A_LABEL.sub("_", part).strip("_")
 
 
-def _unique(path: str, taken: set[str]) -> str:
-    name, count = path, 1
+def _unique(path: str, taken: dict[str, int]) -> str:
+    """The path, with a number where it is taken: ``taken`` has the last number of each."""
+    name, count = path, taken.get(path, 0) or 1
     while name in taken:
         count += 1
         name = f"{path}_{count}"
-    taken.add(name)
+    taken[path] = count
+    taken.setdefault(name, 1)
     return name
 
 
-def _list(text: str) -> list[str]:
-    """A list of strings as Python prints it."""
-    if len(text) > 100_000 or not text.startswith("["):
-        return []
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return []
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+@lru_cache(1024)  # The nodes of a module have the same.
+def _list(text: str) -> tuple[str, ...]:
+    """A list of strings as Python prints it; empty for any other text."""
+    if len(text) > _LONGEST_LIST or not _LIST.fullmatch(text):
+        return ()
+    return tuple(_ESCAPED.sub(r"\1", one[1:-1]) for one in _STRING.findall(text))

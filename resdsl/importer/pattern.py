@@ -12,8 +12,9 @@ number stands for a constant of one element near it. The values between may have
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from resdsl.importer.draft import Constant, Draft, Item, Value, View
 from resdsl.importer.numbers import near
@@ -114,10 +115,20 @@ def match(step: Step, *patterns: NodePattern) -> Match | None:
         # Most nodes are no end of a pattern, which the nodes before them show at once.
         if any(isinstance(part, NodePattern) and makers.isdisjoint(part.types) for part in pattern.parts):
             continue
+        # Most files have no node of some type that a long pattern needs.
+        if any(step.draft.types.isdisjoint(types) for types in _needed(pattern)):
+            continue
         for found in _at(step.draft, pattern, step.node, Match(step.draft)):
             if _is_closed(step.draft, found):
                 return found
     return None
+
+
+@cache
+def _needed(pattern: NodePattern) -> tuple[Collection[str], ...]:
+    """The types of each node in a pattern."""
+    inner = [types for part in pattern.parts if isinstance(part, NodePattern) for types in _needed(part)]
+    return (pattern.types, *inner)
 
 
 def _at(draft: Draft, pattern: NodePattern, record: NodeRecord, found: Match) -> Iterator[Match]:

@@ -19,6 +19,9 @@ from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.operator import Refusal
 from resdsl.untrusted import printable
 
+MOST_FOLDED = 4_000_000
+"""Numbers that are computed when a file is read: sizes and constants, of which networks have some thousand."""
+
 
 def read_draft(file: OnnxFile) -> Draft:
     """Every value of the file. Raises ``CompileError`` for a cycle, or for a node that reads what nobody makes."""
@@ -30,6 +33,7 @@ def read_draft(file: OnnxFile) -> Draft:
     uses = Counter(name for node in model.nodes for name in node.inputs if name)
     uses.update(output.name for output in model.outputs)
     draft = Draft(file, uses)
+    draft.types = frozenset(node.type for node in model.nodes)
     for node in model.nodes:
         for name in node.inputs:
             draft.readers.setdefault(name, []).append(node)
@@ -42,6 +46,9 @@ def read_draft(file: OnnxFile) -> Draft:
             draft.items[given.name] = in_channel_order(draft, input_value(draft, given))
     for node in _in_order(file, model, draft):
         _read(draft, node)
+        lacking = next((name for name in node.outputs if draft.uses[name] and name not in draft.items), "")
+        if lacking:
+            raise _invalid(file, f"a node of type `{printable(node.type)}` has no output `{printable(lacking)}`")
     for output in model.outputs:
         if output.name not in draft.items:
             raise _invalid(file, f"nothing makes its output `{printable(output.name)}`")
@@ -52,10 +59,15 @@ def read_draft(file: OnnxFile) -> Draft:
 
 
 def _read(draft: Draft, node: NodeRecord) -> None:
+    if not any(node.outputs):
+        return
     inputs = tuple(draft.items[name] if name else None for name in node.inputs)
     constants = folded(draft, node, inputs)
     if constants is not None:
         draft.items.update((name, one) for name, one in zip(node.outputs, constants, strict=False) if name)
+        draft.folded += sum(len(one.items or ()) for one in constants)
+        if draft.folded > MOST_FOLDED:
+            raise _invalid(draft.file, f"its nodes compute more than {MOST_FOLDED:,} numbers from constants")
         return
     if _is_copy(node, inputs) and inputs[0] is not None:
         # The reader of a copy reads the value itself.

@@ -15,9 +15,13 @@ from resdsl.importer.draft import Constant
 from resdsl.importer.records import Element, NodeRecord
 from resdsl.importer.shapes import reshaped_shape
 from resdsl.ir.dims import Dim
+from resdsl.untrusted import MOST_INT
 
 MOST_ITEMS = 4_096
 """Elements of a constant that are kept as Python numbers."""
+
+_MOST_TERMS = 30
+"""Terms of a size that depends on those of the input."""
 
 Number = Dim | float
 Shape = tuple[int, ...]
@@ -48,7 +52,16 @@ def small_result(node: NodeRecord, inputs: Inputs) -> list[Constant] | None:
     results = results if isinstance(results, list) else [results]
     if any(len(result.items or ()) != prod(result.shape) for result in results):
         return None
+    if not all(_is_small(item) for result in results for item in result.items or ()):
+        return None
     return results
+
+
+def _is_small(item: Number) -> bool:
+    """Whether it is a number of 64 bits, or an expression that a person could read."""
+    if isinstance(item, float):
+        return True
+    return abs(item) <= MOST_INT if isinstance(item, int) else len(item.terms) <= _MOST_TERMS
 
 
 def _items(constant: Constant | None) -> tuple[Number, ...]:

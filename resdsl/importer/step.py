@@ -11,6 +11,8 @@ from resdsl.importer.layout import layout_of, permuted
 from resdsl.importer.records import NodeRecord
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.values import ArgumentMismatch
+from resdsl.ops.signature import require_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,10 @@ class Step:
             return None
         types = tuple(value.type for value in inputs)
         try:
+            require_arguments(operator)
             result = operator.infer(*types)
             wanted = {spec.name: spec.shape for spec in operator.parameters(*types)}
-        except (Refusal, ValueError):
+        except (Refusal, ArgumentMismatch, ValueError):
             return None
         if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
             return None

@@ -36,7 +36,7 @@ class OnnxFile(CheckpointReader):
             raise CompileError.of(
                 catalogue.NOT_A_NETWORK,
                 f"`{printable(name)}` cannot be read as an ONNX model: {error}",
-                helps=_pointer_help(data),
+                helps=_pointer_help(data, name),
             ) from None
         self.constants: dict[str, TensorRecord] = {}
         """Tensors that are attributes of nodes, by the name of the value."""
@@ -145,8 +145,11 @@ class OnnxFile(CheckpointReader):
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def _pointer_help(data: Buffer) -> tuple[str, ...]:
+def _pointer_help(data: Buffer, name: str) -> tuple[str, ...]:
     """How to get what a Git LFS pointer stands for."""
     if data[: len(_POINTER)] != _POINTER:
         return ()
-    return ("it is a pointer of Git LFS, not the model: `git lfs pull` fetches the file",)
+    fact = "it is a pointer of Git LFS, not the model"
+    if ":" in name:
+        return (f"{fact}: `git cat-file --filters {printable(name)} > old.onnx` writes the model",)
+    return (f"{fact}: `git lfs pull` fetches the file",)

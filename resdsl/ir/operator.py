@@ -185,6 +185,13 @@ ONE_PIXEL = Window(Steps(), Steps())
 """The window of what computes each pixel from the one in its place."""
 
 
+class Foreign(NamedTuple):
+    """An operator of another language: the name of its type, and its attributes."""
+
+    type: str
+    attributes: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """A function from tensors to one tensor. The fields of a subclass are its arguments in the language.
@@ -259,6 +266,10 @@ class Operator:
     def label(self) -> str:
         """The text of its box in a picture, as papers write it (``3x3 conv, 64``); empty: the call is shown."""
         return ""
+
+    def foreign(self) -> Foreign | None:
+        """How it is called where the language has no call for it, as in an ONNX file; ``None`` for all others."""
+        return None
 
     def lower(self, to: Lowering) -> None:
         """Describe the ONNX nodes that compute it; the last one added gives the result."""

@@ -28,6 +28,7 @@ from resdsl.ir.operator import Operator
 from resdsl.ir.preprocess import Step
 from resdsl.ir.types import Size
 from resdsl.ir.values import format_value
+from resdsl.untrusted import printable
 
 
 def describe(operator: Operator, *, explicit: bool = False) -> str:
@@ -36,6 +37,9 @@ def describe(operator: Operator, *, explicit: bool = False) -> str:
     Arguments at their defaults are left out, unless ``explicit``. What the language has no call for, such as a join,
     is called by the name of its class.
     """
+    if (other := operator.foreign()) is not None:
+        written = [f"{printable(name)} = {attribute_text(value)}" for name, value in other.attributes.items()]
+        return f"{printable(other.type)}({', '.join(written)})" if written else printable(other.type)
     arguments: list[str] = []
     for field in dataclasses.fields(operator):
         value = getattr(operator, field.name)
@@ -46,6 +50,11 @@ def describe(operator: Operator, *, explicit: bool = False) -> str:
             arguments.append(f"{field.name} = {format_value(value, shortest=True)}")
     name = operator_name(operator)
     return f"{name}({', '.join(arguments)})" if arguments else name
+
+
+def attribute_text(value: object) -> str:
+    """An attribute of an operator of another language, cut where it is long."""
+    return printable(format_value(value, shortest=True), most=60)
 
 
 def describe_step(step: Step) -> str:
@@ -62,6 +71,8 @@ def describe_step(step: Step) -> str:
 
 
 def operator_name(operator: Operator) -> str:
+    if (other := operator.foreign()) is not None:
+        return printable(other.type)
     return operator.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operator).__name__).lower()
 
 

@@ -14,8 +14,8 @@ from resdsl.ops.join import Join, broadcast, require_fit
 class Add(Join):
     """``y = x_1 + x_2 + ..``; also what a residual ends with.
 
-    A size of 1 is repeated: ``[N, C, 1, 1]`` adds to every pixel of a channel, as a global context does (arXiv:1904.11492,
-    figure 4 d).
+    A size of 1 is repeated: ``[N, C, 1, 1]`` is added to every pixel of a channel, as a global context is
+    (arXiv:1904.11492, figure 4 d).
     """
 
     join: ClassVar[str] = "add"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Attribute, Operator, ParameterSpec
+from resdsl.ir.graph import Node
+from resdsl.ir.operator import Attribute, Foreign, Operator, ParameterSpec
 from resdsl.ir.types import TensorType
+from resdsl.untrusted import printable
 
 _PRODUCTS = ("MatMul", "Gemm")
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
@@ -19,8 +22,8 @@ class Opaque(Operator):
     """What is known of a node of an ONNX file: its type and attributes, the weights it owns, the type of its result.
 
     A network with such operators can be summed up, drawn and compared; it cannot be written in the language, nor
-    emitted. ``output`` numbers the outputs of a node that has several: each is a value of its own. ``arguments`` are the
-    attributes, and small constant inputs under the names ``input1``, ``input2``.
+    emitted. ``output`` numbers the outputs of a node that has several: each is a value of its own. ``arguments`` are
+    the attributes, and small constant inputs under the names ``input1``, ``input2``.
     """
 
     opaque: ClassVar[bool] = True
@@ -53,4 +56,16 @@ class Opaque(Operator):
         return 0
 
     def label(self) -> str:
-        return self.type.rpartition(".")[2]
+        return printable(self.type.rpartition(".")[2], most=40)
+
+    def foreign(self) -> Foreign:
+        return Foreign(self.type, {**dict(self.arguments), **({"output": self.output} if self.output else {})})
+
+
+def opaque_text(nodes: Iterable[Node], *, most: int = 5) -> str:
+    """The types of operators that the language does not have, with how many nodes are of each; empty for none."""
+    counts = Counter(node.operator.type for node in nodes if isinstance(node.operator, Opaque))
+    shown = [
+        f"`{printable(name)}`" + (f" ({count:,})" if count > 1 else "") for name, count in counts.most_common(most)
+    ]
+    return ", ".join(shown) + (f" and {len(counts) - most:,} more" if len(counts) > most else "")

@@ -118,3 +118,11 @@ def signature(operator: type[Operator]) -> Mapping[str, Argument]:
         known = {field.name: _argument(field) for field in dataclasses.fields(operator) if field.metadata}
         _SIGNATURES[operator] = known
     return known
+
+
+def require_arguments(operator: Operator) -> None:
+    """Raise ``ArgumentMismatch`` unless the language takes the arguments of an operator that was made elsewhere."""
+    for name, argument in signature(type(operator)).items():
+        value = getattr(operator, name)
+        if value != argument.default:
+            argument.coerce(value)

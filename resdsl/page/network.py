@@ -82,7 +82,8 @@ class _Writer:
         self._files = {id(source): number for number, source in enumerate(sources)}
         open_ = sorted(set().union(*map(symbols, graph.input.type.shape[1:])))
         self._sizes = dict.fromkeys(open_, NOMINAL)
-        self._values = dict.fromkeys(graph.symbols, 1) | self._sizes
+        named = set().union(*(symbols(dim) for type_ in {node.type for node in graph.nodes} for dim in type_.shape))
+        self._values = dict.fromkeys(sorted({*graph.symbols, *named}), 1) | self._sizes
         self._costs = [_numbers(cost, self._values) for cost in costs(graph)]
         self._order = {index: place for place, index in enumerate(graph.root.nodes())}
         self._types: dict[TensorType, int] = {}
@@ -166,13 +167,13 @@ class _Writer:
         return _Part(number, place, 1, self._costs[index])
 
     def _operator(self, node: Node, types: Sequence[TensorType]) -> Data:
-        operator, name = node.operator, self._graph.input_name
-        tensors = self._graph.parameters_of(node) if types else ()
+        operator, name, is_input = node.operator, self._graph.input_name, node.index == self._graph.input.index
+        tensors = () if is_input else self._graph.parameters_of(node)
         prefix = f"{node.path}."
         return {
-            "op": operator_name(operator) if types else "input",
-            "title": self._title(operator) if types else name,
-            "call": describe(operator) if types else name,
+            "op": "input" if is_input else operator_name(operator),
+            "title": name if is_input else self._title(operator),
+            "call": name if is_input else describe(operator),
             "arguments": _arguments(operator),
             "weight": operator.counts_as_layer,
             "snug": operator.drawn_inside and (not types or types[0] == node.type),
@@ -215,7 +216,7 @@ class _Writer:
         if type_.rank != 4 or source.rank != 4:
             return -1
         rows, whole = (evaluate(one.shape[2], self._values) for one in (type_, source))
-        if rows <= 1 < whole:
+        if rows <= 1 < whole or min(rows, whole) < 1:
             return -1
         return max(0, round(log2(whole / rows)))
 

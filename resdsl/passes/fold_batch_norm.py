@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from resdsl.ir.graph import Graph
@@ -13,7 +14,7 @@ from resdsl.passes.readers import Readers
 from resdsl.passes.rewrite import Rewrite
 
 
-def fold_batch_norm(graph: Graph) -> Graph:
+def fold_batch_norm(graph: Graph, *, only: Collection[str] | None = None) -> Graph:
     """Fold ``norm(x) = s * (x - mean) + beta``, ``s = gamma / sqrt(var + eps)`` (Ioffe & Szegedy 2015, algorithm 2).
 
     Into the layer before it, ``y = norm(W x + b)``::
@@ -32,15 +33,17 @@ def fold_batch_norm(graph: Graph) -> Graph:
     Refused: a value between layer and norm that is an output or has another reader, which would see other numbers;
     anything between the two, such as the ``relu`` of a pre-activation block; and, for the layer behind, a convolution
     that pads, as the zeros around the norm's result are not the norm of zeros. Of two norms in a row one is folded.
+
+    With ``only``, norms of other paths stay.
     """
-    return _fold_into_next(_fold_into_previous(graph))
+    return _fold_into_next(_fold_into_previous(graph, only), only)
 
 
-def _fold_into_previous(graph: Graph) -> Graph:
+def _fold_into_previous(graph: Graph, only: Collection[str] | None) -> Graph:
     readers = Readers(graph)
     rewrite = Rewrite(graph)
     for norm in graph.nodes:
-        if not isinstance(norm.operator, BatchNorm):
+        if not isinstance(norm.operator, BatchNorm) or (only is not None and norm.path not in only):
             continue
         layer = graph.nodes[norm.inputs[0]]
         if isinstance(layer.operator, Conv | Linear) and readers.only(layer) is norm:
@@ -51,11 +54,11 @@ def _fold_into_previous(graph: Graph) -> Graph:
     return rewrite.apply()
 
 
-def _fold_into_next(graph: Graph) -> Graph:
+def _fold_into_next(graph: Graph, only: Collection[str] | None) -> Graph:
     readers = Readers(graph)
     rewrite = Rewrite(graph)
     for norm in graph.nodes:
-        if not isinstance(norm.operator, BatchNorm):
+        if not isinstance(norm.operator, BatchNorm) or (only is not None and norm.path not in only):
             continue
         layer = readers.only(norm)
         if layer is not None and isinstance(layer.operator, Conv | Linear) and ignores_borders(graph, layer):

@@ -124,7 +124,8 @@ class _Builder:
         return pieces
 
     def _layer(self, node: Node) -> _Piece:
-        source = node.inputs[0]
+        # A further input of an ONNX file takes nothing.
+        source = node.inputs[0] if node.inputs else self._graph.input.index
         if self._detail is not Detail.OP and node.operator.drawn_inside:
             return _Piece(source, node.index, nodes=(node.index,))
         return _Piece(source, node.index, self._box(node), (node.index,))

@@ -28,5 +28,5 @@ def spatial(type: TensorType) -> tuple[Dim, Dim]:
 
 def shape_label(type: TensorType) -> str:
     """A shape without the batch dimension, channels last, as in papers: ``56 x 56 x 256``, ``1000``."""
-    _, *rest = type.shape
+    rest = type.shape[1:]
     return " x ".join(str(dim) for dim in (*rest[1:], rest[0])) if rest else str(type)

@@ -37,6 +37,7 @@ def review_data(review: Review) -> dict[str, object]:
         "old": _side(review.old),
         "new": _side(review.new),
         "difference": _delta(review.delta),
+        "forms": list(review.forms),
         "changes": [_change(change) for change in review.changes],
         "weights": _verdict(review.checkpoint, weights_line(review)),
     }

@@ -58,6 +58,10 @@ def _head(review: Review) -> Iterator[str]:
     loud = bool(review.checkpoint.silent or review.checkpoint.misplaced)
     names = f"{review.old.name} → {review.new.name}" if review.old.name != review.new.name else review.new.name
     yield f"**{escape(names)}**: {'⚠️ ' if loud else ''}{escape(verdict_line(review))}"
+    if review.forms:
+        yield ""
+        yield "In another form:"
+        yield from (f"- {escape(form)}" for form in review.forms)
     if not review.is_architectural:
         return
     yield ""

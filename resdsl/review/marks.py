@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from resdsl.analysis.same_network import commutes
 from resdsl.ir.graph import Graph, Node
-from resdsl.review.align import Alignment, commutes
+from resdsl.review.align import Alignment
 from resdsl.review.equality import NodeEquality
 from resdsl.review.trees import Item
 

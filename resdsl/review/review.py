@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from resdsl.analysis.cost import total
+from resdsl.analysis.same_network import same_network
 from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.values import format_value
-from resdsl.review.align import Alignment, align, same_network
+from resdsl.review.align import Alignment, align
 from resdsl.review.changes import Change, Delta, Interface, Side, Totals
 from resdsl.review.checkpoint import Verdict, judge
 from resdsl.review.grouping import Grouper, Measured, pixels
@@ -29,6 +30,8 @@ class Review:
     graphs: tuple[Graph, Graph] = dataclasses.field(repr=False)
     marks: Marks = dataclasses.field(repr=False)
     """The mark of each node, which text, pictures and pages show."""
+    forms: tuple[str, ...] = ()
+    """How one network is written in two ways: norms folded, other names. They are no changes."""
     _aligned: Alignment | None = dataclasses.field(default=None, repr=False)
 
     @property
@@ -53,10 +56,24 @@ class Review:
         return self._aligned or align(*self.graphs)
 
 
-def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")) -> Review:
-    """Compare two networks. ``sources`` are the names of their files, for display."""
+def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new"), any_form: bool = False) -> Review:
+    """Compare two networks. ``sources`` are the names of their files, for display.
+
+    With ``any_form``, what exporters change without changing what is computed (``review/forms.py``) is no change: it is
+    stated in ``forms``, and ``graphs`` are the networks without it.
+    """
     with collection_paused():
-        return _compared(old, new, sources)
+        if not any_form or same_network(old, new):
+            return _compared(old, new, sources)
+        from resdsl.review.forms import in_one_form  # texts are compared as they are written
+
+        before, after, forms = in_one_form(old, new)
+        review = _compared(before, after, sources)
+        if not forms:
+            return review
+        # The totals are those of the files.
+        sides = _side(Measured(old), sources[0]), _side(Measured(new), sources[1])
+        return replace(review, old=sides[0], new=sides[1], forms=forms)
 
 
 def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
@@ -73,7 +90,7 @@ def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
     changes = Grouper(before, after, alignment, marks).changes() + _interface(old, new, alignment)
     verdict = judge(old, new, alignment, changes)
     sides = _side(before, sources[0]), _side(after, sources[1])
-    return Review(*sides, changes, verdict, (old, new), marks, alignment)
+    return Review(*sides, changes, verdict, (old, new), marks, _aligned=alignment)
 
 
 def _side(measured: Measured, source: str) -> Side:

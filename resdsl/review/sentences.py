@@ -117,7 +117,7 @@ def totals_table(review: Review) -> tuple[TotalsRow, ...]:
 def verdict_line(review: Review) -> str:
     """The summary in one sentence: changes, costs, compatibility of old weights."""
     if review.is_empty:
-        return NOTHING
+        return f"the same network, in another form ({count_forms(review)})" if review.forms else NOTHING
     if not review.is_architectural:
         return f"{NOTHING}; {', '.join(change.what for change in review.changes)} changed"
     old, new = review.old.totals, review.new.totals
@@ -127,6 +127,10 @@ def verdict_line(review: Review) -> str:
         if before != after
     ]
     return "; ".join([tally(review.changes), ", ".join(costs) or "same parameters and MACs", weights_line(review)])
+
+
+def count_forms(review: Review) -> str:
+    return figures.count(len(review.forms), "difference")
 
 
 def tally(changes: Sequence[Change]) -> str:

@@ -27,6 +27,12 @@ def render_text(review: Review, *, color: bool = False, width: int | None = None
     """The review as text that ends with a newline. Lines are wrapped to ``width`` if it is given."""
     paint = _Paint(color)
     lines: list[str] = [paint(one_line(_title(review)), "1")]
+    if review.forms:
+        lines += [
+            "",
+            "in another form:",
+            *(line for form in review.forms for line in _wrapped(form, width, _INDENT, "  ")),
+        ]
     for change in review.changes:
         lines += ["", *_change(describe_change(change, review.old.totals), paint, width)]
     if review.is_architectural:

@@ -8,11 +8,12 @@ from itertools import groupby, takewhile
 
 from resdsl.ir.graph import Graph
 from resdsl.ir.operator import Operator
-from resdsl.ir.print import describe
+from resdsl.ir.print import attribute_text, describe
 from resdsl.ir.values import format_value
 from resdsl.ops.input import Input
 from resdsl.review.changes import Field
 from resdsl.review.trees import Item
+from resdsl.untrusted import printable
 
 _MOST_RUNS = 4
 
@@ -50,6 +51,19 @@ def operator_fields(old: Operator, new: Operator) -> tuple[Field, ...]:
         return (Field("", describe(old), describe(new)),)
     if isinstance(old, Input) and isinstance(new, Input):
         return (Field("shape", f"{old.type.dtype}{old.type}", f"{new.type.dtype}{new.type}"),)
+    before_call, after_call = old.foreign(), new.foreign()
+    if before_call is not None and after_call is not None:
+        if before_call.type != after_call.type:
+            return (Field("", describe(old), describe(new)),)
+        ours, theirs = before_call.attributes, after_call.attributes
+        return tuple(
+            Field(
+                printable(name),
+                *("none" if name not in some else attribute_text(some[name]) for some in (ours, theirs)),
+            )
+            for name in sorted(ours.keys() | theirs.keys())
+            if ours.get(name) != theirs.get(name)
+        ) or (Field("", describe(old), describe(new)),)
     values = [(field.name, getattr(old, field.name), getattr(new, field.name)) for field in dataclasses.fields(old)]
     return tuple(
         Field(name, format_value(before, shortest=True), format_value(after, shortest=True))

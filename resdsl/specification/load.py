@@ -39,9 +39,10 @@ class NetworkOptions(TypedDict, total=False):
 def load(network: Network, *, read: Reader | None = None, **options: Unpack[NetworkOptions]) -> Specification:
     """Load a network.
 
-    ``network`` is the path of a specification or of an ONNX file (``.onnx``), the name of a built-in network (``resnet50``), ``REV:path`` for a file as it was in a
-    revision of the current git repository (used files are read from the same revision), ``-`` for standard input, a
-    ``Source``, or a ``Specification``, which is returned unchanged. ``options`` are those of ``NetworkOptions``.
+    ``network`` is the path of a specification or of an ONNX file (``.onnx``), the name of a built-in network
+    (``resnet50``), ``REV:path`` for a file as it was in a revision of the current git repository (used files are read
+    from the same revision), ``-`` for standard input, a ``Source``, or a ``Specification``, which is returned
+    unchanged. ``options`` are those of ``NetworkOptions``.
     ``read`` reads the files that the text uses.
 
     Raises ``CompileError`` if the text cannot be read. Errors in it are reported later, by the stage that finds them.

@@ -7,14 +7,17 @@ import stat
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
+from resdsl.analysis.same_network import same_network
 from resdsl.decompile.attach import with_scopes
 from resdsl.decompile.invent import with_modules
 from resdsl.decompile.nest import TooDeep
-from resdsl.decompile.program import Program, decompile
+from resdsl.decompile.program import Blocks, Program, decompile
 from resdsl.decompile.text import program_text
 from resdsl.diagnostics import CompileError, Diagnostics, Source, catalogue
-from resdsl.elaborate.limits import Limits
+from resdsl.elaborate.limits import Budget, Limits
+from resdsl.elaborate.program import load_program
 from resdsl.importer.network import Imported, read_network
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.graph import Graph
@@ -24,7 +27,21 @@ from resdsl.specification.specification import Specification
 SUFFIX = ".onnx"
 
 LARGEST_BLOB = 2**31 - 1
-"""Bytes of a model in a revision of a repository, which is read into memory. No ONNX file is larger."""
+"""Bytes of a model in a revision of a repository. No ONNX file is larger."""
+
+MOST_NODES = 10_000
+"""Nodes of a network that is written as text: published ones have some hundred to some thousand."""
+
+MOST_WORK = 2_000_000
+"""Nodes times outputs of such a network."""
+
+
+class Writing(NamedTuple):
+    """A network as a text: the program, its text, and the graph that the text gives, with the file's weights."""
+
+    program: Program
+    text: str
+    graph: Graph
 
 
 class ModelFile(Specification):
@@ -33,12 +50,16 @@ class ModelFile(Specification):
     ``source`` is the text that the file is imported as, empty where the language cannot express the network.
     """
 
+    is_file = True
+
     def __init__(self, file: OnnxFile, limits: Limits) -> None:
         """Raises ``CompileError`` if the file is not a network."""
         read = read_network(file)
         graph, placed = with_modules(read.graph, read.placed)
         self.imported: Imported = dataclasses.replace(read, graph=graph, placed=frozenset(placed))
-        self.text = self._written()
+        self._limits = limits
+        self._writing = self.written(library=False)
+        self.text = "" if self._writing is None else self._writing.text
         super().__init__(
             Source(file.name, self.text, file.path),
             model=None,
@@ -62,53 +83,66 @@ class ModelFile(Specification):
             helps=(f"`resdsl import {self.source.name} -o net.res` writes it as a specification",),
         )
 
-    @cached_property
-    def program_tree(self) -> Program | None:
+    def written(self, *, library: bool) -> Writing | None:
+        """The network as text; ``None`` where the language cannot express it.
+
+        The text is verified: it gives the same network. Where blocks with optional parts would not, blocks of equal
+        parts are written, and at last none. ``library`` says whether blocks of the standard library are looked for.
+        """
+        if self.imported.opaque or self._is_large:
+            return None
+        for blocks in Blocks:
+            program = self._decompiled(blocks, library=library)
+            if program is None:
+                return None
+            text = program_text(program)
+            graph = self._graph_of(text)
+            if graph is not None:
+                return Writing(program, text, graph)
+        return None
+
+    @property
+    def _is_large(self) -> bool:
+        graph = self.imported.graph
+        return len(graph.nodes) > MOST_NODES or len(graph.nodes) * len(graph.outputs) > MOST_WORK
+
+    def _decompiled(self, blocks: Blocks, *, library: bool) -> Program | None:
         """The network as the language nests it; ``None`` where it nests deeper than text can."""
+        imported = self.imported
         try:
-            return decompile(self.imported.graph, placed=self.imported.placed, classes=self.imported.classes)
+            return decompile(
+                imported.graph, placed=imported.placed, classes=imported.classes, library=library, blocks=blocks
+            )
         except TooDeep:
             return None
 
-    def _written(self) -> str:
-        if self.imported.opaque or self.program_tree is None:
-            return ""
-        return program_text(self.program_tree)
-
     @cached_property
     def _graph(self) -> Graph | None:
-        """The graph of the text, with the file's weights; of a network without text, the graph of the file."""
-        if self.text:
-            own = Diagnostics()
-            graph = self._elaborated(own)
-            weights = self.imported.graph.parameters
-            if graph is not None and not own.errors and _fits(graph, self.imported.graph):
-                stored = {
-                    name: dataclasses.replace(parameter, source=weights[name].source)
-                    for name, parameter in graph.parameters.items()
-                }
-                return dataclasses.replace(graph, parameters=stored)
-        return self.imported.graph if self.program_tree is None else with_scopes(self.program_tree)
+        """The graph of the text; of a network without text, the graph of the file with the groups that it has."""
+        if self._writing is not None:
+            return self._writing.graph
+        program = None if self._is_large else self._decompiled(Blocks.VARIANTS, library=False)
+        return self.imported.graph if program is None else with_scopes(program)
 
-    def _elaborated(self, diagnostics: Diagnostics) -> Graph | None:
+    def _graph_of(self, text: str) -> Graph | None:
+        """The graph of a text, with the file's weights; ``None`` where it is not the file's network."""
         from resdsl.elaborate.network import elaborate
 
-        return elaborate(
-            self.program,
-            diagnostics,
-            model=None,
-            arguments=self.arguments,
-            input_shape=None,
-            limits=self.limits,
-            budget=None,
-        )
-
-
-def _fits(graph: Graph, other: Graph) -> bool:
-    """Whether two graphs have the same weights, by names and shapes."""
-    return {name: one.shape for name, one in graph.parameters.items()} == {
-        name: one.shape for name, one in other.parameters.items()
-    }
+        own = Diagnostics()
+        source = Source(self.imported.file.name, text, self.imported.file.path)
+        limits = dataclasses.replace(self._limits, file_bytes=max(self._limits.file_bytes, len(text.encode())))
+        # Its warnings are not the file's.
+        graph = elaborate(load_program(source, own, limits=limits), own, limits=limits, budget=Budget(linted=True))
+        weights = self.imported.graph.parameters
+        if graph is None or own.errors or graph.parameters.keys() != weights.keys():
+            return None
+        if not same_network(graph, self.imported.graph):
+            return None
+        stored = {
+            name: dataclasses.replace(parameter, source=weights[name].source)
+            for name, parameter in graph.parameters.items()
+        }
+        return dataclasses.replace(graph, parameters=stored)
 
 
 def open_model(path: Path, written: str, limits: Limits, given: Mapping[str, object]) -> ModelFile:
@@ -132,7 +166,7 @@ def model_of(revision: Revision, path: str, limits: Limits, given: Mapping[str, 
     """The network in a file as it was in a revision. Raises ``CompileError``."""
     name = f"{revision.name}:{path}"
     _refuse_options(name, given)
-    return ModelFile(OnnxFile(name, revision.data(path, largest=LARGEST_BLOB)), limits)
+    return ModelFile(OnnxFile(name, revision.mapped(path, largest=LARGEST_BLOB)), limits)
 
 
 def _refuse_options(name: str, given: Mapping[str, object]) -> None:

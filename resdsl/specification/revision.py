@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import IO
 
 from resdsl.diagnostics import CompileError, Source, catalogue
 from resdsl.elaborate.program import is_below, read_file, standard_library
@@ -29,9 +31,20 @@ class Revision:
         data = self._blob(Path(self.where, path), largest)
         return decode(data, name=f"{self.name}:{path}", path=Path(self.where, path).resolve(), largest=largest)
 
-    def data(self, path: str, *, largest: int) -> bytes:
-        """The bytes of a file in this revision; ``path`` is relative to ``where``. Raises ``CompileError``."""
-        return self._blob(Path(self.where, path), largest)
+    def mapped(self, path: str, *, largest: int) -> mmap | bytes:
+        """The bytes of a file in this revision, in a file of its own that is mapped: a model may be large.
+
+        ``path`` is relative to ``where``. Raises ``CompileError`` if it has more than ``largest`` bytes.
+        """
+        import tempfile  # only for models
+
+        name = f"{self.name}:{self._inside(Path(self.where, path))}"
+        if int(run_git(["cat-file", "-s", name], self.where)) > largest:
+            raise _error(f"`{name}` has more than {largest:,} bytes", "compare files instead of revisions")
+        with tempfile.TemporaryFile() as file:
+            run_git(["cat-file", "blob", name], self.where, into=file)
+            # An empty file cannot be mapped.
+            return mmap(file.fileno(), 0, access=ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
 
     def read(self, path: Path) -> str:
         """Read a used file from the same revision. Raises ``FileNotFoundError`` if the revision does not have it."""
@@ -64,8 +77,11 @@ def revision_of(written: str, where: Path) -> tuple[Revision, str] | None:
     return Revision(name, where), path
 
 
-def run_git(arguments: list[str], where: Path, *, most: int = -1) -> bytes:
-    """The output of git, at most ``most`` bytes. Raises ``CompileError`` if git fails or is not installed."""
+def run_git(arguments: list[str], where: Path, *, most: int = -1, into: IO[bytes] | None = None) -> bytes:
+    """The output of git, at most ``most`` bytes, or nothing if it is written ``into`` an open file.
+
+    Raises ``CompileError`` if git fails or is not installed.
+    """
     import subprocess  # only for revisions
 
     # A revision is user input, and git would read one with a leading dash as an option.
@@ -78,7 +94,7 @@ def run_git(arguments: list[str], where: Path, *, most: int = -1) -> bytes:
             cwd=where,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if into is None else into,
             stderr=subprocess.PIPE,
         )
     except (OSError, ValueError):
@@ -93,6 +109,7 @@ def run_git(arguments: list[str], where: Path, *, most: int = -1) -> bytes:
             _, errors = git.communicate()
         else:
             output, errors = git.communicate()
+            output = output or b""
     if git.returncode:
         lines = errors.decode(errors="replace").strip().splitlines()
         reason = lines[0].removeprefix("fatal: ") if lines else "no reason given"

@@ -29,6 +29,9 @@ class Specification:
     display: ClassVar[Display | None] = None
     """What notebooks show. The package sets it, because drawing is a tool built on specifications."""
 
+    is_file: ClassVar[bool] = False
+    """Whether the network was read from an ONNX file, as some exporter writes it."""
+
     def __init__(
         self,
         source: Source,

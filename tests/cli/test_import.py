@@ -18,10 +18,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import resdsl
+from resdsl.analysis.same_network import same_network
 from resdsl.cli.app import app
 from resdsl.decompile import text as decompiled
 from resdsl.onnx.draw_weights import draw_weights
-from resdsl.review.align import same_network
 
 NETWORKS = Path(__file__).parents[1] / "importer" / "networks"
 EXPORTS = sorted(path.name.removesuffix(".onnx.gz") for path in NETWORKS.glob("*.onnx.gz"))

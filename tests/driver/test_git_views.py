@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from resdsl import compile, loads
+from resdsl.cli.app import app
 from resdsl.diagnostics import CompileError
-from resdsl.tools.git.setup import ATTRIBUTE, install, uninstall
+from resdsl.tools.git.setup import ATTRIBUTES, install, uninstall
 from resdsl.tools.git.views import Version, review_text, textconv
 
 PROJECT = Path(__file__).parents[2]
@@ -323,7 +326,7 @@ def test_uninstall_undoes_all_that_install_did(repository: Repository) -> None:
     before = (repository.root / ".git" / "config").read_bytes(), attributes.read_bytes()
     install(repository.root, driver=True)
     install(repository.root, driver=True)
-    assert attributes.read_text().splitlines() == ["*.bin binary", ATTRIBUTE]
+    assert attributes.read_text().splitlines() == ["*.bin binary", *ATTRIBUTES]
     uninstall(repository.root)
     assert (repository.git("config", "--list", "--local").count("resdsl"), attributes.read_bytes()) == (1, before[1])
     assert uninstall(repository.root) == ()
@@ -336,7 +339,7 @@ def test_the_driver_is_taken_away_again_without_its_flag(repository: Repository)
 
 
 def test_attributes_of_the_project_are_not_repeated(repository: Repository) -> None:
-    repository.write(".gitattributes", f"{ATTRIBUTE}\n")
+    repository.write(".gitattributes", "".join(f"{line}\n" for line in ATTRIBUTES))
     install(repository.root)
     assert not (repository.root / ".git/info/attributes").exists()
 
@@ -350,7 +353,7 @@ def test_install_for_all_repositories(repository: Repository, tmp_path: Path, co
     repository.commit(alone=ALONE)
     repository.commit(alone=ALONE.replace("3x3", "5x5"))
     install(tmp_path, everywhere=True)
-    assert expected.read_text() == f"{ATTRIBUTE}\n"
+    assert expected.read_text().splitlines() == list(ATTRIBUTES)
     assert any(line.startswith("+ conv1 conv(4, 5x5)") for line in repository.log())
     uninstall(tmp_path, everywhere=True)
     assert not expected.exists()
@@ -366,3 +369,64 @@ def test_outside_of_a_repository_the_error_names_a_fix(tmp_path: Path) -> None:
 def test_this_repository_has_the_attribute() -> None:
     lines = [line.split() for line in (PROJECT / ".gitattributes").read_text().splitlines()]
     assert any(line[:1] == ["*.res"] and "diff=resdsl" in line for line in lines)
+
+
+# --- ONNX files -------------------------------------------------------------------------------------------------------
+
+
+def exported(repository: Repository, text: str) -> None:
+    """Commit the network of a text as an ONNX file."""
+    compile(loads(text), repository.root / "models" / "net.onnx")
+    repository.git("add", ".")
+    repository.git("commit", "-q", "-m", "an export")
+
+
+def test_the_log_shows_the_layers_of_onnx_files(repository: Repository) -> None:
+    (repository.root / "models").mkdir()
+    exported(repository, ALONE)
+    exported(repository, ALONE.replace("3x3", "5x5"))
+    install(repository.root)
+    assert repository.log("--", "*.onnx") == [
+        f"- conv1 conv(4, 3x3) [N, 4, 8, 8] {4 * 3 * 9} parameters, {4 * 3 * 9 * 64:,} MACs",
+        f"+ conv1 conv(4, 5x5) [N, 4, 8, 8] {4 * 3 * 25} parameters, {4 * 3 * 25 * 64:,} MACs",
+        f"-total: {4 * 3 * 9} parameters, {4 * 3 * 9 * 64:,} MACs, depth 1",
+        f"+total: {4 * 3 * 25} parameters, {4 * 3 * 25 * 64:,} MACs, depth 1",
+    ]
+    shown = repository.git("difftool", "-y", "--tool=resdsl", "HEAD^", "HEAD")
+    assert "conv1: conv kernel 3 -> 5" in shown
+
+
+def test_ranges_and_revisions_compare_onnx_files(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    (repository.root / "models").mkdir()
+    exported(repository, ALONE)
+    exported(repository, ALONE.replace("3x3", "5x5"))
+    for arguments in (["HEAD^..HEAD"], ["HEAD^:models/net.onnx", "models/net.onnx"], ["HEAD^...HEAD", "--json"]):
+        assert app.main(["diff", *arguments], standalone_mode=False) == 0
+        assert "conv kernel 3 -> 5" in capsys.readouterr().out
+    repository.git("mv", "models/net.onnx", "models/other.onnx")
+    repository.git("commit", "-q", "-m", "a move")
+    assert app.main(["diff", "HEAD^..HEAD"], standalone_mode=False) == 0
+    assert "no architectural change" in capsys.readouterr().out
+
+
+def test_a_pointer_of_git_lfs_is_named_as_one(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 123\n"
+    repository.write("net.onnx", pointer.format("1" * 64))
+    repository.git("add", ".")
+    repository.git("commit", "-q", "-m", "a pointer")
+    repository.write("net.onnx", pointer.format("2" * 64))
+    repository.git("commit", "-qam", "another")
+    install(repository.root)
+    log = "\n".join(repository.log())
+    assert "sha256" in log and "version https" not in log
+    for name, command in (("net.onnx", "git lfs pull"), ("HEAD^:net.onnx", "git cat-file --filters HEAD^:net.onnx")):
+        assert app.main(["summary", name], standalone_mode=False) == 1
+        assert command in capsys.readouterr().err
+
+
+def test_an_onnx_file_that_cannot_be_read_shows_why_and_its_digest(tmp_path: Path) -> None:
+    broken = tmp_path / "net.onnx"
+    broken.write_bytes(b"\x08\x08:\xff")
+    lines = textconv(broken).decode().splitlines()
+    assert "truncated" in lines[0]
+    assert lines[-2:] == [f"sha256 {hashlib.sha256(broken.read_bytes()).hexdigest()}", "4 bytes"]

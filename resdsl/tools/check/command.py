@@ -16,7 +16,8 @@ from resdsl.cli.options import (
     specification_files,
 )
 from resdsl.cli.terminal import Terminal
-from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Edit
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Edit, catalogue
+from resdsl.ops.opaque import opaque_text
 from resdsl.specification.load import STDIN, NetworkOptions, load
 from resdsl.specification.specification import Specification
 from resdsl.version import __version__
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from resdsl.tools.check.fix import Fixed
 
 _LONGEST = 40
+
+_IMPORT = "`resdsl import {} -o net.res` writes it as a specification"
 
 
 @click.command("check")
@@ -52,7 +55,7 @@ def command(
 
     SPEC is a file, a folder (all .res files in it), a built-in network (resnet50), REV:path for a file as it was in a
     git revision, or - for standard input. Every model in it is built, without its weights: names, arguments, shapes
-    and `expect` statements are checked.
+    and `expect` statements are checked. Of an ONNX file (.onnx), it says whether the language can express the network.
 
     --fix applies suggested fixes (such as a mistyped name or a missing comma) to the files; with -, the fixed text goes
     to standard output. Errors with more than one possible fix are only reported.
@@ -81,6 +84,12 @@ def command(
     for path in specification_files(paths):
         try:
             specification = load(path, **network)
+            if specification.is_file and (apply_fixes or diff):
+                raise CompileError.of(
+                    catalogue.NOT_TEXT,
+                    f"`{path}` is an ONNX model, which has no text to fix",
+                    helps=(_IMPORT.format(path),),
+                )
             if apply_fixes or diff:
                 from resdsl.tools.check.fix import fix  # only for --fix
 
@@ -94,6 +103,7 @@ def command(
             else:
                 diagnostics.extend(specification.check())
                 notes += _smallest_input(specification)
+                notes += _expressible(specification)
         except CompileError as error:
             diagnostics.extend(error.diagnostics)
     _report(terminal, form, diagnostics, changed)
@@ -145,6 +155,17 @@ def _smallest_input(checked: Specification) -> list[str]:
     sizes = checked.smallest_input
     wanted = [f"{symbol} from {size}" for symbol, size in sizes.items() if size is not None and size > 1]
     return [f"{checked.source.name}: accepts inputs with {' and '.join(wanted)}"] if wanted else []
+
+
+def _expressible(checked: Specification) -> list[str]:
+    """Whether the language can express the network of an ONNX file."""
+    if not checked.is_file or checked.diagnostics.errors:
+        return []
+    if checked.source.text:
+        return [f"{checked.source.name}: the language can express this network; {_IMPORT.format(checked.source.name)}"]
+    unknown = opaque_text(checked.graph.nodes)
+    reason = f"it does not have {unknown}" if unknown else "it nests too deeply, or is too large"
+    return [f"{checked.source.name}: the language cannot express this network: {reason}"]
 
 
 def _report(terminal: Terminal, form: str, diagnostics: Diagnostics, changed: list[Fixed]) -> None:

@@ -183,7 +183,8 @@ def command(
     """Compile a specification to an ONNX file, for ONNX Runtime on CPU and CUDA.
 
     SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
-    input. The output file is written atomically: after an error, an existing file is unchanged.
+    input. An ONNX file (.onnx) is written anew with its own weights, if the language has all its operators. The output
+    file is written atomically: after an error, an existing file is unchanged.
     """
     specification = load(spec, **network)
     options = CompileOptions(

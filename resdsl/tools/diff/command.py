@@ -38,7 +38,11 @@ def _budget(ctx: click.Context, option: click.Parameter, value: str | None) -> B
     help="Output format: text (default), markdown for a pull request comment, html for a page, or json.",
 )
 @click.option("-o", "--output", metavar="FILE", help="Output file, or - for standard output (default).")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 if the networks differ, like git diff.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 1 if the networks differ, like git diff; another form of one network exits with 0.",
+)
 @click.option(
     "--max-parameters", metavar="BUDGET", callback=_budget, help="Fail above 12M parameters, +5% or +1M more."
 )
@@ -70,8 +74,10 @@ def command(
 ) -> int:
     """Compare two networks: layers, costs, and whether a checkpoint of OLD still loads into NEW.
 
-    OLD and NEW are files, built-in networks (resnet50), REV:path for a file as it was in a git revision
-    (main:net.res), or - for standard input. The networks are compared, not the texts.
+    OLD and NEW are files (.res or .onnx), built-in networks (resnet50), REV:path for a file as it was in a git revision
+    (main:net.res), or - for standard input. The networks are compared, not the texts. If one is an ONNX file, what
+    exporters do to a network (folded norms, other names of tensors, fixed sizes) is listed as another form of it, and
+    is no change: `resdsl diff --exit-code net.res export.onnx` exits with 0 if the export is the reviewed network.
 
     With A...B in place of OLD and NEW, every network of the git repository that differs between B and the merge base
     of A and B is reported (A..B: between A and B), including networks that only use a changed file.

@@ -13,6 +13,7 @@ from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.elaborate import Limits
 from resdsl.review.review import Review
 from resdsl.specification.load import load
+from resdsl.specification.model_file import SUFFIX, model_of
 from resdsl.specification.revision import Revision, path_list, run_git
 from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
@@ -26,6 +27,7 @@ _GREPPED = re.compile(rb"([^\0]+)\0([^\n]*)\n?")
 _MOST_BYTES = 16_000_000
 _MOST_FILES = 2_000
 _PATTERN = ":(top,glob)**/*.res"
+_PATTERNS = (_PATTERN, f":(top,glob)**/*{SUFFIX}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _abbreviated(commit: str, where: Path) -> str:
 def _changed(revisions: Range) -> tuple[dict[str, str], set[str]]:
     """The renamed files (``{old: new}``), and all paths that differ, in either revision."""
     command = ["diff", "--name-status", "-z", "-M", "--no-relative", revisions.old.name, revisions.new.name]
-    fields = iter(path_list(run_git([*command, "--", _PATTERN], revisions.new.root)))
+    fields = iter(path_list(run_git([*command, "--", *_PATTERNS], revisions.new.root)))
     renames: dict[str, str] = {}
     changed: set[str] = set()
     for status in fields:
@@ -157,6 +159,8 @@ def _specification(revision: Revision, path: str, limits: Limits | None) -> Spec
     if not run_git(["ls-tree", "-z", "--name-only", revision.name, "--", f":(top,literal){path}"], revision.root):
         return None
     try:
+        if path.endswith(SUFFIX):
+            return model_of(at_top, path, limits or Limits(), {})
         return load(at_top.source(path, largest=(limits or Limits()).file_bytes), limits=limits, read=at_top.read)
     except CompileError as error:
         return error
@@ -184,6 +188,9 @@ def _of_file(
 def _models(specification: Specification | None, limits: Limits | None) -> dict[str, Specification]:
     if specification is None:
         return {}
+    if specification.is_file:
+        # It has no other name than that of the file, which may have moved.
+        return {specification.models[0]: specification}
     source, read = specification.source, specification.read
     return {name: load(source, model=name, limits=limits, read=read) for name in specification.models}
 

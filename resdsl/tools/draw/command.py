@@ -74,9 +74,9 @@ def command(
 ) -> None:
     """Draw networks: layers coloured by resolution, shortcuts, branches and output sizes.
 
-    SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
-    input. Several SPECs are drawn side by side: `resdsl draw vgg19 plain34 resnet34 -o figure3.svg` is figure 3 of
-    He et al. 2015.
+    SPEC is a file (.res or .onnx), a built-in network (resnet50), REV:path for a file as it was in a git revision, or -
+    for standard input. Several SPECs are drawn side by side: `resdsl draw vgg19 plain34 resnet34 -o figure3.svg` is
+    figure 3 of He et al. 2015.
     """
     _check(specs, difference=difference, cost=cost, fold=fold, direction=direction)
     what = "-costs" if cost else "-diff" if difference else ""

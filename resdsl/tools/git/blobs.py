@@ -12,8 +12,10 @@ import re
 from pathlib import Path
 
 from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, Source, catalogue
+from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.program import is_below
 from resdsl.specification.load import load
+from resdsl.specification.model_file import SUFFIX, open_model
 from resdsl.specification.revision import Revision, path_list, run_git
 from resdsl.specification.specification import Specification
 from resdsl.specification.text import decode, read_source
@@ -33,6 +35,9 @@ def open_blob(file: Path, *, name: str | None = None, path: str | None = None) -
     ``CompileError`` if the file cannot be read, or a file that it uses cannot be found.
     """
     called = name or path or file.name
+    if file.suffix == SUFFIX:
+        # Its structure needs no other file; the numbers of tensors are not read.
+        return open_model(file, called, Limits(), {})
     data = read_source(file).text.encode()
     root = _root()
     if root is None or is_below(file, root) or not _NEIGHBOURS.search(data.decode()):

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from resdsl.diagnostics import CompileError, catalogue
 
-ATTRIBUTE = "*.res diff=resdsl"
-"""The line of an attributes file that makes git use the settings. A project may keep it in its ``.gitattributes``."""
+ATTRIBUTES = ("*.res diff=resdsl", "*.onnx diff=resdsl")
+"""The lines of an attributes file that make git use the settings. A project may keep them in its ``.gitattributes``."""
 
-# A failing textconv aborts git, and resdsl may be uninstalled later.
-_TEXTCONV = 'f() {{ {program} git textconv -- "$1" 2>/dev/null || cat -- "$1"; }}; f'
+# A failing textconv aborts git, and resdsl may be uninstalled later. A model is too large to be shown as it is.
+_AS_IT_IS = 'case "$1" in *.onnx) cksum < "$1";; *) cat -- "$1";; esac'
+_TEXTCONV = f'f() {{{{ {{program}} git textconv -- "$1" 2>/dev/null || {_AS_IT_IS}; }}}}; f'
 _DRIVER = 'f() {{ {program} git diff-driver -- "$@" || diff -u -- "$2" "$5" || true; }}; f'
 _DIFFTOOL = '{program} git difftool -- "$LOCAL" "$REMOTE" "$MERGED"'
 
@@ -38,13 +39,14 @@ def install(where: Path, *, everywhere: bool = False, driver: bool = False) -> t
     if not driver and _unset(scope, where, _OPT_IN):
         done.append("unset diff.resdsl.command")
     if not everywhere and _is_known(where):
-        done.append("the attributes of the repository already have *.res")
+        done.append("the attributes of the repository already have *.res and *.onnx")
         return tuple(done)
     file = _attributes(where, everywhere)
     lines = _lines(file)
-    if ATTRIBUTE not in lines:
-        _write(file, [*lines, ATTRIBUTE])
-    done.append(f"{ATTRIBUTE} in {file}")
+    missing = [line for line in ATTRIBUTES if line not in lines]
+    if missing:
+        _write(file, [*lines, *missing])
+    done += [f"{line} in {file}" for line in ATTRIBUTES]
     return tuple(done)
 
 
@@ -54,9 +56,10 @@ def uninstall(where: Path, *, everywhere: bool = False) -> tuple[str, ...]:
     done = [f"unset {key}" for key in _unset(scope, where, {**_SETTINGS, **_OPT_IN})]
     file = _attributes(where, everywhere)
     lines = _lines(file)
-    if ATTRIBUTE in lines:
-        _write(file, [line for line in lines if line != ATTRIBUTE])
-        done.append(f"removed {ATTRIBUTE} from {file}")
+    present = [line for line in ATTRIBUTES if line in lines]
+    if present:
+        _write(file, [line for line in lines if line not in present])
+    done += [f"removed {line} from {file}" for line in present]
     return tuple(done)
 
 
@@ -88,7 +91,8 @@ def _unset(scope: str, where: Path, settings: dict[str, str]) -> list[str]:
 
 
 def _is_known(where: Path) -> bool:
-    return _git(["check-attr", "diff", "--", "network.res"], where, may_fail=True).strip().endswith(": resdsl")
+    lines = _git(["check-attr", "diff", "--", "network.res", "network.onnx"], where, may_fail=True).splitlines()
+    return len(lines) == len(ATTRIBUTES) and all(line.endswith(": resdsl") for line in lines)
 
 
 def _attributes(where: Path, everywhere: bool) -> Path:

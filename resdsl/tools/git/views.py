@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import difflib
 import errno
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resdsl.diagnostics import CompileError
+from resdsl.diagnostics import CompileError, Diagnostic
 from resdsl.review.terminal import render_text
 from resdsl.specification.load import load
+from resdsl.specification.model_file import SUFFIX
 from resdsl.specification.specification import Specification
 from resdsl.specification.text import LARGEST_FILE, read_bounded
 from resdsl.tools.diff.diff import diff
@@ -44,19 +46,31 @@ class Version:
 
 
 def textconv(file: Path) -> bytes:
-    """The layers of every model in a file, or its content if it has no model or cannot be built."""
+    """The layers of every model in a file, or its content if it has no model or cannot be built.
+
+    Of an ONNX file that cannot be read (a pointer of Git LFS, say) it is the reason and a digest.
+    """
     if file.exists() and not file.is_file():
         raise OSError(errno.EINVAL, "a pipe, a device or a folder is no file", str(file))
-    data = file.read_bytes()
     try:
         specification = open_blob(file)
         tables = [layer_table(each.graph) for each in _models(specification).values()]
-    except CompileError:
-        return data
-    except Exception:
+    except CompileError as error:
+        return _as_it_is(file, error.diagnostic)
+    except Exception as error:
         # Not even a bug may fail here: a failing textconv aborts git.
-        return data
-    return "\n".join(tables).encode() if tables else data
+        return _as_it_is(file, error)
+    return "\n".join(tables).encode() if tables else file.read_bytes()
+
+
+def _as_it_is(file: Path, problem: Diagnostic | Exception) -> bytes:
+    if file.suffix != SUFFIX:
+        return file.read_bytes()
+    lines = [problem.message, *problem.helps] if isinstance(problem, Diagnostic) else [type(problem).__name__]
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    lines += [f"sha256 {digest}", f"{file.stat().st_size:,} bytes"]
+    return "".join(f"{printable(str(line), most=_WIDEST)}\n" for line in lines).encode()
 
 
 def review_text(path: str, old: Version, new: Version, *, color: bool = False, width: int | None = None) -> str:
@@ -96,6 +110,8 @@ def _reviews(path: str, old: Version, new: Version, *, color: bool, width: int |
 
 def _models(specification: Specification) -> dict[str, Specification]:
     """Each model of a file by its name. Raises ``CompileError`` if the file has errors."""
+    if specification.is_file:
+        return {specification.graph.name: specification}
     models = {name: load(specification.source, model=name, read=specification.read) for name in specification.models}
     for each in models.values():
         _ = each.graph

@@ -60,8 +60,6 @@ def require_operators(network: ModelFile) -> None:
                 "if these nodes are its last ones, export the network without them",
             ),
         )
-    if network.program_tree is None:
-        raise not_expressible(network, ("its joins nest deeper than a text can",))
 
 
 def not_expressible(network: ModelFile, reasons: Sequence[str]) -> CompileError:

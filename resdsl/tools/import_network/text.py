@@ -23,8 +23,10 @@ def written(network: ModelFile, name: str | None = None) -> Specification:
     ``name`` replaces the name of the model. Raises ``CompileError`` where the language cannot express the network.
     """
     require_operators(network)
-    program = network.program_tree
-    assert program is not None
+    writing = network.written(library=True)
+    if writing is None:
+        raise not_expressible(network, ("its joins nest deeper than a text can, or it has too many nodes",))
+    program = writing.program
     if name is not None:
         program = dataclasses.replace(program, graph=dataclasses.replace(program.graph, name=name))
     text = program_text(program, comment=[_origin(network)])

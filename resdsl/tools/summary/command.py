@@ -52,8 +52,8 @@ def command(
 ) -> None:
     """Show the layers of a network, stage by stage: output shapes, parameters, MACs, activations, receptive fields.
 
-    SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
-    input.
+    SPEC is a file (.res or .onnx), a built-in network (resnet50), REV:path for a file as it was in a git revision, or -
+    for standard input.
 
     MACs are the multiply-accumulate operations of convolutions and linear layers; activations are the memory of all
     layer outputs; both are for one image. Parameters are the trainable ones; running statistics of batch norms are

@@ -13,6 +13,7 @@ from resdsl.analysis.receptive import ReceptiveField
 from resdsl.analysis.summary import Row, Summary, folded
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import ScopeKind
+from resdsl.untrusted import printable
 
 if TYPE_CHECKING:
     from resdsl.analysis.cost import Cost
@@ -22,6 +23,9 @@ NUMBERS_FROM = 3
 
 _LONGEST_EXPRESSION = 30
 """Maximum length of a symbolic count in a cell; the totals show longer ones."""
+
+_LONGEST_LAYERS = 100
+"""Characters of the cell with the layers of a row; ``--json`` and ``csv`` have all of them."""
 
 _CSV_COLUMNS = (
     "level",
@@ -150,13 +154,26 @@ def _cells(row: Row, level: int) -> tuple[str, ...]:
     cost = row.cost
     return (
         "  " * level + _name(row),
-        row.text,
+        _layers(row),
         str(row.output),
         short(cost.parameters) if cost.parameters else "",
         _count(cost.macs, short(cost.macs)) if cost.macs else "",
         _count(cost.activation_bytes, size(cost.activation_bytes) if isinstance(cost.activation_bytes, int) else ""),
         *_field(row.field),
     )
+
+
+def _layers(row: Row) -> str:
+    """What a row consists of, as far as a table has room: the first calls, and how many more there are."""
+    if len(row.text) <= _LONGEST_LAYERS:
+        return row.text
+    calls = [str(run) for run in row.layers]
+    shown: list[str] = []
+    while len(shown) < len(calls) and len(", ".join([*shown, calls[len(shown)]])) <= _LONGEST_LAYERS:
+        shown.append(calls[len(shown)])
+    if not shown:
+        return printable(calls[0], most=_LONGEST_LAYERS) + (f", {len(calls) - 1} more" if len(calls) > 1 else "")
+    return f"{', '.join(shown)}, {len(calls) - len(shown)} more"
 
 
 def _name(row: Row) -> str:

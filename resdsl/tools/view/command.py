@@ -56,8 +56,8 @@ def command(
 ) -> int:
     """Explore a network in the browser: fold and unfold it, see the costs of each layer and the source line it is from.
 
-    SPEC is a file, a built-in network (resnet50), REV:path for a file as it was in a git revision, or - for standard
-    input. With NEW, both networks are shown side by side, with the changes marked.
+    SPEC is a file (.res or .onnx), a built-in network (resnet50), REV:path for a file as it was in a git revision, or -
+    for standard input. With NEW, both networks are shown side by side, with the changes marked.
 
     The page is one self-contained HTML file. It opens in the browser, unless -o is given.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from resdsl.diagnostics import Source
 from resdsl.ir.graph import Graph
 from resdsl.page.comparison import ChangeCard, Comparison
 from resdsl.page.network import network_data
@@ -29,8 +30,13 @@ def view(spec: Network, other: Network | None = None) -> str:
 def view_data(specification: Specification, other: Specification | None = None) -> Data:
     """The data of a page. Raises ``CompileError`` like ``view``."""
     given = [specification] if other is None else [specification, other]
-    networks = [network_data(one.graph, one.program.sources, name=one.source.name, title=layer_label) for one in given]
+    networks = [network_data(one.graph, _texts(one), name=one.source.name, title=layer_label) for one in given]
     return page_data(networks, _comparison(specification, other) if other is not None else None)
+
+
+def _texts(specification: Specification) -> tuple[Source, ...]:
+    """The texts beside the network: none for an ONNX file that the language cannot express."""
+    return tuple(specification.program.sources) if specification.source.text else ()
 
 
 def page_of(data: Data, *, version: str = "") -> str:

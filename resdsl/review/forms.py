@@ -1,0 +1,346 @@
+"""One network in two forms: what exporters change without changing what is computed.
+
+An exporter folds norms, leaves out dropout, auxiliary heads, preprocessing and sometimes a last softmax, names tensors,
+inputs and outputs in its own way, and fixes sizes. ``in_one_form`` takes these differences out of two graphs, and says
+which there were; what still differs then is a change of the network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import replace
+
+from resdsl.analysis.same_network import commutes, same_network
+from resdsl.ir.dims import Dim, symbol
+from resdsl.ir.graph import Graph, Node, Output, Parameter
+from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.print import describe
+from resdsl.ir.types import Sides, Size, TensorType, Word
+from resdsl.ops.bn import BatchNorm
+from resdsl.ops.concat import Concat
+from resdsl.ops.conv import Conv
+from resdsl.ops.input import Input
+from resdsl.ops.linear import Linear
+from resdsl.ops.opaque import Opaque
+from resdsl.ops.pad import Pad
+from resdsl.ops.windows import sides
+from resdsl.passes.drop_aux import drop_aux
+from resdsl.passes.drop_identity import drop_identity
+from resdsl.passes.drop_unused import drop_unused
+from resdsl.passes.fold_batch_norm import fold_batch_norm
+from resdsl.passes.merge_pads import merge_pads
+from resdsl.passes.readers import Readers
+from resdsl.passes.rewrite import Rewrite
+from resdsl.review.figures import count
+from resdsl.untrusted import printable
+
+Pair = tuple[Graph, Graph]
+
+
+def in_one_form(old: Graph, new: Graph) -> tuple[Graph, Graph, tuple[str, ...]]:
+    """Both graphs without the differences of form, and a sentence for each kind of these."""
+    forms: list[str] = []
+    pair = (_plain(drop_unused(old)), _plain(drop_unused(new)))
+    for step in (_aux, _identities, _pads, _concats, _norms, _input, _outputs, _interface, _names):
+        pair = step(pair, forms)
+    return *pair, tuple(forms)
+
+
+def _plain(graph: Graph) -> Graph:
+    """Every padding as ``half`` or in pixels, as files state it; what is not known has no name."""
+    known: dict[tuple[Operator, TensorType], Operator] = {}
+    nodes = []
+    for node in graph.nodes:
+        operator = node.operator
+        if isinstance(operator, Opaque):
+            # Exporters name sizes that nobody knows in their own ways.
+            operator = known.setdefault((operator, operator.result), _without_symbols(operator))
+        if len(node.inputs) == 1 and hasattr(operator, "pad") and isinstance(getattr(operator, "kernel", None), Size):
+            key = operator, graph.nodes[node.inputs[0]].type
+            operator = known.setdefault(key, _padded_plainly(*key))
+        nodes.append(node if operator is node.operator else replace(node, operator=operator))
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _without_symbols(operator: Opaque) -> Opaque:
+    shape = tuple(size if isinstance(size, int) else symbol("unknown") for size in operator.result.shape)
+    return replace(operator, result=TensorType(operator.result.dtype, shape))
+
+
+def _padded_plainly(operator: Operator, x: TensorType) -> Operator:
+    pad, kernel, stride = operator.pad, operator.kernel, operator.stride  # type: ignore[attr-defined]
+    dilation = getattr(operator, "dilation", Size(1, 1))
+    if x.rank != 4 or not isinstance(pad, Sides | Word):
+        return operator
+    try:
+        around = sides(pad, x, kernel, stride, dilation)
+        half = sides(Word("half"), x, kernel, stride, dilation)
+        plain = replace(operator, pad=Word("half") if around == half else around)  # type: ignore[call-arg]
+        return plain if plain != operator and plain.infer(x) == operator.infer(x) else operator
+    except Refusal:
+        return operator
+
+
+def _aux(pair: Pair, forms: list[str]) -> Pair:
+    heads = [len(graph.aux_heads) for graph in pair]
+    if bool(heads[0]) == bool(heads[1]):
+        return pair
+    forms.append(f"heads that only training needs: {_in_one(heads)}")
+    return drop_aux(pair[0]), drop_aux(pair[1])
+
+
+def _identities(pair: Pair, forms: list[str]) -> Pair:
+    counts = [Counter(node.operator.name for node in graph.nodes if node.operator.is_identity) for graph in pair]
+    if counts[0] == counts[1]:
+        return pair
+    # What an importer makes of a reshape that changes nothing is no difference to speak of.
+    names = sorted((counts[0].keys() | counts[1].keys()) - {"identity"})
+    differing = [name for name in names if counts[0][name] != counts[1][name]]
+    forms += [f"{name}: {_in_one([one[name] for one in counts])}" for name in differing]
+    return drop_identity(pair[0]), drop_identity(pair[1])
+
+
+def _pads(pair: Pair, forms: list[str]) -> Pair:
+    counts = [sum(isinstance(node.operator, Pad) for node in graph.nodes) for graph in pair]
+    if counts[0] == counts[1]:
+        return pair
+    merged = merge_pads(pair[0]), merge_pads(pair[1])
+    if merged[0] is pair[0] and merged[1] is pair[1]:
+        return pair
+    forms.append(f"padding as layers of its own: {_in_one(counts)}")
+    return _plain(merged[0]), _plain(merged[1])
+
+
+def _concats(pair: Pair, forms: list[str]) -> Pair:
+    """Concatenations of concatenations as one: which are written in which is not in the file."""
+    flat = _flat_concats(pair[0]), _flat_concats(pair[1])
+    removed = [len(before.nodes) - len(after.nodes) for before, after in zip(pair, flat, strict=True)]
+    if removed[0] == removed[1]:
+        return pair
+    forms.append(f"concatenations inside others: {_in_one(removed)}")
+    return flat
+
+
+def _flat_concats(graph: Graph) -> Graph:
+    readers, rewrite = Readers(graph), Rewrite(graph)
+    parts: dict[int, list[int]] = {}
+    for node in graph.nodes:
+        if not isinstance(node.operator, Concat):
+            continue
+        inner = [index for index in node.inputs if index in parts and readers.only(graph.nodes[index]) is node]
+        parts[node.index] = [one for index in node.inputs for one in (parts[index] if index in inner else [index])]
+        for index in inner:
+            rewrite.remove(graph.nodes[index], None)
+        if inner:
+            rewrite.retype(node, node.operator, parts[node.index])
+    return rewrite.apply()
+
+
+def _in_one(counts: list[int]) -> str:
+    """``3 in the old network, none in the new one``."""
+    old, new = (f"{number:,}" if number else "none" for number in counts)
+    return f"{old} in the old network, {new} in the new one"
+
+
+# --- norms ---
+
+
+def _norms(pair: Pair, forms: list[str]) -> Pair:
+    folded = [_foldable(graph) for graph in pair]
+    layers = [_layers(graph) for graph in pair]
+    related = len(layers[0].keys() & layers[1].keys()) * 2 >= min(map(len, layers))
+    results = []
+    for side, other, names in ((0, 1, ("old", "new")), (1, 0, ("new", "old"))):
+        graph = pair[side]
+        # A layer with a norm here, and with a bias and no norm there, has it folded there.
+        chosen = {
+            norm
+            for layer, norms in folded[side].items()
+            if layer not in folded[other] and (layers[other].get(layer, False) if related else not folded[other])
+            for norm in norms
+        }
+        if chosen:
+            forms.append(
+                f"norms: {len(chosen):,} of the {names[0]} network are folded into layers of the {names[1]} one"
+            )
+            graph = fold_batch_norm(graph, only=frozenset(chosen))
+        results.append(graph)
+    return results[0], results[1]
+
+
+def _layers(graph: Graph) -> Mapping[str, bool]:
+    """Whether each convolution and linear layer has a bias, by path."""
+    return {node.path: node.operator.bias for node in graph.nodes if isinstance(node.operator, Conv | Linear)}
+
+
+def _foldable(graph: Graph) -> dict[str, list[str]]:
+    """The norms that can be folded into each layer, by paths."""
+    done = fold_batch_norm(graph)
+    kept = {node.path for node in done.nodes}
+    users: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        for index in node.inputs:
+            users.setdefault(index, []).append(node)
+    found: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        if isinstance(node.operator, BatchNorm) and node.path not in kept:
+            before = graph.nodes[node.inputs[0]]
+            layer = before if isinstance(before.operator, Conv | Linear) else users[node.index][0]
+            found.setdefault(layer.path, []).append(node.path)
+    return found
+
+
+# --- the input and the outputs ---
+
+
+def _input(pair: Pair, forms: list[str]) -> Pair:
+    """Sizes that one network leaves open and the other fixes, and symbols of other names."""
+    old, new = (graph.input.type for graph in pair)
+    if old == new or old.dtype != new.dtype or old.rank != new.rank:
+        return pair
+    sizes = [_common(a, b) for a, b in zip(old.shape, new.shape, strict=True)]
+    if any(size is None for size in sizes):
+        return pair
+    common = TensorType(old.dtype, tuple(size for size in sizes if size is not None))
+    retyped = [graph if graph.input.type == common else _retyped(graph, common) for graph in pair]
+    if retyped[0] is None or retyped[1] is None:
+        return pair
+    if any(isinstance(a, int) != isinstance(b, int) for a, b in zip(old.shape, new.shape, strict=True)):
+        forms.append(f"sizes of the input: {old} in the old network, {new} in the new one")
+    return retyped[0], retyped[1]
+
+
+def _common(one: Dim, other: Dim) -> Dim | None:
+    if isinstance(one, int) and isinstance(other, int):
+        return one if one == other else None
+    return one if isinstance(one, int) or not isinstance(other, int) else other
+
+
+def _retyped(graph: Graph, type_: TensorType) -> Graph | None:
+    """The graph for an input of another type; ``None`` where an operator does not take it."""
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        try:
+            if node is graph.input:
+                nodes.append(replace(node, operator=Input(type_), type=type_))
+                continue
+            result = node.operator.infer(*(nodes[index].type for index in node.inputs))
+        except (Refusal, ValueError, ArithmeticError):
+            return None
+        nodes.append(node if result == node.type else replace(node, type=result))
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _outputs(pair: Pair, forms: list[str]) -> Pair:
+    """Outputs of other names, in order, and outputs that one network lacks and the other computes without weights."""
+    old, new = pair
+    if old.input_name != new.input_name and old.input_name not in {output.name for output in new.outputs}:
+        forms.append(f"the input `{old.input_name}` is called `{new.input_name}`")
+        new = replace(new, input_name=old.input_name)
+    here, there = ([one for one in graph.outputs if not one.aux] for graph in (old, new))
+    names = {one.name for one in here} & {one.name for one in there}
+    left, right = ([one for one in some if one.name not in names] for some in (here, there))
+    called = dict(_paired(old, new, left, right))
+    taken = {one.name for one in new.outputs} - called.keys() | {new.input_name}
+    called = {name: wanted for name, wanted in called.items() if wanted not in taken}
+    forms += [f"the output `{wanted}` is called `{printable(name)}`" for name, wanted in called.items()]
+    new = replace(new, outputs=tuple(replace(one, name=called.get(one.name, one.name)) for one in new.outputs))
+    known = {one.name for one in old.outputs} & {one.name for one in new.outputs}
+    old = _without(old, known, forms, "the old network")
+    return old, _without(new, known, forms, "the new network")
+
+
+def _paired(old: Graph, new: Graph, left: list[Output], right: list[Output]) -> Iterator[tuple[str, str]]:
+    """New and old names of outputs that end in the same kind of operator, in order."""
+    waiting = list(left)
+    for output in right:
+        node = new.nodes[output.node]
+        for place, one in enumerate(waiting):
+            other = old.nodes[one.node]
+            if node.operator == other.operator and node.type == other.type:
+                yield output.name, one.name
+                del waiting[: place + 1]
+                break
+
+
+def _without(graph: Graph, names: set[str], forms: list[str], where: str) -> Graph:
+    kept = tuple(output for output in graph.outputs if output.name in names)
+    if not kept or len(kept) == len(graph.outputs):
+        return graph
+    rest = drop_unused(replace(graph, outputs=kept))
+    if len(rest.parameters) < len(graph.parameters):
+        return graph
+    for output in graph.outputs:
+        if output.name not in names:
+            last = describe(graph.nodes[output.node].operator)
+            forms.append(f"the output `{output.name}` ({last}) is in {where} alone")
+    return rest
+
+
+def _interface(pair: Pair, forms: list[str]) -> Pair:
+    """Preprocessing and labels that one of the two does not state."""
+    old, new = pair
+    stated = (old.preprocess is not None, new.preprocess is not None), (old.labels is not None, new.labels is not None)
+    for what, (ours, theirs) in zip(("preprocess", "labels"), stated, strict=True):
+        if ours != theirs:
+            forms.append(f"{what}: stated in the {'old' if ours else 'new'} network alone")
+    if stated[0][0] != stated[0][1]:
+        old, new = replace(old, preprocess=None), replace(new, preprocess=None)
+    if stated[1][0] != stated[1][1]:
+        old, new = replace(old, labels=None), replace(new, labels=None)
+    return old, new
+
+
+# --- names of tensors ---
+
+
+def _names(pair: Pair, forms: list[str]) -> Pair:
+    """The new network with the old one's names of tensors, where the two are built alike but for these."""
+    old, new = pair
+    if same_network(old, new) or old.input.type != new.input.type or old.input_name != new.input_name:
+        return pair
+    numbers: dict[Hashable, int] = {}
+    ours, theirs = _numbered(old, numbers), _numbered(new, numbers)
+    ends = [
+        {output.name: some[output.node] for output in graph.outputs}
+        for graph, some in zip(pair, (ours, theirs), strict=True)
+    ]
+    if Counter(ours) != Counter(theirs) or ends[0] != ends[1]:
+        return pair
+    waiting: dict[int, list[int]] = {}
+    for index in reversed(range(len(ours))):
+        waiting.setdefault(ours[index], []).append(index)
+    called = {index: old.nodes[waiting[number].pop()].path for index, number in enumerate(theirs)}
+    weighted = [node for node in new.nodes if new.applications[node.index].parameters]
+    others = [node for node in weighted if called[node.index] != node.path]
+    renamed = _renamed(new, called)
+    if not same_network(old, renamed):
+        return pair
+    first = f"`{called[others[0].index]}` is `{printable(others[0].path)}`"
+    forms.append(f"names of tensors: {count(len(others), 'layer')} of {len(weighted):,} have others ({first})")
+    return old, renamed
+
+
+def _numbered(graph: Graph, numbers: dict[Hashable, int]) -> list[int]:
+    """A number for each node: equal for what is computed alike, whatever tensors are called."""
+    found: list[int] = []
+    for node, applied in zip(graph.nodes, graph.applications, strict=True):
+        inputs = [found[index] for index in node.inputs]
+        if commutes(node):
+            inputs.sort()
+        key = (node.operator, *inputs, bool(applied.parameters))
+        found.append(numbers.setdefault(key, len(numbers)))
+    return found
+
+
+def _renamed(graph: Graph, paths: Mapping[int, str]) -> Graph:
+    nodes = tuple(
+        node if paths[node.index] == node.path else replace(node, path=paths[node.index]) for node in graph.nodes
+    )
+    parameters: dict[str, Parameter] = {}
+    for parameter in graph.parameters.values():
+        path = graph.nodes[parameter.node].path
+        name = paths[parameter.node] + parameter.name.removeprefix(path)
+        parameters[name] = replace(parameter, name=name)
+    return replace(graph, nodes=nodes, parameters=parameters)

@@ -1,0 +1,258 @@
+"""An ONNX file as the argument of every command that reads a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+import resdsl
+from resdsl.cli.app import app
+from resdsl.diagnostics import CompileError
+from tests.foreign_onnx import FOREIGN, convolutions, transformer, write_all
+
+EXPRESSIBLE = ("convolutions", "external")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_all(tmp_path_factory.mktemp("foreign"))
+
+
+def run(*arguments: str) -> int:
+    status: int = app.main(list(arguments), standalone_mode=False)
+    return status
+
+
+def saved(model: onnx.ModelProto, path: Path) -> str:
+    onnx.save(model, path)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", [*FOREIGN, "external"])
+def test_commands_take_networks_of_other_tools(
+    files: dict[str, Path], tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(files[name])
+    for arguments in (
+        ["summary", file],
+        ["summary", "--depth", "all", "--format", "csv", file],
+        ["summary", "--format", "markdown", file],
+        ["check", file],
+        ["draw", file, "-o", str(tmp_path / "net.svg")],
+        ["draw", "--detail", "op", file, "-o", str(tmp_path / "net.dot")],
+        ["draw", file, "-o", str(tmp_path / "net.mmd")],
+        ["view", file, "-o", str(tmp_path / "net.html")],
+        ["diff", file, str(files["convolutions"])],
+        ["diff", "--format", "markdown", str(files["convolutions"]), file],
+        ["diff", "--format", "html", "-o", str(tmp_path / "diff.html"), file, str(files["transformer"])],
+    ):
+        assert run(*arguments) == 0, arguments
+    # A file without weights is none of tensors.
+    assert run("tensors", file) == (name == "sequences")
+    capsys.readouterr()
+    assert run("summary", "--json", file) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["input"]["name"] == onnx.load(file).graph.input[0].name
+    assert run("diff", "--exit-code", file, file) == 0
+
+
+@pytest.mark.parametrize("name", [*FOREIGN, "external"])
+def test_check_says_whether_the_language_can_express_the_network(
+    files: dict[str, Path], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", str(files[name])) == 0
+    can = "the language can express this network" in capsys.readouterr().err
+    assert can == bool(resdsl.load(files[name]).source.text)
+    if name in EXPRESSIBLE:
+        assert can
+
+
+def test_an_unknown_operator_is_drawn_with_its_type(files: dict[str, Path], tmp_path: Path) -> None:
+    picture = tmp_path / "net.svg"
+    assert run("draw", str(files["custom_domain"]), "-o", str(picture)) == 0
+    assert "Deform" in picture.read_text()
+
+
+def test_the_page_has_no_text_pane_where_there_is_no_text(files: dict[str, Path], tmp_path: Path) -> None:
+    page = tmp_path / "net.html"
+    for name, panes in (("custom_domain", 0), ("convolutions", 1)):
+        assert run("view", str(files[name]), "-o", str(page)) == 0
+        assert page.read_text().count('"lines":') == panes
+
+
+def test_compile_writes_a_model_that_computes_the_same(files: dict[str, Path], tmp_path: Path) -> None:
+    written = tmp_path / "again.onnx"
+    image = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    for name in EXPRESSIBLE:
+        assert run("compile", str(files[name]), "-o", str(written)) == 0
+        expected, actual = (
+            ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": image})[0]
+            for path in (files[name], written)
+        )
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_compile_names_the_operators_that_the_language_does_not_have(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compile", str(files["detector"]), "-o", str(tmp_path / "no.onnx")) == 1
+    message = capsys.readouterr().err
+    assert "E0852" in message and "`NonMaxSuppression`" in message
+    assert not (tmp_path / "no.onnx").exists()
+
+
+def test_commands_for_texts_refuse_models(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    file = files["convolutions"]
+    before = file.read_bytes()
+    for arguments in (["fmt"], ["check", "--fix"], ["check", "--diff"], ["summary", "--set", "classes=3"]):
+        assert run(*arguments, str(file)) in (1, 2), arguments
+        assert "resdsl import" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+def test_a_long_row_is_cut_in_tables_and_whole_in_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body = "; ".join(f"conv({8 + width}, 3x3)" for width in range(30))
+    spec = tmp_path / "wide.res"
+    spec.write_text(f"model wide() {{\n  input x: f32[N, 3, 8, 8]\n  stage all {{ {body} }}\n  output y\n}}\n")
+    assert run("summary", str(spec)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 200
+    assert any(" more " in line for line in lines)
+    assert run("summary", "--format", "csv", str(spec)) == 0
+    assert "conv(37, 3x3)" in capsys.readouterr().out
+
+
+# --- diff -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_with_folded_norms_is_the_same_network(tmp_path: Path) -> None:
+    plain, folded = tmp_path / "plain.onnx", tmp_path / "folded.onnx"
+    resdsl.compile("resnet_cifar", plain, optimize=0)
+    resdsl.compile("resnet_cifar", folded, optimize=1)
+    norms = sum(node.op_type == "BatchNormalization" for node in onnx.load(plain).graph.node)
+    review = resdsl.diff(plain, folded)
+    assert review.is_empty
+    assert review.forms == (f"norms: {norms} of the old network are folded into layers of the new one",)
+    back = resdsl.diff(folded, plain)
+    assert back.is_empty
+    assert back.forms == (f"norms: {norms} of the new network are folded into layers of the old one",)
+
+
+def test_names_sizes_and_missing_outputs_are_differences_of_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """\
+model net() {
+  input image: f32[N, 3, 8, 8]
+  preprocess { resize(8) }
+  conv1: conv(8, 3x3, bias = true);  relu;  dropout
+  avgpool(global);  flatten
+  fc: linear(5)
+  output logits
+  softmax
+  output probabilities
+}
+"""
+    spec = tmp_path / "net.res"
+    spec.write_text(text)
+    nodes = [
+        onnx.helper.make_node("Conv", ["in", "onnx::Conv_1", "onnx::Conv_2"], ["a"], pads=[1, 1, 1, 1]),
+        onnx.helper.make_node("Relu", ["a"], ["b"]),
+        onnx.helper.make_node("GlobalAveragePool", ["b"], ["c"]),
+        onnx.helper.make_node("Flatten", ["c"], ["d"]),
+        onnx.helper.make_node("Gemm", ["d", "w", "v"], ["out"], transB=1),
+    ]
+    tensors = {
+        "onnx::Conv_1": np.zeros((8, 3, 3, 3), np.float32),
+        "onnx::Conv_2": np.zeros(8, np.float32),
+        "w": np.zeros((5, 8), np.float32),
+        "v": np.zeros(5, np.float32),
+    }
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [onnx.helper.make_tensor_value_info("in", 1, [1, 3, 8, 8])],
+        [onnx.helper.make_tensor_value_info("out", 1, [1, 5])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()],
+    )
+    export = saved(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "e.onnx")
+    assert run("diff", "--exit-code", str(spec), export) == 0
+    shown = capsys.readouterr().out
+    for form in (
+        "dropout: 1 in the old",
+        "called `in`",
+        "called `out`",
+        "`probabilities` (softmax)",
+        "names of tensors",
+    ):
+        assert form in shown
+    for form in ("sizes of the input", "preprocess: stated in the old network alone"):
+        assert form in shown
+    assert "the same network, in another form" in shown
+    spec.write_text(text.replace("relu", "relu6"))
+    assert run("diff", "--exit-code", str(spec), export) == 1
+    assert "relu6 -> relu" in capsys.readouterr().out
+
+
+VERSIONS = {
+    "another kernel": ("conv2: conv(8, 3x3", "conv2: conv(8, 5x5"),
+    "a norm less": ("bn2: bn;  ", ""),
+    "another activation": ("relu;  conv2", "silu;  conv2"),
+    "a layer more": ("conv2:", "more: conv(8, 3x3);  conv2:"),
+    "another width": ("fc: linear(5)", "fc: linear(7)"),
+    "no shortcut": ("residual {", "{"),
+}
+
+
+@pytest.mark.parametrize("change", VERSIONS)
+def test_versions_differ_as_their_texts_do(tmp_path: Path, change: str) -> None:
+    text = """\
+model net() {
+  input image: f32[N, 3, 8, 8]
+  conv1: conv(8, 3x3);  bn1: bn
+  residual { relu;  conv2: conv(8, 3x3);  bn2: bn;  }
+  avgpool(global);  flatten
+  fc: linear(5)
+  output logits
+}
+"""
+    old, new = VERSIONS[change]
+    assert old in text
+    texts = [text, text.replace(old, new)]
+    for place, one in enumerate(texts):
+        resdsl.compile(resdsl.loads(one), tmp_path / f"{place}.onnx", optimize=0)
+    by_text = resdsl.diff(*map(resdsl.loads, texts))
+    by_file = resdsl.diff(tmp_path / "0.onnx", tmp_path / "1.onnx")
+    assert [(one.kind, one.what, one.delta) for one in by_file.changes] == [
+        (one.kind, one.what, one.delta) for one in by_text.changes
+    ]
+    assert not by_file.forms and by_file.checkpoint.fit is by_text.checkpoint.fit
+
+
+def test_unknown_operators_are_compared_by_their_attributes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = transformer()
+    old = saved(model, tmp_path / "old.onnx")
+    for node in model.graph.node:
+        if node.op_type == "Trilu":
+            node.attribute[0].i = 1
+    assert run("diff", "--exit-code", old, saved(model, tmp_path / "new.onnx")) == 1
+    assert "Trilu: upper 0 -> 1" in capsys.readouterr().out
+
+
+def test_tensors_are_read_from_the_model_folder_alone(tmp_path: Path) -> None:
+    model = convolutions()
+    onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    for location in ("../w.bin", "/etc/passwd", "missing.bin", "a/../../w.bin"):
+        moved = onnx.load(tmp_path / "net.onnx", load_external_data=False)
+        for tensor in moved.graph.initializer:
+            tensor.external_data[0].value = location
+        onnx.save(moved, tmp_path / "moved.onnx")
+        network = resdsl.load(tmp_path / "moved.onnx")
+        assert network.graph.parameter_count == resdsl.load(tmp_path / "net.onnx").graph.parameter_count
+        with pytest.raises(CompileError, match="cannot be read"):
+            resdsl.compile(network, tmp_path / "out.onnx")
