@@ -39,6 +39,9 @@ _MOST_BYTES = 512 * 2**20
 _PLACES = 4000
 """How many places of a layer's result are sampled, over all images."""
 
+_MOST_SAMPLED = 64 * 2**20
+"""The most bytes of sampled inputs before they are added to the statistics: few large products are faster."""
+
 
 class BudgetExceededError(Exception):
     """The time for a candidate is over."""
@@ -169,20 +172,7 @@ def _fit(model: QdqModel, unit: Unit, values: _Values, options: FitOptions) -> d
         return {}
     if model.array(layer.quantized[1]).shape != (channels,):
         return {}
-    kernel = matched.shape[2:]
-    first = values.floats[read][0]
-    count = place_count(first, unit.op, attributes, kernel)
-    random = np.random.default_rng(0)
-    wanted = min(-(-_PLACES // values.images), count)
-    statistics = InputStatistics(full=options.gptq)
-    for index in range(values.images):
-        floats, quantized = values.floats[read][index], values.dequantized(read, index)
-        count = place_count(floats, unit.op, attributes, kernel)
-        places = np.arange(count) if wanted >= count else np.sort(random.choice(count, wanted, replace=False))
-        statistics.add(
-            columns(floats, unit.op, attributes, kernel, places),
-            columns(quantized, unit.op, attributes, kernel, places),
-        )
+    statistics = _statistics(unit, values, matched.shape[2:], full=options.gptq)
     input_scale = model.ranges[read][0]
     rounded, scale, corrected = fit_layer(
         matched,
@@ -198,6 +188,25 @@ def _fit(model: QdqModel, unit: Unit, values: _Values, options: FitOptions) -> d
         changed[layer.bias] = corrected.astype(np.float32)
     model.replace(unit, matrix(unit, rounded), scale, None if bias is None else corrected, input_scale)
     return changed
+
+
+def _statistics(unit: Unit, values: _Values, kernel: tuple[int, ...], *, full: bool) -> InputStatistics:
+    """The statistics of what a layer reads, at places sampled from all images."""
+    (read,) = unit.bytes_read
+    random = np.random.default_rng(0)
+    statistics = InputStatistics(full=full)
+    sampled: list[tuple[Array, Array]] = []
+    wanted = -(-_PLACES // values.images)
+    for index in range(values.images):
+        both = values.floats[read][index], values.dequantized(read, index)
+        count = place_count(both[0], unit.op, unit.attributes, kernel)
+        places = np.arange(count) if wanted >= count else np.sort(random.choice(count, wanted, replace=False))
+        floats, quantized = (columns(array, unit.op, unit.attributes, kernel, places) for array in both)
+        sampled.append((floats, quantized))
+        if index == values.images - 1 or sum(array.nbytes for array, _ in sampled) > _MOST_SAMPLED:
+            statistics.add(*(np.concatenate(arrays, 1) for arrays in zip(*sampled, strict=True)))
+            sampled.clear()
+    return statistics
 
 
 class _Values:
