@@ -159,6 +159,36 @@ def test_layers_that_are_kept_stay_in_floating_point(spec: Path, folder: Path, t
     assert {"layer1.unit.conv1.weight", "fc.weight", "conv1.weight_quantized"} <= weights
 
 
+def test_the_runtime_computes_kept_layers_in_floating_point(folder: Path, tmp_path: Path) -> None:
+    text = TINY.replace(
+        "maxpool(2x2, stride = 2);  conv2: conv(24, 1x1)", "conv2: conv(24, 1x1);  conv3: conv(24, 1x1)"
+    )
+    resdsl.compile(resdsl.loads(text), tmp_path / "m.onnx", optimize=1)
+    how = Quantization(keep=("conv2",), method="nearest")
+    made = quantize(tmp_path / "m.onnx", folder, tmp_path / "q.onnx", how=how)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(str(made.path), options, providers=["CPUExecutionProvider"])
+    # Without precautions, ONNX Runtime quantizes the weights of this layer when it loads the model.
+    loaded = operators(tmp_path / "loaded.onnx")
+    assert (loaded["Conv"] + loaded["FusedConv"], loaded["QLinearConv"]) == (1, 4)
+
+
+def test_biases_of_kept_layers_are_corrected_for_the_error_of_their_inputs(
+    original: Path, folder: Path, tmp_path: Path
+) -> None:
+    name = "layer1.unit.conv2"
+    made = quantize(original, folder, tmp_path / "q.onnx", how=Quantization(keep=(name,), method="nearest"))
+    biases = []
+    for path in (original, made.path):
+        graph = onnx.load(path).graph
+        layer = next(node for node in graph.node if node.name == name)
+        tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        biases.append(tensors[layer.input[2]])
+    assert 0 < np.abs(biases[0] - biases[1]).max() < 0.05
+
+
 def test_the_layers_that_add_most_noise_can_be_kept(spec: Path, folder: Path, tmp_path: Path) -> None:
     before = quantize(spec, folder, tmp_path / "q.onnx", how=Quantization(method="minmax"))
     worst = {layer.name for layer in sorted(before.layers, key=lambda layer: -layer.added)[:2]}

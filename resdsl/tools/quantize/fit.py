@@ -77,7 +77,11 @@ def fit_weights(
         if deadline is not None and time.perf_counter() > deadline:
             raise BudgetExceededError
         floats = values.run_floats(unit)
-        weights = _fit(model, unit, values, options) if unit.layer is not None else {}
+        weights: dict[str, Array] = {}
+        if unit.layer is not None:
+            weights = _fit(model, unit, values, options)
+        elif unit.float_layer is not None:
+            weights = _correct(model, unit, values)
         values.run_quantized(unit, weights)
         values.store(unit, floats)
         values.forget(index)
@@ -190,15 +194,35 @@ def _fit(model: QdqModel, unit: Unit, values: _Values, options: FitOptions) -> d
     return changed
 
 
+def _correct(model: QdqModel, unit: Unit, values: _Values) -> dict[str, Array]:
+    """Correct the bias of a layer in floating point for the mean error of its inputs, and return it by its name.
+
+    ``b' = b + W (mean(x) - mean(x_q))``. Without it, a layer that is kept passes on what the layers before it add,
+    and the error of the whole grows (MobileNetV2: 2 layers kept, centred cosine 0.90 instead of 0.98).
+    """
+    layer, attributes = unit.float_layer, unit.attributes
+    assert layer is not None
+    weight, bias = model.weights(unit)
+    matched = matrix(unit, weight)
+    plain = attributes.get("alpha", 1) == attributes.get("beta", 1) == 1 and not attributes.get("transA", 0)
+    if bias is None or not plain or bias.shape != matched.shape[:1] or (unit.op == "Conv") != (weight.ndim > 2):
+        return {}
+    floats, quantized = _statistics(unit, values, matched.shape[2:], full=False).means
+    difference = np.repeat(floats - quantized, len(matched) // len(floats), axis=0)
+    corrected = bias + (matched.reshape(len(matched), -1).astype(np.float64) * difference).sum(1)
+    model.replace_bias(unit, corrected)
+    return {layer.bias: corrected.astype(np.float32)}
+
+
 def _statistics(unit: Unit, values: _Values, kernel: tuple[int, ...], *, full: bool) -> InputStatistics:
     """The statistics of what a layer reads, at places sampled from all images."""
-    (read,) = unit.bytes_read
+    (read,) = unit.inputs
     random = np.random.default_rng(0)
     statistics = InputStatistics(full=full)
     sampled: list[tuple[Array, Array]] = []
     wanted = -(-_PLACES // values.images)
     for index in range(values.images):
-        both = values.floats[read][index], values.dequantized(read, index)
+        both = values.floats[read][index], values.as_read(unit, index)
         count = place_count(both[0], unit.op, unit.attributes, kernel)
         places = np.arange(count) if wanted >= count else np.sort(random.choice(count, wanted, replace=False))
         floats, quantized = (columns(array, unit.op, unit.attributes, kernel, places) for array in both)
@@ -226,7 +250,12 @@ class _Values:
             if name in self._read_as_bytes:
                 self._bytes[name] = [quantized(feed[name], *model.ranges[name]) for feed in feeds]
 
-    def dequantized(self, name: str, index: int) -> Array:
+    def as_read(self, unit: Unit, index: int) -> Array:
+        """What the unit, which reads one value, reads of it in the quantized model."""
+        (name,) = unit.inputs
+        return self._direct[name][index] if unit.reads else self._dequantized(name, index)
+
+    def _dequantized(self, name: str, index: int) -> Array:
         scale, zero = self._model.ranges[name]
         return (self._bytes[name][index].astype(np.float32) - np.float32(zero)) * np.float32(scale)
 
@@ -281,8 +310,12 @@ def quantized(x: Array, scale: float, zero: int) -> Array:
 
 
 def unit_session(model: bytes) -> Session:
-    """A session that computes with floats: optimised, but without integer kernels."""
-    return open_session(model, device="cpu", name="a layer", entries={"session.disable_quant_qdq": "1"})
+    """A session that computes with floats: optimised, but without integer kernels.
+
+    Its threads don't spin while they wait, since NumPy's threads work between its runs.
+    """
+    entries = {"session.disable_quant_qdq": "1", "session.intra_op.allow_spinning": "0"}
+    return open_session(model, device="cpu", name="a layer", entries=entries)
 
 
 def _peak(model: QdqModel, feeds: Feeds) -> int:
