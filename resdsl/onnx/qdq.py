@@ -17,6 +17,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
+from resdsl.onnx.linear_bias import join_bias
+
 Array = npt.NDArray[Any]
 
 _MOST_BYTES = 1_900_000_000  # a protobuf message is limited to 2 GiB
@@ -331,6 +333,7 @@ def prepare(model: Path, target: Path) -> bool:
         return False
     graph = proto.graph
     _name_nodes(graph)
+    join_bias(proto)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     names = {name for node in graph.node for name in (*node.input, *node.output)} | tensors.keys()
     names |= {info.name for info in (*graph.input, *graph.output)}
