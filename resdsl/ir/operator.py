@@ -13,6 +13,7 @@ from resdsl.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
 
 
 OPSET = 18
@@ -133,14 +134,18 @@ class Lowering:
 
     def number(self, value: float) -> Ref:
         """A constant scalar of the first input's element type."""
+        return self.numbers(value)
+
+    def numbers(self, values: ArrayLike) -> Ref:
+        """A constant tensor of the first input's element type."""
         # Numpy is loaded here and not above: checking and formatting a specification start without it.
         import numpy as np
 
         if self.types[0].dtype is DType.BF16:
             from ml_dtypes import bfloat16
 
-            return self.constant(np.array(value, dtype=bfloat16))
-        return self.constant(np.array(value, dtype=np.float16 if self.types[0].dtype is DType.F16 else np.float32))
+            return self.constant(np.array(values, dtype=bfloat16))
+        return self.constant(np.array(values, dtype=np.float16 if self.types[0].dtype is DType.F16 else np.float32))
 
     def integers(self, values: Sequence[int]) -> Ref:
         """A constant vector of 64-bit integers, as ONNX takes shapes, pads and indices."""

@@ -1,11 +1,16 @@
-"""The weight and the bias that norms apply to each channel after normalising."""
+"""A learned weight and bias for each channel: as an operator, and as norms apply them after normalising."""
 
 from __future__ import annotations
 
-from resdsl.ir.initializers import ONES, ZEROS
-from resdsl.ir.operator import ParameterSpec
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.diagnostics import catalogue
+from resdsl.ir.initializers import ONES, ZEROS, Constant
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Ref, Refusal
 from resdsl.ir.types import TensorType
-from resdsl.ops.checks import known_channels
+from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.signature import arg
 
 
 def weight_and_bias(x: TensorType) -> tuple[ParameterSpec, ...]:
@@ -15,3 +20,72 @@ def weight_and_bias(x: TensorType) -> tuple[ParameterSpec, ...]:
         ParameterSpec("weight", shape, ONES, dtype=x.dtype),
         ParameterSpec("bias", shape, ZEROS, dtype=x.dtype),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Affine(Operator):
+    """A learned weight and bias for each channel: ``y[n, c] = weight[c] * x[n, c] + bias[c]``, at each pixel.
+
+    ``affine(bias = false, init = 1e-6)`` is the layer scale of ConvNeXt (arXiv:2103.17239; arXiv:2201.03545,
+    appendix A). Without ``per_channel`` there is one weight and one bias for all, of shape ``[1]``.
+    """
+
+    name: ClassVar[str] = "affine"
+    aliases: ClassVar[tuple[str, ...]] = ("layerscale", "layer_scale", "layerscale2d")
+    drawn_inside: ClassVar[bool] = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("affine", (2, 3, 5, 4)),
+        Example("affine(bias = false, init = 1e-6)", (2, 3, 5, 4)),
+        Example("affine(weight = false)", (1, 4, 3, 3)),
+        Example("affine(per_channel = false)", (2, 3, 5, 4)),
+        Example("affine", (3, 7)),
+        Example("affine(true, false)", (3, 7)),
+    )
+
+    weight: bool = arg(True, doc="multiply by a learned number")
+    bias: bool = arg(True, doc="add a learned number")
+    per_channel: bool = arg(True, doc="a number for each channel instead of one for all")
+    init: float = arg(1.0, doc="the value of the weight before training")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if self.per_channel:
+            require_channels(x, "an affine per channel")
+            known_channels(x)
+        if not self.weight and not self.bias:
+            raise Refusal(
+                catalogue.ARGUMENT_VALUE,
+                "an affine without a weight and without a bias changes nothing",
+                argument="bias",
+                helps=("leave out `weight = false` or `bias = false`",),
+            )
+        if not self.weight and self.init != 1:
+            raise Refusal(
+                catalogue.ARGUMENT_VALUE,
+                "`init` is the value of the weight, and has no effect with `weight = false`",
+                argument="init",
+                helps=("leave `init` out",),
+            )
+        return x
+
+    def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
+        (x,) = inputs
+        shape = (known_channels(x) if self.per_channel else 1,)
+        weight = ParameterSpec("weight", shape, Constant(self.init), dtype=x.dtype)
+        bias = ParameterSpec("bias", shape, ZEROS, dtype=x.dtype)
+        return (*([weight] if self.weight else ()), *([bias] if self.bias else ()))
+
+    def lower(self, to: Lowering) -> None:
+        y = to.input
+        if self.weight:
+            y = to("Mul", y, self._broadcast(to, "weight"))
+        if self.bias:
+            to("Add", y, self._broadcast(to, "bias"))
+
+    def _broadcast(self, to: Lowering, name: str) -> Ref:
+        """The parameter in a shape that fits the input's channels."""
+        (x,) = to.types
+        parameter = to.parameter(name)
+        if not self.per_channel or x.rank == 2:
+            return parameter
+        return to("Reshape", parameter, to.integers((known_channels(x), *(1,) * (x.rank - 2))))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Ref, Refusal, Window
+from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
 
 
@@ -64,14 +65,8 @@ class GroupNorm(Operator):
         grouped = to("Reshape", to.input, to.integers((0, self.groups, -1)))
         ones, zeros = to.floats([1] * self.groups), to.floats([0] * self.groups)
         normalised = to("InstanceNormalization", grouped, ones, zeros, epsilon=self.eps)
-        y = to("Reshape", normalised, self._shape(to))
+        y = with_pixels(to, normalised, known_channels(x))
         if self.affine:
             each = to.integers((known_channels(x), *(1,) * (x.rank - 2)))
             weight, bias = (to("Reshape", to.parameter(name), each) for name in ("weight", "bias"))
             to("Add", to("Mul", y, weight), bias)
-
-    def _shape(self, to: Lowering) -> Ref:
-        """The shape of the input, for ``Reshape``: constant where at most one size besides the batch is unknown."""
-        _, *sizes = to.types[0].shape
-        known = [size if isinstance(size, int) else -1 for size in sizes]
-        return to.integers((0, *known)) if known.count(-1) <= 1 else to("Shape", to.input)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.operator import Example, Lowering, Operator
 from resdsl.ir.types import Size, TensorType, Word
 from resdsl.ops.checks import require_image
+from resdsl.ops.resampling import MODES, require_corners, resample
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import size_label
 
@@ -35,19 +35,13 @@ class Upsample(Operator):
     )
 
     factor: Size = arg(Size(2, 2), doc="ratio of the new height and width to the old")
-    mode: Word = arg(Word("nearest"), doc="how values between pixels are computed", words=("nearest", "bilinear"))
+    mode: Word = arg(Word("nearest"), doc="how values between pixels are computed", words=MODES)
     align_corners: bool = arg(False, doc="for `bilinear`: the centres of the corner pixels stay at the corners")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require_image(x, "upsampling")
-        if self.align_corners and self.mode != "bilinear":
-            raise Refusal(
-                catalogue.ARGUMENT_VALUE,
-                f"`align_corners` has no effect with `mode = {self.mode}`",
-                argument="align_corners",
-                helps=("leave `align_corners` out, or write `mode = bilinear`",),
-            )
+        require_corners(self.mode, self.align_corners)
         batch, channels, rows, columns = x.shape
         return x.with_shape(batch, channels, self.factor.height * rows, self.factor.width * columns)
 
@@ -55,17 +49,4 @@ class Upsample(Operator):
         return f"upsample x{size_label(self.factor)}"
 
     def lower(self, to: Lowering) -> None:
-        scales = to.floats((1, 1, *self.factor))
-        if self.mode == "nearest":
-            to(
-                "Resize",
-                to.input,
-                None,
-                scales,
-                mode="nearest",
-                coordinate_transformation_mode="asymmetric",
-                nearest_mode="floor",
-            )
-        else:
-            grid = "align_corners" if self.align_corners else "half_pixel"
-            to("Resize", to.input, None, scales, mode="linear", coordinate_transformation_mode=grid)
+        resample(to, to.floats((1, 1, *self.factor)), mode=self.mode, align_corners=self.align_corners)

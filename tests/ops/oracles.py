@@ -164,6 +164,46 @@ def channel_shuffle(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return Answer(np.swapaxes(dealt, 1, 2).reshape(x.shape))
 
 
+@oracle("slice")
+def slice_(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(np.stack([x[:, channel] for channel in range(op.start, op.stop)], axis=1))
+
+
+@oracle("branch_softmax")
+def branch_softmax(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    each = x.shape[1] // op.branches
+    y = np.exp(x)
+    for channel in range(each):
+        y[:, channel::each] /= y[:, channel::each].sum(axis=1, keepdims=True)
+    return Answer(y)
+
+
+@oracle("branch_sum")
+def branch_sum(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(sum(np.split(x, op.branches, axis=1)))
+
+
+# Over pixels.
+
+
+@oracle("pixel_softmax")
+def pixel_softmax(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.exp(x)
+    for image, channel in np.ndindex(*x.shape[:2]):
+        y[image, channel] /= y[image, channel].sum()
+    return Answer(y)
+
+
+@oracle("pixel_sum")
+def pixel_sum(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
+    (x,) = inputs
+    return Answer(np.array([[[[channel.sum()]] for channel in image] for image in x]))
+
+
 # Weighted sums.
 
 
@@ -178,6 +218,20 @@ def linear(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
             multiplications += 1
         if op.bias:
             y[:, feature] += parameters["bias"][feature]
+    return Answer(y, multiplications)
+
+
+@oracle("channel_conv")
+def channel_conv(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    (((*weight,),),) = parameters["weight"]
+    half = op.kernel // 2
+    padded = np.pad(x, ((0, 0), (half, half), *((0, 0),) * (x.ndim - 2)))
+    y, multiplications = np.zeros_like(x), 0
+    for channel in range(x.shape[1]):
+        for place in range(op.kernel):
+            y[:, channel] += weight[place] * padded[:, channel + place]
+            multiplications += 1
     return Answer(y, multiplications)
 
 
@@ -291,12 +345,36 @@ def avgpool(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     return pooled(op, inputs[0], mean)
 
 
+@oracle("blurpool")
+def blurpool(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    around = [padding(op.pad, x.shape[2 + axis], op.kernel, op.stride[axis], 1, axis) for axis in (0, 1)]
+    padded = np.pad(x, ((0, 0), (0, 0), *around), mode="reflect" if op.edge == "reflect" else "constant")
+    # Pascal's triangle.
+    line = [1.0]
+    while len(line) < op.kernel:
+        line = [left + right for left, right in zip([0.0, *line], [*line, 0.0], strict=True)]
+    places = [(padded.shape[2 + axis] - op.kernel) // op.stride[axis] + 1 for axis in (0, 1)]
+    y = np.zeros((*x.shape[:2], *places))
+    for i, j, u, v in np.ndindex(*places, op.kernel, op.kernel):
+        y[:, :, i, j] += line[u] * line[v] * padded[:, :, i * op.stride[0] + u, j * op.stride[1] + v]
+    return Answer(y / sum(line) ** 2)
+
+
 # Shapes.
 
 
 @oracle("flatten")
 def flatten(_: Any, inputs: Sequence[Array], __: Parameters) -> Answer:
     return Answer(np.stack([image.ravel() for image in inputs[0]]))
+
+
+@oracle("trim")
+def trim(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    top, left, bottom, right = op.sides
+    rows, columns = range(top, x.shape[2] - bottom), range(left, x.shape[3] - right)
+    return Answer(np.array([[[[c[i, j] for j in columns] for i in rows] for c in image] for image in x]))
 
 
 @oracle("pad")
@@ -312,21 +390,30 @@ def pad(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
 @oracle("upsample")
 def upsample(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
     (x,) = inputs
-    down, across = (_interpolation(op, x.shape[2 + axis], op.factor[axis]) for axis in (0, 1))
+    return _resampled(op, x, [size * factor for size, factor in zip(x.shape[2:], op.factor, strict=True)])
+
+
+@oracle("interpolate")
+def interpolate(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    return _resampled(op, inputs[0], op.size)
+
+
+def _resampled(op: Any, x: Array, sizes: Sequence[int]) -> Answer:
+    down, across = (_interpolation(op, x.shape[2 + axis], sizes[axis]) for axis in (0, 1))
     return Answer(np.einsum("ir,ncrs,js->ncij", down, x, across))
 
 
-def _interpolation(op: Any, size: int, factor: int) -> Array:
+def _interpolation(op: Any, size: int, result: int) -> Array:
     """Row ``i`` has the weights of the input's rows in row ``i`` of the result."""
-    weights = np.zeros((size * factor, size))
-    for i in range(size * factor):
+    weights = np.zeros((result, size))
+    for i in range(result):
         if op.mode == "nearest":
-            weights[i, i // factor] = 1
+            weights[i, i * size // result] = 1
             continue
         if op.align_corners:
-            place = i * (size - 1) / (size * factor - 1) if size * factor > 1 else 0.0
+            place = i * (size - 1) / (result - 1) if result > 1 else 0.0
         else:
-            place = (i + 0.5) / factor - 0.5
+            place = (i + 0.5) * size / result - 0.5
         place = min(max(place, 0.0), size - 1.0)
         low = min(int(place), size - 1)
         high = min(low + 1, size - 1)
@@ -382,6 +469,18 @@ def per_channel(x: Array, parameters: Parameters) -> Array:
     """``weight[c] * x + bias[c]``."""
     pairs = zip(parameters["weight"], parameters["bias"], strict=True)
     return np.stack([weight * x[:, channel] + bias for channel, (weight, bias) in enumerate(pairs)], axis=1)
+
+
+@oracle("affine")
+def affine(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = x.copy()
+    for index in np.ndindex(*x.shape):
+        place = index[1] if op.per_channel else 0
+        weight = parameters["weight"][place] if op.weight else 1
+        bias = parameters["bias"][place] if op.bias else 0
+        y[index] = weight * x[index] + bias
+    return Answer(y)
 
 
 @oracle("instance_norm")

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import evaluate
-from resdsl.ir.operator import NEWEST_OPSET, OPSET, Example
+from resdsl.ir.operator import NEWEST_OPSET, OPSET, Example, Lowering, Ref
 from resdsl.onnx import emit_to_stream
 from resdsl.ops import aliases, operators
 from resdsl.ops.join import Join
@@ -197,13 +197,28 @@ def test_a_symbolic_shape_is_right_for_every_size(example: Example, sizes: dict[
     if concrete is not None:
         assert tuple(found) == concrete.nodes[-1].type.shape
         return
-    # Only a size too small for the window can be the matter, and the symbolic shape says so as well.
+    # Only a size too small for the window can be the matter, and the symbolic shape says so as well; or one that a
+    # dilated window steps over, or with less pixels than a blur mirrors.
     (error,) = diagnostics.errors
     if min(found) < 1:
-        assert error.code in (catalogue.KERNEL_TOO_LARGE, catalogue.PADDING_TOO_LARGE)
+        assert error.code in (catalogue.KERNEL_TOO_LARGE, catalogue.PADDING_TOO_LARGE, catalogue.ARGUMENT_VALUE)
     else:
         assert error.code == catalogue.PADDING_TOO_LARGE
-        assert "dilation" in example.text
+        assert "dilation" in example.text or "blurpool" in example.text
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_a_lowering_reads_all_that_it_makes(example: Example) -> None:
+    for shape in [example.shape] + [_symbolic(example.shape)] * example.any_size:
+        graph = graph_of(example.text, shape)
+        for node in graph.nodes[1:]:
+            lowering = Lowering(graph.input_types(node), node.type)
+            node.operator.lower(lowering)
+            read_by = {ref for prim in lowering.prims for ref in prim.inputs if ref is not None}
+            made = {Ref("constant", index) for index in range(len(lowering.constants))}
+            made |= {Ref("prim", index) for index in range(len(lowering.prims) - 1)}
+            made |= {lowering.parameter(spec.name) for spec in node.operator.parameters(*graph.input_types(node))}
+            assert made <= read_by
 
 
 @pytest.mark.parametrize("example", SYMBOLIC_EXAMPLES)

@@ -10,8 +10,13 @@ from resdsl.ir.initializers import ONES, ZEROS
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.types import DType, Sides, Size, TensorType, Word
 from resdsl.ops.add import Add
+from resdsl.ops.affine import Affine
 from resdsl.ops.avgpool import AvgPool
+from resdsl.ops.blurpool import BlurPool
 from resdsl.ops.bn import BatchNorm
+from resdsl.ops.branch_softmax import BranchSoftmax
+from resdsl.ops.branch_sum import BranchSum
+from resdsl.ops.channel_conv import ChannelConv
 from resdsl.ops.channel_shuffle import ChannelShuffle
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
@@ -21,6 +26,7 @@ from resdsl.ops.flatten import Flatten
 from resdsl.ops.group_norm import GroupNorm
 from resdsl.ops.input import Input
 from resdsl.ops.instance_norm import InstanceNorm
+from resdsl.ops.interpolate import Interpolate
 from resdsl.ops.layer_norm import LayerNorm
 from resdsl.ops.linear import Linear
 from resdsl.ops.lrn import LocalResponseNorm
@@ -28,9 +34,13 @@ from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.mean import Mean
 from resdsl.ops.mul import Mul
 from resdsl.ops.pad import Pad
+from resdsl.ops.pixel_softmax import PixelSoftmax
+from resdsl.ops.pixel_sum import PixelSum
 from resdsl.ops.prelu import PRelu
+from resdsl.ops.slice import Slice
 from resdsl.ops.softmax import Softmax
 from resdsl.ops.space_to_depth import SpaceToDepth
+from resdsl.ops.trim import Trim
 from resdsl.ops.upsample import Upsample
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
@@ -128,6 +138,32 @@ IMAGE = (1, 4, 8, 8)
         (PRelu(per_channel=True), (5,), catalogue.RANK, None, "a prelu per channel works on [N, C]"),
         (SpaceToDepth(3), (1, 4, 9, 8), catalogue.ARGUMENT_VALUE, "block", "blocks of 3 do not divide a width of 8"),
         (SpaceToDepth(2), (N, 4, 2 * H, W), catalogue.SYMBOLIC_SIZE, "block", "the width must be a multiple of 2"),
+        (Affine(), (5,), catalogue.RANK, None, "an affine per channel works on [N, C]"),
+        (Affine(), (1, H), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is H"),
+        (Affine(weight=False, bias=False), IMAGE, catalogue.ARGUMENT_VALUE, "bias", "changes nothing"),
+        (Affine(weight=False, init=0.1), IMAGE, catalogue.ARGUMENT_VALUE, "init", "no effect with `weight = false`"),
+        (BlurPool(), (1, 4), catalogue.RANK, None, "a blur pool works on images [N, C, H, W]"),
+        (BlurPool(8), IMAGE, catalogue.ARGUMENT_VALUE, "kernel", "a blur has at most 7 points, and this one has 8"),
+        (BlurPool(5), (1, 4, 8, 2), catalogue.PADDING_TOO_LARGE, "pad", "2 columns of padding mirror as many"),
+        (BlurPool(pad=Sides(0, 3, 0, 0)), (1, 4, H, W), catalogue.PADDING_TOO_LARGE, "pad", "wholly in 3 columns"),
+        (BlurPool(4, pad=Word("valid")), (1, 4, 3, 8), catalogue.KERNEL_TOO_LARGE, "kernel", "covers 4 rows"),
+        (BranchSum(3), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "4 channels are not those of 3 equal branches"),
+        (BranchSoftmax(8), IMAGE, catalogue.ARGUMENT_VALUE, "branches", "not those of 8 equal branches"),
+        (BranchSoftmax(2), (5,), catalogue.RANK, None, "a softmax over branches works on [N, C] or [N, C, H, W]"),
+        (BranchSum(2), (1, H), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is H"),
+        (ChannelConv(), IMAGE, catalogue.ARGUMENT_VALUE, None, "works on one pixel, and gets [1, 4, 8, 8]"),
+        (ChannelConv(), (1, 4, H, 1), catalogue.SYMBOLIC_SIZE, None, "the size of the image must be known, and is H"),
+        (ChannelConv(4), (1, 8), catalogue.ARGUMENT_VALUE, "kernel", "4 channels have no middle one"),
+        (Trim(Sides(4, 0, 4, 0)), IMAGE, catalogue.ARGUMENT_VALUE, "sides", "the trim takes off 8 of 8 rows"),
+        (Trim(Sides(0, 1, 0, 0)), (N, 4, H, 1), catalogue.ARGUMENT_VALUE, "sides", "takes off 1 of 1 column"),
+        (Trim(Sides(0, 1, 0, 0)), (1, 4), catalogue.RANK, None, "a trim works on images"),
+        (PixelSoftmax(), (1, 4), catalogue.RANK, None, "a softmax over pixels works on images"),
+        (PixelSum(), (1, 4), catalogue.RANK, None, "a sum of pixels works on images"),
+        (Interpolate(TWO), (1, 4), catalogue.RANK, None, "interpolation works on images"),
+        (Interpolate(TWO, align_corners=True), IMAGE, catalogue.ARGUMENT_VALUE, "align_corners", "`mode = nearest`"),
+        (Slice(2, 5), IMAGE, catalogue.ARGUMENT_VALUE, "stop", "the slice ends at channel 5, and the input has 4"),
+        (Slice(2, 2), IMAGE, catalogue.ARGUMENT_VALUE, "start", "no channel is from 2 on and before 2"),
+        (Slice(0, 2), (1, W, 8, 8), catalogue.SYMBOLIC_SIZE, None, "the number of channels must be known, and is W"),
         (ConvTranspose(8, THREE, groups=3), IMAGE, catalogue.GROUPS, "groups", "3 groups do not divide the input's 4"),
         (
             ConvTranspose(8, THREE, stride=TWO, output_pad=TWO),
@@ -166,6 +202,9 @@ def test_what_cannot_be_done_is_refused(
         (MaxPool(GLOBAL, ceil=True), IMAGE, "leave `ceil` out"),
         (LocalResponseNorm(4), IMAGE, "an odd number: 3 or 5"),
         (Upsample(align_corners=True), IMAGE, "write `mode = bilinear`"),
+        (Slice(2, 5), IMAGE, "write `channels`"),
+        (ChannelConv(), IMAGE, "write `avgpool(global)` before it"),
+        (Slice(2, 1), IMAGE, "`slice(2, 3)` is one channel"),
     ],
 )
 def test_a_refusal_suggests_a_fix(operator: Operator, shape: tuple[Dim, ...], suggestion: str) -> None:

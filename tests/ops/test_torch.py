@@ -56,12 +56,45 @@ def _space_to_depth(op: Any, x: Tensor, _: Mapping[str, Tensor]) -> Tensor:
     return x.view(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h // b, w // b)
 
 
+def _affine(_op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    # timm's Affine (mlp_mixer), for channels that are not last.
+    zero, one = x.new_zeros(1), x.new_ones(1)
+    return torch.addcmul(w.get("bias", zero), w.get("weight", one), x.movedim(1, -1)).movedim(-1, 1)
+
+
+def _blurpool(op: Any, x: Tensor, _: Mapping[str, Tensor]) -> Tensor:
+    layers = pytest.importorskip("timm.layers", reason="timm is not installed")
+    pool = layers.BlurPool2d(x.shape[1], op.kernel, pad_mode="reflect" if op.edge == "reflect" else "constant").double()
+    if op.pad == "same":
+        pytest.skip("PyTorch has no padding by the size")
+    if op.pad == "valid":
+        pool.padding = [0] * 4
+    elif op.pad != "half":
+        pool.padding = [op.pad.left, op.pad.right, op.pad.top, op.pad.bottom]
+    elif op.kernel % 2 == 0:
+        pool.padding = [(op.kernel - 1) // 2] * 4
+    pool.stride = tuple(op.stride)
+    return pool(x)
+
+
+def _channel_conv(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    # As timm's EcaModule.
+    return functional.conv1d(x.view(len(x), 1, -1), w["weight"], padding=(op.kernel - 1) // 2).view(x.shape)
+
+
 TWINS: dict[str, Twin] = {
+    "affine": _affine,
     "bn": lambda op, x, w: functional.batch_norm(
         x, w["running_mean"], w["running_var"], w.get("weight"), w.get("bias"), False, 0.0, op.eps
     ),
+    "blurpool": _blurpool,
+    "branch_softmax": lambda op, x, _: torch.softmax(x.unflatten(1, (op.branches, -1)), 1).flatten(1, 2),
+    "branch_sum": lambda op, x, _: torch.sum(x.unflatten(1, (op.branches, -1)), 1),
+    "channel_conv": _channel_conv,
     "channel_shuffle": lambda op, x, _: functional.channel_shuffle(x[..., None], op.groups).view(x.shape),
     "conv_transpose": _conv_transpose,
+    # Padding by negative numbers, as in timm's NASNet.
+    "trim": lambda op, x, _: functional.pad(x, [-op.sides[side] for side in (1, 3, 0, 2)]),
     "elu": lambda op, x, _: functional.elu(x, op.alpha),
     "flatten": lambda _op, x, _w: torch.flatten(x, 1),
     "gelu": lambda op, x, _: functional.gelu(x, approximate=str(op.approximate)),
@@ -72,15 +105,21 @@ TWINS: dict[str, Twin] = {
     "instance_norm": lambda op, x, w: functional.instance_norm(
         x, weight=w.get("weight"), bias=w.get("bias"), eps=op.eps
     ),
+    "interpolate": lambda op, x, _: functional.interpolate(
+        x, tuple(op.size), mode=str(op.mode), align_corners=op.align_corners if op.mode == "bilinear" else None
+    ),
     "layer_norm": _layer_norm,
     "leaky_relu": lambda op, x, _: functional.leaky_relu(x, op.slope),
     "linear": lambda _op, x, w: functional.linear(x, w["weight"], w.get("bias")),
     "lrn": lambda op, x, _: functional.local_response_norm(x, op.size, op.alpha, op.beta, op.k),
+    "pixel_softmax": lambda _op, x, _w: torch.softmax(x.flatten(2), -1).view(x.shape),
+    "pixel_sum": lambda _op, x, _w: torch.sum(x, (2, 3), keepdim=True),
     "prelu": lambda _op, x, w: functional.prelu(x, w["weight"]),
     "relu": lambda _op, x, _w: functional.relu(x),
     "relu6": lambda _op, x, _w: functional.relu6(x),
     "sigmoid": lambda _op, x, _w: torch.sigmoid(x),
     "silu": lambda _op, x, _w: functional.silu(x),
+    "slice": lambda op, x, _: x.narrow(1, op.start, op.stop - op.start),
     "softmax": lambda _op, x, _w: functional.softmax(x, 1),
     "space_to_depth": _space_to_depth,
     "tanh": lambda _op, x, _w: torch.tanh(x),

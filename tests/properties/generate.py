@@ -281,6 +281,8 @@ def other_call(w: Writer, image: Image) -> tuple[str, Image] | None:
         return None
     text, (_, channels, rows, columns) = found
     runs = [{"H": high, "W": wide} for high, wide in zip(image.rows, image.columns, strict=True)]
+    if any(applied(text, ("N", image.channels, run["H"], run["W"])) is None for run in runs):
+        return None  # too small an image for what it would take from it
     assert isinstance(channels, int)
     result = Image(channels, tuple(evaluate(rows, run) for run in runs), tuple(evaluate(columns, run) for run in runs))
     return (text, result) if min(*result.rows, *result.columns) > 0 else None

@@ -1,0 +1,49 @@
+"""Softmax over branches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.types import TensorType
+from resdsl.ops.branches import channels_of_each
+from resdsl.ops.pixels import with_pixels
+from resdsl.ops.signature import arg
+
+
+@dataclass(frozen=True, slots=True)
+class BranchSoftmax(Operator):
+    """Scores as shares of branches: for each channel of a branch, its values in all branches add up to 1.
+
+    The input has the channels of branch 0, then those of branch 1 and so on, as ``concat`` joins them. With ``C``
+    channels in each, ``y[n, b*C + c] = exp(x[n, b*C + c]) / sum_k exp(x[n, k*C + c])``, at each pixel (selective
+    kernels, arXiv:1903.06586, equation 5; split attention, arXiv:2004.08955, section 3.1).
+    """
+
+    name: ClassVar[str] = "branch_softmax"
+    aliases: ClassVar[tuple[str, ...]] = ("radixsoftmax", "radix_softmax")
+    drawn_inside: ClassVar[bool] = True
+    needs_f32: ClassVar[bool] = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("branch_softmax(2)", (2, 6, 3, 4)),
+        Example("branch_softmax(branches = 3)", (1, 6, 1, 1)),
+        Example("branch_softmax(4)", (3, 8)),
+        Example("branch_softmax(channels)", (2, 3, 5, 4)),
+    )
+
+    branches: int = arg(doc="the number of branches that the channels are from")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        channels_of_each(x, self.branches, "a softmax over branches")
+        return x
+
+    def label(self) -> str:
+        return f"softmax of {self.branches} branches"
+
+    def lower(self, to: Lowering) -> None:
+        (x,) = to.types
+        each = channels_of_each(x, self.branches, "")
+        apart = to("Reshape", to.input, to.integers((0, self.branches, each, -1)))
+        with_pixels(to, to("Softmax", apart, axis=1), self.branches * each)
