@@ -17,6 +17,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
+from resdsl.onnx.linear_bias import join_bias
+
 Array = npt.NDArray[Any]
 
 _MOST_BYTES = 1_900_000_000  # a protobuf message is limited to 2 GiB
@@ -36,8 +38,19 @@ class Tensors:
 
 
 @dataclass(frozen=True, slots=True)
+class FloatTensors:
+    """The initializers of a layer in floating point, by name."""
+
+    weight: str
+    bias: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
-    """An operator with the values that it reads as floats (``reads``) or as bytes (``bytes_read``) and its results."""
+    """An operator with the values that it reads as floats (``reads``) or as bytes (``bytes_read``) and its results.
+
+    ``layer`` is that of a quantized layer, ``float_layer`` that of a layer in floating point with a bias.
+    """
 
     op: str
     name: str
@@ -46,6 +59,7 @@ class Unit:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     layer: Tensors | None
+    float_layer: FloatTensors | None
     nodes: tuple[onnx.NodeProto, ...]
 
     @property
@@ -95,9 +109,10 @@ class QdqModel:
 
     def weights(self, unit: Unit) -> tuple[Array, Array | None]:
         """The floating-point weight and bias of a layer."""
-        assert unit.layer is not None
-        bias = unit.layer.bias
-        return numpy_helper.to_array(self._floats[unit.layer.weight]), (
+        layer = unit.layer or unit.float_layer
+        assert layer is not None
+        bias = layer.bias
+        return numpy_helper.to_array(self._floats[layer.weight]), (
             None if bias is None else numpy_helper.to_array(self._floats[bias])
         )
 
@@ -120,6 +135,11 @@ class QdqModel:
         for name, array in zip(layer.quantized_bias, arrays, strict=True):
             if name:
                 self._replace(name, array)
+
+    def replace_bias(self, unit: Unit, bias: Array) -> None:
+        """Replace the bias of a layer in floating point."""
+        assert unit.float_layer is not None
+        self._replace(unit.float_layer.bias, bias.astype(np.float32))
 
     def model(
         self,
@@ -224,6 +244,7 @@ class QdqModel:
                 outputs=outputs,
                 attributes={one.name: helper.get_attribute_value(one) for one in node.attribute},
                 layer=self._layer(node) if len(bytes_read) == 1 and not reads else None,
+                float_layer=self._float_layer(node) if len({*bytes_read, *reads}) == 1 else None,
                 nodes=self._between({*reads, *bytes_read}, outputs),
             )
 
@@ -248,6 +269,17 @@ class QdqModel:
         if bias is None or original.input[2] not in self._floats or bias.input[0] not in self._tensors:
             return None
         return Tensors(original.input[1], names, original.input[2], (*(*bias.input, "", "")[:3],))
+
+    def _float_layer(self, node: onnx.NodeProto) -> FloatTensors | None:
+        if node.op_type not in {"Conv", "Gemm"} or len(node.input) != 3:
+            return None
+        original = self._by_name.get(node.name)
+        names = (*node.input[1:],)
+        if original is None or (*original.input[1:],) != names or not self._tensors.keys() >= {*names}:
+            return None
+        if any(self._tensors[name].data_type != onnx.TensorProto.FLOAT for name in names):
+            return None
+        return FloatTensors(*names)
 
     def _between(self, inputs: Collection[str], outputs: Iterable[str]) -> tuple[onnx.NodeProto, ...]:
         """The nodes of the original that compute ``outputs`` from ``inputs``."""
@@ -301,6 +333,7 @@ def prepare(model: Path, target: Path) -> bool:
         return False
     graph = proto.graph
     _name_nodes(graph)
+    join_bias(proto)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     names = {name for node in graph.node for name in (*node.input, *node.output)} | tensors.keys()
     names |= {info.name for info in (*graph.input, *graph.output)}

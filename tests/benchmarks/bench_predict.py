@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from harness import Bench, Missing, Pairs, Quantity, Ratio, Result
+from harness import Bench, Missing, Pairs, Quantity, Ratio, Row
 
 import resdsl
 from resdsl.runtime.images import load_image
@@ -22,7 +22,7 @@ _BATCH = 8
 _PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "hubble_deep_field")
 
 
-def run(bench: Bench) -> Iterable[Result]:
+def run(bench: Bench) -> Iterable[Row]:
     """The same session with JPEG files and with prepared batches, interleaved."""
     files = _photographs(bench.folder / "photos", _IMAGES)
     rounds = min(bench.rounds, 5)
@@ -46,19 +46,19 @@ def run(bench: Bench) -> Iterable[Result]:
     assert preprocess is not None
     reading = bench.series(lambda: [prepare(load_image(file), preprocess) for file in files[:_A_TURN]], rounds=rounds)
     value = reading.median("cpu").value / _A_TURN
-    yield Result("read and prepare one image, CPU", Quantity(value, "s"), note="500 x 375, JPEG")
+    yield Row("read and prepare one image, CPU", Quantity(value, "s"), note="500 x 375, JPEG")
     yield from _memory(bench, bench.folder / "resnet18.onnx", files)
 
 
-def _rate(name: str, pairs: Pairs, *, at_least: float) -> Result:
+def _rate(name: str, pairs: Pairs, *, at_least: float) -> Row:
     """Images a second of both, and what part the first is of the second."""
     ratio = Ratio.of([b.wall / a.wall for a, b in zip(pairs.ours.samples, pairs.theirs.samples, strict=True)])
     ours, theirs = (Quantity(_A_TURN / one.median("wall").value, "images/s") for one in (pairs.ours, pairs.theirs))
     note = "against the bare session"
-    return Result(name, ours, theirs, ratio, f"at least {at_least:g} x", ratio.median >= at_least, note)
+    return Row(name, ours, theirs, ratio, f"at least {at_least:g} x", ratio.median >= at_least, note)
 
 
-def _memory(bench: Bench, model: Path, files: Sequence[str]) -> Iterable[Result]:
+def _memory(bench: Bench, model: Path, files: Sequence[str]) -> Iterable[Row]:
     """Whole processes with few and with many images."""
     peaks = []
     for count in (_IMAGES // 10, _IMAGES):
@@ -66,10 +66,10 @@ def _memory(bench: Bench, model: Path, files: Sequence[str]) -> Iterable[Result]
         command = [bench.python, "-m", "resdsl", "predict", model, "-", "-q", "--device", "cpu"]
         sample = bench.process([*command, "-o", bench.folder / f"{count}.jsonl"], stdin=names)
         peaks.append(sample.memory)
-        yield Result(f"peak memory, {count} images", Quantity(sample.memory, "B"), note="resnet18, whole process")
+        yield Row(f"peak memory, {count} images", Quantity(sample.memory, "B"), note="resnet18, whole process")
     ratio = Ratio.of([peaks[1] / peaks[0]])
     small, large = (Quantity(peak, "B") for peak in peaks)
-    yield Result("peak memory, 1000 to 100 images", large, small, ratio, "at most 1.05 x", ratio.median <= 1.05)
+    yield Row("peak memory, 1000 to 100 images", large, small, ratio, "at most 1.05 x", ratio.median <= 1.05)
 
 
 def _photographs(folder: Path, count: int) -> list[str]:

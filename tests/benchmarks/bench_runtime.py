@@ -9,7 +9,7 @@ from tempfile import gettempdir
 
 import numpy as np
 import onnxruntime
-from harness import Bench, Pairs, Result
+from harness import Bench, Pairs, Row
 
 import resdsl
 from resdsl.runtime.session import Session, open_session
@@ -33,7 +33,7 @@ torch.onnx.export(
 """
 
 
-def run(bench: Bench) -> Iterable[Result]:
+def run(bench: Bench) -> Iterable[Row]:
     """Latency and time to load of a plain model and of one for this machine, on one thread."""
     for name in _NETWORKS:
         theirs = _exported(bench, name)
@@ -57,11 +57,11 @@ def _latency(bench: Bench, ours: Path, theirs: Path) -> Pairs:
     )
 
 
-def _no_slower(name: str, pairs: Pairs) -> Result:
+def _no_slower(name: str, pairs: Pairs) -> Row:
     """Both do the same arithmetic with the same kernels, so that the ratio is 1 but for the noise."""
     ratio = pairs.ratio("cpu")
     ours, theirs = pairs.ours.median("cpu"), pairs.theirs.median("cpu")
-    return Result(name, ours, theirs, ratio, "at most 1 x within the noise", ratio.low <= 1)
+    return Row(name, ours, theirs, ratio, "at most 1 x within the noise", ratio.low <= 1)
 
 
 def _ours(model: Path) -> Session:

@@ -1,8 +1,9 @@
 """Measuring for benchmarks: whole processes or callables, two of them interleaved, and the ratios of the pairs.
 
-A benchmark is a file `bench_NAME.py` here with a docstring of one line, its title, and `run(bench) -> Iterable[Row]`::
+A benchmark is a file `bench_NAME.py` here with a docstring of one line, its title, and
+`run(bench) -> Iterable[Result]`::
 
-    def run(bench: Bench) -> Iterable[Row]:
+    def run(bench: Bench) -> Iterable[Result]:
         pairs = bench.pairs([bench.python, "-m", "resdsl", "check", spec], [bench.python, "-c", "import lark, click"])
         yield pairs.row("check, whole process", by="cpu", at_most=3.0)
 
@@ -86,6 +87,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table, which is shown after the rows: ``reached`` is ``None`` if there is no target."""
+
+    row: str
+    column: str
+    text: str
+    reached: bool | None = None
+
+
+Result = Row | Cell
+"""What a benchmark yields."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """What one run took: seconds of wall time, seconds of user and system time, bytes of its largest process."""
 
@@ -154,6 +169,7 @@ class Bench:
     rounds: int = 11
     """So many runs are measured where a benchmark asks for no other number."""
     torch_python: Path | None = None
+    nncf_python: Path | None = None
     large: bool = False
     """Whether to measure what takes minutes and tens of gigabytes of disk."""
     python: str = sys.executable
@@ -165,6 +181,13 @@ class Bench:
         if self.torch_python is None:
             raise Missing("needs an interpreter with torch: --torch-python PATH")
         return str(self.torch_python)
+
+    @property
+    def nncf(self) -> str:
+        """The interpreter that has NNCF. Raises `Missing` where none was named."""
+        if self.nncf_python is None:
+            raise Missing("needs an interpreter with nncf: --nncf-python PATH")
+        return str(self.nncf_python)
 
     def process(self, command: Sequence[str | Path], *, stdin: str = "", statuses: Sequence[int] = (0,)) -> Sample:
         """Run a command once; its output is thrown away. Raises where it ends otherwise than with ``statuses``."""

@@ -323,3 +323,24 @@ def test_a_measurement_counts_where_it_holds(target: str, saturates: bool, chose
 
 def test_the_only_candidate_is_chosen_although_it_can_saturate() -> None:
     assert choose([candidate("minmax", 0.9, "conv1")], "any", lambda: False) == 0
+
+
+def test_a_product_and_the_sum_of_its_bias_become_one_layer(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    tensors = {"w": random.standard_normal((6, 4), dtype=np.float32), "b": random.standard_normal(4, dtype=np.float32)}
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["product"]), helper.make_node("Add", ["product", "b"], ["logits"])],
+        "linear",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 6])],
+        [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["N", 4])],
+        [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "float.onnx")
+    assert prepare(tmp_path / "float.onnx", tmp_path / "joined.onnx")
+    joined = onnx.load(tmp_path / "joined.onnx")
+    assert [node.op_type for node in joined.graph.node] == ["Gemm"]
+    x = random.standard_normal((3, 6), dtype=np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "joined.onnx", providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"x": x})
+    np.testing.assert_allclose(logits, x @ tensors["w"] + tensors["b"], rtol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from resdsl.diagnostics.errors import RunError
+from resdsl.onnx.float_layers import keep_floats
 from resdsl.onnx.qdq import QdqModel
 from resdsl.tools.quantize.agreement import Agreement
 from resdsl.tools.quantize.calibration import Array, CalibrationImages, Counter
@@ -72,12 +74,16 @@ class Maker:
     def candidates(self, method: str, settings: Settings) -> Iterator[tuple[Candidate, Path]]:
         """The candidates for ``method``: one, or for ``best`` several, as far as the budget of time reaches."""
         if method in RANGES:
-            yield self._quantized(settings)
+            candidate, file = self._quantized(settings)
+            keep_floats(file)
+            yield candidate, file
             return
         base, file = self._quantized(dataclasses.replace(settings, method="minmax"))
         names = ("nearest", "gptq") if method == "best" else (method,)
+        plain = Path(shutil.copy(file, self.folder / "plain.onnx"))
+        keep_floats(plain)
         if method == "best":
-            yield base, file
+            yield base, plain
         done = False
         for name in names:
             candidate = self._fitted(name, file, settings, limited=done or method == "best")
@@ -85,9 +91,11 @@ class Maker:
             yield candidate, self.folder / f"{name}.onnx"
         if not done:
             if method != "best":
-                yield base, file
+                yield base, plain
             if base.saturating and not settings.reduce_range:
-                yield self._quantized(dataclasses.replace(settings, method="minmax", reduce_range=True))
+                candidate, file = self._quantized(dataclasses.replace(settings, method="minmax", reduce_range=True))
+                keep_floats(file)
+                yield candidate, file
 
     def _quantized(self, settings: Settings) -> tuple[Candidate, Path]:
         start = time.perf_counter()
@@ -115,6 +123,7 @@ class Maker:
             deadline = self.deadline if limited else None
             fit_weights(model, feeds, options, deadline=deadline, step=lambda: self.counter.advance(share))
             model.save(self.folder / f"{name}.onnx")
+            keep_floats(self.folder / f"{name}.onnx")
             saturating = layers_beyond(model)
         except BudgetExceededError:
             problem = "not finished within the budget"

@@ -37,10 +37,12 @@ class InputStatistics:
         self.count += places
         self.floats = self.floats + floats.sum(1, dtype=np.float64)
         self.quantized = self.quantized + quantized.sum(1, dtype=np.float64)
-        if self.full:
-            self.products = self.products + quantized.transpose(0, 2, 1) @ quantized
-        else:
+        if not self.full:
             self.products = self.products + np.square(quantized).sum(1, dtype=np.float64)
+        elif self.products.ndim:
+            self.products += quantized.transpose(0, 2, 1) @ quantized
+        else:
+            self.products = (quantized.transpose(0, 2, 1) @ quantized).astype(np.float64)
 
     @property
     def means(self) -> tuple[Array, Array]:
