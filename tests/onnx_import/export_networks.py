@@ -44,7 +44,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 PLAIN_LIMIT = 16_000_000
 
 
-def build(package: str, name: str, size: int) -> nn.Module:
+def build(package: str, name: str) -> nn.Module:
     """The network with its package's random weights."""
     if package == "torchvision":
         built: nn.Module = torchvision.models.get_model(name, weights=None, **ARGUMENTS.get(name, {}))
@@ -130,7 +130,7 @@ def run(job: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any]:
         keep.clear()
         seed = zlib.crc32("/".join(key).encode())
         torch.manual_seed(seed)
-        model = build(*key, job["size"]).eval()
+        model = build(*key).eval()
         image = torch.randn(4, 3, job["size"], job["size"])
         randomise(model, image)
         keep |= {"key": key, "model": model, "image": image[:2], "silent": silent_parameters(model, image[:2])}
@@ -173,7 +173,7 @@ def run(job: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any]:
     base = Path(job["file"]).with_suffix("")
     np.savez(f"{base}.npz", input=given, **outputs)
     Path(f"{base}.json").write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(part, job["file"])
+    Path(part).replace(job["file"])
     return record | {"file": job["file"]}
 
 
