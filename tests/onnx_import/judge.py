@@ -54,16 +54,15 @@ TOLERANCE = 1e-3
 
 def judge(file: Path) -> Verdict:
     verdict = Verdict()
-    read = _run("-c", _READ, str(file.resolve()))
+    given = str(file.resolve())
+    read = _run("-c", _READ, given)
     if isinstance(read, str) or read.returncode:
         verdict.error = _reason(read)
         return verdict
     verdict.opaque = json.loads(read.stdout)["opaque"]
     with TemporaryDirectory(prefix="coverage-") as folder:
         text, weights, compiled = (Path(folder) / name for name in ("net.res", "net.safetensors", "net.onnx"))
-        imported = _run(
-            "-m", "resdsl", "import", str(file.resolve()), "-o", str(text), "--weights-out", str(weights), "--json"
-        )
+        imported = _run("-m", "resdsl", "import", given, "-o", str(text), "--weights-out", str(weights), "--json")
         verdict.proved = not isinstance(imported, str) and imported.returncode == 0
         if text.exists():
             lines = map(str.strip, text.read_text().splitlines())
