@@ -61,8 +61,8 @@ def randomise(model: nn.Module, image: Tensor) -> None:
     """Weights with which every branch matters and activations stay near 1.
 
     Convolutions and linear layers get He's normal weights. A tensor that starts as a constant (layer scale at 1e-6, a
-    last norm at 0, gates at 0) gets numbers around a half. Running statistics are those of ``image``, then disturbed,
-    so that no norm is the identity and depth neither amplifies nor dampens.
+    last norm at 0, gates at 0) gets numbers around a half. Running statistics are near those of ``image``, so that no
+    norm is the identity and depth neither amplifies nor dampens.
     """
     for module in model.modules():
         weight = getattr(module, "weight", None)
@@ -77,18 +77,26 @@ def randomise(model: nn.Module, image: Tensor) -> None:
             value.copy_(uniform(value, 0.3, 0.7))
         elif float(value.flatten()[0]) == 1:
             value.copy_(uniform(value, 0.5, 1.2))
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.train()
-        norm.momentum = 1.0
+    hooks = [
+        module.register_forward_pre_hook(settle)
+        for module in model.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
     model(image)
-    for norm in norms:
-        norm.eval()
-        mean, variance = norm.running_mean, norm.running_var
-        if mean is not None and variance is not None:
-            variance.clamp_(min=1e-3)
-            mean += 0.1 * variance.sqrt() * torch.randn_like(mean)
-            variance *= uniform(variance, 0.6, 1.4)
+    for hook in hooks:
+        hook.remove()
+
+
+def settle(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Sets the running statistics of a batch norm by what reaches it, first norms first.
+
+    The variance includes the mean's square, and only a part of the mean is subtracted: to normalise fully would make
+    random networks of a hundred layers chaotic, and rounding errors as large as their outputs.
+    """
+    x = inputs[0].transpose(0, 1).flatten(1)
+    mean, square = x.mean(1), x.square().mean(1)
+    norm.running_mean.copy_(mean * uniform(mean, 0.2, 0.6) + 0.1 * square.sqrt() * torch.randn_like(mean))
+    norm.running_var.copy_(square.clamp(min=0.01 * float(square.mean()) + 1e-6) * uniform(square, 0.6, 1.4))
 
 
 def silent_parameters(model: nn.Module, image: Tensor) -> list[str]:
