@@ -1,0 +1,133 @@
+"""The coverage of ``resdsl import``: which networks of torchvision and timm are read, written as text, proved equal.
+
+    python tests/onnx_import/coverage.py --torch-python PATH [--folder DIR] [--only NAME ...] [--export]
+    python tests/onnx_import/coverage.py [--folder DIR] [--into docs/import.md]
+
+``PATH`` is an interpreter with torch, torchvision, timm, onnx and onnxruntime; without it, the files that the folder
+holds are judged. Files that exist are not exported again. Prints a table as Markdown, or writes it into a page between
+``<!-- generated: coverage -->`` and ``<!-- end: coverage -->``. ``--results FILE`` keeps what was found as JSON, and
+files that it has are not judged again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from export import EXPORTERS, export
+from judge import Verdict, judge
+from networks import NETWORKS
+
+CONVOLUTIONAL = {(one.package, one.name) for one in NETWORKS if one.convolutional}
+PART = re.compile(r"(<!-- generated: coverage -->\n).*?(<!-- end: coverage -->)", re.DOTALL)
+
+
+class Row(NamedTuple):
+    """A judged file and the record of its export."""
+
+    record: dict[str, Any]
+    verdict: Verdict
+
+    @property
+    def group(self) -> str:
+        package, network = self.record["package"], self.record["network"]
+        other = package in ("torchvision", "timm") and (package, network) not in CONVOLUTIONAL
+        return f"{package}, not convolutional" if other else package
+
+
+def judged(folder: Path, only: list[str], exporters: list[str], results: Path | None) -> list[Row]:
+    """Judges the files of the folder that have a record, in the order of the list of networks."""
+    known: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results and results.exists() else {}
+    order = {(one.package, one.name): place for place, one in enumerate(NETWORKS)}
+    found = [(json.loads(path.read_text()), path.with_suffix(".onnx")) for path in folder.glob("*.*.json")]
+    found.sort(key=lambda one: (order.get((one[0]["package"], one[0]["network"]), len(order)), one[1].name))
+    rows = []
+    for record, file in found:
+        if (only and record["network"] not in only) or (exporters and record["exporter"] not in exporters):
+            continue
+        if file.name in known:
+            verdict = Verdict(**known[file.name])
+        else:
+            verdict = judge(file)
+            known[file.name] = asdict(verdict)
+            if results:
+                results.write_text(json.dumps(known, indent=1) + "\n")
+        rows.append(Row(record, verdict))
+        print(f"{file.name}: {'equal' if verdict.equal else verdict.error or 'differs'}", file=sys.stderr, flush=True)
+    return rows
+
+
+def markdown(rows: list[Row]) -> str:
+    """The totals, and a table of all files."""
+    made_by = sorted({row.record["made_by"] for row in rows})
+    lines = [f"Exported by {'; '.join(made_by)}.", ""]
+    lines += ["| group | exporter | files | read | import | equal |", "|---|---|--:|--:|--:|--:|"]
+    for group, exporter in dict.fromkeys((row.group, row.record["exporter"]) for row in rows):
+        members = [row.verdict for row in rows if (row.group, row.record["exporter"]) == (group, exporter)]
+        read = _share(one.opaque is not None for one in members)
+        imported = _share(one.lines is not None for one in members)
+        equal = _share(one.equal for one in members)
+        lines.append(f"| {group} | {exporter} | {len(members)} | {read} | {imported} | {equal} |")
+    lines += ["", "| network | package | exporter | read | opaque operators | lines | equal | largest deviation |"]
+    lines += ["|---|---|---|---|---|--:|---|--:|", *map(_line, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _share(flags: Iterable[bool]) -> str:
+    counts = Counter(flags)
+    return f"{counts[True]} ({100 * counts[True] / counts.total():.0f}%)"
+
+
+def _line(row: Row) -> str:
+    record, verdict = row
+    opaque = ", ".join(f"{count} {name}" for name, count in sorted((verdict.opaque or {}).items()))
+    cells = (
+        record["network"],
+        row.group,
+        record["exporter"],
+        "yes" if verdict.opaque is not None else "no",
+        opaque,
+        "" if verdict.lines is None else str(verdict.lines),
+        "yes" if verdict.equal else "no",
+        "" if verdict.deviation is None else f"{verdict.deviation:.1e}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch-python", metavar="PATH", help="interpreter with torch, torchvision and timm")
+    parser.add_argument("--folder", type=Path, default=Path("corpus"), help="where the exports are kept (corpus)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these networks only")
+    parser.add_argument("--exporters", nargs="+", default=[], metavar="NAME", help="files of these exporters only")
+    parser.add_argument("--export", action="store_true", help="end after the exports")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="keep what was found, as JSON")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="write the table into this page")
+    given = parser.parse_args()
+    if given.torch_python:
+        wanted = [one for one in EXPORTERS if not given.exporters or one in given.exporters]
+        export(given.torch_python, given.folder, given.only, wanted)
+    if given.export:
+        return 0
+    rows = judged(given.folder, given.only, given.exporters, given.results)
+    if not rows:
+        parser.error(f"{given.folder} has no exports; --torch-python makes them")
+    if given.into is None:
+        print(markdown(rows), end="")
+        return 0
+    page = given.into.read_text()
+    if not PART.search(page):
+        parser.error(f"{given.into} has no part <!-- generated: coverage -->")
+    given.into.write_text(PART.sub(lambda part: f"{part[1]}{markdown(rows)}{part[2]}", page))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
