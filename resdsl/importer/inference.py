@@ -30,9 +30,19 @@ def infer_types(file: OnnxFile) -> Mapping[str, ValueRecord]:
 
     try:
         model = onnx.load_model_from_string(file.without_weights(_LARGEST_KEPT))
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=len(file.model.nodes) <= _MOST_PROPAGATED).SerializeToString()
+        inferred = onnx.shape_inference.infer_shapes(
+            model, data_prop=len(file.model.nodes) <= _MOST_PROPAGATED
+        ).SerializeToString()
         return parse_model(inferred).values
-    except (NotOnnx, ValueError, TypeError, RuntimeError, MemoryError, DecodeError, onnx.shape_inference.InferenceError):
+    except (
+        NotOnnx,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        MemoryError,
+        DecodeError,
+        onnx.shape_inference.InferenceError,
+    ):
         return {}
 
 
