@@ -18,6 +18,7 @@ from resdsl.ir.preprocess import Preprocess, Step
 from resdsl.ir.types import Word
 from resdsl.ir.values import format_value
 from resdsl.labels import label_sets, read_labels
+from resdsl.ops import operators
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.linear import Linear
 from resdsl.ops.softmax import Softmax
@@ -412,37 +413,14 @@ def _open(lines: list[str]) -> str:
 
 
 def _packed(statements: list[str]) -> list[str]:
-    """Norms and activations on the line of the layer before them."""
+    """Norms and activations, which pictures draw inside the box of a layer, on the line of the layer before them."""
     lines: list[str] = []
     for statement in statements:
-        follows = statement.split("(")[0].split(": ")[-1] in _FOLLOWING
+        operator = operators().get(statement.split("(")[0].split(": ")[-1])
+        follows = operator is not None and operator.drawn_inside
         starts = lines and lines[-1].startswith(("tap ", "output ", "from ", "for ", "if ", "concat ", "add ", "mul "))
         if lines and follows and not starts and "\n" not in lines[-1] and len(lines[-1]) + len(statement) + 3 <= WIDTH:
             lines[-1] += f";  {statement}"
         else:
             lines.append(statement)
     return lines
-
-
-_FOLLOWING = frozenset(
-    [
-        "bn",
-        "relu",
-        "relu6",
-        "silu",
-        "gelu",
-        "sigmoid",
-        "tanh",
-        "hard_swish",
-        "hard_sigmoid",
-        "leaky_relu",
-        "elu",
-        "prelu",
-        "layer_norm",
-        "group_norm",
-        "flatten",
-        "instance_norm",
-        "global_response_norm",
-        "affine",
-    ]
-)
