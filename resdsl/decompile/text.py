@@ -221,7 +221,9 @@ class _Writer:
             # An empty body is the tapped value itself; `identity` in it would be a node.
             return f"from {self.taps[branch.source]} " + (_braces(statements) if statements else "{}")
         statements = statements or ["identity"]
-        return statements[0] if len(statements) == 1 and not statements[0].startswith("if ") else _braces(statements)
+        # In a join, a loop without braces is a branch for each of its passes.
+        alone = len(statements) == 1 and not statements[0].startswith(("if ", "for "))
+        return statements[0] if alone else _braces(statements)
 
     def _residual(self, item: Residual, scope: _Scope) -> str:
         scope = dataclasses.replace(scope, joined=True)
