@@ -164,7 +164,7 @@ def _variables(body: list[str], columns: list[list[int]], every: list[list[int]]
             counters.append([numbers[place] for numbers in every])
             place += 1
         for found in _INTEGER.finditer(statement[label.end() :] if label else statement):
-            if found.string[: found.start()].endswith("1.."):
+            if found.string[: found.start()].endswith("1..") or found.string[found.end() :].startswith(" x "):
                 counts.append([numbers[place] for numbers in every])
             place += 1
     names: list[str] = []
