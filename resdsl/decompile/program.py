@@ -155,8 +155,10 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str], model: str) ->
 def _stem(block: Family) -> str:
     """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
     stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")  # noqa: RUF071 letters are meant, not folders
+    if len(stem) < 4 or stem.lower() in _TOO_GENERAL:
+        return ""
     word = snake_case(stem)
-    return word if len(word) > 3 and re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) and word not in _TOO_GENERAL else ""
+    return word if re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) else ""
 
 
 _TOO_GENERAL = ("layer", "block", "branch", "stage", "conv", "layers", "blocks", "features", "group", "unit")

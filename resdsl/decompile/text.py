@@ -220,9 +220,10 @@ class _Writer:
         if branch.source is not None:
             # An empty body is the tapped value itself; `identity` in it would be a node.
             return f"from {self.taps[branch.source]} " + (_braces(statements) if statements else "{}")
-        statements = statements or ["identity"]
-        # In a join, a loop without braces is a branch for each of its passes.
-        alone = len(statements) == 1 and not statements[0].startswith(("if ", "for "))
+        if not statements:
+            return "identity"
+        # In a join, a loop without braces is a branch for each of its passes, and `identity` no operator.
+        alone = len(statements) == 1 and not statements[0].startswith(("if ", "for ")) and statements != ["identity"]
         return statements[0] if alone else _braces(statements)
 
     def _residual(self, item: Residual, scope: _Scope) -> str:
