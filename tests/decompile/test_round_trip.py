@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import event, given
 
-from resdsl.analysis.same_network import same_network
 from resdsl.decompile.program import Blocks
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.elaborate import Limits, elaborate, load_program
 from resdsl.importer.tensors import OnnxFile
+from resdsl.ir.graph import Derived, Graph, Parameter, Stored
 from resdsl.passes.drop_aux import drop_aux
 from resdsl.passes.drop_unused import drop_unused
 from resdsl.specification.model_file import ModelFile
+from resdsl.weights.values import ParameterTensor
 
 from ..properties import models
 from ..properties.budget import examples
@@ -65,11 +68,15 @@ def test_a_random_network_comes_back_through_a_file(specification: Specification
     assert file.text
     assert set(tensors_of(file.graph)) == names(graph).keys()
     # The numbers are those of the file, whatever modules their names have now.
-    again = models.emitted(file.graph, lambda parameter: ParameterTensor(parameter).array())
+    again = models.emitted(file.graph, stored)
     x = models.pixels(graph, specification.sizes[-1])
     before, after = models.run(models.emitted(graph), x), models.run(again, x)
     assert before.keys() == after.keys()
     assert all(models.close(before[name], after[name]) for name in before)
+
+
+def stored(parameter: Parameter) -> models.Array:
+    return np.concatenate([np.array(piece) for piece in ParameterTensor(parameter).pieces()]).reshape(parameter.shape)
 
 
 def tensors_of(graph: Graph) -> Iterator[str]:
@@ -79,5 +86,5 @@ def tensors_of(graph: Graph) -> Iterator[str]:
         source = waiting.pop()
         if isinstance(source, Derived):
             waiting += [operand.source for operand in source.operands]
-        elif isinstance(source, CheckpointTensor):
+        elif isinstance(source, Stored):
             yield source.key
