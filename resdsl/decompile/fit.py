@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from resdsl.decompile.embed import Binding
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
-from resdsl.decompile.words import is_operator, reserved, unused
+from resdsl.decompile.words import reserved, unused
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ir.values import format_value
@@ -113,6 +113,8 @@ class _Fitter:
         self.bindings = bindings
         self.calls = calls
         self.prefix = f"{shape.path}."
+        # A parameter of this name would hide the operator.
+        self.called = {getattr(node.operator, "join", "") or node.operator.name for node in nodes_of(shape)}
         self.incoming = [self._channels(member.body.start) for member in members]
         self.places: list[_Place] = []
         self.late: list[_Place] = []
@@ -278,7 +280,7 @@ class _Fitter:
         base = re.sub(r"\W", "_", base)
         if base.isdigit():
             base = "width"
-        if is_operator(base):
+        if base in self.called:
             base = f"{base}_width" if place.is_count else f"{base}_argument"
         if not base.isidentifier() or base in reserved():
             base = f"p{base}"

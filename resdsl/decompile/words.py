@@ -17,14 +17,15 @@ def reserved() -> frozenset[str]:
     return frozenset((*grammar().keywords, *FUNCTIONS, *CHANNELS))
 
 
-def is_operator(name: str) -> bool:
-    """Whether an operator or a join has this name."""
-    return name in operators() or name in joins()
-
-
 def is_free(name: str) -> bool:
     """Whether a block can have this name."""
-    return name.isascii() and name.isidentifier() and name not in reserved() and not is_operator(name)
+    return (
+        name.isascii()
+        and name.isidentifier()
+        and name not in reserved()
+        and name not in operators()
+        and name not in joins()
+    )
 
 
 def unused(base: str, taken: Container[str]) -> str:
