@@ -14,7 +14,7 @@ from resdsl.decompile.nest import Nest
 from resdsl.decompile.preactivation import unify
 from resdsl.decompile.scopes import Scopes, torn_modules
 from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
-from resdsl.decompile.words import snake_case, unused
+from resdsl.decompile.words import block_name, snake_case
 from resdsl.ir.graph import Graph
 from resdsl.ops.concat import Concat
 from resdsl.ops.mul import Mul
@@ -148,7 +148,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str], model: str) ->
             continue
         names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
         base = snake_case(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
-        block.name = unused(base, taken)
+        block.name = block_name(base, taken)
         taken.add(block.name)
 
 
@@ -176,4 +176,4 @@ def _kind(block: Family) -> str:
     words = [node.operator.name for node in nodes_of(block.shape)]
     if words[:2] == ["conv", "bn"]:
         return "conv_bn"
-    return "_".join(dict.fromkeys(words[:2])) + ("_block" if len(words) == 1 else "") if words else "part"
+    return "_".join(dict.fromkeys(words[:2])) or "part"

@@ -17,15 +17,10 @@ def reserved() -> frozenset[str]:
     return frozenset((*grammar().keywords, *FUNCTIONS, *CHANNELS))
 
 
-def is_free(name: str) -> bool:
-    """Whether a block can have this name."""
-    return (
-        name.isascii()
-        and name.isidentifier()
-        and name not in reserved()
-        and name not in operators()
-        and name not in joins()
-    )
+def block_name(base: str, taken: Container[str]) -> str:
+    """A name for a block: ``conv`` is an operator, so the block is ``conv_block``."""
+    is_used = base in reserved() or base in operators() or base in joins()
+    return unused(f"{base}_block" if is_used else base, taken)
 
 
 def unused(base: str, taken: Container[str]) -> str:
@@ -38,9 +33,7 @@ def unused(base: str, taken: Container[str]) -> str:
 
 
 def snake_case(name: str) -> str:
-    """The name of a class as that of a block: ``BasicConv2d`` as ``basic_conv2d``, ``Conv`` as ``conv_block``."""
+    """The name of a class as that of a block: ``basic_conv2d`` for ``BasicConv2d``."""
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip("_")).lower()
-    text = re.sub(r"\W", "_", text, flags=re.ASCII)
-    if text[:1].isdigit():
-        text = f"_{text}"
-    return text if is_free(text) else f"{text}_block"
+    text = re.sub(r"\W", "_", text, flags=re.ASCII) or "part"
+    return f"_{text}" if text[0].isdigit() else text

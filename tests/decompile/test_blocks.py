@@ -166,3 +166,9 @@ def test_blocks_are_named_by_classes_and_never_like_operators() -> None:
         classes = {f"part{i}": name for i in (1, 2, 3)}
         text = program_text(decompile(graph, classes=classes))
         assert block(text)[0].partition("(")[0] == expected
+
+
+def test_a_block_of_one_kind_of_operator_is_not_named_like_it() -> None:
+    part = "a{0}.0: conv({1}, 3x3);  a{0}.1: conv({1}, 3x3);  a{0}.2: conv({1}, 3x3);  a{0}.3: conv({1}, 1x1)"
+    text = text_of("\n".join(part.format(i, 8 * i * i) for i in (1, 2, 3, 4)))
+    assert block(text)[0] == "conv_block(width)"
