@@ -53,7 +53,7 @@ def decompile(
     library: bool = False,
     blocks: Blocks = Blocks.VARIANTS,
 ) -> Program:
-    """The program of a graph. Raises ``TooDeep`` where joins nest deeper than text can.
+    """The program of a graph without heads for training. Raises ``TooDeep`` where joins nest deeper than text can.
 
     ``placed`` are the nodes without tensors whose path is a place, and not only a name; ``classes`` name the classes of
     modules by their path. ``library`` says whether blocks of the standard library are used, which takes longer.
