@@ -40,6 +40,8 @@ class _Scope:
     family: Family | None = None
     joined: bool = False
     """Whether this is in a join, where no output can stand."""
+    ends: frozenset[int] = frozenset()
+    """The values at the ends of the groups around: taps and outputs of them stand behind the groups."""
 
 
 class _Writer:
@@ -213,7 +215,8 @@ class _Writer:
         stage = self._stage(item, scope)
         if stage:
             return [stage, *self._after(item.body.end, scope)]
-        return [label + _braces(self._body(item.body, scope))]
+        inner = dataclasses.replace(scope, ends=scope.ends | {item.body.end})
+        return [label + _braces(self._body(item.body, inner)), *self._after(item.body.end, scope)]
 
     def _branch(self, branch: Sequence, scope: _Scope) -> str:
         statements = self._body(branch, scope)
@@ -316,6 +319,8 @@ class _Writer:
     # --- taps and outputs ----------------------------------------------------------------------------------------
 
     def _after(self, node: int, scope: _Scope) -> list[str]:
+        if node in scope.ends:
+            return []
         return self._tap(node, scope) + ([] if scope.joined or scope.family is not None else self._outputs(node))
 
     def _tap(self, node: int, scope: _Scope, inside: Sequence | None = None) -> list[str]:

@@ -74,7 +74,7 @@ def test_names_that_the_elaborator_gives_need_no_label() -> None:
     assert dict(program.paths) == {node.index: node.path for node in graph.nodes[1:]}
     text = written(graph, library=False).text
     # In a group, names are places; in the body of a model they are stated, so that an edit does not rename them.
-    assert "seq: { conv(3, 3x3); bn; relu; conv(3, 1x1); output y }" in text
+    assert "seq: { conv(3, 3x3); bn; relu; conv(3, 1x1) }" in text
     assert "conv_2: conv(3, 3x3)" in text
 
 

@@ -106,3 +106,11 @@ def test_totals_are_stated() -> None:
     # 8 * 4 * 3 * 3 weights and two numbers for each channel; 64 pixels.
     assert "expect parameters == 304" in text
     assert f"expect macs == {8 * 4 * 9 * 64:_}" in text
+
+
+def test_an_output_at_the_end_of_a_group_stands_behind_it() -> None:
+    text = text_of(
+        "one: { a: { conv(4, 3x3);  relu };  b: conv(4, 1x1);  c: bn }\n  output early\n  two: bn\n  output y"
+    )
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[lines.index("output early") - 1] == "one: { a: { conv(4, 3x3); relu }; b: conv(4, 1x1); c: bn }"
