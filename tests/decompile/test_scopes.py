@@ -84,3 +84,12 @@ def test_labels_are_assigned_the_same_twice() -> None:
     weighted = {parameter.node for parameter in graph.parameters.values()}
     again = assign(program.top, "", numbered=False, blocks=frozenset(), weighted=weighted)
     assert again == program.paths
+
+
+def test_labels_of_operators_are_not_those_of_joins() -> None:
+    inner = "residual(scale = -1) { a.1: conv(5, 5x3);  a.2: conv(5, 3x3) } shortcut { relu }"
+    graph = network(
+        f"a.0: bn\n  tanh\n  residual(scale = -1) {{ {inner} }}\n  a.4: conv(5, 1x1)\n  output y", "N, 5, 8, 8"
+    )
+    found = written(graph, library=False)
+    assert found.blocks is Blocks.VARIANTS
