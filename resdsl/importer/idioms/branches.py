@@ -34,7 +34,9 @@ def read(step: Step) -> Value | View | None:
     if view is None or axes is None or len(axes) != 1:
         return None
     axis = axes[0] % len(view.layout)
-    branches = _branches(view, axis)
+    # An axis of one place is of no axis of the value, and one branch.
+    is_one = step.type in ("Softmax", "ReduceSum") and not view.layout[axis]
+    branches = 1 if is_one else _branches(view, axis)
     if branches is None:
         return None
     if step.type == "Softmax":
