@@ -260,7 +260,7 @@ def _wasteful(families: Mapping[int, Family], top: Sequence) -> set[tuple[str, .
             one.default is not None for one in family.fit.parameters
         )
         key = tuple(sorted(one.path for one in family.members))
-        costs[key] = size + 1 + 0.5 * parameters + count * (1 + 0.25 * given) - count * size
+        costs[key] = size + 1 + 0.5 * parameters + count * (1 + 0.15 * given) - count * size
         if count < 2:
             single.add(key)
     if single:

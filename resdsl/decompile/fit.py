@@ -17,7 +17,6 @@ from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nod
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ir.values import format_value
-from resdsl.ops import joins, operators
 from resdsl.ops.conv import Conv
 from resdsl.ops.windows import sides
 
@@ -155,6 +154,8 @@ class _Fitter:
         self.bindings = bindings
         self.calls = calls
         self.prefix = f"{shape.path}."
+        # A parameter of this name would hide the operator.
+        self.called = {getattr(node.operator, "join", "") or node.operator.name for node in nodes_of(shape)}
         self.incoming = [self._channels(member.body.start) for member in members]
         self.places: list[_Place] = []
         self.late: list[_Place] = []
@@ -320,7 +321,7 @@ class _Fitter:
         base = re.sub(r"\W", "_", base)
         if base.isdigit():
             base = "width"
-        if base in operators() or base in joins():
+        if base in self.called:
             base = f"{base}_width" if place.is_count else f"{base}_argument"
         if not base.isidentifier() or base in RESERVED:
             base = f"p{base}"
