@@ -102,6 +102,9 @@ def _reason(result: subprocess.CompletedProcess[str] | str) -> str:
     """One line that says why a command failed: of its diagnostics the first, or of a traceback the last."""
     if isinstance(result, str):
         return result
+    if result.stdout.startswith("{"):
+        found = json.loads(result.stdout).get("diagnostics", [])
+        return next((one["message"].partition(": ")[2] or one["message"] for one in found), "")[:160]
     lines = [line.strip() for line in (result.stderr.strip() or result.stdout.strip()).splitlines() if line.strip()]
     if any(line.startswith("Traceback") for line in lines):
         return f"traceback: {lines[-1][:160]}"
