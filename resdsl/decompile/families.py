@@ -14,7 +14,7 @@ from resdsl.decompile.tree import Group, Item, Op, Residual, Sequence, all_seque
 from resdsl.ir.graph import Graph
 
 LONGEST_LIST = 2
-"""Calls of one block that a block may consist of; longer lists are stages and loops."""
+"""Calls of one block in a row that a block may have; groups with longer lists are stages."""
 
 ROUNDS = 20
 
@@ -87,7 +87,7 @@ def _families(
     for level in _levels(groups):
         changed: dict[int, Family] = {}
         for group in level:
-            if id(group) not in closed or (embedder.is_list(group) and len(group.body.items) > LONGEST_LIST):
+            if id(group) not in closed or embedder.longest_run(group) > LONGEST_LIST:
                 continue
             family = next((one for one in candidates if _join(embedder, one, group)), None)
             if family is None:
