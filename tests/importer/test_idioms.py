@@ -409,6 +409,7 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
     ),
     # Branches.
     "a sum of three": (["relu", "tanh", "add"], Model("a = Relu(x) b = Tanh(x) y = Sum(a, b, x)")),
+    "a square": (["mul", "relu"], Model("a = Pow(x, two) y = Relu(a)", constants={"two": 2.0})),
     "a difference": (["relu", "scale", "add"], Model("a = Relu(x) y = Sub(a, x)")),
     "a mean": (
         ["relu", "tanh", "mean"],
