@@ -55,9 +55,23 @@ def find_families(
         families = _families(graph, groups, closed, refused, weighted, classes, library=library, variants=variants)
         wasteful = _wasteful(families, top)
         if not wasteful:
-            return families
+            return _one_of_each(families)
         refused |= wasteful
     return {}
+
+
+def _one_of_each(families: dict[int, Family]) -> dict[int, Family]:
+    """The same blocks, those of the standard library each as one: its members may differ in more than a block may."""
+    first: dict[LibraryBlock, Family] = {}
+    for family in dict.fromkeys(families.values()):
+        if family.library is None:
+            continue
+        known = first.setdefault(family.library, family)
+        if known is not family:
+            known.members += family.members
+            known.bindings += family.bindings
+            known.fit.arguments += family.fit.arguments
+    return {group: family if family.library is None else first[family.library] for group, family in families.items()}
 
 
 def _groups(top: Sequence) -> list[Group]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from resdsl.decompile.embed import Binding
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
+from resdsl.decompile.words import reserved, unused
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ir.values import format_value
@@ -31,48 +32,6 @@ residual) and ``argument:NAME`` (a parameter of a block that is called).
 
 COUNTS = ("channels", "features", "groups", "start", "stop", "branches")
 """Fields that count channels, and follow from each other."""
-
-RESERVED = frozenset(
-    [
-        "if",
-        "else",
-        "and",
-        "or",
-        "not",
-        "true",
-        "false",
-        "channels",
-        "channels_in",
-        "min",
-        "max",
-        "len",
-        "round",
-        "for",
-        "in",
-        "x",
-        "from",
-        "tap",
-        "output",
-        "input",
-        "model",
-        "block",
-        "use",
-        "const",
-        "default",
-        "expect",
-        "labels",
-        "preprocess",
-        "stage",
-        "residual",
-        "shortcut",
-        "concat",
-        "add",
-        "mul",
-        "mean",
-        "aux",
-    ]
-)
-"""Words that no block or parameter can be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,13 +282,9 @@ class _Fitter:
             base = "width"
         if base in self.called:
             base = f"{base}_width" if place.is_count else f"{base}_argument"
-        if not base.isidentifier() or base in RESERVED:
+        if not base.isidentifier() or base in reserved():
             base = f"p{base}"
-        name, count = base, 1
-        while name in self.parameters:
-            count += 1
-            name = f"{base}{count}"
-        return name
+        return unused(base, self.parameters)
 
     def _presence(self, place: _Place) -> str:
         """What a parameter is called with which an instance has an item or lacks it."""

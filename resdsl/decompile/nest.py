@@ -141,9 +141,10 @@ class Nest:
 
 
 def _is_shortcut(branch: Sequence) -> bool:
-    """Whether a branch only makes the shape fit: nothing, or pointwise convolutions, norms and pools."""
+    """Whether a branch only makes the shape fit: nothing, or pointwise convolutions, norms, pools and identities."""
     return all(
         node.operator.is_norm
+        or node.operator.is_identity
         or isinstance(node.operator, Affine | AvgPool | MaxPool | BlurPool | Pad)
         or (
             isinstance(node.operator, Conv)
