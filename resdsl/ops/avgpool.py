@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.torch_code import TorchCode, padded, square
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
-from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
+from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, window, window_label, windows
 
@@ -73,6 +74,26 @@ class AvgPool(Operator):
         if not isinstance(self.kernel, Size):
             return "avg pool"
         return window_label("avg pool", self.kernel, self.stride, self.pad)
+
+    def in_torch(self, to: TorchCode) -> str:
+        if not isinstance(self.kernel, Size):
+            return f"{to.module('AdaptiveAvgPool2d', 1)}({to.input})"
+        kernel, stride = square(self.kernel), square(self.stride)
+        pad = self._sides(to.types[0], self.kernel)
+        if fits_pool(pad, self.kernel):
+            options: dict[str, object] = {"padding": square(Size(pad.top, pad.left))} if any(pad) else {}
+            options |= {"ceil_mode": True} if self.ceil else {}
+            options |= {} if self.count_pad else {"count_include_pad": False}
+            return f"{to.module('AvgPool2d', kernel, stride, **options)}({to.input})"
+        # The sum of each window, divided by the sum of the same window over ones where a pixel counts.
+        reach = self._reach(pad, self.kernel)
+        beyond = Sides(*(far - near for far, near in zip(reach, pad, strict=True)))
+        ones = padded(f"torch.ones_like({to.input}[:1, :1])", pad, value="1.0" if self.count_pad else "")
+        sums = (
+            f"F.avg_pool2d({padded(image, sides)}, {kernel}, {stride}, divisor_override=1)"
+            for image, sides in ((to.input, reach), (ones, beyond))
+        )
+        return " / ".join(sums)
 
     def lower(self, to: Lowering) -> None:
         if not isinstance(self.kernel, Size):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import Word
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
@@ -30,6 +31,10 @@ class Gelu(Elementwise):
     approximate: Word = arg(
         Word("none"), doc="the exact function or its approximation by a tanh", words=("none", "tanh")
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        options = {} if self.approximate == "none" else {"approximate": str(self.approximate)}
+        return f"{to.module('GELU', **options)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         # Gelu itself is of set 20; ONNX Runtime fuses this form of it.

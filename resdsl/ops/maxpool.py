@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.torch_code import TorchCode, padded, square
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
-from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
+from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, window, window_label, windows
 
@@ -71,6 +72,19 @@ class MaxPool(Operator):
         if not isinstance(self.kernel, Size):
             return "max pool"
         return window_label("max pool", self.kernel, self.stride, self.pad, dilation=self.dilation)
+
+    def in_torch(self, to: TorchCode) -> str:
+        if not isinstance(self.kernel, Size):
+            return f"{to.module('AdaptiveMaxPool2d', 1)}({to.input})"
+        kernel, stride = square(self.kernel), square(self.stride)
+        pad = sides(self.pad, to.types[0], self.kernel, self.stride, self.dilation)
+        options: dict[str, object] = {} if self.dilation == Size(1, 1) else {"dilation": square(self.dilation)}
+        if fits_pool(pad, self.kernel):
+            options |= {"padding": square(Size(pad.top, pad.left))} if any(pad) else {}
+            options |= {"ceil_mode": True} if self.ceil else {}
+            return f"{to.module('MaxPool2d', kernel, stride, **options)}({to.input})"
+        image = padded(to.input, self._reach(to.types[0], self.kernel), value="float('-inf')")
+        return f"{to.module('MaxPool2d', kernel, stride, **options)}({image})"
 
     def lower(self, to: Lowering) -> None:
         if not isinstance(self.kernel, Size):
