@@ -104,6 +104,7 @@ class _Planner:
             for index in node.inputs:
                 self.readers[index].append(node.index)
         self.needed = self._needed()
+        self.paths: dict[str, None] = {"": None}
         self.children: dict[str, dict[str, None]] = defaultdict(dict)
 
     def plan(self) -> Plan:
@@ -114,7 +115,7 @@ class _Planner:
                 leaves[node.path] = leaf
         bodies = {body.path: body for body in _bodies(root)}
         # In the order of their tensors, so that a state dict has that of the parameters.
-        paths: dict[str, None] = {"": None}
+        paths = self.paths
         for path in leaves:
             for parent in _parents(path):
                 paths.setdefault(parent)
@@ -286,7 +287,8 @@ class _Writer:
             inputs = tuple(self.names[index] for index in step.reads)
             # What is read here for the last time leaves its variable to the result.
             self._release(dict.fromkeys(step.reads), number)
-            own = self.planner.access(step.path, self.body.path)
+            # Many operators are an expression, without a module.
+            own = self.planner.access(step.path, self.body.path) if step.path in self.planner.paths else ""
             if step.node is not None:
                 value = self.planner.call(step.node, inputs, own)
             else:
