@@ -109,6 +109,9 @@ _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in name
 def __getattr__(name: str) -> object:
     if name == "__all__":
         return ["__version__", *sorted(_MODULE_OF)]
+    if name == "torch":
+        # The one package with names of its own; it imports torch when one of them is used.
+        return importlib.import_module("resdsl.torch")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'resdsl' has no attribute '{name}'")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)

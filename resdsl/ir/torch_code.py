@@ -38,8 +38,12 @@ class TorchCode:
         return only
 
     def module(self, type: str, /, *arguments: object, **options: object) -> str:
-        """State the module that owns the operator's tensors, an instance of ``torch.nn.TYPE``; gives its name."""
-        self.made = TorchModule(type, arguments, options)
+        """State the module that owns the operator's tensors, an instance of ``torch.nn.TYPE``; gives its name.
+
+        Options that are ``None`` are left out.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        self.made = TorchModule(type, arguments, given)
         return self._own
 
     def parameter(self, name: str) -> str:
@@ -50,7 +54,17 @@ class TorchCode:
 
 def square(size: Size) -> int | tuple[int, int]:
     """A size as PyTorch's arguments take it, as one number if it is square."""
-    return size.height if size.height == size.width else tuple(size)
+    return size.height if size.height == size.width else (size.height, size.width)
+
+
+def unless(value: object, default: object) -> object:
+    """An option that is left out where it is PyTorch's default."""
+    return None if value == default else value
+
+
+def padding(pad: Sides) -> object:
+    """The option ``padding`` of a module, which pads both ends of an axis alike."""
+    return unless(square(Size(pad.top, pad.left)), 0)
 
 
 def is_symmetric(pad: Sides) -> bool:

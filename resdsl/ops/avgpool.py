@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
-from resdsl.ir.torch_code import TorchCode, padded, square
+from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
 from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
@@ -81,10 +81,15 @@ class AvgPool(Operator):
         kernel, stride = square(self.kernel), square(self.stride)
         pad = self._sides(to.types[0], self.kernel)
         if fits_pool(pad, self.kernel):
-            options: dict[str, object] = {"padding": square(Size(pad.top, pad.left))} if any(pad) else {}
-            options |= {"ceil_mode": True} if self.ceil else {}
-            options |= {} if self.count_pad else {"count_include_pad": False}
-            return f"{to.module('AvgPool2d', kernel, stride, **options)}({to.input})"
+            pool = to.module(
+                "AvgPool2d",
+                kernel,
+                stride,
+                padding=padding(pad),
+                ceil_mode=unless(self.ceil, False),
+                count_include_pad=unless(self.count_pad, True),
+            )
+            return f"{pool}({to.input})"
         # The sum of each window, divided by the sum of the same window over ones where a pixel counts.
         reach = self._reach(pad, self.kernel)
         beyond = Sides(*(far - near for far, near in zip(reach, pad, strict=True)))

@@ -11,7 +11,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
-from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, square
+from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
@@ -88,13 +88,17 @@ class Conv(Operator):
     def in_torch(self, to: TorchCode) -> str:
         (x,) = to.types
         pad = self._sides(x)
-        options: dict[str, object] = {} if self.stride == Size(1, 1) else {"stride": square(self.stride)}
-        if any(pad) and is_symmetric(pad):
-            options["padding"] = square(Size(pad.top, pad.left))
-        options |= {} if self.dilation == Size(1, 1) else {"dilation": square(self.dilation)}
-        options |= {} if self.groups == 1 else {"groups": self.groups}
-        options |= {} if self.bias else {"bias": False}
-        conv = to.module("Conv2d", known_channels(x), self.channels, square(self.kernel), **options)
+        conv = to.module(
+            "Conv2d",
+            known_channels(x),
+            self.channels,
+            square(self.kernel),
+            stride=unless(square(self.stride), 1),
+            padding=padding(pad) if is_symmetric(pad) else None,
+            dilation=unless(square(self.dilation), 1),
+            groups=unless(self.groups, 1),
+            bias=unless(self.bias, True),
+        )
         return f"{conv}({to.input if is_symmetric(pad) else padded(to.input, pad)})"
 
     def lower(self, to: Lowering) -> None:

@@ -10,7 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Steps, Window
-from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, square
+from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
@@ -119,14 +119,18 @@ class ConvTranspose(Operator):
     def in_torch(self, to: TorchCode) -> str:
         (x,) = to.types
         pad = self._sides(x)
-        options: dict[str, object] = {} if self.stride == Size(1, 1) else {"stride": square(self.stride)}
-        if any(pad) and is_symmetric(pad):
-            options["padding"] = square(Size(pad.top, pad.left))
-        options |= {"output_padding": square(self.output_pad)} if any(self.output_pad) else {}
-        options |= {} if self.dilation == Size(1, 1) else {"dilation": square(self.dilation)}
-        options |= {} if self.groups == 1 else {"groups": self.groups}
-        options |= {} if self.bias else {"bias": False}
-        conv = to.module("ConvTranspose2d", known_channels(x), self.channels, square(self.kernel), **options)
+        conv = to.module(
+            "ConvTranspose2d",
+            known_channels(x),
+            self.channels,
+            square(self.kernel),
+            stride=unless(square(self.stride), 1),
+            padding=padding(pad) if is_symmetric(pad) else None,
+            output_padding=unless(square(self.output_pad), 0),
+            dilation=unless(square(self.dilation), 1),
+            groups=unless(self.groups, 1),
+            bias=unless(self.bias, True),
+        )
         y = f"{conv}({to.input})"
         return y if is_symmetric(pad) else padded(y, Sides(*(-side for side in pad)))
 

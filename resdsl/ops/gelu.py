@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
-from resdsl.ir.torch_code import TorchCode
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import Word
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
@@ -33,8 +33,7 @@ class Gelu(Elementwise):
     )
 
     def in_torch(self, to: TorchCode) -> str:
-        options = {} if self.approximate == "none" else {"approximate": str(self.approximate)}
-        return f"{to.module('GELU', **options)}({to.input})"
+        return f"{to.module('GELU', approximate=unless(str(self.approximate), 'none'))}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         # Gelu itself is of set 20; ONNX Runtime fuses this form of it.

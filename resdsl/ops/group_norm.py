@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
-from resdsl.ir.torch_code import TorchCode
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
@@ -61,8 +61,8 @@ class GroupNorm(Operator):
 
     def in_torch(self, to: TorchCode) -> str:
         channels = known_channels(to.types[0])
-        options: dict[str, object] = {"eps": self.eps} | ({} if self.affine else {"affine": False})
-        return f"{to.module('GroupNorm', self.groups, channels, **options)}({to.input})"
+        norm = to.module("GroupNorm", self.groups, channels, eps=self.eps, affine=unless(self.affine, True))
+        return f"{norm}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         # ONNX's GroupNormalization has a weight for each group in set 18 and for each channel from set 21 on, so one

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
-from resdsl.ir.torch_code import TorchCode
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
@@ -53,8 +53,8 @@ class LayerNorm(Operator):
 
     def in_torch(self, to: TorchCode) -> str:
         (x,) = to.types
-        options: dict[str, object] = {"eps": self.eps} | ({} if self.affine else {"elementwise_affine": False})
-        norm = to.module("LayerNorm", known_channels(x), **options)
+        affine = unless(self.affine, True)
+        norm = to.module("LayerNorm", known_channels(x), eps=self.eps, elementwise_affine=affine)
         return f"{norm}({to.input})" if x.rank == 2 else f"{norm}({to.input}.movedim(1, -1)).movedim(-1, 1)"
 
     def lower(self, to: Lowering) -> None:

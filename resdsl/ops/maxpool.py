@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
-from resdsl.ir.torch_code import TorchCode, padded, square
+from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
 from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
@@ -78,13 +78,13 @@ class MaxPool(Operator):
             return f"{to.module('AdaptiveMaxPool2d', 1)}({to.input})"
         kernel, stride = square(self.kernel), square(self.stride)
         pad = sides(self.pad, to.types[0], self.kernel, self.stride, self.dilation)
-        options: dict[str, object] = {} if self.dilation == Size(1, 1) else {"dilation": square(self.dilation)}
+        dilation = unless(square(self.dilation), 1)
         if fits_pool(pad, self.kernel):
-            options |= {"padding": square(Size(pad.top, pad.left))} if any(pad) else {}
-            options |= {"ceil_mode": True} if self.ceil else {}
-            return f"{to.module('MaxPool2d', kernel, stride, **options)}({to.input})"
+            ceil = unless(self.ceil, False)
+            pool = to.module("MaxPool2d", kernel, stride, padding=padding(pad), dilation=dilation, ceil_mode=ceil)
+            return f"{pool}({to.input})"
         image = padded(to.input, self._reach(to.types[0], self.kernel), value="float('-inf')")
-        return f"{to.module('MaxPool2d', kernel, stride, **options)}({image})"
+        return f"{to.module('MaxPool2d', kernel, stride, dilation=dilation)}({image})"
 
     def lower(self, to: Lowering) -> None:
         if not isinstance(self.kernel, Size):

@@ -51,7 +51,9 @@ class Pad(Operator):
         return f"pad, {channels} channels" if channels and not any(self.sides) else ""
 
     def in_torch(self, to: TorchCode) -> str:
-        return padded(to.input, self.sides, value=repr(self.value) if self.value else "", channels=(self.before, self.after))
+        return padded(
+            to.input, self.sides, value=repr(self.value) if self.value else "", channels=(self.before, self.after)
+        )
 
     def lower(self, to: Lowering) -> None:
         top, left, bottom, right = self.sides

@@ -48,7 +48,7 @@ def require_torch() -> None:
         raise UnavailableError.of(
             catalogue.EXTRA_NEEDED,
             "networks in PyTorch need torch, which is not installed",
-            helps=("pip install 'resdsl[torch]'",),
+            helps=("run `pip install 'resdsl[torch]'`",),
         ) from None
 
 

@@ -76,7 +76,7 @@ def module(
             made.load_state_dict({**_values(weighted, chosen), **counters(made)}, assign=True)
             made.to(device)
     made.preprocess, made.labels = weighted.preprocess, weighted.labels
-    made.input_channels = graph.input.type.channels if isinstance(graph.input.type.channels, int) else 3
+    made.input_channels = 1 if graph.input.type.channels == 1 else 3
     made.outputs = tuple(wanted.nodes)
     return made
 

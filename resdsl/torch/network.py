@@ -41,7 +41,8 @@ class Network(Group):
     """A network of a specification.
 
     ``preprocess`` says how an image becomes its input, ``labels`` are the names of the classes, both ``None`` where
-    they are not known; ``outputs`` are the names of what ``forward`` gives in training mode.
+    they are not known; ``outputs`` are the names of what ``forward`` gives in training mode. ``input_channels`` are
+    those of the images that ``preprocess`` makes: 3, or 1 for greyscale.
     """
 
     preprocess: Preprocess | None
@@ -63,7 +64,7 @@ class Generated:
 
 
 @cache
-def generated(base: type[nn.Module], name: str, source: str) -> type[nn.Module]:
+def generated(base: Any, name: str, source: str) -> type[nn.Module]:
     """The class with this ``forward``. Blocks that compute the same have one class."""
     digest = sha256(source.encode()).hexdigest()[:12]
     file = f"<resdsl {name} {digest}>"
@@ -72,11 +73,14 @@ def generated(base: type[nn.Module], name: str, source: str) -> type[nn.Module]:
     # So that tracebacks and inspect.getsource show it.
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     made_of = (base, name, source)
-    return type(name, (Generated, base), {"forward": space["forward"], "made_of": made_of, "__module__": __name__})
+    made: type[nn.Module] = type(
+        name, (Generated, base), {"forward": space["forward"], "made_of": made_of, "__module__": __name__}
+    )
+    return made
 
 
-def _new(base: type[nn.Module], name: str, source: str) -> nn.Module:
-    made = generated(base, name, source)
+def _new(base: Any, name: str, source: str) -> nn.Module:
+    made: Any = generated(base, name, source)
     module: nn.Module = made.__new__(made)
     return module
 
@@ -129,6 +133,5 @@ def _class_name(name: str) -> str:
 
 def counters(module: nn.Module) -> Mapping[str, torch.Tensor]:
     """The counters of batches, which PyTorch's batch norms have beside the tensors of a specification, at 0."""
-    return {
-        name: torch.zeros((), dtype=torch.long) for name, _ in module.named_buffers() if name.endswith(".num_batches_tracked")
-    }
+    names = (name for name, _ in module.named_buffers())
+    return {name: torch.zeros((), dtype=torch.long) for name in names if name.endswith(".num_batches_tracked")}

@@ -183,7 +183,7 @@ class _Planner:
                 if item:
                     body.steps.append(self.graph.nodes[item])
             elif id(item) in modules:
-                inner = _Body(item.path, item.callee or item.label, item.kind is ScopeKind.AUX)
+                inner = _Body(item.path, item.callee or _name_of(item.label), item.kind is ScopeKind.AUX)
                 body.steps.append(inner)
                 stack.append((inner, iter(item.children)))
             else:
@@ -221,9 +221,7 @@ class _Planner:
             if index in wanted or any(one in self.needed and one not in inside for one in self.readers[index])
         )
 
-    def _is_sequence(
-        self, body: _Body, steps: Sequence[_Step], reads: tuple[int, ...], gives: tuple[int, ...]
-    ) -> bool:
+    def _is_sequence(self, body: _Body, steps: Sequence[_Step], reads: tuple[int, ...], gives: tuple[int, ...]) -> bool:
         names = list(self.children[body.path])
         if not body.path or not steps or len(gives) != 1 or names != [str(number) for number in range(len(names))]:
             return False
@@ -348,3 +346,7 @@ def _parents(path: str) -> Iterator[str]:
     parts = path.split(".")
     return (".".join(parts[:count]) for count in range(1, len(parts)))
 
+
+def _name_of(label: str) -> str:
+    """The name of the class of a block that has no name in the text: its label, without a number in it."""
+    return label.rpartition(".")[2].rstrip("0123456789") or "block"

@@ -37,20 +37,21 @@ class Transform:
 
 
 def transform(network: Source | Network, **options: Unpack[NetworkOptions]) -> Transform:
-    """The preprocessing that ``resdsl.predict`` does, equal to the bit; ``torchvision.datasets`` take it as transform.
+    """The preprocessing that ``resdsl.predict`` does, equal to the bit, as data sets of torchvision take it.
 
-    ``network`` is as for ``resdsl.load``, or a module of ``resdsl.torch.module``, whose preprocessing may have come with
-    its weights. Raises ``RunError`` if the network does not say how its images are preprocessed.
+    ``network`` is as for ``resdsl.load``, or a module of ``resdsl.torch.module``, whose preprocessing may have come
+    with its weights. Raises ``RunError`` if the network does not say how its images are preprocessed.
     """
     if isinstance(network, Network):
         preprocess, channels, name = network.preprocess, network.input_channels, type(network).__name__
     else:
         graph = load(network, **options).graph
-        preprocess, channels, name = graph.preprocess, graph.input.type.channels, graph.name
+        preprocess, name = graph.preprocess, graph.name
+        channels = 1 if graph.input.type.channels == 1 else 3
     if preprocess is None:
         raise RunError.of(
             catalogue.NO_PREPROCESS,
             f"`{name}` does not say how an image becomes its input",
             helps=("write `preprocess { resize(256); crop(224); normalize(..) }` in its specification",),
         )
-    return Transform(preprocess, 1 if channels == 1 else 3)
+    return Transform(preprocess, channels)
