@@ -91,7 +91,8 @@ def foreign_call(step: tree.Call) -> tuple[tuple[str, ...], Fix | None]:
     values = [argument.value for argument in step.arguments]
     is_whole = all(isinstance(value, tree.Number) and value.value == 1 for value in values)
     if not is_whole:
-        return (f"`{written}` is over the whole image; for parts of it, give a size and a stride",), None
+        help_ = f"`{written}` is over the whole image; for parts of it, give the size of the window and a stride"
+        return (help_,), None
     return (), Fix(suggestion, (Edit(step.span, written),))
 
 

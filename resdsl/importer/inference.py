@@ -19,6 +19,9 @@ _LARGEST_KEPT = 4_096
 _MOST_NODES = 200_000
 """Nodes of a model whose own operators are written out."""
 
+_MOST_PROPAGATED = 5_000
+"""Nodes of a file whose constants inference may compute with: it copies each as often as it is read."""
+
 
 def infer_types(file: OnnxFile) -> Mapping[str, ValueRecord]:
     """The types of all values, as far as inference finds them; none where it fails."""
@@ -27,9 +30,19 @@ def infer_types(file: OnnxFile) -> Mapping[str, ValueRecord]:
 
     try:
         model = onnx.load_model_from_string(file.without_weights(_LARGEST_KEPT))
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).SerializeToString()
+        inferred = onnx.shape_inference.infer_shapes(
+            model, data_prop=len(file.model.nodes) <= _MOST_PROPAGATED
+        ).SerializeToString()
         return parse_model(inferred).values
-    except (NotOnnx, ValueError, TypeError, RuntimeError, DecodeError, onnx.shape_inference.InferenceError):
+    except (
+        NotOnnx,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        MemoryError,
+        DecodeError,
+        onnx.shape_inference.InferenceError,
+    ):
         return {}
 
 
@@ -47,7 +60,7 @@ def inlined_nodes(file: OnnxFile) -> list[NodeRecord]:
         if _expanded_count(model) > _MOST_NODES:
             return file.model.nodes
         whole = OnnxFile(file.name, onnx.inliner.inline_local_functions(model).SerializeToString())
-    except (ValueError, RuntimeError, DecodeError, onnx.checker.ValidationError):
+    except (ValueError, RuntimeError, MemoryError, DecodeError, onnx.checker.ValidationError):
         return file.model.nodes
     for node in whole.model.nodes:
         for name, value in node.attributes.items():

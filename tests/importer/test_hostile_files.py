@@ -30,7 +30,6 @@ NOT_NETWORKS = {
     "output is constant": "does not depend on the input",
     "negative weight": "shape of a tensor",
     "rank of thousands": "shape of a value",
-    "constants": "numbers from constants",
 }
 
 

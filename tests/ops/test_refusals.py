@@ -223,7 +223,7 @@ def test_a_refusal_suggests_a_fix(operator: Operator, shape: tuple[Dim, ...], su
         # Where two agree the third is at fault, wherever it stands.
         (Add(), [(1, 6, 8, 8), (1, 4, 8, 8), (1, 4, 8, 8)], 0, "branch 1 has channels 6 and branch 2 has channels 4"),
         (Mean(), [(1, 4), (1, 4), (1, 5)], 2, "branch 3 has features 5 and branch 1 has features 4"),
-        (Add(), [(1, 4, 8, 8), (1, 4, 1, 1)], 1, "branch 2 has height 1 and branch 1 has height 8"),
+        (Mean(), [(1, 4, 8, 8), (1, 4, 1, 1)], 1, "branch 2 has height 1 and branch 1 has height 8"),
         (Add(), [(1, 4, 8, 8), (1, 4)], 1, "branch 2 has 2 dimensions and branch 1 has 4"),
         (Concat(), [(1, 4, 8, 8), (1, 6, 8, 7)], 1, "branch 2 has width 7 and branch 1 has width 8"),
         (Concat(), [(1, 4, H, W), (1, 6, (H + 1) // 2, W)], 1, "branch 2 has height (H + 1)//2 and branch 1"),

@@ -38,7 +38,8 @@ def read(step: Step) -> Value | View | None:
     if branches is None:
         return None
     if step.type == "Softmax":
-        if step.opset < _ONE_AXIS_SINCE or branches == view.base.type.shape[1]:
+        # Over whole channels, in their own layout or another, it is a `softmax` of pixels.
+        if step.opset < _ONE_AXIS_SINCE or (branches == view.base.type.shape[1] and view.perm is not None):
             return None
         value = step.made(BranchSoftmax(branches), view.base, also=view.records)
         return None if value is None else view.of(value)
