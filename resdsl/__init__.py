@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
     from resdsl.tools.specs.specs import specs as specs
     from resdsl.tools.tensors.tensors import tensors as tensors
+    from resdsl.tools.verify.verify import Verification as Verification
+    from resdsl.tools.verify.verify import verify as verify
     from resdsl.tools.view.view import view as view
     from resdsl.weights.read import read_weights as read_weights
     from resdsl.weights.save import save_weights as save_weights
@@ -99,6 +101,7 @@ _PUBLIC = {
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
     "resdsl.tools.tensors.tensors": ("tensors",),
+    "resdsl.tools.verify.verify": ("Verification", "verify"),
     "resdsl.tools.view.view": ("view",),
     "resdsl.weights.read": ("read_weights",),
     "resdsl.weights.save": ("save_weights",),
@@ -109,6 +112,9 @@ _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in name
 def __getattr__(name: str) -> object:
     if name == "__all__":
         return ["__version__", *sorted(_MODULE_OF)]
+    if name == "torch":
+        # The one package with names of its own; it imports torch when one of them is used.
+        return importlib.import_module("resdsl.torch")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'resdsl' has no attribute '{name}'")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)

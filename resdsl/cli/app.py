@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "draw": Entry("Write and review", "draw networks as SVG, PNG, PDF, Mermaid or Graphviz"),
     "view": Entry("Write and review", "explore one network, or two side by side, in the browser"),
     "diff": Entry("Write and review", "compare two networks: layers, costs, and whether old weights still load"),
+    "verify": Entry("Write and review", "verify that a PyTorch model or an ONNX file is what a specification says"),
     "git": Entry("Write and review", "make git show layers and reviews of specifications"),
     "specs": Entry("Write and review", "list the built-in networks, or print one"),
     "explain": Entry("Write and review", "explain an error code such as E0301, with an example and its fix"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from resdsl.diagnostics.diagnostic import Code
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import Initializer
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -277,6 +278,10 @@ class Operator:
     def foreign(self) -> Foreign | None:
         """How it is called where the language has no call for it, as in an ONNX file; ``None`` for all others."""
         return None
+
+    def in_torch(self, to: TorchCode) -> str:
+        """The expression of Python that computes it in PyTorch; ``to`` collects the module that it calls."""
+        raise NotImplementedError
 
     def lower(self, to: Lowering) -> None:
         """Describe the ONNX nodes that compute it; the last one added gives the result."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.join import Join, broadcast, require_fit
 
@@ -30,6 +31,9 @@ class Add(Join):
     def infer(self, *inputs: TensorType) -> TensorType:
         require_fit(type(self), inputs, broadcast=True)
         return broadcast(inputs)
+
+    def in_torch(self, to: TorchCode) -> str:
+        return " + ".join(to.inputs)
 
     def lower(self, to: Lowering) -> None:
         total, *rest = to.inputs

@@ -8,6 +8,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.initializers import ONES, ZEROS, Constant
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Ref, Refusal
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.signature import arg
@@ -74,6 +75,12 @@ class Affine(Operator):
         weight = ParameterSpec("weight", shape, Constant(self.init), dtype=x.dtype)
         bias = ParameterSpec("bias", shape, ZEROS, dtype=x.dtype)
         return (*([weight] if self.weight else ()), *([bias] if self.bias else ()))
+
+    def in_torch(self, to: TorchCode) -> str:
+        (x,) = to.types
+        pixels = "[:, None, None]" if self.per_channel and x.rank == 4 else ""
+        product = f"{to.input} * {to.parameter('weight')}{pixels}" if self.weight else to.input
+        return f"{product} + {to.parameter('bias')}{pixels}" if self.bias else product
 
     def lower(self, to: Lowering) -> None:
         y = to.input

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
-from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
+from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, window, window_label, windows
 
@@ -83,6 +84,31 @@ class AvgPool(Operator):
         if not isinstance(self.kernel, Size):
             return "avg pool"
         return window_label("avg pool", self.kernel, self.stride, self.pad)
+
+    def in_torch(self, to: TorchCode) -> str:
+        if not isinstance(self.kernel, Size):
+            return f"{to.module('AdaptiveAvgPool2d', 1)}({to.input})"
+        kernel, stride = square(self.kernel), square(self.stride)
+        pad = self._sides(to.types[0], self.kernel)
+        if fits_pool(pad, self.kernel):
+            pool = to.module(
+                "AvgPool2d",
+                kernel,
+                stride,
+                padding=padding(pad),
+                ceil_mode=unless(self.ceil, False),
+                count_include_pad=unless(self.count_pad, True),
+            )
+            return f"{pool}({to.input})"
+        # The sum of each window, divided by the sum of the same window over ones where a pixel counts.
+        reach = self._reach(pad, self.kernel)
+        beyond = Sides(*(far - near for far, near in zip(reach, pad, strict=True)))
+        ones = padded(f"torch.ones_like({to.input}[:1, :1])", pad, value="1.0" if self.count_pad else "")
+        sums = (
+            f"F.avg_pool2d({padded(image, sides)}, {kernel}, {stride}, divisor_override=1)"
+            for image, sides in ((to.input, reach), (ones, beyond))
+        )
+        return " / ".join(sums)
 
     def lower(self, to: Lowering) -> None:
         if not isinstance(self.kernel, Size):

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal, Window
+from resdsl.ir.torch_code import TorchCode, padded, square
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.pooling import require_pixels
@@ -88,13 +89,24 @@ class BlurPool(Operator):
     def label(self) -> str:
         return window_label("blur pool", self._kernel, self.stride, self.pad)
 
+    def in_torch(self, to: TorchCode) -> str:
+        (type_,) = to.types
+        channels, line = known_channels(type_), self._line()
+        pad = self._sides(type_)
+        x = padded(to.input, pad)
+        if x != to.input and self.edge == "reflect":
+            x = f"{x[:-1]}, mode='reflect')"
+        points = f"torch.tensor({line}, dtype={to.input}.dtype, device={to.input}.device)"
+        filters = f"torch.outer({points}, {points}).expand({channels}, 1, -1, -1)"
+        return f"F.conv2d({x}, {filters}, stride={square(self.stride)}, groups={channels})"
+
     def lower(self, to: Lowering) -> None:
         (type_,) = to.types
         x, pad = to.input, self._sides(type_)
         if self.edge == "reflect" and any(pad):
             x = to("Pad", x, to.integers((0, 0, *pad[:2], 0, 0, *pad[2:])), mode="reflect")
             pad = Sides(0, 0, 0, 0)
-        line = [math.comb(self.kernel - 1, point) / 2 ** (self.kernel - 1) for point in range(self.kernel)]
+        line = self._line()
         channels = known_channels(type_)
         # Expanded by the runtime, once: the file holds the filter of one channel.
         filters = to(
@@ -111,6 +123,10 @@ class BlurPool(Operator):
             pads=tuple(pad),
             group=channels,
         )
+
+    def _line(self) -> list[float]:
+        """The filter along one axis."""
+        return [math.comb(self.kernel - 1, point) / 2 ** (self.kernel - 1) for point in range(self.kernel)]
 
     @property
     def _kernel(self) -> Size:

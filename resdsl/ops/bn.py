@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.initializers import ONES, ZEROS
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
@@ -53,6 +54,12 @@ class BatchNorm(Operator):
 
     def label(self) -> str:
         return "batch norm"
+
+    def in_torch(self, to: TorchCode) -> str:
+        (x,) = to.types
+        name = "BatchNorm2d" if x.rank == 4 else "BatchNorm1d"
+        norm = to.module(name, known_channels(x), eps=self.eps, affine=unless(self.affine, True))
+        return f"{norm}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         channels = known_channels(to.types[0])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.branches import channels_of_each
 from resdsl.ops.pixels import with_pixels
@@ -41,6 +42,9 @@ class BranchSoftmax(Operator):
 
     def label(self) -> str:
         return f"softmax of {self.branches} branches"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"torch.softmax({to.input}.unflatten(1, ({self.branches}, -1)), 1).flatten(1, 2)"
 
     def lower(self, to: Lowering) -> None:
         (x,) = to.types

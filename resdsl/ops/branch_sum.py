@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.branches import channels_of_each
 from resdsl.ops.pixels import with_pixels
@@ -36,6 +37,9 @@ class BranchSum(Operator):
 
     def label(self) -> str:
         return f"sum of {self.branches} branches"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.input}.unflatten(1, ({self.branches}, -1)).sum(1)"
 
     def lower(self, to: Lowering) -> None:
         (x,) = to.types

@@ -10,6 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known, known_channels, require_channels
 from resdsl.ops.signature import arg
@@ -66,6 +67,10 @@ class ChannelConv(Operator):
 
     def label(self) -> str:
         return f"channel conv, {self.kernel}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        conv = to.module("Conv1d", 1, 1, self.kernel, padding=self.kernel // 2, bias=False)
+        return f"{conv}({to.input}.flatten(1).unsqueeze(1)).view_as({to.input})"
 
     def lower(self, to: Lowering) -> None:
         (x,) = to.types

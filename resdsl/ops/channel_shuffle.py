@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.signature import arg
@@ -41,6 +42,9 @@ class ChannelShuffle(Operator):
 
     def label(self) -> str:
         return f"channel shuffle, g = {self.groups}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.input}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)"
 
     def lower(self, to: Lowering) -> None:
         # A gather instead of reshape, transpose and reshape: it needs no sizes, so they may stay symbolic.

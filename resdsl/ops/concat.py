@@ -8,6 +8,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Refusal
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.join import Join, require_fit
 
@@ -33,6 +34,9 @@ class Concat(Join):
         for x in inputs:
             channels = channels + x.channels
         return first.with_shape(first.shape[0], channels, *first.shape[2:])
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"torch.cat([{', '.join(to.inputs)}], 1)"
 
     def lower(self, to: Lowering) -> None:
         to("Concat", *to.inputs, axis=1)

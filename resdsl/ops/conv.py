@@ -11,6 +11,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
+from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
@@ -87,6 +88,22 @@ class Conv(Operator):
     def label(self) -> str:
         what = f"conv, {self.channels}"
         return window_label(what, self.kernel, self.stride, self.pad, dilation=self.dilation, groups=self.groups)
+
+    def in_torch(self, to: TorchCode) -> str:
+        (x,) = to.types
+        pad = self._sides(x)
+        conv = to.module(
+            "Conv2d",
+            known_channels(x),
+            self.channels,
+            square(self.kernel),
+            stride=unless(square(self.stride), 1),
+            padding=padding(pad) if is_symmetric(pad) else None,
+            dilation=unless(square(self.dilation), 1),
+            groups=unless(self.groups, 1),
+            bias=unless(self.bias, True),
+        )
+        return f"{conv}({to.input if is_symmetric(pad) else padded(to.input, pad)})"
 
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])

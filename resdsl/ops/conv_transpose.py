@@ -10,6 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Steps, Window
+from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
@@ -118,6 +119,24 @@ class ConvTranspose(Operator):
     def label(self) -> str:
         times = "" if self.stride == Size(1, 1) else f", x{size_label(self.stride)}"
         return f"{self.kernel} transposed conv, {self.channels}{times}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        (x,) = to.types
+        pad = self._sides(x)
+        conv = to.module(
+            "ConvTranspose2d",
+            known_channels(x),
+            self.channels,
+            square(self.kernel),
+            stride=unless(square(self.stride), 1),
+            padding=padding(pad) if is_symmetric(pad) else None,
+            output_padding=unless(square(self.output_pad), 0),
+            dilation=unless(square(self.dilation), 1),
+            groups=unless(self.groups, 1),
+            bias=unless(self.bias, True),
+        )
+        y = f"{conv}({to.input})"
+        return y if is_symmetric(pad) else padded(y, Sides(*(-side for side in pad)))
 
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])

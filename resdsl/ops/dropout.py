@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Refusal
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
@@ -43,6 +44,9 @@ class Dropout(Elementwise):
 
     def label(self) -> str:
         return f"dropout {self.rate:g}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('Dropout', self.rate)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("Dropout", to.input, to.number(self.rate))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
 
@@ -21,6 +22,9 @@ class Elu(Elementwise):
     )
 
     alpha: float = arg(1.0, doc="the value approached far below zero is `-alpha`")
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('ELU', self.alpha)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("Elu", to.input, alpha=self.alpha)

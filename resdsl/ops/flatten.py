@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_channels
 
@@ -30,6 +31,9 @@ class Flatten(Operator):
         for dim in x.shape[1:]:
             features = features * dim
         return x.with_shape(x.shape[0], features)
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"torch.flatten({to.input}, 1)"
 
     def lower(self, to: Lowering) -> None:
         to("Flatten", to.input, axis=1)

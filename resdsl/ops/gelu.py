@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import Word
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
@@ -30,6 +31,9 @@ class Gelu(Elementwise):
     approximate: Word = arg(
         Word("none"), doc="the exact function or its approximation by a tanh", words=("none", "tanh")
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('GELU', approximate=unless(str(self.approximate), 'none'))}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         # Gelu itself is of set 20; ONNX Runtime fuses this form of it.

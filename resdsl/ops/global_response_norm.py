@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.initializers import ZEROS
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Window
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
@@ -51,6 +52,13 @@ class GlobalResponseNorm(Operator):
 
     def label(self) -> str:
         return "GRN"
+
+    def in_torch(self, to: TorchCode) -> str:
+        x = to.input
+        response = f"torch.linalg.vector_norm({x}, dim=(2, 3), keepdim=True)"
+        n = f"(response := {response}) / (response.mean(1, keepdim=True) + {self.eps!r})"
+        weight, bias = (f"{to.parameter(name)}[:, None, None]" for name in ("weight", "bias"))
+        return f"{x} + {weight} * {x} * ({n}) + {bias}"
 
     def lower(self, to: Lowering) -> None:
         each = to.integers((known_channels(to.types[0]), 1, 1))

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
@@ -57,6 +58,11 @@ class GroupNorm(Operator):
 
     def label(self) -> str:
         return f"group norm, {self.groups}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        channels = known_channels(to.types[0])
+        norm = to.module("GroupNorm", self.groups, channels, eps=self.eps, affine=unless(self.affine, True))
+        return f"{norm}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         # ONNX's GroupNormalization has a weight for each group in set 18 and for each channel from set 21 on, so one

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
 
@@ -18,6 +19,9 @@ class HardSigmoid(Elementwise):
         Example("hard_sigmoid", (2, 3, 5, 4)),
         Example("hard_sigmoid", (3, 7)),
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('Hardsigmoid')}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         # ONNX: max(0, min(1, alpha * x + beta)), by default with the 0.2 of Keras, not this sixth.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
 
@@ -18,6 +19,9 @@ class HardSwish(Elementwise):
         Example("hard_swish", (2, 3, 5, 4)),
         Example("hard_swish", (3, 7)),
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('Hardswish')}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("HardSwish", to.input)

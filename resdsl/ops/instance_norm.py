@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Window
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_image
@@ -50,6 +51,11 @@ class InstanceNorm(Operator):
 
     def label(self) -> str:
         return "instance norm"
+
+    def in_torch(self, to: TorchCode) -> str:
+        channels = known_channels(to.types[0])
+        norm = to.module("InstanceNorm2d", channels, eps=self.eps, affine=unless(self.affine, False))
+        return f"{norm}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         channels = known_channels(to.types[0])

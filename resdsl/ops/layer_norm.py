@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
@@ -49,6 +50,12 @@ class LayerNorm(Operator):
 
     def label(self) -> str:
         return "layer norm"
+
+    def in_torch(self, to: TorchCode) -> str:
+        (x,) = to.types
+        affine = unless(self.affine, True)
+        norm = to.module("LayerNorm", known_channels(x), eps=self.eps, elementwise_affine=affine)
+        return f"{norm}({to.input})" if x.rank == 2 else f"{norm}({to.input}.movedim(1, -1)).movedim(-1, 1)"
 
     def lower(self, to: Lowering) -> None:
         (type_,) = to.types

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
 
@@ -22,6 +23,9 @@ class LeakyRelu(Elementwise):
     )
 
     slope: float = arg(0.01, doc="slope below zero")
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('LeakyReLU', self.slope)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("LeakyRelu", to.input, alpha=self.slope)

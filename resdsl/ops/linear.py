@@ -10,6 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
 from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known
 from resdsl.ops.signature import arg
@@ -57,6 +58,10 @@ class Linear(Operator):
 
     def label(self) -> str:
         return f"fc {self.features}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        linear = to.module("Linear", _features(to.types[0]), self.features, bias=unless(self.bias, True))
+        return f"{linear}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])

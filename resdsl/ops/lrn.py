@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import SMALLEST_NUMBER, arg
@@ -60,6 +61,9 @@ class LocalResponseNorm(Operator):
 
     def label(self) -> str:
         return f"LRN, {self.size}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('LocalResponseNorm', self.size, self.alpha, self.beta, self.k)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         size, alpha = self.size, self.alpha

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
-from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
+from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, spacing, window, window_label, windows
 
@@ -78,6 +79,19 @@ class MaxPool(Operator):
         if not isinstance(self.kernel, Size):
             return "max pool"
         return window_label("max pool", self.kernel, self.stride, self.pad, dilation=self.dilation)
+
+    def in_torch(self, to: TorchCode) -> str:
+        if not isinstance(self.kernel, Size):
+            return f"{to.module('AdaptiveMaxPool2d', 1)}({to.input})"
+        kernel, stride = square(self.kernel), square(self.stride)
+        pad = sides(self.pad, to.types[0], self.kernel, self.stride, self.dilation)
+        dilation = unless(square(self.dilation), 1)
+        if fits_pool(pad, self.kernel):
+            ceil = unless(self.ceil, False)
+            pool = to.module("MaxPool2d", kernel, stride, padding=padding(pad), dilation=dilation, ceil_mode=ceil)
+            return f"{pool}({to.input})"
+        image = padded(to.input, self._reach(to.types[0], self.kernel), value="float('-inf')")
+        return f"{to.module('MaxPool2d', kernel, stride, dilation=dilation)}({image})"
 
     def lower(self, to: Lowering) -> None:
         if not isinstance(self.kernel, Size):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.join import Join, require_fit
 
@@ -24,6 +25,10 @@ class Mean(Join):
     def infer(self, *inputs: TensorType) -> TensorType:
         require_fit(type(self), inputs)
         return inputs[0]
+
+    def in_torch(self, to: TorchCode) -> str:
+        total = " + ".join(to.inputs)
+        return f"({total}) / {len(to.inputs)}" if len(to.inputs) > 1 else total
 
     def lower(self, to: Lowering) -> None:
         # Not ONNX's Mean: it has no kernel on CUDA.

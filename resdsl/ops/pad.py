@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Steps, Window
+from resdsl.ir.torch_code import TorchCode, padded
 from resdsl.ir.types import Sides, TensorType
 from resdsl.ops.checks import require_image
 from resdsl.ops.signature import arg
@@ -48,6 +49,11 @@ class Pad(Operator):
     def label(self) -> str:
         channels = self.before + self.after
         return f"pad, {channels} channels" if channels and not any(self.sides) else ""
+
+    def in_torch(self, to: TorchCode) -> str:
+        return padded(
+            to.input, self.sides, value=repr(self.value) if self.value else "", channels=(self.before, self.after)
+        )
 
     def lower(self, to: Lowering) -> None:
         top, left, bottom, right = self.sides

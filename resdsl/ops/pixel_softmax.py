@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.pixels import with_pixels
@@ -39,6 +40,9 @@ class PixelSoftmax(Operator):
 
     def label(self) -> str:
         return "softmax of pixels"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"torch.softmax({to.input}.flatten(2), 2).unflatten(2, {to.input}.shape[2:])"
 
     def lower(self, to: Lowering) -> None:
         pixels = to("Reshape", to.input, to.integers((0, 0, -1)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_image
 
@@ -30,6 +31,9 @@ class PixelSum(Operator):
 
     def label(self) -> str:
         return "sum of pixels"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.input}.sum((2, 3), keepdim=True)"
 
     def lower(self, to: Lowering) -> None:
         to("ReduceSum", to.input, to.integers((2, 3)), keepdims=1)

@@ -6,6 +6,7 @@ import dataclasses
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Operator, Refusal
+from resdsl.ir.torch_code import is_symmetric
 from resdsl.ir.types import Sides, Size, TensorType
 from resdsl.ops.windows import counted, extent
 
@@ -24,6 +25,11 @@ def whole_image(pool: Operator, x: TensorType) -> TensorType:
                 helps=(f"leave `{field.name}` out, or give the kernel a size",),
             )
     return x.with_shape(x.shape[0], x.channels, 1, 1)
+
+
+def fits_pool(pad: Sides, kernel: Size) -> bool:
+    """Whether PyTorch's pools take this padding: as much on both sides, and at most half a window."""
+    return is_symmetric(pad) and 2 * pad.top <= kernel.height and 2 * pad.left <= kernel.width
 
 
 def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides) -> None:

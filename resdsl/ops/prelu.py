@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.ir.initializers import Constant
 from resdsl.ir.operator import Example, Lowering, ParameterSpec
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.elementwise import Elementwise
@@ -41,6 +42,11 @@ class PRelu(Elementwise):
         (x,) = inputs
         count = known_channels(x) if self.per_channel else 1
         return (ParameterSpec("weight", (count,), Constant(0.25), dtype=x.dtype),)
+
+    def in_torch(self, to: TorchCode) -> str:
+        (x,) = to.types
+        count = known_channels(x) if self.per_channel else 1
+        return f"{to.module('PReLU', *([count] if count > 1 else []))}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         weight = to.parameter("weight")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
 
@@ -19,6 +20,9 @@ class Relu6(Elementwise):
         Example("relu6", (2, 3, 5, 4)),
         Example("relu6", (3, 7)),
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('ReLU6')}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("Clip", to.input, to.number(0.0), to.number(6.0))

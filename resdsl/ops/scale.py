@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
 
@@ -24,6 +25,9 @@ class Scale(Elementwise):
 
     def label(self) -> str:
         return f"x {self.factor:g}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{self.factor!r} * {to.input}"
 
     def lower(self, to: Lowering) -> None:
         to("Mul", to.input, to.number(self.factor))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
 
@@ -19,6 +20,9 @@ class Sigmoid(Elementwise):
         Example("sigmoid", (2, 3, 5, 4)),
         Example("sigmoid", (3, 7)),
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('Sigmoid')}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("Sigmoid", to.input)

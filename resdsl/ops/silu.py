@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
 
@@ -19,6 +20,9 @@ class Silu(Elementwise):
         Example("silu", (2, 3, 5, 4)),
         Example("silu", (3, 7)),
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('SiLU')}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         # The one operator that ONNX has for it (Swish) is of set 24 and has no kernel. ONNX Runtime fuses these two.

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.signature import arg
@@ -56,6 +57,9 @@ class Slice(Operator):
 
     def label(self) -> str:
         return f"channels {self.start}:{self.stop}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.input}[:, {self.start}:{self.stop}]"
 
     def lower(self, to: Lowering) -> None:
         to("Slice", to.input, to.integers((self.start,)), to.integers((self.stop,)), to.integers((1,)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_channels
 
@@ -26,6 +27,9 @@ class Softmax(Operator):
         (x,) = inputs
         require_channels(x, "softmax")
         return x
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"torch.softmax({to.input}, 1)"
 
     def lower(self, to: Lowering) -> None:
         to("Softmax", to.input, axis=1)

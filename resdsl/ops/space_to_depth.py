@@ -8,6 +8,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal, Steps, Window
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
@@ -67,6 +68,13 @@ class SpaceToDepth(Operator):
 
     def label(self) -> str:
         return f"space to depth, {self.block}"
+
+    def in_torch(self, to: TorchCode) -> str:
+        y = f"F.pixel_unshuffle({to.input}, {self.block})"
+        if self.order == "channels":
+            return y
+        # From all pixels of a channel side by side to all channels of a pixel.
+        return f"{y}.unflatten(1, ({known_channels(to.types[0])}, -1)).transpose(1, 2).flatten(1, 2)"
 
     def lower(self, to: Lowering) -> None:
         y = to("SpaceToDepth", to.input, blocksize=self.block)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
 
@@ -18,6 +19,9 @@ class Tanh(Elementwise):
         Example("tanh", (2, 3, 5, 4)),
         Example("tanh", (3, 7)),
     )
+
+    def in_torch(self, to: TorchCode) -> str:
+        return f"{to.module('Tanh')}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("Tanh", to.input)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Example, Lowering, Operator, Refusal, Steps, Window
+from resdsl.ir.torch_code import TorchCode, padded
 from resdsl.ir.types import Sides, TensorType
 from resdsl.ops.checks import require_image
 from resdsl.ops.signature import arg
@@ -46,6 +47,9 @@ class Trim(Operator):
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         return Window(Steps(pad=-self.sides.top), Steps(pad=-self.sides.left))
+
+    def in_torch(self, to: TorchCode) -> str:
+        return padded(to.input, Sides(*(-side for side in self.sides)))
 
     def lower(self, to: Lowering) -> None:
         top, left, bottom, right = self.sides

@@ -1,0 +1,75 @@
+"""A module that someone's Python code makes. Importing it runs the code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from resdsl.diagnostics import RunError, catalogue
+from resdsl.inputs import record_input
+from resdsl.untrusted import printable
+
+
+def run_subject(address: str) -> nn.Module:
+    """The module at ``package.module:name`` or ``file.py:name``: a module, or what makes one without arguments.
+
+    Runs the code. Raises ``RunError`` if it fails or gives something else.
+    """
+    place, _, name = address.rpartition(":")
+    with _reporting(address):
+        found: object = _imported(place)
+        for part in name.split("."):
+            found = getattr(found, part)
+        if not isinstance(found, nn.Module) and callable(found):
+            found = found()
+    if not isinstance(found, nn.Module):
+        raise _no_module(address, f"it is a `{printable(type(found).__name__)}`")
+    return found
+
+
+def _imported(place: str) -> ModuleType:
+    if not place.endswith(".py"):
+        # As `python -m` does.
+        with _path(Path.cwd()):
+            return importlib.import_module(place)
+    file = Path(place)
+    record_input(file)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with _path(file.resolve().parent):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _path(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+@contextmanager
+def _reporting(address: str) -> Iterator[None]:
+    try:
+        yield
+    # Someone's code may raise anything, or exit.
+    except (Exception, SystemExit) as error:
+        raise _no_module(address, f"{type(error).__name__}: {error}") from error
+
+
+def _no_module(address: str, fact: str) -> RunError:
+    return RunError.of(
+        catalogue.NO_MODULE,
+        f"`{printable(address)}` gives no module of PyTorch: {printable(fact, most=500)}",
+        helps=("name a `torch.nn.Module`, or a function or class that makes one without arguments",),
+    )
