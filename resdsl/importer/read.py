@@ -32,7 +32,7 @@ def read_draft(file: OnnxFile) -> Draft:
         model.nodes = inlined_nodes(file)
     uses = Counter(name for node in model.nodes for name in node.inputs if name)
     uses.update(output.name for output in model.outputs)
-    draft = Draft(file, uses)
+    draft = Draft(file, uses, outputs={output.name: output for output in model.outputs})
     draft.types = frozenset(node.type for node in model.nodes)
     for node in model.nodes:
         for name in node.inputs:

@@ -13,7 +13,7 @@ from resdsl.importer.paths import _list
 from resdsl.tools.git.layer_table import layer_table
 from resdsl.tools.summary.formats import text
 from tests.foreign_onnx import FOREIGN, hostile, raw_model, raw_node
-from tests.fuzz.fuzz_onnx import OTHER, check_onnx, mutant
+from tests.fuzz.fuzz_onnx import check_onnx, mutant
 
 FILES = hostile(300)
 
@@ -86,7 +86,6 @@ def test_a_symbol_that_is_no_name_is_made_one(tmp_path: Path) -> None:
 
 
 def test_mutants_give_a_network_or_a_diagnostic(tmp_path: Path) -> None:
-    onnx.save(FOREIGN["convolutions"](), OTHER)
     path = tmp_path / "mutant.onnx"
     kinds = set()
     for number in range(60):
