@@ -6,13 +6,13 @@ import dataclasses
 from collections import Counter
 from collections.abc import Hashable, Iterator
 
+from resdsl.analysis.same_network import commutes
 from resdsl.ir.graph import Graph, Node
 from resdsl.ir.operator import Operator
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.conv import Conv
 from resdsl.ops.conv_transpose import ConvTranspose
 from resdsl.ops.input import Input
-from resdsl.ops.join import Join
 from resdsl.ops.linear import Linear
 
 _LAYERS = (Conv, ConvTranspose, Linear)
@@ -50,23 +50,24 @@ def _numbers(graph: Graph, numbers: dict[Hashable, int], *, named: bool) -> list
     for node in graph.nodes:
         layer = graph.nodes[node.inputs[0]] if node.inputs and node.inputs[0] in folded else node
         if isinstance(node.operator, BatchNorm) and layer is not node:
-            key = _key(layer, result, weighted, named)
+            key = _key(graph, layer, result, weighted, named)
         elif node.index in folded:
-            key = ("before its norm", _key(node, result, weighted, named))
+            key = ("before its norm", _key(graph, node, result, weighted, named))
         else:
-            key = _key(node, result, weighted, named)
+            key = _key(graph, node, result, weighted, named)
         seen[key] += 1
         result.append(numbers.setdefault((key, seen[key]), len(numbers)))
     return result
 
 
-def _key(node: Node, numbers: list[int], weighted: set[int], named: bool) -> Hashable:
+def _key(graph: Graph, node: Node, numbers: list[int], weighted: set[int], named: bool) -> Hashable:
     if isinstance(node.operator, Input):
         return "input"  # of any size
     inputs = [numbers[index] for index in node.inputs]
-    if isinstance(node.operator, Join) and node.operator.join != "concat":
+    if commutes(node):
         inputs.sort()
-    return _without_bias(node.operator), *inputs, node.path if named and node.index in weighted else ""
+    operator = _without_bias(graph.applications[node.index].canonical)
+    return operator, *inputs, node.path if named and node.index in weighted else ""
 
 
 def _without_bias(operator: Operator) -> Operator:

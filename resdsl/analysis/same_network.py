@@ -26,9 +26,9 @@ def _outputs(
     operators: dict[int, int] = {}
     number_of: list[int] = []
     for node, applied in zip(graph.nodes, graph.applications, strict=True):
-        operator = operators.get(id(node.operator))
+        operator = operators.get(id(applied))
         if operator is None:
-            operator = operators[id(node.operator)] = numbers.setdefault(node.operator, len(numbers))
+            operator = operators[id(applied)] = numbers.setdefault(applied.canonical, len(numbers))
         inputs = [number_of[index] for index in node.inputs]
         if len(inputs) > 1 and commutes(node):
             inputs.sort()

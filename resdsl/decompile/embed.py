@@ -109,6 +109,17 @@ class Embedder:
         families = {self.family.get(id(item)) for item in group.body.items}
         return len(families) == 1 and families != {None}
 
+    def longest_run(self, group: Group) -> int:
+        """The most calls of one block in a row in the group's own body."""
+        longest = count = 0
+        before: int | None = None
+        for item in group.body.items:
+            family = self.family.get(id(item))
+            count = count + 1 if family is not None and family == before else int(family is not None)
+            before = family
+            longest = max(longest, count)
+        return longest
+
     def _sequence(self, small: Sequence, big: Sequence, binding: Binding, prefixes: Prefixes) -> bool:
         if (small.source is None) != (big.source is None):
             return False

@@ -14,7 +14,7 @@ from resdsl.decompile.tree import Group, Item, Op, Residual, Sequence, all_seque
 from resdsl.ir.graph import Graph
 
 LONGEST_LIST = 2
-"""Calls of one block that a block may consist of; longer lists are stages and loops."""
+"""Calls of one block in a row that a block may have; groups with longer lists are stages."""
 
 ROUNDS = 20
 
@@ -55,9 +55,23 @@ def find_families(
         families = _families(graph, groups, closed, refused, weighted, classes, library=library, variants=variants)
         wasteful = _wasteful(families, top)
         if not wasteful:
-            return families
+            return _one_of_each(families)
         refused |= wasteful
     return {}
+
+
+def _one_of_each(families: dict[int, Family]) -> dict[int, Family]:
+    """The same blocks, those of the standard library each as one: its members may differ in more than a block may."""
+    first: dict[LibraryBlock, Family] = {}
+    for family in dict.fromkeys(families.values()):
+        if family.library is None:
+            continue
+        known = first.setdefault(family.library, family)
+        if known is not family:
+            known.members += family.members
+            known.bindings += family.bindings
+            known.fit.arguments += family.fit.arguments
+    return {group: family if family.library is None else first[family.library] for group, family in families.items()}
 
 
 def _groups(top: Sequence) -> list[Group]:
@@ -87,7 +101,7 @@ def _families(
     for level in _levels(groups):
         changed: dict[int, Family] = {}
         for group in level:
-            if id(group) not in closed or (embedder.is_list(group) and len(group.body.items) > LONGEST_LIST):
+            if id(group) not in closed or embedder.longest_run(group) > LONGEST_LIST:
                 continue
             family = next((one for one in candidates if _join(embedder, one, group)), None)
             if family is None:
@@ -260,7 +274,7 @@ def _wasteful(families: Mapping[int, Family], top: Sequence) -> set[tuple[str, .
             one.default is not None for one in family.fit.parameters
         )
         key = tuple(sorted(one.path for one in family.members))
-        costs[key] = size + 1 + 0.5 * parameters + count * (1 + 0.25 * given) - count * size
+        costs[key] = size + 1 + 0.5 * parameters + count * (1 + 0.15 * given) - count * size
         if count < 2:
             single.add(key)
     if single:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 from resdsl.decompile.embed import Binding
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
+from resdsl.decompile.words import reserved, unused
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ir.values import format_value
-from resdsl.ops import joins, operators
 from resdsl.ops.conv import Conv
 from resdsl.ops.windows import sides
 
@@ -32,48 +32,6 @@ residual) and ``argument:NAME`` (a parameter of a block that is called).
 
 COUNTS = ("channels", "features", "groups", "start", "stop", "branches")
 """Fields that count channels, and follow from each other."""
-
-RESERVED = frozenset(
-    [
-        "if",
-        "else",
-        "and",
-        "or",
-        "not",
-        "true",
-        "false",
-        "channels",
-        "channels_in",
-        "min",
-        "max",
-        "len",
-        "round",
-        "for",
-        "in",
-        "x",
-        "from",
-        "tap",
-        "output",
-        "input",
-        "model",
-        "block",
-        "use",
-        "const",
-        "default",
-        "expect",
-        "labels",
-        "preprocess",
-        "stage",
-        "residual",
-        "shortcut",
-        "concat",
-        "add",
-        "mul",
-        "mean",
-        "aux",
-    ]
-)
-"""Words that no block or parameter can be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +113,8 @@ class _Fitter:
         self.bindings = bindings
         self.calls = calls
         self.prefix = f"{shape.path}."
+        # A parameter of this name would hide the operator.
+        self.called = {getattr(node.operator, "join", "") or node.operator.name for node in nodes_of(shape)}
         self.incoming = [self._channels(member.body.start) for member in members]
         self.places: list[_Place] = []
         self.late: list[_Place] = []
@@ -320,15 +280,11 @@ class _Fitter:
         base = re.sub(r"\W", "_", base)
         if base.isdigit():
             base = "width"
-        if base in operators() or base in joins():
+        if base in self.called:
             base = f"{base}_width" if place.is_count else f"{base}_argument"
-        if not base.isidentifier() or base in RESERVED:
+        if not base.isidentifier() or base in reserved():
             base = f"p{base}"
-        name, count = base, 1
-        while name in self.parameters:
-            count += 1
-            name = f"{base}{count}"
-        return name
+        return unused(base, self.parameters)
 
     def _presence(self, place: _Place) -> str:
         """What a parameter is called with which an instance has an item or lacks it."""

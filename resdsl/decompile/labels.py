@@ -71,8 +71,21 @@ class _Naming:
 def _body(
     body: Sequence, prefix: str, numbered: bool, blocks: Set[int], weighted: Set[int], paths: dict[int, str]
 ) -> None:
-    taken = {label for item in _named_here(body) if (label := _wanted(item, prefix, weighted))}
-    _sequence(body, _Naming(prefix, numbered, taken), numbered, blocks, weighted, paths)
+    here = _named_here(body)
+    taken = {label for item in here if (label := _wanted(item, prefix, weighted))}
+    _sequence(body, _Naming(prefix, numbered, taken | _names_of_joins(here)), numbered, blocks, weighted, paths)
+
+
+def _names_of_joins(items: list[Item]) -> set[str]:
+    """The names that joins and the scales of residuals get, which have no labels."""
+    naming = _Naming("", False, frozenset())
+    names: set[str] = set()
+    for item in items:
+        if isinstance(item, Join):
+            names.add(naming.named(join_name(item.node)))
+        elif isinstance(item, Residual):
+            names |= {naming.named("add"), *([] if item.scale is None else [naming.named("scale")])}
+    return names
 
 
 def _named_here(sequence: Sequence) -> list[Item]:

@@ -26,6 +26,15 @@ from resdsl.ops.conv import Conv
 from resdsl.ops.join import Join
 from resdsl.syntax import tree
 
+_MARK = 64 * 7
+_PRIMES = (101, 103, 107, 109, 113, 127, 131, 137)
+"""Widths by which convolutions show which parameter they follow: divisible as real ones are, and far from each other's
+multiples.
+"""
+
+MOST_TIMES = 16
+"""The multiple of a width that a layer may have."""
+
 MOST_TRIALS = 120
 """Sets of arguments that are tried for one group."""
 
@@ -66,9 +75,52 @@ class LibraryBlock:
         )
         return load_program(Source("<library>", model), Diagnostics())
 
+    @cached_property
+    def _marked(self) -> tuple[Mapping[str, int], Mapping[str, int], bool]:
+        """The block with a number of its own for each width: these numbers, the channels of its convolutions by path,
+        and whether it has norms.
+        """
+        widths = [one.name for one in self.parameters if one.default is None and not one.kind]
+        marks = {name: _MARK * prime for name, prime in zip(widths, _PRIMES, strict=False)}
+        graph = self.build({"c": 64, "eps": 1e-5, **marks})
+        if graph is None:
+            return marks, {}, False
+        channels = {
+            node.path.removeprefix("at."): node.operator.channels
+            for node in graph.nodes
+            if isinstance(node.operator, Conv)
+        }
+        return marks, channels, any(isinstance(node.operator, BatchNorm) for node in graph.nodes)
+
+    @property
+    def has_norms(self) -> bool:
+        return self._marked[2]
+
+    def widths_from(self, channels: Mapping[str, int]) -> dict[str, int] | None:
+        """The widths that the block was called with, read off the channels of its convolutions by path.
+
+        Parameters that no convolution shows are missing. ``None`` where two convolutions contradict each other.
+        """
+        marks, built, _ = self._marked
+        found: dict[str, int] = {}
+        for path, marked in built.items():
+            for name, mark in marks.items():
+                if path not in channels or not _is_multiple(marked, mark):
+                    continue
+                value, rest = divmod(channels[path] * mark, marked)
+                if rest or found.setdefault(name, value) != value:
+                    return None
+        return found
+
     def build(self, arguments: Mapping[str, object]) -> Graph | None:
         """The block applied to a value, as the graph of a network; ``None`` where it does not take the arguments."""
         return _built(self, tuple(sorted(arguments.items())))
+
+
+def _is_multiple(one: int, other: int) -> bool:
+    """Whether one width is some times the other, or a part of it."""
+    small, large = sorted((one, other))
+    return large % small == 0 and large // small <= MOST_TIMES
 
 
 @lru_cache(1_024)
@@ -191,13 +243,25 @@ def _arguments(
     norms = {node.operator.eps for node in nodes if isinstance(node.operator, BatchNorm)}
     if len(norms) > 1:
         return None
+    has_norms = bool(norms)
     channels = graph.nodes[member.body.start].type.shape[1]
     base: dict[str, object] = {"c": channels, "eps": norms.pop() if norms else 1e-5}
     numbers: dict[Hashable, int] = {}
     wanted = _number(nodes, member.body.start, member.body.end, f"{member.path}.", weighted, numbers)
     out = graph.nodes[member.body.end].type.shape
     outgoing = out[1] if len(out) > 1 and isinstance(out[1], int) else 1
-    choices = [_choices(block, parameter, nodes, channels, outgoing) for parameter in block.parameters]
+    widths = {
+        node.path.removeprefix(f"{member.path}."): node.operator.channels
+        for node in nodes
+        if isinstance(node.operator, Conv)
+    }
+    read = block.widths_from(widths)
+    if read is None or (block.has_norms and not has_norms):
+        return None
+    choices: list[list[object]] = [
+        [read[parameter.name]] if parameter.name in read else _choices(block, parameter, nodes, channels, outgoing)
+        for parameter in block.parameters
+    ]
     names = [one.name for one in block.parameters]
     trials = itertools.chain(known, (dict(zip(names, some, strict=True)) for some in _products(choices)))
     for arguments in itertools.islice(trials, MOST_TRIALS):

@@ -152,7 +152,7 @@ def _loop(statements: list[str], repeat: _Repeat) -> str:
 
 
 def _variables(body: list[str], columns: list[list[int]], every: list[list[int]]) -> list[str]:
-    """A name for each column: ``i`` for one that counts labels, ``n`` for a count of passes, else ``width``."""
+    """A name for each column: ``i`` for one that counts labels, ``n`` for a number of passes, else ``width``."""
     whole = "\n".join(body)
     free = [name for name in _NAMES if not re.search(rf"\b{name}\b", whole)]
     counters: list[list[int]] = []
@@ -164,7 +164,8 @@ def _variables(body: list[str], columns: list[list[int]], every: list[list[int]]
             counters.append([numbers[place] for numbers in every])
             place += 1
         for found in _INTEGER.finditer(statement[label.end() :] if label else statement):
-            if found.string[: found.start()].endswith("1.."):
+            repeats = found.string[found.end() :].startswith(" x ")
+            if repeats or found.string[: found.start()].endswith("1.."):
                 counts.append([numbers[place] for numbers in every])
             place += 1
     names: list[str] = []

@@ -11,6 +11,7 @@ from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all
 from resdsl.ir.graph import Graph, Node
 from resdsl.ir.types import Size
 from resdsl.ops.add import Add
+from resdsl.ops.affine import Affine
 from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.blurpool import BlurPool
 from resdsl.ops.conv import Conv
@@ -152,10 +153,11 @@ class Nest:
 
 
 def _is_shortcut(branch: Sequence) -> bool:
-    """Whether a branch only makes the shape fit: nothing, or pointwise convolutions, norms and pools."""
+    """Whether a branch only makes the shape fit: nothing, or pointwise convolutions, norms, pools and identities."""
     return all(
         node.operator.is_norm
-        or isinstance(node.operator, AvgPool | MaxPool | BlurPool | Pad)
+        or node.operator.is_identity
+        or isinstance(node.operator, Affine | AvgPool | MaxPool | BlurPool | Pad)
         or (
             isinstance(node.operator, Conv)
             and (node.operator.kernel == Size(1, 1) or node.operator.stride != Size(1, 1))

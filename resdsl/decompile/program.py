@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from resdsl.decompile.families import Family, find_families
-from resdsl.decompile.fit import RESERVED
 from resdsl.decompile.labels import assign
 from resdsl.decompile.nest import Nest
 from resdsl.decompile.preactivation import unify
 from resdsl.decompile.scopes import Scopes, torn_modules
 from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
+from resdsl.decompile.words import block_name, snake_case
 from resdsl.ir.graph import Graph
-from resdsl.ops import joins, operators
 from resdsl.ops.concat import Concat
 from resdsl.ops.mul import Mul
 
@@ -54,7 +53,7 @@ def decompile(
     library: bool = False,
     blocks: Blocks = Blocks.VARIANTS,
 ) -> Program:
-    """The program of a graph. Raises ``TooDeep`` where joins nest deeper than text can.
+    """The program of a graph without heads for training. Raises ``TooDeep`` where joins nest deeper than text can.
 
     ``placed`` are the nodes without tensors whose path is a place, and not only a name; ``classes`` name the classes of
     modules by their path. ``library`` says whether blocks of the standard library are used, which takes longer.
@@ -71,7 +70,7 @@ def decompile(
         variants = blocks is Blocks.VARIANTS
         families = find_families(graph, nest.top, _closed(nest), classes or {}, library=library, variants=variants)
     defined = _in_order(nest.top, families)
-    _name(defined, classes or {})
+    _name(defined, classes or {}, graph.name)
     paths: dict[int, str] = {}
     for top in tops:
         paths.update(assign(top, "", numbered=False, blocks=families.keys(), weighted=weighted))
@@ -141,40 +140,28 @@ def _in_order(top: Sequence, families: Mapping[int, Family]) -> tuple[Family, ..
     return tuple(ordered.values())
 
 
-def _name(blocks: tuple[Family, ...], classes: Mapping[str, str]) -> None:
+def _name(blocks: tuple[Family, ...], classes: Mapping[str, str], model: str) -> None:
     """The class name where the exporter has left it, else what the block is."""
-    taken: set[str] = set()
-    taken |= {block.name for block in blocks if block.library is not None}
+    taken = {model, *(block.name for block in blocks if block.library is not None)}
     for block in blocks:
         if block.library is not None:
             continue
         names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
-        base = _snake(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
-        if base in RESERVED or base in operators() or base in joins():
-            base += "_block"
-        name, count = base, 1
-        while name in taken:
-            count += 1
-            name = f"{base}{count}"
-        taken.add(name)
-        block.name = name
+        base = snake_case(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
+        block.name = block_name(base, taken)
+        taken.add(block.name)
 
 
 def _stem(block: Family) -> str:
     """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
     stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")  # noqa: RUF071 letters are meant, not folders
-    word = _snake(stem)
-    return word if len(word) > 3 and re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) and word not in _TOO_GENERAL else ""
+    if len(stem) < 4 or stem.lower() in _TOO_GENERAL:
+        return ""
+    word = snake_case(stem)
+    return word if re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) else ""
 
 
 _TOO_GENERAL = ("layer", "block", "branch", "stage", "conv", "layers", "blocks", "features", "group", "unit")
-
-
-def _snake(name: str) -> str:
-    """``BasicConv2d`` as ``basic_conv2d``."""
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip("_")).lower()
-    text = re.sub(r"\W", "_", text)
-    return text if text.isidentifier() else f"{text}_block"
 
 
 def _kind(block: Family) -> str:
@@ -189,4 +176,4 @@ def _kind(block: Family) -> str:
     words = [node.operator.name for node in nodes_of(block.shape)]
     if words[:2] == ["conv", "bn"]:
         return "conv_bn"
-    return "_".join(dict.fromkeys(words[:2])) + ("_block" if len(words) == 1 else "") if words else "part"
+    return "_".join(dict.fromkeys(words[:2])) or "part"

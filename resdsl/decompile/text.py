@@ -18,6 +18,7 @@ from resdsl.ir.preprocess import Preprocess, Step
 from resdsl.ir.types import Word
 from resdsl.ir.values import format_value
 from resdsl.labels import label_sets, read_labels
+from resdsl.ops import operators
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.linear import Linear
 from resdsl.ops.softmax import Softmax
@@ -39,6 +40,8 @@ class _Scope:
     family: Family | None = None
     joined: bool = False
     """Whether this is in a join, where no output can stand."""
+    ends: frozenset[int] = frozenset()
+    """The values at the ends of the groups around: taps and outputs of them stand behind the groups."""
 
 
 class _Writer:
@@ -212,15 +215,19 @@ class _Writer:
         stage = self._stage(item, scope)
         if stage:
             return [stage, *self._after(item.body.end, scope)]
-        return [label + _braces(self._body(item.body, scope))]
+        inner = dataclasses.replace(scope, ends=scope.ends | {item.body.end})
+        return [label + _braces(self._body(item.body, inner)), *self._after(item.body.end, scope)]
 
     def _branch(self, branch: Sequence, scope: _Scope) -> str:
         statements = self._body(branch, scope)
         if branch.source is not None:
             # An empty body is the tapped value itself; `identity` in it would be a node.
             return f"from {self.taps[branch.source]} " + (_braces(statements) if statements else "{}")
-        statements = statements or ["identity"]
-        return statements[0] if len(statements) == 1 and not statements[0].startswith("if ") else _braces(statements)
+        if not statements:
+            return "identity"
+        # In a join, a loop without braces is a branch for each of its passes, and `identity` no operator.
+        alone = len(statements) == 1 and not statements[0].startswith(("if ", "for ")) and statements != ["identity"]
+        return statements[0] if alone else _braces(statements)
 
     def _residual(self, item: Residual, scope: _Scope) -> str:
         scope = dataclasses.replace(scope, joined=True)
@@ -312,6 +319,8 @@ class _Writer:
     # --- taps and outputs ----------------------------------------------------------------------------------------
 
     def _after(self, node: int, scope: _Scope) -> list[str]:
+        if node in scope.ends:
+            return []
         return self._tap(node, scope) + ([] if scope.joined or scope.family is not None else self._outputs(node))
 
     def _tap(self, node: int, scope: _Scope, inside: Sequence | None = None) -> list[str]:
@@ -412,37 +421,14 @@ def _open(lines: list[str]) -> str:
 
 
 def _packed(statements: list[str]) -> list[str]:
-    """Norms and activations on the line of the layer before them."""
+    """Norms and activations, which pictures draw inside the box of a layer, on the line of the layer before them."""
     lines: list[str] = []
     for statement in statements:
-        follows = statement.split("(")[0].split(": ")[-1] in _FOLLOWING
+        operator = operators().get(statement.split("(")[0].split(": ")[-1])
+        follows = operator is not None and operator.drawn_inside
         starts = lines and lines[-1].startswith(("tap ", "output ", "from ", "for ", "if ", "concat ", "add ", "mul "))
         if lines and follows and not starts and "\n" not in lines[-1] and len(lines[-1]) + len(statement) + 3 <= WIDTH:
             lines[-1] += f";  {statement}"
         else:
             lines.append(statement)
     return lines
-
-
-_FOLLOWING = frozenset(
-    [
-        "bn",
-        "relu",
-        "relu6",
-        "silu",
-        "gelu",
-        "sigmoid",
-        "tanh",
-        "hard_swish",
-        "hard_sigmoid",
-        "leaky_relu",
-        "elu",
-        "prelu",
-        "layer_norm",
-        "group_norm",
-        "flatten",
-        "instance_norm",
-        "global_response_norm",
-        "affine",
-    ]
-)

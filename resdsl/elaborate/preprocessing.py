@@ -167,13 +167,14 @@ def _verify_normalize(builder: GraphBuilder, call: tree.Call, step: Normalize, c
 
 
 def _argument(call: tree.Call, name: str) -> Span:
-    """Where an argument of a step is written."""
+    """Where an argument of a step is written; the whole step where its name is misspelt."""
     names = tuple(STEPS[call.callee.name][1])
-    return next(
+    written = (
         argument.span
         for position, argument in enumerate(call.arguments)
         if name == (argument.name.name if argument.name else names[position])
     )
+    return next(written, call.span)
 
 
 def _step(builder: GraphBuilder, call: tree.Call, context: Context) -> Step | None:

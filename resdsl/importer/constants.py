@@ -35,11 +35,15 @@ def folded(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None]) -> lis
         return _constant(draft, node, name)
     if node.type in ("Shape", "Size") and len(inputs) == 1 and isinstance(inputs[0], Value | View):
         return _shape(node, inputs[0], name)
+    if node.type == "CastLike" and not node.domain and inputs and isinstance(inputs[0], Constant):
+        # PyTorch's exporter casts numbers to the type of a value, which is that of the weights beside them.
+        return [inputs[0]]
     if not inputs or not all(isinstance(item, Constant) or item is None for item in inputs):
         return None
     constants = [item for item in inputs if isinstance(item, Constant)]
     if node.type == "Shape" and len(constants) == 1:
-        return [known(name, constants[0].shape, (constants[0].rank,))]
+        sizes = constants[0].shape[node.integer("start") : node.integer("end", constants[0].rank)]
+        return [known(name, sizes, (len(sizes),))]
     if node.type == "Identity" and len(constants) == 1:
         return [constants[0]]
     if node.domain:

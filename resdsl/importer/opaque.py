@@ -131,7 +131,11 @@ def _dim(size: int | str | None, place: int) -> Dim:
         name = f"D{place}{name}"
     # The language's symbols begin with a capital.
     name = name[0].upper() + name[1:]
-    return symbol("N" if place == 0 and name.lower() in ("batch", "batch_size", "n", "d0", "bs") else name)
+    return symbol("N" if place == 0 and _BATCH.fullmatch(name.lower()) else name)
+
+
+_BATCH = re.compile(r"batch(_?size)?|n|d0|bs|unk_*\d*|none")
+"""What exporters call the number of images."""
 
 
 def _argument(attribute: object) -> Attribute | None:

@@ -90,8 +90,8 @@ def _by_tensors(value: Value, shared: Counter[str]) -> str:
     ]
     if not names:
         return ""
-    stem = os.path.commonprefix(names).rstrip("._/") if len(names) > 1 else names[0]  # noqa: RUF071 letters are meant, not folders
-    path = _ROLE.sub("", stem)
+    stem = os.path.commonprefix(names).rstrip("._/") if len(names) > 1 else names[0]  # noqa: RUF071
+    path = _ROLE.sub("", _OPERATION.sub("", stem))
     return _labels([part for part in re.split(r"[./]", path) if part]) if path else ""
 
 
@@ -100,6 +100,12 @@ _ROLE = re.compile(
     r"(_\d+)?$"
 )
 """What a tensor is to its layer, at the end of its name."""
+
+_OPERATION = re.compile(
+    r"(/(batchnorm|convolution|separable_conv2d|depthwise|Conv2D|MatMul|BiasAdd|FusedBatchNormV3|ReadVariableOp|Cast|Reshape"
+    r"|mul|add|sub|Rsqrt)(_\d+)?)+$"
+)
+"""The operations of TensorFlow that a layer is made of, behind its name: ``conv1_bn/batchnorm/mul``."""
 
 
 def _by_scopes(records: Sequence[NodeRecord]) -> str:

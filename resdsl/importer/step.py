@@ -44,7 +44,8 @@ class Step:
     def is_learned(self, constant: Constant) -> bool:
         """Whether it is a tensor of a module (``stages.0.gain``), not numbers that an exporter has named."""
         name = origin(constant)
-        return "." in name and "/" not in name and name in self.draft.file.model.tensors
+        # A colon: a constant that the compiler has named (`layer1.0.scale:const0`).
+        return "." in name and not {"/", ":"} & set(name) and name in self.draft.file.model.tensors
 
     def of(self, record: NodeRecord) -> Step:
         """The step of another node, which has been read."""

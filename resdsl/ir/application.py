@@ -29,6 +29,11 @@ class Application:
     result: TensorType
 
     @cached_property
+    def canonical(self) -> Operator:
+        """What it computes: equal for operators whose arguments are written in different ways."""
+        return self.operator.canonical(*self.inputs)
+
+    @cached_property
     def parameters(self) -> tuple[ParameterSpec, ...]:
         """The tensors that it owns, in the order of a state dict."""
         return self.operator.parameters(*self.inputs)

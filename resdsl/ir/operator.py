@@ -263,6 +263,13 @@ class Operator:
         # Of an image of one pixel, flattening and global pools depend on that one.
         return ONE_PIXEL if result.shape[2:] == pixels or pixels == (1, 1) else None
 
+    def canonical(self, *inputs: TensorType) -> Operator:
+        """One operator for all that compute the same from values of these types, however their arguments are written.
+
+        ``pad = half`` and ``pad = valid`` of a 1x1 window are the same numbers. It is compared, and never applied.
+        """
+        return self
+
     def label(self) -> str:
         """The text of its box in a picture, as papers write it (``3x3 conv, 64``); empty: the call is shown."""
         return ""

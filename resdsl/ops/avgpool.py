@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
@@ -68,6 +68,16 @@ class AvgPool(Operator):
             # Explicit, as `super()` without arguments does not work in a dataclass with slots.
             return Operator.window(self, x, result)
         return window(x, self.kernel, self.stride, _NO_DILATION, self.pad)
+
+    def canonical(self, *inputs: TensorType) -> AvgPool:
+        (x,) = inputs
+        if not isinstance(self.kernel, Size):
+            return self
+        pad = self._sides(x, self.kernel)
+        reach = self._reach(pad, self.kernel)
+        if self.count_pad and any(pad):
+            return replace(self, pad=pad, ceil=reach != pad)
+        return replace(self, pad=reach, ceil=False, count_pad=False)
 
     def label(self) -> str:
         if not isinstance(self.kernel, Size):

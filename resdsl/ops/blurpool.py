@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
@@ -79,6 +79,11 @@ class BlurPool(Operator):
         if self.edge == "reflect" and 2 * max(pad) >= self.kernel:
             return None  # what the window mirrors can lie outside of it
         return window(x, self._kernel, self.stride, _NO_DILATION, pad)
+
+    def canonical(self, *inputs: TensorType) -> BlurPool:
+        (x,) = inputs
+        pad = self._sides(x)
+        return replace(self, pad=pad, edge=self.edge if any(pad) else Word("zero"))
 
     def label(self) -> str:
         return window_label("blur pool", self._kernel, self.stride, self.pad)

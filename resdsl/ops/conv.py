@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
@@ -14,7 +14,7 @@ from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refus
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
-from resdsl.ops.windows import PADDINGS, sides, window, window_label, windows
+from resdsl.ops.windows import PADDINGS, sides, spacing, window, window_label, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,10 @@ class Conv(Operator):
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         return window(x, self.kernel, self.stride, self.dilation, self.pad)
+
+    def canonical(self, *inputs: TensorType) -> Conv:
+        (x,) = inputs
+        return replace(self, pad=self._sides(x), dilation=spacing(self.kernel, self.dilation))
 
     def label(self) -> str:
         what = f"conv, {self.channels}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
@@ -13,7 +13,7 @@ from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refus
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.signature import arg
-from resdsl.ops.windows import extent, sides, size_label
+from resdsl.ops.windows import extent, sides, size_label, spacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,10 @@ class ConvTranspose(Operator):
         before = [extent(self.kernel[axis], self.dilation[axis]) - 1 - pad[axis] for axis in (0, 1)]
         rows, columns = (Steps(self.kernel[axis], 1, self.dilation[axis], before[axis]) for axis in (0, 1))
         return Window(rows, columns)
+
+    def canonical(self, *inputs: TensorType) -> ConvTranspose:
+        (x,) = inputs
+        return replace(self, pad=self._sides(x), dilation=spacing(self.kernel, self.dilation))
 
     def label(self) -> str:
         times = "" if self.stride == Size(1, 1) else f", x{size_label(self.stride)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
@@ -12,7 +12,7 @@ from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
 from resdsl.ops.pooling import GLOBAL, require_pixels, whole_image
 from resdsl.ops.signature import arg
-from resdsl.ops.windows import PADDINGS, ceil_sides, sides, window, window_label, windows
+from resdsl.ops.windows import PADDINGS, ceil_sides, sides, spacing, window, window_label, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,13 @@ class MaxPool(Operator):
             # Explicit, as `super()` without arguments does not work in a dataclass with slots.
             return Operator.window(self, x, result)
         return window(x, self.kernel, self.stride, self.dilation, self.pad)
+
+    def canonical(self, *inputs: TensorType) -> MaxPool:
+        (x,) = inputs
+        if not isinstance(self.kernel, Size):
+            return self
+        pad, dilation = self._reach(x, self.kernel), spacing(self.kernel, self.dilation)
+        return replace(self, pad=pad, dilation=dilation, ceil=False)
 
     def label(self) -> str:
         if not isinstance(self.kernel, Size):

@@ -52,5 +52,7 @@ class Pad(Operator):
     def lower(self, to: Lowering) -> None:
         top, left, bottom, right = self.sides
         # ONNX pads: all begins, then all ends.
-        pads = (0, self.before, top, left, 0, self.after, bottom, right)
-        to("Pad", to.input, to.integers(pads), to.number(self.value), mode="constant")
+        pads = to.integers((self.before, top, left, self.after, bottom, right))
+        # A pad of some axes, as ONNX Runtime makes one of all axes with zeros the padding of a max pool that reads it,
+        # and its padding is below all values (its `PadFusion`; found in 1.31).
+        to("Pad", to.input, pads, to.number(self.value), to.integers((1, 2, 3)), mode="constant")

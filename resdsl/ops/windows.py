@@ -52,6 +52,11 @@ def extent(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
+def spacing(kernel: Size, dilation: Size) -> Size:
+    """The dilation, 1 along an axis where the window has one point and no distance."""
+    return Size(*(1 if points == 1 else step for points, step in zip(kernel, dilation, strict=True)))
+
+
 def ceil_sides(pad: Sides, kernel: Size, stride: Size, dilation: Size) -> Sides:
     """The padding with which whole windows are those of ``ceil = true``, where the last may extend past the input.
 

@@ -96,6 +96,7 @@ def _comes_first(graph: Graph, other: Graph) -> bool:
 class _Aligner:
     def __init__(self, old: Graph, new: Graph) -> None:
         self._graphs = (old, new)
+        self._same = NodeEquality(old, new)
         self._forest = Forest()
         self._trees = (self._forest.tree(old), self._forest.tree(new))
         self._pairs: dict[int, int] = {}
@@ -240,10 +241,10 @@ class _Aligner:
 
     def _worth_of_layers(self, old: Item, new: Item, called_alike: bool) -> float:
         assert old.node is not None and new.node is not None
-        before, after = (graph.nodes[node] for graph, node in zip(self._graphs, (old.node, new.node), strict=True))
+        before, after = self._graphs[0].nodes[old.node], self._graphs[1].nodes[new.node]
         weighted = old.weighted or new.weighted
         name = 0.0 if not called_alike else 3.0 if weighted else 0.2
-        if before.operator == after.operator:
+        if self._same.operators(old.node, new.node):
             return name + (6.0 if weighted else 4.0)
         if type(before.operator) is type(after.operator):
             return name + 2.0
@@ -261,9 +262,8 @@ class _Aligner:
         old, new = self._graphs
         if len(old.nodes) != len(new.nodes):
             return False
-        same = NodeEquality(old, new)
         pairs = zip(old.nodes, new.nodes, strict=True)
-        if any(a.inputs != b.inputs or not same.operators(a.index, b.index) for a, b in pairs):
+        if any(a.inputs != b.inputs or not self._same.operators(a.index, b.index) for a, b in pairs):
             return False
         self._pairs = {index: index for index in range(len(old.nodes))}
         self._back = dict(self._pairs)
@@ -323,17 +323,17 @@ class _Aligner:
         return any(leaf in self._back for leaf in item.leaves)
 
     def _match_by_inputs(self) -> None:
-        """Match unpaired layers with the same operator and the same inputs."""
+        """Match unpaired layers that compute the same from the same inputs."""
         old, new = self._graphs
         readers: dict[tuple[object, tuple[int, ...]], deque[int]] = defaultdict(deque)
         for node in new.nodes[1:]:
             if node.index not in self._back:
-                readers[node.operator, node.inputs].append(node.index)
+                readers[new.applications[node.index].canonical, node.inputs].append(node.index)
         for node in old.nodes[1:]:
             if node.index in self._pairs:
                 continue
             inputs = tuple(self._pairs.get(index, -1) for index in node.inputs)
-            rivals = readers.get((node.operator, inputs))
+            rivals = readers.get((old.applications[node.index].canonical, inputs))
             if rivals:
                 other = rivals.popleft()
                 self._pairs[node.index], self._back[other] = other, node.index

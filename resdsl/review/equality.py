@@ -15,7 +15,7 @@ class NodeEquality:
         self._known: dict[tuple[Application, Application], tuple[bool, bool]] = {}
 
     def operators(self, old: int, new: int) -> bool:
-        """Whether both have the same operator with the same arguments."""
+        """Whether both have the same operator with the same arguments, or others that mean the same."""
         return self._compared(old, new)[0]
 
     def types(self, old: int, new: int) -> bool:
@@ -27,5 +27,7 @@ class NodeEquality:
         known = self._known.get(key)
         if known is None:
             types = before.inputs == after.inputs and before.result == after.result
-            known = self._known[key] = before.operator == after.operator, types
+            # `pad = same` of images of other sizes is still the same argument.
+            alike = before.operator == after.operator or before.canonical == after.canonical
+            known = self._known[key] = alike, types
         return known

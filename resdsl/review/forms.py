@@ -16,7 +16,7 @@ from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Output, Parameter
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.print import describe
-from resdsl.ir.types import Sides, Size, TensorType, Word
+from resdsl.ir.types import TensorType
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
@@ -24,7 +24,6 @@ from resdsl.ops.input import Input
 from resdsl.ops.linear import Linear
 from resdsl.ops.opaque import Opaque
 from resdsl.ops.pad import Pad
-from resdsl.ops.windows import sides
 from resdsl.passes.drop_aux import drop_aux
 from resdsl.passes.drop_identity import drop_identity
 from resdsl.passes.drop_unused import drop_unused
@@ -48,17 +47,13 @@ def in_one_form(old: Graph, new: Graph) -> tuple[Graph, Graph, tuple[str, ...]]:
 
 
 def _plain(graph: Graph) -> Graph:
-    """Every padding as ``half`` or in pixels, as files state it; what is not known has no name."""
-    known: dict[tuple[Operator, TensorType], Operator] = {}
+    """Sizes that nobody knows without names: exporters name them in their own ways."""
+    known: dict[Operator, Operator] = {}
     nodes = []
     for node in graph.nodes:
         operator = node.operator
         if isinstance(operator, Opaque):
-            # Exporters name sizes that nobody knows in their own ways.
-            operator = known.setdefault((operator, operator.result), _without_symbols(operator))
-        if len(node.inputs) == 1 and hasattr(operator, "pad") and isinstance(getattr(operator, "kernel", None), Size):
-            key = operator, graph.nodes[node.inputs[0]].type
-            operator = known.setdefault(key, _padded_plainly(*key))
+            operator = known.setdefault(operator, _without_symbols(operator))
         nodes.append(node if operator is node.operator else replace(node, operator=operator))
     return replace(graph, nodes=tuple(nodes))
 
@@ -66,20 +61,6 @@ def _plain(graph: Graph) -> Graph:
 def _without_symbols(operator: Opaque) -> Opaque:
     shape = tuple(size if isinstance(size, int) else symbol("unknown") for size in operator.result.shape)
     return replace(operator, result=TensorType(operator.result.dtype, shape))
-
-
-def _padded_plainly(operator: Operator, x: TensorType) -> Operator:
-    pad, kernel, stride = operator.pad, operator.kernel, operator.stride  # type: ignore[attr-defined]
-    dilation = getattr(operator, "dilation", Size(1, 1))
-    if x.rank != 4 or not isinstance(pad, Sides | Word):
-        return operator
-    try:
-        around = sides(pad, x, kernel, stride, dilation)
-        half = sides(Word("half"), x, kernel, stride, dilation)
-        plain = replace(operator, pad=Word("half") if around == half else around)  # type: ignore[call-arg]
-        return plain if plain != operator and plain.infer(x) == operator.infer(x) else operator
-    except Refusal:
-        return operator
 
 
 def _aux(pair: Pair, forms: list[str]) -> Pair:
@@ -109,7 +90,7 @@ def _pads(pair: Pair, forms: list[str]) -> Pair:
     if merged[0] is pair[0] and merged[1] is pair[1]:
         return pair
     forms.append(f"padding as layers of its own: {_in_one(counts)}")
-    return _plain(merged[0]), _plain(merged[1])
+    return merged
 
 
 def _concats(pair: Pair, forms: list[str]) -> Pair:
@@ -265,10 +246,9 @@ def _paired(old: Graph, new: Graph, left: list[Output], right: list[Output]) -> 
     """New and old names of outputs that end in the same kind of operator, in order."""
     waiting = list(left)
     for output in right:
-        node = new.nodes[output.node]
         for place, one in enumerate(waiting):
-            other = old.nodes[one.node]
-            if node.operator == other.operator and node.type == other.type:
+            ours, theirs = old.applications[one.node], new.applications[output.node]
+            if ours.canonical == theirs.canonical and ours.result == theirs.result:
                 yield output.name, one.name
                 del waiting[: place + 1]
                 break
@@ -339,7 +319,7 @@ def _numbered(graph: Graph, numbers: dict[Hashable, int]) -> list[int]:
         inputs = [found[index] for index in node.inputs]
         if commutes(node):
             inputs.sort()
-        key = (node.operator, *inputs, bool(applied.parameters))
+        key = (applied.canonical, *inputs, bool(applied.parameters))
         found.append(numbers.setdefault(key, len(numbers)))
     return found
 

@@ -230,6 +230,30 @@ def test_names_that_checkpoints_wrap_keep_their_weights(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values_of(tmp_path / "m.onnx", x), values_of(tmp_path / "c.onnx", x))
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["weights inside", "weights beside"])
+def test_a_model_in_half_precision_is_imported_in_float32(beside: bool, tmp_path: Path) -> None:
+    net, half, text, weights = (tmp_path / name for name in ("net.res", "half.onnx", "half.res", "w.safetensors"))
+    net.write_text(NETWORK)
+    run("compile", net, "--precision", "fp16", "-o", half)
+    model = onnx.load(half)
+    # As a file that is wholly in half precision: without the casts of the input and the outputs.
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to":
+                attribute.i = onnx.TensorProto.FLOAT16
+    onnx.save(model, half, save_as_external_data=beside, size_threshold=0)
+    proved(run("import", half, "-o", text, "--weights-out", weights))
+    assert same_network(resdsl.load(text).graph, resdsl.load(net).graph)
+    run("compile", text, "--weights", weights, "-o", tmp_path / "c.onnx")
+    x = image((2, 3, 32, 32)).astype(np.float16)
+    paths = half, tmp_path / "c.onnx"
+    a, b = (onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in paths)
+    for one, other in zip(a.run(None, {"image": x}), b.run(None, {"image": x.astype(np.float32)}), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=5e-3 * float(np.abs(other).max()))
+
+
 def test_a_model_with_channels_last_is_proved_with_a_transposed_input(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     weight = random.standard_normal((4, 3, 3, 3)).astype(np.float32)

@@ -193,3 +193,8 @@ def test_a_crop_need_not_be_of_the_size_that_replaces_the_declared_input(net: Ne
 
 def test_any_crop_fits_an_input_of_any_size(net: Net, build: Build) -> None:
     assert build(net("preprocess { crop(20) }\nrelu\noutput y", shape="N, 3, H, W")).preprocess is not None
+
+
+def test_a_misspelt_mean_that_is_larger_than_white_is_two_diagnostics(net: Net, codes: Codes) -> None:
+    line = "preprocess { normalize(meen = [127, 127, 127], std = [1, 1, 1]) }"
+    assert codes(net(f"{line}\nrelu\noutput y")) == ["E0203", "E0614"]

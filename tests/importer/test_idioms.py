@@ -15,6 +15,16 @@ EACH = {"w": (8, 1, 1), "b": (8, 1, 1)}
 PADS = {"pads": (0, 0, 1, 1, 0, 0, 1, 1)}
 
 IDIOMS: dict[str, tuple[list[str], Model]] = {
+    "a bias of zeros that the exporter made up": (
+        ["conv"],
+        Model(
+            "s = Shape<end = 1>(w) one = Constant<value_ints = [1]>() t = Expand(s, one) z = CastLike(zero, x)"
+            " b = Expand(z, t) y = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(x, w, b)",
+            weights={"w": (6, 8, 3, 3)},
+            constants={"zero": 0.0},
+            opset=20,
+        ),
+    ),
     # Activations.
     "gelu": (["gelu"], Model("y = Gelu(x)", opset=20)),
     "gelu by Erf": (
@@ -399,6 +409,7 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
     ),
     # Branches.
     "a sum of three": (["relu", "tanh", "add"], Model("a = Relu(x) b = Tanh(x) y = Sum(a, b, x)")),
+    "a square": (["mul", "relu"], Model("a = Pow(x, two) y = Relu(a)", constants={"two": 2.0})),
     "a difference": (["relu", "scale", "add"], Model("a = Relu(x) y = Sub(a, x)")),
     "a mean": (
         ["relu", "tanh", "mean"],

@@ -276,8 +276,9 @@ def test_a_label_that_is_also_an_output_gives_way() -> None:
 def test_steps_of_one_operator_and_its_constants_have_names_of_their_own() -> None:
     model = emitted(network("act: silu\n  edge: pad(1)\n  output y"))
     onnx.checker.check_model(model, full_check=True)
-    assert names(model) == {"act:0": ["x"], "act": ["x", "act:0"], "y": ["act", "edge:const0", "edge:const1"]}
-    assert [tensor.name for tensor in model.graph.initializer] == ["edge:const0", "edge:const1"]
+    constants = ["edge:const0", "edge:const1", "edge:const2"]
+    assert names(model) == {"act:0": ["x"], "act": ["x", "act:0"], "y": ["act", *constants]}
+    assert [tensor.name for tensor in model.graph.initializer] == constants
 
 
 # --- types and metadata ----------------------------------------------------------------------------------------------

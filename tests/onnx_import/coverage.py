@@ -25,6 +25,8 @@ from export import EXPORTERS, export
 from judge import Verdict, judge
 from networks import NETWORKS
 
+MOST_NAMED = 4
+CHANGED = """ONNX Runtime's optimiser changes what the file computes: the deviation is that of a run without it."""
 CONVOLUTIONAL = {(one.package, one.name) for one in NETWORKS if one.convolutional}
 PART = re.compile(r"(<!-- generated: coverage -->\n).*?(<!-- end: coverage -->)", re.DOTALL)
 
@@ -42,7 +44,7 @@ class Row(NamedTuple):
         return f"{package}, not convolutional" if other else package
 
 
-def judged(folder: Path, only: list[str], exporters: list[str], results: Path | None) -> list[Row]:
+def judged(folder: Path, only: list[str], exporters: list[str], results: Path | None, *, known_only: bool) -> list[Row]:
     """Judges the files of the folder that have a record, in the order of the list of networks."""
     known: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results and results.exists() else {}
     order = {(one.package, one.name): place for place, one in enumerate(NETWORKS)}
@@ -51,6 +53,8 @@ def judged(folder: Path, only: list[str], exporters: list[str], results: Path | 
     rows = []
     for record, file in found:
         if (only and record["network"] not in only) or (exporters and record["exporter"] not in exporters):
+            continue
+        if known_only and file.name not in known:
             continue
         if file.name in known:
             verdict = Verdict(**known[file.name])
@@ -65,18 +69,27 @@ def judged(folder: Path, only: list[str], exporters: list[str], results: Path | 
 
 
 def markdown(rows: list[Row]) -> str:
-    """The totals, and a table of all files."""
+    """The totals by group, and a table of all networks. A network is equal if each of its files is."""
+    networks: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        networks.setdefault((row.group, row.record["network"]), []).append(row)
+    lines = ["| group | networks | files | files read | files equal | networks equal |", "|---|--:|--:|--:|--:|--:|"]
+    for group in dict.fromkeys(group for group, _ in networks):
+        members = [found for (own, _), found in networks.items() if own == group]
+        files = [row.verdict for found in members for row in found]
+        read = _share(one.opaque is not None for one in files)
+        equal = _share(one.equal for one in files)
+        whole = _share(all(row.verdict.equal for row in found) for found in members)
+        lines.append(f"| {group} | {len(members)} | {len(files)} | {read} | {equal} | {whole} |")
+    read = _share(row.verdict.opaque is not None for row in rows)
+    equal = _share(row.verdict.equal for row in rows)
+    lines.append(f"| all | {len(networks)} | {len(rows)} | {read} | {equal} | |")
     made_by = sorted({row.record["made_by"] for row in rows})
-    lines = [f"Exported by {'; '.join(made_by)}.", ""]
-    lines += ["| group | exporter | files | read | import | equal |", "|---|---|--:|--:|--:|--:|"]
-    for group, exporter in dict.fromkeys((row.group, row.record["exporter"]) for row in rows):
-        members = [row.verdict for row in rows if (row.group, row.record["exporter"]) == (group, exporter)]
-        read = _share(one.opaque is not None for one in members)
-        imported = _share(one.lines is not None for one in members)
-        equal = _share(one.equal for one in members)
-        lines.append(f"| {group} | {exporter} | {len(members)} | {read} | {imported} | {equal} |")
-    lines += ["", "| network | package | exporter | read | opaque operators | lines | equal | largest deviation |"]
-    lines += ["|---|---|---|---|---|--:|---|--:|", *map(_line, rows)]
+    lines += ["", f"The files are of {'; '.join(made_by)}.", ""]
+    lines += ["| network | group | equal | lines | largest deviation | remarks |", "|---|---|---|--:|--:|---|"]
+    lines += [_line(group, network, found) for (group, network), found in networks.items()]
+    if any(row.verdict.unoptimized is not None for row in rows):
+        lines += ["", f"\\* {CHANGED}"]
     return "\n".join(lines) + "\n"
 
 
@@ -85,20 +98,41 @@ def _share(flags: Iterable[bool]) -> str:
     return f"{counts[True]} ({100 * counts[True] / counts.total():.0f}%)"
 
 
-def _line(row: Row) -> str:
-    record, verdict = row
-    opaque = ", ".join(f"{count} {name}" for name, count in sorted((verdict.opaque or {}).items()))
+def _line(group: str, network: str, rows: list[Row]) -> str:
+    """One network: the exporters whose files are equal, and what became of the others."""
+    verdicts = [row.verdict for row in rows]
+    equal = ", ".join(row.record["exporter"] + _mark(row.verdict) for row in rows if row.verdict.equal)
+    found = [one.deviation if one.unoptimized is None else one.unoptimized for one in verdicts]
+    deviations = [one for one in found if one is not None]
+    counts = sorted({one.lines for one in verdicts if one.lines is not None})
+    remarks = [f"{row.record['exporter']}: {_why_not(row.verdict)}" for row in rows if not row.verdict.equal]
     cells = (
-        record["network"],
-        row.group,
-        record["exporter"],
-        "yes" if verdict.opaque is not None else "no",
-        opaque,
-        "" if verdict.lines is None else str(verdict.lines),
-        "yes" if verdict.equal else "no",
-        "" if verdict.deviation is None else f"{verdict.deviation:.1e}",
+        network,
+        group,
+        equal,
+        " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "",
+        _number(max(deviations)) if deviations else "",
+        "; ".join(remarks).replace("|", "\\|"),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _number(deviation: float) -> str:
+    return f"{deviation:.0e}" if deviation else "0"
+
+
+def _mark(verdict: Verdict) -> str:
+    return "" if verdict.unoptimized is None else "\\*"
+
+
+def _why_not(verdict: Verdict) -> str:
+    if verdict.opaque is None:
+        return f"not read: {verdict.error}"
+    if verdict.opaque:
+        counts = sorted(verdict.opaque.items(), key=lambda one: -one[1])
+        more = ["others"] if len(counts) > MOST_NAMED else []
+        return "not in the language: " + ", ".join([name for name, _ in counts[:MOST_NAMED]] + more)
+    return verdict.error or "deviates"
 
 
 def main() -> int:
@@ -109,6 +143,7 @@ def main() -> int:
     parser.add_argument("--exporters", nargs="+", default=[], metavar="NAME", help="files of these exporters only")
     parser.add_argument("--export", action="store_true", help="end after the exports")
     parser.add_argument("--results", type=Path, metavar="FILE", help="keep what was found, as JSON")
+    parser.add_argument("--known", action="store_true", help="judge nothing that the results do not have")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="write the table into this page")
     given = parser.parse_args()
     if given.torch_python:
@@ -116,7 +151,7 @@ def main() -> int:
         export(given.torch_python, given.folder, given.only, wanted)
     if given.export:
         return 0
-    rows = judged(given.folder, given.only, given.exporters, given.results)
+    rows = judged(given.folder, given.only, given.exporters, given.results, known_only=given.known)
     if not rows:
         parser.error(f"{given.folder} has no exports; --torch-python makes them")
     if given.into is None:

@@ -88,6 +88,26 @@ def test_onnx_runtime_computes_the_definition(example: Example, optimized: bool,
     assert_close(y, expected)
 
 
+@pytest.mark.parametrize("pad", ["pad(1)", "pad([0, 0, 2, 1])"])
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "maxpool(2x2, pad = valid)",
+        "maxpool(3x3, stride = 2, pad = 1, ceil = true)",
+        "avgpool(3x3, pad = valid)",
+        "avgpool(3x3, pad = 1, count_pad = false)",
+        "conv(2, 3x3)",
+    ],
+)
+def test_zeros_around_values_below_zero_stay_values(reader: str, pad: str) -> None:
+    """ONNX Runtime makes a ``Pad`` the padding of what reads it, also where that pads with something else."""
+    graph = graph_of(f"{pad};  {reader}", (1, 2, 7, 6))
+    weights = weights_of(graph)
+    x = -np.abs(pixels((1, 2, 7, 6)))
+    expected = answers(graph, weights, x)[-1].value
+    assert_close(run(to_onnx(graph, weights), x, optimized=True), expected)
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_macs_are_the_multiplications_that_the_definition_takes(example: Example) -> None:
     graph = graph_of(example.text, example.shape)

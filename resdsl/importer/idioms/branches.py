@@ -34,11 +34,14 @@ def read(step: Step) -> Value | View | None:
     if view is None or axes is None or len(axes) != 1:
         return None
     axis = axes[0] % len(view.layout)
-    branches = _branches(view, axis)
+    # An axis of one place is of no axis of the value, and one branch.
+    is_one = step.type in ("Softmax", "ReduceSum") and not view.layout[axis]
+    branches = 1 if is_one else _branches(view, axis)
     if branches is None:
         return None
     if step.type == "Softmax":
-        if step.opset < _ONE_AXIS_SINCE or branches == view.base.type.shape[1]:
+        # Over whole channels, in their own layout or another, it is a `softmax` of pixels.
+        if step.opset < _ONE_AXIS_SINCE or (branches == view.base.type.shape[1] and view.perm is not None):
             return None
         value = step.made(BranchSoftmax(branches), view.base, also=view.records)
         return None if value is None else view.of(value)

@@ -25,9 +25,14 @@ def read(step: Step) -> Value | View | None:
     if x is None or weight.rank != 4:
         return _along_channels(step, weight)
     tensors: dict[str, Tensor] = {"weight": stored(weight)}
-    if bias is not None:
+    if bias is not None and not _is_nothing(step, bias):
         tensors["bias"] = stored(bias)
     return _conv(step, x, weight, tensors) if step.type == "Conv" else _transpose(step, x, weight, tensors)
+
+
+def _is_nothing(step: Step, bias: Constant) -> bool:
+    """Whether a bias is zeros that an exporter has put where the module has none."""
+    return bias.items is not None and not any(bias.items) and not step.is_learned(bias)
 
 
 def _conv(step: Step, x: Value, weight: Constant, tensors: dict[str, Tensor]) -> Value | None:

@@ -31,9 +31,15 @@ def read(step: Step) -> Value | View | None:
     item = step.value(0) or step.view(0)
     if item is None:
         return None
+    records = item.records if isinstance(item, View) else ()
     base, layout = (item, layout_of(item.type.shape)) if isinstance(item, Value) else (item.base, item.layout)
+    if isinstance(item, Value) and isinstance(item.operator, Flatten):
+        # What is flattened can become an image again.
+        (base,) = item.inputs
+        batch, *others = layout_of(base.type.shape)
+        layout = (batch, _row(tuple(others)))
     after = _after(step, layout)
-    return None if after is None else in_layout(step, base, after, item.records if isinstance(item, View) else ())
+    return None if after is None else in_layout(step, base, after, records)
 
 
 def in_layout(step: Step, base: Value, layout: Layout, before: Sequence[NodeRecord] = ()) -> Value | View:

@@ -20,7 +20,9 @@ def read(step: Step) -> Value | View | None:
         return None
     base, perm = place
     factors = _factors(step, base, perm or (0, 1, 2, 3))
-    if factors is not None and factors != Size(1, 1):
+    if factors == Size(1, 1):
+        return seen(base, perm)
+    if factors is not None:
         grid = _mode(step, is_whole=True)
         return None if grid is None else step.made_in(place, Upsample(factors, Word(grid[0]), grid[1]))
     size = _size(step, base, perm or (0, 1, 2, 3))

@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.files import check_target, is_stream, real_target, whole_file
 from resdsl.importer.network import can_name
+from resdsl.importer.tensors import OnnxFile
 from resdsl.inputs import as_one_run
+from resdsl.ir.types import DType
 from resdsl.specification.load import Network, load
 from resdsl.specification.model_file import ModelFile
 from resdsl.specification.specification import Specification
@@ -21,6 +23,8 @@ from resdsl.tools.import_network.text import written
 from resdsl.tools.import_network.weights import ImportedWeights
 from resdsl.untrusted import printable
 from resdsl.weights.save import Saved
+
+_HALF = (DType.F16, DType.BF16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ def import_network(
     ``model`` is the path of an ONNX file, or ``REV:path``. The text is written to ``output``, and the weights under its
     names to ``weights_out`` as ``.safetensors``. ``name`` is the name of the model in the text, by default that of the
     file. For the ``proof`` the text is compiled with the weights of the file, and both run in ONNX Runtime on the CPU
-    with a random input from ``seed``: every output is compared, and every inner value that both have.
+    with a random input from ``seed``: every output is compared, and every inner value that both have. A file in half
+    precision is imported and run as what it is in float32.
 
     The files are written at the end, whole or not at all. Raises ``CompileError`` if the file cannot be read or written
     as text (E0850, E0852), or if the text computes something else (E0853); ``RunError`` if ONNX Runtime cannot run it.
@@ -75,6 +80,7 @@ def import_network(
         raise CompileError.of(
             catalogue.COMMAND_LINE, f"the text and the weights cannot both be written to `{printable(targets[0])}`"
         )
+    network = _in_float32(network)
     specification = written(network, name)
     require_same_parameters(network, specification)
     if weights_out is not None:
@@ -92,6 +98,20 @@ def _model_file(model: Network) -> ModelFile:
         catalogue.COMMAND_LINE,
         f"`{printable(network.source.name)}` is a specification, and only ONNX files (`.onnx`) are imported",
     )
+
+
+def _in_float32(network: ModelFile) -> ModelFile:
+    """A network in half precision as the same in float32, for which the language has a text; others as they are."""
+    if not any(node.type.dtype in _HALF for node in network.imported.graph.nodes):
+        return network
+    from resdsl.onnx.float32 import in_float32  # needs the onnx library
+
+    file = network.imported.file
+    try:
+        return ModelFile(OnnxFile(file.name, in_float32(file.content, file.read)), network.limits)
+    except ValueError as error:
+        message = f"`{printable(file.name)}` cannot be read in float32: {error}"
+        raise CompileError.of(catalogue.NOT_A_NETWORK, message) from None
 
 
 def _proved(network: ModelFile, specification: Specification, seed: int) -> Proof:

@@ -1,0 +1,91 @@
+"""Text to graph to text: the same network, the same names of tensors, and no longer than what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import event, given
+
+from resdsl.decompile.program import Blocks
+from resdsl.diagnostics import Diagnostics, Source
+from resdsl.elaborate import Limits, elaborate, load_program
+from resdsl.importer.tensors import OnnxFile
+from resdsl.ir.graph import Derived, Graph, Parameter, Stored
+from resdsl.passes.drop_aux import drop_aux
+from resdsl.passes.drop_unused import drop_unused
+from resdsl.specification.model_file import ModelFile
+from resdsl.weights.values import ParameterTensor
+
+from ..properties import models
+from ..properties.budget import examples
+from ..properties.generate import Specification, specifications
+from .round_trip import graph_of, loaded, names, statements, written
+
+SPECS = {path.stem: path for path in (Path(__file__).parents[2] / "specs").glob("*.res")}
+
+LONGEST = 1.3
+"""Statements of a text, of those of the text that a person wrote for the same network."""
+
+
+@pytest.mark.parametrize("library", [True, False], ids=["library", "own"])
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_a_built_in_network_comes_back_and_is_no_longer(name: str, library: bool) -> None:
+    path = SPECS[name]
+    program = load_program(Source(path.name, path.read_text(), path), Diagnostics())
+    graph = elaborate(program, Diagnostics())
+    assert graph is not None
+    # The network without heads for training, as a compiled model is.
+    graph = drop_unused(drop_aux(graph))
+    found = written(graph, library=library)
+    assert found.blocks is Blocks.VARIANTS
+    assert statements(loaded(found.text)) <= LONGEST * statements(program)
+    again = graph_of(found.text)
+    assert (again.outputs[0].name, again.labels, again.preprocess) == (
+        graph.outputs[0].name,
+        graph.labels,
+        graph.preprocess,
+    )
+
+
+@examples()
+@given(specifications())
+def test_a_random_network_comes_back(specification: Specification) -> None:
+    graph = drop_unused(models.build(specification.text))
+    found = written(graph, library=False)
+    ratio = statements(loaded(found.text)) / statements(loaded(specification.text), model="net")
+    event(f"blocks: {found.blocks.value}")
+    event(f"statements: {'at most' if ratio <= LONGEST else 'more than'} {LONGEST} of the original's")
+
+
+@examples(quick=15)
+@given(specifications())
+def test_a_random_network_comes_back_through_a_file(specification: Specification) -> None:
+    graph = drop_unused(models.build(specification.text))
+    file = ModelFile(OnnxFile("net.onnx", models.emitted(graph)), Limits())
+    assert file.text
+    # Constants that were the numbers of operators can be part of a tensor now.
+    assert {key for key in tensors_of(file.graph) if ":const" not in key} == names(graph).keys()
+    # The numbers are those of the file, whatever modules their names have now.
+    again = models.emitted(file.graph, stored)
+    x = models.pixels(graph, specification.sizes[-1])
+    before, after = models.run(models.emitted(graph), x), models.run(again, x)
+    assert before.keys() == after.keys()
+    assert all(models.close(before[name], after[name]) for name in before)
+
+
+def stored(parameter: Parameter) -> models.Array:
+    return np.concatenate([np.array(piece) for piece in ParameterTensor(parameter).pieces()]).reshape(parameter.shape)
+
+
+def tensors_of(graph: Graph) -> Iterator[str]:
+    """The tensors of a file that a network reads."""
+    waiting = [parameter.source for parameter in graph.parameters.values()]
+    while waiting:
+        source = waiting.pop()
+        if isinstance(source, Derived):
+            waiting += [operand.source for operand in source.operands]
+        elif isinstance(source, Stored):
+            yield source.key
