@@ -372,6 +372,20 @@ def doubled(kind: str, count: int) -> bytes:
     return raw_model(numbers, *nodes, raw_node("Foo", ["x", names[-1]], ["y"]))
 
 
+def filled(count: int) -> bytes:
+    """Constants of 4,096 equal elements, each in a node of some 20 bytes."""
+    size = raw_tensor("size", (1,), 7, message(9, (4096).to_bytes(8, "little")))
+    nodes = [raw_node("ConstantOfShape", ["size"], [f"c{place}"]) for place in range(count)]
+    return raw_model(size, *nodes, raw_node("Foo", ["x", "c0"], ["y"]))
+
+
+def copies(count: int) -> bytes:
+    """One constant of 4,096 elements under many names."""
+    tensor = raw_tensor("c0", (4096,), 1, message(9, bytes(4 * 4096)))
+    nodes = [raw_node("Identity", [f"c{place}"], [f"c{place + 1}"]) for place in range(count)]
+    return raw_model(tensor, *nodes, raw_node("Foo", ["x", f"c{count}"], ["y"]))
+
+
 def broadcasts(count: int) -> bytes:
     """Weights computed from weights computed from weights."""
     nodes = [raw_node("Exp", [f"c{place}"], [f"c{place + 1}"]) for place in range(count)]
@@ -472,6 +486,8 @@ def hostile(scale: int = 100_000) -> dict[str, Callable[[], bytes]]:
         "polynomial": lambda: polynomial(min(scale, 10_000)),
         "doubled rank": lambda: doubled("Gather", 40),
         "doubled constant": lambda: doubled("Concat", 40),
+        "filled constants": lambda: filled(scale),
+        "copied constants": lambda: copies(scale),
         "constants": lambda: constants(min(scale, 30_000)),
         "weights computed again": lambda: broadcasts(min(scale, 20_000)),
         "split": lambda: raw_model(
