@@ -313,6 +313,29 @@ def residuals(count: int) -> bytes:
     return raw_model(*nodes)
 
 
+def convolutions_in(shape: str, count: int) -> bytes:
+    """Convolutions of one weight: in a chain, all of whose values may be outputs, or in joins inside joins."""
+    names = ["x", *(f"v{place}" for place in range(count - 1)), "y"]
+    tensor = raw_tensor("conv.weight", (3, 3, 1, 1), 1, message(9, bytes(36)))
+    if shape == "ladder":
+        pairs = (
+            raw_node("Conv", [names[place], "conv.weight"], [f"c{place}"])
+            + raw_node("Add", [f"c{place}", "x"], [names[place + 1]])
+            for place in range(count)
+        )
+        return raw_model(tensor, *pairs)
+    if shape == "steps":
+        pairs = (
+            raw_node("Conv", [names[place], "conv.weight"], [f"c{place}"])
+            + raw_node("Add", [f"c{place}", names[place]], [names[place + 1]])
+            for place in range(count)
+        )
+        return raw_model(tensor, *pairs)
+    nodes = (raw_node("Conv", [names[place], "conv.weight"], [names[place + 1]]) for place in range(count))
+    ends = names[1:] if shape == "outputs" else ["y"]
+    return raw_model(tensor, *nodes, outputs=b"".join(raw_value(12, name, ()) for name in ends))
+
+
 def squares(count: int) -> bytes:
     """A constant squared again and again, as a size."""
     names = [f"c{place}" for place in range(count + 1)]
@@ -337,6 +360,30 @@ def constants(count: int) -> bytes:
     first = message(5, integer(1, 4096) + integer(2, 7) + text(8, "c0") + message(9, bytes(8 * 4096)))
     nodes = [raw_node("Add", [f"c{place}", f"c{place}"], [f"c{place + 1}"]) for place in range(count)]
     return raw_model(first, *nodes, raw_node("Reshape", ["x", f"c{count}"], ["y"]))
+
+
+def doubled(kind: str, count: int) -> bytes:
+    """Values whose rank, or constants whose length, doubles with each node: shape inference allocates all of it."""
+    numbers = raw_tensor("c0", (2,), 7, message(9, (1).to_bytes(8, "little") * 2))
+    names = ["x" if kind == "Gather" else "c0", *(f"c{place + 1}" for place in range(count))]
+    nodes = [
+        raw_node(kind, [names[place], names[place]], [names[place + 1]], raw_int("axis", 0)) for place in range(count)
+    ]
+    return raw_model(numbers, *nodes, raw_node("Foo", ["x", names[-1]], ["y"]))
+
+
+def filled(count: int) -> bytes:
+    """Constants of 4,096 equal elements, each in a node of some 20 bytes."""
+    size = raw_tensor("size", (1,), 7, message(9, (4096).to_bytes(8, "little")))
+    nodes = [raw_node("ConstantOfShape", ["size"], [f"c{place}"]) for place in range(count)]
+    return raw_model(size, *nodes, raw_node("Foo", ["x", "c0"], ["y"]))
+
+
+def copies(count: int) -> bytes:
+    """One constant of 4,096 elements under many names."""
+    tensor = raw_tensor("c0", (4096,), 1, message(9, bytes(4 * 4096)))
+    nodes = [raw_node("Identity", [f"c{place}"], [f"c{place + 1}"]) for place in range(count)]
+    return raw_model(tensor, *nodes, raw_node("Foo", ["x", f"c{count}"], ["y"]))
 
 
 def broadcasts(count: int) -> bytes:
@@ -430,9 +477,17 @@ def hostile(scale: int = 100_000) -> dict[str, Callable[[], bytes]]:
         "ladder of concatenations": lambda: ladder(scale, "Concat"),
         "ladder of products": lambda: ladder(scale, "Mul"),
         "pyramid": lambda: pyramid(scale // 2),
+        "chain of convolutions": lambda: convolutions_in("chain", scale),
+        "ladder of convolutions": lambda: convolutions_in("ladder", scale // 2),
+        "steps of convolutions": lambda: convolutions_in("steps", scale // 2),
+        "outputs of convolutions": lambda: convolutions_in("outputs", scale),
         "fibonacci": lambda: residuals(scale),
         "squares": lambda: squares(min(scale, 10_000)),
         "polynomial": lambda: polynomial(min(scale, 10_000)),
+        "doubled rank": lambda: doubled("Gather", 40),
+        "doubled constant": lambda: doubled("Concat", 40),
+        "filled constants": lambda: filled(scale),
+        "copied constants": lambda: copies(scale),
         "constants": lambda: constants(min(scale, 30_000)),
         "weights computed again": lambda: broadcasts(min(scale, 20_000)),
         "split": lambda: raw_model(

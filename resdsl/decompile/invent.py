@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Set
 
-from resdsl.decompile.nest import Nest, TooDeep
+from resdsl.decompile.nest import Nest, TooDeep, is_large
 from resdsl.decompile.tree import Join, Op, Residual, nodes_of
 from resdsl.ir.graph import Graph, Node
 
@@ -30,7 +30,7 @@ def with_modules(graph: Graph, placed: Set[int]) -> tuple[Graph, Set[int]]:
     flat = sum("." not in paths[index] for index in weighted)
     if not weighted:
         return graph, placed
-    if flat < MOSTLY * len(weighted):
+    if flat < MOSTLY * len(weighted) or is_large(graph):
         return _renamed(graph, paths), placed
     try:
         units = _units(Nest(graph), weighted)

@@ -25,8 +25,20 @@ DEEPEST = 60
 """Joins inside joins, which the language allows to nest 100 deep with the groups around them."""
 
 
+MOST_NODES = 10_000
+"""Nodes of a network that is nested: published ones have some hundred to some thousand."""
+
+MOST_WORK = 2_000_000
+"""Nodes times outputs of such a network."""
+
+
 class TooDeep(Exception):
     """The joins nest deeper than text can."""
+
+
+def is_large(graph: Graph) -> bool:
+    """Whether a network is larger than any that is written as text, so that its nest would take too long."""
+    return len(graph.nodes) > MOST_NODES or len(graph.nodes) * len(graph.outputs) > MOST_WORK
 
 
 class Nest:

@@ -63,24 +63,30 @@ class Scopes:
         In a feature pyramid the stages of the backbone are the longer branches of nested sums. They are one module, so
         they come first, and each sum starts a branch from a value that was tapped.
         """
+        modules = [self._modules(item, len(prefix)) for item in sequence.items]
+        holders = Counter(module for found in modules for module in found)
         place = 0
         while place < len(sequence.items):
             item = sequence.items[place]
-            if isinstance(item, Join | Residual) and self._scope(item) in (None, prefix):
-                inside = self._modules([item], len(prefix))
-                outside = self._modules(sequence.items[:place] + sequence.items[place + 1 :], len(prefix))
+            torn = any(holders[module] > 1 for module in modules[place])
+            if torn and isinstance(item, Join | Residual) and self._scope(item) in (None, prefix):
                 start = sequence.start if not place else _end(sequence.items[place - 1])
-                if inside & outside and (flat := self._flat(item, start)) is not None:
+                flat = self._flat(item, start)
+                if flat is not None:
+                    holders.subtract(modules[place])
                     sequence.items[place : place + 1] = flat
+                    modules[place : place + 1] = [self._modules(one, len(prefix)) for one in flat]
+                    holders.update(module for found in modules[place : place + len(flat)] for module in found)
                     continue
             place += 1
 
-    def _modules(self, items: list[Item], depth: int) -> set[str]:
+    def _modules(self, item: Item, depth: int) -> set[str]:
+        """The modules at this depth that layers of an item stand in."""
         found = set()
-        for item in items:
-            for node in nodes_of(item):
+        for node in nodes_of(item):
+            if node.index in self._weighted:
                 parts = node.path.split(".")
-                if node.index in self._weighted and len(parts) > depth + 1:
+                if len(parts) > depth + 1:
                     found.add(parts[depth])
         return found
 

@@ -122,6 +122,8 @@ class Draft:
     """Numbers that were computed from constants and sizes."""
     types: frozenset[str] = frozenset()
     """The types of the file's nodes."""
+    outputs: Mapping[str, ValueRecord] = field(default_factory=dict)
+    """The outputs of the file by name."""
     _inferred: Mapping[str, ValueRecord] | None = None
 
     def inferred(self, name: str) -> ValueRecord | None:

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Literal
 
+from resdsl.diagnostics import CompileError
 from resdsl.importer.parse import NotOnnx, parse_model
 from resdsl.importer.records import Element, NodeRecord, TensorRecord, ValueRecord
 from resdsl.importer.tensors import OnnxFile
 
-if TYPE_CHECKING:
-    from onnx import FunctionProto, ModelProto, NodeProto
-
 _LARGEST_KEPT = 4_096
 """Bytes of a tensor that inference may need the numbers of (a shape)."""
 
-_MOST_NODES = 200_000
-"""Nodes of a model whose own operators are written out."""
+_LARGEST_RESULT = 64_000_000
+"""Bytes of a model without weights."""
 
-_MOST_PROPAGATED = 5_000
-"""Nodes of a file whose constants inference may compute with: it copies each as often as it is read."""
+_LONGEST = 60.0
+"""Seconds that the process may take; its CPU time is bounded more tightly (``onnx_child.MOST_SECONDS``)."""
 
 
 def infer_types(file: OnnxFile) -> Mapping[str, ValueRecord]:
     """The types of all values, as far as inference finds them; none where it fails."""
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
+    inferred = from_onnx("infer", file.without_weights(_LARGEST_KEPT))
+    if inferred is None:
+        return {}
     try:
-        model = onnx.load_model_from_string(file.without_weights(_LARGEST_KEPT))
-        inferred = onnx.shape_inference.infer_shapes(
-            model, data_prop=len(file.model.nodes) <= _MOST_PROPAGATED
-        ).SerializeToString()
         return parse_model(inferred).values
-    except (
-        NotOnnx,
-        ValueError,
-        TypeError,
-        RuntimeError,
-        MemoryError,
-        DecodeError,
-        onnx.shape_inference.InferenceError,
-    ):
+    except NotOnnx:
         return {}
 
 
@@ -51,16 +41,12 @@ def inlined_nodes(file: OnnxFile) -> list[NodeRecord]:
 
     They stay as they are where they would be too many, or use each other in a circle.
     """
-    import onnx
-    import onnx.inliner
-    from google.protobuf.message import DecodeError
-
+    inlined = from_onnx("inline", file.without_weights(_LARGEST_KEPT))
+    if inlined is None:
+        return file.model.nodes
     try:
-        model = onnx.load_model_from_string(file.without_weights(_LARGEST_KEPT))
-        if _expanded_count(model) > _MOST_NODES:
-            return file.model.nodes
-        whole = OnnxFile(file.name, onnx.inliner.inline_local_functions(model).SerializeToString())
-    except (ValueError, RuntimeError, MemoryError, DecodeError, onnx.checker.ValidationError):
+        whole = OnnxFile(file.name, inlined)
+    except CompileError:
         return file.model.nodes
     for node in whole.model.nodes:
         for name, value in node.attributes.items():
@@ -69,30 +55,28 @@ def inlined_nodes(file: OnnxFile) -> list[NodeRecord]:
     return whole.model.nodes
 
 
+def from_onnx(task: Literal["infer", "inline"], model: bytes) -> bytes | None:
+    """What the onnx library makes of a model, in a process of bounded memory and time; ``None`` where it fails."""
+    # Libraries of linear algebra take memory for each core.
+    own = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-P", str(Path(__file__).with_name("onnx_child.py")), task]
+    try:
+        done = subprocess.run(
+            command,
+            input=model,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            timeout=_LONGEST,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 and len(done.stdout) <= _LARGEST_RESULT else None
+
+
 def _with_numbers(file: OnnxFile, record: TensorRecord) -> TensorRecord:
     """A tensor that does not need the bytes of the file. Half-precision numbers are stored as their bits, not so."""
     numbers = None if record.element == Element.FLOAT16 else file.items(record)
     return record if numbers is None else replace(record, raw=None, numbers=numbers)
-
-
-def _expanded_count(model: ModelProto) -> int:
-    """The nodes that are there when all operators of the model are written out, without doing it."""
-    functions = {(one.domain, one.name): one for one in model.functions}
-    counts: dict[tuple[str, str], int] = {}
-    waiting: list[tuple[FunctionProto, bool]] = [(one, False) for one in model.functions]
-    opened: set[tuple[str, str]] = set()
-    while waiting:
-        function, is_counted = waiting.pop()
-        key = function.domain, function.name
-        if is_counted:
-            counts[key] = _count(function.node, counts)
-        elif key not in opened:
-            opened.add(key)
-            waiting.append((function, True))
-            calls = ((node.domain, node.op_type) for node in function.node)
-            waiting += [(functions[call], False) for call in calls if call in functions and call not in counts]
-    return _count(model.graph.node, counts)
-
-
-def _count(nodes: Iterable[NodeProto], counts: Mapping[tuple[str, str], int]) -> int:
-    return sum(counts.get((node.domain, node.op_type), 1) for node in nodes)

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from resdsl.diagnostics import CompileError, Source, Span, catalogue
 from resdsl.importer.draft import Constant, Value
-from resdsl.importer.paths import classes_of, paths_of
+from resdsl.importer.paths import classes_of, paths_of, unique
 from resdsl.importer.read import read_draft
 from resdsl.importer.records import NodeRecord
 from resdsl.importer.tensors import OnnxFile
@@ -113,14 +113,11 @@ def _graph(file: OnnxFile, values: list[Value], paths: list[str], ends: list[tup
             name = f"{node.path}.{spec.name}"
             source = value.tensors[spec.name].source
             parameters[name] = Parameter(name, spec.shape, spec.dtype, spec.trainable, source, node.index)
-    names: dict[str, None] = {}
     outputs = []
     input_name = _identifier(values[0].name, "input")
+    taken = {input_name: 1}
     for name, value in ends:
-        label = _identifier(name, "output")
-        while label in names or label == input_name:
-            label += "_"
-        names[label] = None
+        label = unique(_identifier(name, "output"), taken)
         outputs.append(Output(label, index[id(value)], span))
     root = Scope(
         ScopeKind.MODEL,

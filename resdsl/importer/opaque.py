@@ -88,9 +88,7 @@ def _result(draft: Draft, node: NodeRecord, name: str, inputs: Sequence[Item | N
     shape = _own_shape(node, inputs)
     if shape is not None:
         return TensorType(dtype, shape)
-    stated = draft.file.model.values.get(name) or next(
-        (output for output in draft.file.model.outputs if output.name == name), None
-    )
+    stated = draft.file.model.values.get(name) or draft.outputs.get(name)
     known = None if stated is None else _type(stated)
     if known is not None:
         return known

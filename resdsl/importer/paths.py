@@ -55,7 +55,7 @@ def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
         path = owner or hint
         if not owner and (path in holders or not path):
             path = f"{path}.{_word(value)}" if path else _word(value)
-        paths.append(_unique(path, taken))
+        paths.append(unique(path, taken))
     known = frozenset(place for place, value in enumerate(values) if owners[place] or _knows_place(value.records))
     return paths, known
 
@@ -153,7 +153,7 @@ def _label(part: str) -> str:
     return part if part.isidentifier() else _NOT_A_LABEL.sub("_", part).strip("_")
 
 
-def _unique(path: str, taken: dict[str, int]) -> str:
+def unique(path: str, taken: dict[str, int]) -> str:
     """The path, with a number where it is taken: ``taken`` has the last number of each."""
     name, count = path, taken.get(path, 0) or 1
     while name in taken:

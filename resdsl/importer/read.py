@@ -20,7 +20,7 @@ from resdsl.ir.operator import Refusal
 from resdsl.untrusted import printable
 
 MOST_FOLDED = 4_000_000
-"""Numbers that are computed when a file is read: sizes and constants, of which networks have some thousand."""
+"""Numbers that nodes make when a file is read: sizes, and constants of one number each, which take no place in it."""
 
 
 def read_draft(file: OnnxFile) -> Draft:
@@ -32,7 +32,7 @@ def read_draft(file: OnnxFile) -> Draft:
         model.nodes = inlined_nodes(file)
     uses = Counter(name for node in model.nodes for name in node.inputs if name)
     uses.update(output.name for output in model.outputs)
-    draft = Draft(file, uses)
+    draft = Draft(file, uses, outputs={output.name: output for output in model.outputs})
     draft.types = frozenset(node.type for node in model.nodes)
     for node in model.nodes:
         for name in node.inputs:
@@ -65,7 +65,8 @@ def _read(draft: Draft, node: NodeRecord) -> None:
     constants = folded(draft, node, inputs)
     if constants is not None:
         draft.items.update((name, one) for name, one in zip(node.outputs, constants, strict=False) if name)
-        draft.folded += sum(len(one.items or ()) for one in constants)
+        if node.type != "Constant":
+            draft.folded += sum(len(one.items or ()) for one in constants if one not in inputs)
         if draft.folded > MOST_FOLDED:
             raise _invalid(draft.file, f"its nodes compute more than {MOST_FOLDED:,} numbers from constants")
         return

@@ -7,10 +7,11 @@ across scopes: they may have moved, or been wrapped in a new scope.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from resdsl.ir.graph import Graph
 from resdsl.ops.join import Join
@@ -22,6 +23,12 @@ Slot = tuple[Item | None, Item | None]
 
 _LARGEST_TABLE = 400_000
 """Maximum number of candidate pairs to score; children of larger scopes are paired by name."""
+
+_MOST_SCORED = 4_000_000
+"""Candidate pairs that are scored in all scopes together."""
+
+_MOST_RIVALS = 1_000
+"""Pieces of equal structure among which one of the same name is looked for."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ class _Aligner:
         self._slots: dict[Item, list[Slot]] = {}
         self._partners: dict[Item, Item] = {}
         self._moved: set[int] = set()
+        self._scored = 0
 
     def run(self) -> Alignment:
         old, new = self._trees
@@ -134,10 +142,17 @@ class _Aligner:
         while end < shorter - start and _same(old[-1 - end], new[-1 - end]):
             end += 1
         left, right = old[start : len(old) - end], new[start : len(new) - end]
-        middle = self._weigh(left, right) if len(left) * len(right) <= _LARGEST_TABLE else self._by_name(left, right)
+        middle = self._middle(left, right)
         before: list[Slot] = list(zip(old[:start], new[:start], strict=True))
         after: list[Slot] = list(zip(old[len(old) - end :], new[len(new) - end :], strict=True))
         return before + middle + after
+
+    def _middle(self, old: Sequence[Item], new: Sequence[Item]) -> list[Slot]:
+        table = len(old) * len(new)
+        if table > min(_LARGEST_TABLE, _MOST_SCORED - self._scored):
+            return self._by_name(old, new)
+        self._scored += table
+        return self._weigh(old, new)
 
     def _alike(self, old: Item, new: Item) -> bool:
         """Whether two children at the same position are the same item, with few changes at most."""
@@ -270,7 +285,7 @@ class _Aligner:
 
     def _match_subtrees(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
         """Match unpaired items with weights: scopes of equal structure, and layers or changed scopes of equal label."""
-        wanted: dict[Hashable, list[Item]] = defaultdict(list)
+        wanted: dict[Hashable, deque[Item]] = defaultdict(deque)
         for top in gained:
             for item in top.walk():
                 if item.weighted:
@@ -288,14 +303,21 @@ class _Aligner:
             self._descend(item, rival)
             self._moved.update(leaf for leaf in rival.leaves if leaf in self._back)
 
-    def _rival(self, item: Item, wanted: Mapping[Hashable, Sequence[Item]]) -> Item | None:
-        rivals = [rival for rival in wanted.get(_identity(item), ()) if not self._is_taken(rival)]
+    def _rival(self, item: Item, wanted: Mapping[Hashable, deque[Item]]) -> Item | None:
+        rivals = self._free(wanted, _identity(item))
         if rivals:
             return next((one for one in rivals if one.label == item.label), rivals[0])
         if item.node is not None or item.label.isdigit():
             return None
-        likely = (rival for rival in wanted.get(item.label, ()) if rival.node is None and not self._is_taken(rival))
+        likely = (rival for rival in self._free(wanted, item.label) if rival.node is None)
         return next((rival for rival in likely if self._forest.likeness(item, rival) >= 0.5), None)
+
+    def _free(self, wanted: Mapping[Hashable, deque[Item]], key: Hashable) -> list[Item]:
+        """The first pieces of a kind that nothing is paired with."""
+        rivals = wanted.get(key)
+        while rivals and self._is_taken(rivals[0]):
+            rivals.popleft()
+        return [rival for rival in islice(rivals or (), _MOST_RIVALS) if not self._is_taken(rival)]
 
     def _is_taken(self, item: Item) -> bool:
         return any(leaf in self._back for leaf in item.leaves)
@@ -303,7 +325,7 @@ class _Aligner:
     def _match_by_inputs(self) -> None:
         """Match unpaired layers that compute the same from the same inputs."""
         old, new = self._graphs
-        readers: dict[tuple[object, tuple[int, ...]], list[int]] = defaultdict(list)
+        readers: dict[tuple[object, tuple[int, ...]], deque[int]] = defaultdict(deque)
         for node in new.nodes[1:]:
             if node.index not in self._back:
                 readers[new.applications[node.index].canonical, node.inputs].append(node.index)
@@ -313,13 +335,13 @@ class _Aligner:
             inputs = tuple(self._pairs.get(index, -1) for index in node.inputs)
             rivals = readers.get((old.applications[node.index].canonical, inputs))
             if rivals:
-                other = rivals.pop(0)
+                other = rivals.popleft()
                 self._pairs[node.index], self._back[other] = other, node.index
                 self._moved.add(other)
 
     def _match_in_scope(self, lost: Sequence[Item], gained: Sequence[Item]) -> None:
         """Match unpaired layers without weights that moved within their scope."""
-        spots: dict[Hashable, list[int]] = defaultdict(list)
+        spots: dict[Hashable, deque[int]] = defaultdict(deque)
         for item in gained:
             if item.node is not None and not item.weighted and item.node not in self._back:
                 spots[item.parent, item.structure].append(item.node)
@@ -328,7 +350,7 @@ class _Aligner:
                 continue
             rivals = spots.get((self._partners.get(item.parent), item.structure))
             if rivals:
-                other = rivals.pop(0)
+                other = rivals.popleft()
                 self._pairs[item.node], self._back[other] = other, item.node
                 self._moved.add(other)
 

@@ -105,16 +105,26 @@ def _concats(pair: Pair, forms: list[str]) -> Pair:
 
 def _flat_concats(graph: Graph) -> Graph:
     readers, rewrite = Readers(graph), Rewrite(graph)
-    parts: dict[int, list[int]] = {}
+    inner = {
+        node.index
+        for node in graph.nodes
+        if isinstance(node.operator, Concat)
+        and (reader := readers.only(node)) is not None
+        and isinstance(reader.operator, Concat)
+    }
     for node in graph.nodes:
-        if not isinstance(node.operator, Concat):
+        if not isinstance(node.operator, Concat) or node.index in inner or inner.isdisjoint(node.inputs):
             continue
-        inner = [index for index in node.inputs if index in parts and readers.only(graph.nodes[index]) is node]
-        parts[node.index] = [one for index in node.inputs for one in (parts[index] if index in inner else [index])]
-        for index in inner:
-            rewrite.remove(graph.nodes[index], None)
-        if inner:
-            rewrite.retype(node, node.operator, parts[node.index])
+        parts: list[int] = []
+        waiting = list(reversed(node.inputs))
+        while waiting:
+            index = waiting.pop()
+            if index in inner:
+                rewrite.remove(graph.nodes[index], None)
+                waiting.extend(reversed(graph.nodes[index].inputs))
+            else:
+                parts.append(index)
+        rewrite.retype(node, node.operator, parts)
     return rewrite.apply()
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from resdsl.analysis.same_network import same_network
 from resdsl.decompile.attach import with_scopes
 from resdsl.decompile.invent import with_modules
-from resdsl.decompile.nest import TooDeep
+from resdsl.decompile.nest import TooDeep, is_large
 from resdsl.decompile.program import Blocks, Program, decompile
 from resdsl.decompile.text import program_text
 from resdsl.diagnostics import CompileError, Diagnostics, Source, catalogue
@@ -28,12 +28,6 @@ SUFFIX = ".onnx"
 
 LARGEST_BLOB = 2**31 - 1
 """Bytes of a model in a revision of a repository. No ONNX file is larger."""
-
-MOST_NODES = 10_000
-"""Nodes of a network that is written as text: published ones have some hundred to some thousand."""
-
-MOST_WORK = 2_000_000
-"""Nodes times outputs of such a network."""
 
 
 class Writing(NamedTuple):
@@ -89,7 +83,7 @@ class ModelFile(Specification):
         The text is verified: it gives the same network. Where blocks with optional parts would not, blocks of equal
         parts are written, and at last none. ``library`` says whether blocks of the standard library are looked for.
         """
-        if self.imported.opaque or self._is_large:
+        if self.imported.opaque or is_large(self.imported.graph):
             return None
         for blocks in Blocks:
             program = self._decompiled(blocks, library=library)
@@ -100,11 +94,6 @@ class ModelFile(Specification):
             if graph is not None:
                 return Writing(program, text, graph)
         return None
-
-    @property
-    def _is_large(self) -> bool:
-        graph = self.imported.graph
-        return len(graph.nodes) > MOST_NODES or len(graph.nodes) * len(graph.outputs) > MOST_WORK
 
     def _decompiled(self, blocks: Blocks, *, library: bool) -> Program | None:
         """The network as the language nests it; ``None`` where it nests deeper than text can."""
@@ -121,7 +110,7 @@ class ModelFile(Specification):
         """The graph of the text; of a network without text, the graph of the file with the groups that it has."""
         if self._writing is not None:
             return self._writing.graph
-        program = None if self._is_large else self._decompiled(Blocks.VARIANTS, library=False)
+        program = None if is_large(self.imported.graph) else self._decompiled(Blocks.VARIANTS, library=False)
         return self.imported.graph if program is None else with_scopes(program)
 
     def _graph_of(self, text: str) -> Graph | None:

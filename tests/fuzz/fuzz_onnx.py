@@ -15,6 +15,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import onnx
@@ -22,6 +23,7 @@ from google.protobuf.message import DecodeError
 
 from resdsl.diagnostics import CompileError
 from resdsl.specification.load import load
+from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
 from resdsl.tools.draw.draw import draw
 from resdsl.tools.git.layer_table import layer_table
@@ -216,7 +218,7 @@ def check_onnx(file: Path, *, thorough: bool) -> str:
     if thorough:
         text(network.summary(), network.smallest_input)
         layer_table(graph)
-        for shown in (lambda: draw(file).svg(), lambda: view(file), lambda: diff(file, OTHER)):
+        for shown in (lambda: draw(network).svg(), lambda: view(network), lambda: diff(network, _other())):
             try:
                 shown()
             except CompileError as error:
@@ -224,14 +226,22 @@ def check_onnx(file: Path, *, thorough: bool) -> str:
     return "text" if network.source.text else "graph"
 
 
-OTHER = Path(tempfile.mkdtemp(prefix="resdsl-fuzz-"), "other.onnx")
+@cache
+def _other() -> Specification:
+    """The network that others are compared with, read once."""
+    with tempfile.TemporaryDirectory(prefix="resdsl-fuzz-") as folder:
+        path = Path(folder, "other.onnx")
+        onnx.save(FOREIGN["convolutions"](), path)
+        other = load(path)
+    assert other.graph is not None
+    return other
 
 
 def main(executions: int = 100_000, seed: int = 0, numbers: Iterable[int] | None = None) -> int:
     """Run, and return how many executions failed."""
     warnings.simplefilter("error")
-    onnx.save(FOREIGN["convolutions"](), OTHER)
-    file = OTHER.with_name("mutant.onnx")
+    folder = Path(tempfile.mkdtemp(prefix="resdsl-fuzz-"))
+    file = folder / "mutant.onnx"
     kinds: dict[str, int] = {}
     failed: dict[str, int] = {}
     begin = time.monotonic()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Literal
 
 import onnx
 import pytest
 
 import resdsl
 from resdsl.diagnostics import CompileError
+from resdsl.importer.inference import from_onnx
 from resdsl.importer.paths import _list
+from resdsl.importer.read import MOST_FOLDED
 from resdsl.tools.git.layer_table import layer_table
 from resdsl.tools.summary.formats import text
-from tests.foreign_onnx import FOREIGN, hostile, raw_model, raw_node
-from tests.fuzz.fuzz_onnx import OTHER, check_onnx, mutant
+from tests.foreign_onnx import FOREIGN, copies, doubled, filled, hostile, raw_model, raw_node
+from tests.fuzz.fuzz_onnx import check_onnx, mutant
 
 FILES = hostile(300)
 
@@ -60,6 +64,27 @@ def test_deep_and_wide_files_take_no_stack(tmp_path: Path, name: str) -> None:
     assert len(graph.nodes) == {"split": 2, "many tensors": 2}.get(name, 4_001)
 
 
+def test_numbers_that_nodes_make_are_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(filled(MOST_FOLDED // 4096 - 1))
+    assert resdsl.load(path).graph.nodes
+    path.write_bytes(filled(MOST_FOLDED // 4096 + 1))
+    with pytest.raises(CompileError, match="compute more than 4,000,000 numbers"):
+        resdsl.load(path)
+    # Another name makes no other numbers.
+    path.write_bytes(copies(MOST_FOLDED // 4096 + 1))
+    assert resdsl.load(path).graph.nodes
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the memory of a process has no bound there")
+@pytest.mark.parametrize("kind", ["Gather", "Concat"])
+def test_the_onnx_library_has_bounded_memory(kind: Literal["Gather", "Concat"]) -> None:
+    small, large = (from_onnx("infer", doubled(kind, count)) for count in (3, 40))
+    assert small is not None and b"c3" in small
+    # 2 ** 40 sizes, or numbers.
+    assert large is None
+
+
 def test_truncated_files_are_named_as_such(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     data = FOREIGN["convolutions"]().SerializeToString()
@@ -86,7 +111,6 @@ def test_a_symbol_that_is_no_name_is_made_one(tmp_path: Path) -> None:
 
 
 def test_mutants_give_a_network_or_a_diagnostic(tmp_path: Path) -> None:
-    onnx.save(FOREIGN["convolutions"](), OTHER)
     path = tmp_path / "mutant.onnx"
     kinds = set()
     for number in range(60):
