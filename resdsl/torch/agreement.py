@@ -27,6 +27,10 @@ _SIZE = 64
 """Height and width of the input where they are not known, and as small an image is large enough."""
 
 
+Module = nn.Module
+"""A module of PyTorch, for those who may not import it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tensors:
     """How the tensors of a module differ from those of a specification. Shapes are those of both, ours first."""

@@ -15,7 +15,7 @@ from resdsl.specification.specification import Specification
 from resdsl.untrusted import printable
 
 if TYPE_CHECKING:
-    from torch import nn
+    from resdsl.torch.agreement import Module
 
 _CODE = re.compile(r"(?:[\w.]+|.+\.py):[\w.]+")
 """``package.module:name`` or ``file.py:name``."""
@@ -42,7 +42,7 @@ def runs_code(subject: str) -> bool:
 
 def verify(
     network: Network,
-    subject: str | os.PathLike[str] | nn.Module,
+    subject: str | os.PathLike[str] | Module,
     *,
     seed: int = 0,
     **options: Unpack[NetworkOptions],
@@ -73,7 +73,7 @@ def verify(
     return _verify_module(specification, subject, type(subject).__name__, seed)
 
 
-def _verify_module(specification: Specification, subject: nn.Module, called: str, seed: int) -> Verification:
+def _verify_module(specification: Specification, subject: Module, called: str, seed: int) -> Verification:
     from resdsl.torch.agreement import compare_computation, compare_tensors
 
     name, source = printable(called), printable(specification.source.name)
