@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ _SIZE = 64
 """Height and width of the input where they are not known, and as small an image is large enough."""
 
 
-Module = nn.Module
+Module: TypeAlias = nn.Module
 """A module of PyTorch, for those who may not import it."""
 
 

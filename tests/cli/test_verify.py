@@ -51,7 +51,8 @@ def test_an_export_of_another_network_is_refused_with_the_command_that_shows_why
 
 
 def test_weights_have_the_names_and_shapes(net: Path, tmp_path: Path) -> None:
-    resdsl.save_weights(net, tmp_path / "weights.safetensors")
+    resdsl.compile(net, tmp_path / "net.onnx")
+    resdsl.save_weights(tmp_path / "net.onnx", tmp_path / "weights.safetensors")
     done = verify(net, tmp_path / "weights.safetensors", "--json")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["agrees"] is True
