@@ -52,7 +52,7 @@ def test_outside_of_a_repository_a_fix_is_suggested() -> None:
 
 def test_global_needs_no_repository(folder: Path) -> None:
     assert run("install", "--global").exit_code == 0
-    assert (folder / "git" / "attributes").read_text() == "*.res diff=resdsl\n"
+    assert (folder / "git" / "attributes").read_text() == "*.res diff=resdsl\n*.onnx diff=resdsl\n"
     assert run("uninstall", "--global").exit_code == 0
     assert "resdsl" not in configured(folder)
 

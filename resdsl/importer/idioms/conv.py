@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resdsl.importer.derived import stored
+from resdsl.importer.derived import origin, stored
 from resdsl.importer.draft import Constant, Tensor, Value, View
 from resdsl.importer.idioms.pad import zero_border
 from resdsl.importer.idioms.windows import geometry, padded
@@ -32,7 +32,7 @@ def read(step: Step) -> Value | View | None:
 
 def _is_nothing(step: Step, bias: Constant) -> bool:
     """Whether a bias is zeros that an exporter has put where the module has none."""
-    return bias.items is not None and not any(bias.items) and not step.is_learned(bias)
+    return bias.items is not None and not any(bias.items) and origin(bias) not in step.draft.file.model.tensors
 
 
 def _conv(step: Step, x: Value, weight: Constant, tensors: dict[str, Tensor]) -> Value | None:
