@@ -20,15 +20,25 @@ class TorchCode:
     """Collects what an operator is in PyTorch: its module if it has one, and the tensors that it owns itself.
 
     ``inputs`` are the names of variables, ``types`` and ``result`` the types of the inputs and of the result. The
-    expression that ``Operator.in_torch`` gives may use ``torch`` and ``F``, which is ``torch.nn.functional``.
+    expression that ``Operator.in_torch`` gives may use ``torch`` and ``F``, which is ``torch.nn.functional``. With
+    ``may_overwrite`` nothing else reads the input, so that the result can be computed in its place.
     """
 
-    def __init__(self, types: tuple[TensorType, ...], result: TensorType, inputs: tuple[str, ...], own: str) -> None:
+    def __init__(
+        self,
+        types: tuple[TensorType, ...],
+        result: TensorType,
+        inputs: tuple[str, ...],
+        own: str,
+        *,
+        may_overwrite: bool = False,
+    ) -> None:
         self.types = types
         self.result = result
         self.inputs = inputs
         self.made: TorchModule | None = None
         self.owns_tensors = False
+        self.may_overwrite = may_overwrite
         self._own = own
 
     @property

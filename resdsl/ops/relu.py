@@ -22,7 +22,7 @@ class Relu(Elementwise):
     )
 
     def in_torch(self, to: TorchCode) -> str:
-        return f"{to.module('ReLU')}({to.input})"
+        return f"{to.module('ReLU', inplace=to.may_overwrite or None)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("Relu", to.input)

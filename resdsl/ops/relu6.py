@@ -22,7 +22,7 @@ class Relu6(Elementwise):
     )
 
     def in_torch(self, to: TorchCode) -> str:
-        return f"{to.module('ReLU6')}({to.input})"
+        return f"{to.module('ReLU6', inplace=to.may_overwrite or None)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
         to("Clip", to.input, to.number(0.0), to.number(6.0))

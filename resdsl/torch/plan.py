@@ -16,6 +16,14 @@ from keyword import iskeyword
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import ParameterSpec
 from resdsl.ir.torch_code import TorchCode, TorchModule
+from resdsl.ops.add import Add
+from resdsl.ops.bn import BatchNorm
+from resdsl.ops.conv import Conv
+from resdsl.ops.conv_transpose import ConvTranspose
+from resdsl.ops.linear import Linear
+
+_GRADIENT_WITHOUT_RESULT = (BatchNorm, Conv, ConvTranspose, Linear)
+"""Operators whose result is new, and not needed to compute their gradient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,9 @@ class _Planner:
     def _leaf(self, node: Node) -> Leaf | None:
         """The module of an operator, if it has one."""
         applied = self.graph.applications[node.index]
-        code = TorchCode(applied.inputs, node.type, ("x",) * len(node.inputs), "self")
+        code = TorchCode(
+            applied.inputs, node.type, ("x",) * len(node.inputs), "self", may_overwrite=self._may_overwrite(node)
+        )
         source = node.operator.in_torch(code)
         if code.made is not None:
             return Leaf(code.made, applied.parameters, "", "")
@@ -159,6 +169,17 @@ class _Planner:
             name = type(node.operator).__name__
             return Leaf(None, applied.parameters, name, f"def forward(self, x):\n    return {source}\n")
         return None
+
+    def _may_overwrite(self, node: Node) -> bool:
+        """Whether nothing else reads the input of a node, and the gradient of what made it does not either."""
+        if len(node.inputs) != 1:
+            return False
+        (index,) = node.inputs
+        made = self.graph.nodes[index]
+        is_new = isinstance(made.operator, _GRADIENT_WITHOUT_RESULT) or (
+            isinstance(made.operator, Add) and len(made.inputs) > 1
+        )
+        return is_new and len(self.readers[index]) == 1 and index not in self.wanted.nodes.values()
 
     def _body(self, root: Scope) -> _Body:
         """The scopes that are modules, as a tree."""

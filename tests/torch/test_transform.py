@@ -29,7 +29,7 @@ def test_what_predict_computes_is_what_the_module_computes_of_the_transform(tmp_
     transform = resdsl.torch.transform("resnet18")
     with torch.no_grad():
         ours = model(transform(tmp_path / "photo.png")[None])[0].numpy()
-    (features,) = resdsl.predict("resnet18", [tmp_path / "photo.png"], features="probabilities", device="cpu")
+    (features,) = resdsl.predict("resnet18", [tmp_path / "photo.png"], output="probabilities", device="cpu")
     assert np.abs(ours - features.values).max() <= 1e-5 * np.abs(ours).max()
 
 

@@ -100,10 +100,11 @@ def _verify_module(specification: Specification, subject: Module, called: str, s
         found = _difference(f"{message}`{printable(computed.first)}` {computed.found}", source, notes)
         diagnostics.report(found)
         return Verification(f"`{name}` is not the network of `{source}`: the computation differs", diagnostics)
+    deviation = f"{computed.deviation:.0e}" if computed.deviation else "0"
     heads = f", without {_listed(tensors.heads)}" if tensors.heads else ""
     return Verification(
         f"`{name}` is the network of `{source}`{heads}: {count:,} tensors, {computed.values:,} values and "
-        f"{computed.outputs} of its outputs agree, largest deviation {computed.deviation:.0e}",
+        f"{computed.outputs} of its outputs agree, largest deviation {deviation}",
         diagnostics,
     )
 
