@@ -34,6 +34,13 @@ INVALID = frozenset({
 _NEVER_BEFORE_OPERATOR = frozenset({"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COMMA", "LPAR", "LSQB"})
 _BEFORE_BARE_EXPRESSIONS = frozenset({"CONST", "EXPECT", "IF", "ELSE", "FOR", "SHORTCUT"})
 
+_BEFORE_STATEMENTS = frozenset({"SEMICOLON", "LBRACE", "RBRACE", "COLON"})
+_WORD_OPERATORS = frozenset({"IF", "ELSE", "AND", "OR"})
+_BEFORE_VALUES = _WORD_OPERATORS | {
+    "LPAR", "LSQB", "COMMA", "EQUAL", "NOT", "PLUS", "MINUS", "STAR", "SLASH", "DOUBLE_SLASH", "PERCENT",
+    "EQUALITY", "ORDER", "OTHER_ORDER",
+}  # fmt: skip
+
 _JOINED_TO_THE_LINE_BEFORE = frozenset({"SHORTCUT", "ELSE", "ARROW"})
 _STAGE_NAME = re.compile(
     # A hole is part of the name if the name continues after it, or arguments or the body follow: `layer{i} {`.
@@ -147,7 +154,7 @@ def join_stage_names(tokens: list[Token], text: str) -> list[Token]:
             continue
         joined += tokens[rest : position + 1]
         rest = position + 1
-        if rest == len(tokens) or _is_value(joined):
+        if rest == len(tokens) or _is_value(joined, tokens[rest]):
             continue
         if token.kind == "AUX" and not _is_named(tokens, rest):
             joined[-1] = retyped(token, "NAME")
@@ -162,9 +169,16 @@ def join_stage_names(tokens: list[Token], text: str) -> list[Token]:
     return joined + tokens[rest:]
 
 
-def _is_value(tokens: list[Token]) -> bool:
+def _is_value(tokens: list[Token], following: Token) -> bool:
     """Whether the last token, ``stage`` or ``aux``, is a value in an expression: ``pad if stage == 1``."""
-    return len(tokens) > 1 and tokens[-2].kind not in {"NEWLINE", "SEMICOLON", "LBRACE", "RBRACE", "COLON"}
+    if len(tokens) < 2 or tokens[-2].kind in _BEFORE_STATEMENTS:
+        return False
+    if tokens[-2].kind != "NEWLINE":
+        return True
+    # In brackets an expression may go on in the next line. A name that follows, as in `conv(` and `stage layer1`, says
+    # that a closing bracket is missing.
+    before = next((token for token in reversed(tokens[:-1]) if token.kind != "NEWLINE"), None)
+    return before is not None and before.kind in _BEFORE_VALUES and following.kind in _WORD_OPERATORS
 
 
 def _is_named(tokens: list[Token], start: int) -> bool:

@@ -362,6 +362,9 @@ def test_statements_end_with_the_line_or_a_semicolon(text: str) -> None:
         ("relu -> [\nN,\n3]", "relu -> [N, 3]"),
         ("relu\n-> [N, 3]", "relu -> [N, 3]"),
         ("const a = (1 +\n2)", "const a = 1 + 2"),
+        ("const a = (\nstage if b\nelse 3)", "const a = stage if b else 3"),
+        ("const a = (3 if b else\n\nstage and c)", "const a = 3 if b else stage and c"),
+        ("const a = [1,\naux or b]", "const a = [1, aux or b]"),
     ],
 )
 def test_lines_end_nothing_inside_of_brackets(text: str, on_one_line: str) -> None:
