@@ -1,12 +1,19 @@
-"""Golden files: output for people is kept as text beside its test and compared as a whole."""
+"""Golden files: output for people is kept as text beside its test and compared as a whole. And what all tests share."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Every run tries the same examples, so that no change fails for what it did not touch. Others are tried on request.
+hypothesis.settings.register_profile("fixed", derandomize=True)
+if os.environ.get("RESDSL_PROPERTIES") != "deep":
+    hypothesis.settings.load_profile("fixed")
 
 Golden = Callable[[str], None]
 
