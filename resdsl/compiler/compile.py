@@ -88,7 +88,7 @@ def compile(
 
     ``progress`` is called with the bytes of weights written so far and their total, ``after_pass`` with the name and
     result of each pass. Raises ``CompileError`` if the specification or the weights have errors, or if the file cannot
-    be written.
+    be written, and ``ValueError`` for labels that are not one for each class.
     """
     options = replace(options or CompileOptions(), **changes)
     start = time.perf_counter()
@@ -151,6 +151,8 @@ def prepare(
     source, adopted = "", BundledConfig()
     if options.weights is not None:
         graph, report, source, adopted = _with_weights(graph, options, diagnostics, files, heads)
+    if options.labels is not None:
+        graph = _with_labels(graph, options.labels)
     if options.zero_init_residual:
         graph = zero_init_residual(graph)
     lowered = lower(graph, diagnostics, options, after_pass)
@@ -231,6 +233,7 @@ def _with_weights(
         checkpoint,
         diagnostics,
         partial=options.partial,
+        new_head=options.new_head,
         renames=options.renames,
         ignore=options.ignore,
         heads=heads,
@@ -243,6 +246,14 @@ def _with_weights(
     )
     graph = replace(graph, preprocess=adopted.preprocess or graph.preprocess, labels=adopted.labels or graph.labels)
     return graph, report, checkpoint.origin, adopted
+
+
+def _with_labels(graph: Graph, labels: tuple[str, ...]) -> Graph:
+    shapes = [graph.nodes[output.node].type.shape for output in graph.outputs if not output.aux]
+    classes = {shape[1] for shape in shapes if len(shape) == 2}
+    if classes and len(labels) not in classes:
+        raise ValueError(f"{len(labels)} labels, and {' or '.join(sorted(map(str, classes)))} classes")
+    return replace(graph, labels=labels)
 
 
 def _written(

@@ -31,8 +31,15 @@ class CompileOptions:
     partial: bool = False
     """Tensors that do not match keep their initial values, with a warning; by default all must match."""
 
+    new_head: bool = False
+    """A classifier for another number of classes than that of the checkpoint keeps its initial values, with a warning:
+    to train it. The rest must match."""
+
     keep_preprocess: bool = False
     """Keep the specification's preprocessing and labels if the weights come with others (timm's ``config.json``)."""
+
+    labels: tuple[str, ...] | None = None
+    """The names of the classes, in place of those that the specification or the weights have."""
 
     init: Scheme = Scheme.HE_NORMAL
     """Initialisation of weights that are not loaded, from ``seed`` and the name of each tensor."""
@@ -66,6 +73,8 @@ class CompileOptions:
 
     def __post_init__(self) -> None:
         # Python callers may pass plain strings.
+        if self.labels is not None:
+            object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "init", Scheme(self.init))
         object.__setattr__(self, "precision", DType(self.precision))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -11,7 +12,7 @@ import torch
 
 from resdsl.compiler.compile import prepare
 from resdsl.compiler.options import CompileOptions
-from resdsl.diagnostics import CompileError, catalogue
+from resdsl.diagnostics import CompileError, Diagnostic, Diagnostics, catalogue
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir.graph import Graph
 from resdsl.passes.drop_aux import drop_aux
@@ -33,13 +34,15 @@ Outputs = str | Sequence[str] | None
 class ModuleOptions(NetworkOptions, total=False):
     """The options of ``resdsl.load``, and those of ``resdsl.compile`` that decide the numbers of a network.
 
-    With ``aux``, as by default, heads that only training needs are part of it.
+    Two defaults are those of training. With ``aux``, heads that only training needs are part of the network. With
+    ``new_head``, a classifier for another number of classes than that of the weights keeps its initial values.
     """
 
     weights: str | os.PathLike[str] | Checkpoint | None
     renames: Mapping[str, str]
     ignore: tuple[str, ...]
     partial: bool
+    new_head: bool
     keep_preprocess: bool
     init: Scheme
     seed: int
@@ -66,7 +69,9 @@ def module(
 
     On ``device="meta"`` tensors have no values: after ``to_empty``, load ``state_dict(network, ..)``.
 
-    Raises ``CompileError`` for errors in the text, weights that do not match, and outputs that do not exist.
+    Raises ``CompileError`` for errors in the text, weights that do not match, and outputs that do not exist. What
+    ``resdsl.compile`` warns of when it matches weights is a ``UserWarning``: a new classifier, weights of another
+    variant, and what ``partial`` left out.
     """
     with _prepared(network, options) as (graph, weighted, chosen):
         wanted = _wanted(graph, outputs)
@@ -97,12 +102,23 @@ def _prepared(network: Source, options: ModuleOptions) -> Iterator[tuple[Graph, 
     if unknown := given.keys() - ModuleOptions.__annotations__.keys():
         raise TypeError(f"unexpected options: {', '.join(sorted(unknown))}")
     of_network = {name: given.pop(name) for name in NetworkOptions.__annotations__ if name in given}
-    chosen = CompileOptions(**{"aux": True, **given})
+    chosen = CompileOptions(**{"aux": True, "new_head": True, **given})
     specification = load(network, **cast("NetworkOptions", of_network))
     with ExitStack() as files:
+        whole = specification.graph
+        before = _counted(specification.diagnostics)
         weighted = prepare(specification, chosen, files).lowered
-        graph = specification.graph if chosen.aux else drop_aux(specification.graph)
+        for warning in specification.diagnostics.warnings:
+            if before.get(warning) != specification.diagnostics.repeats(warning):
+                # Where `module` or `state_dict` is called: this function is called by contextlib.
+                facts = "; ".join((warning.message, *warning.notes))
+                warnings.warn(f"{warning.code.title}: {facts} ({warning.code.id})", stacklevel=4)
+        graph = whole if chosen.aux else drop_aux(whole)
         yield graph, weighted, chosen
+
+
+def _counted(diagnostics: Diagnostics) -> dict[Diagnostic, int]:
+    return {warning: diagnostics.repeats(warning) for warning in diagnostics.warnings}
 
 
 def _values(graph: Graph, options: CompileOptions) -> dict[str, torch.Tensor]:

@@ -106,6 +106,7 @@ def match(
     diagnostics: Diagnostics,
     *,
     partial: bool = False,
+    new_head: bool = False,
     renames: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
     heads: Collection[str] = (),
@@ -118,7 +119,8 @@ def match(
     heads that only training needs, and ``graph`` lacks: a checkpoint may have their tensors (``aux1.*``) or not.
 
     Each cause of a mismatch is one diagnostic: an error, or with ``partial`` a warning, and unmatched parameters keep
-    their initial values. No tensor is read yet.
+    their initial values. With ``new_head``, a classifier with another number of classes is such a warning, and nothing
+    else. No tensor is read yet.
     """
     kept = {key: key for key in checkpoint.tensors if not _is_training_state(key)}
     ignored = tuple(key for key in checkpoint.tensors if key not in kept)
@@ -135,7 +137,7 @@ def match(
     kept = {name: key for name, key in kept.items() if name not in left_out}
 
     pairing, reshaped, transposed = _pair(graph, checkpoint, kept, diagnostics)
-    for diagnostic in explain(graph, checkpoint, pairing, partial=partial):
+    for diagnostic in explain(graph, checkpoint, pairing, partial=partial, new_head=new_head):
         diagnostics.report(diagnostic)
     parameters = dict(graph.parameters)
     for name, key in pairing.loaded.items():

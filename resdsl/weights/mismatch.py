@@ -85,8 +85,10 @@ class _Unexplained:
         return self.checkpoint.tensors[self.pairing.names[name]].shape
 
 
-def explain(graph: Graph, checkpoint: Checkpoint, pairing: Pairing, *, partial: bool) -> Iterator[Diagnostic]:
-    """The causes of a misfit, the most telling first; with ``partial`` as warnings."""
+def explain(
+    graph: Graph, checkpoint: Checkpoint, pairing: Pairing, *, partial: bool, new_head: bool = False
+) -> Iterator[Diagnostic]:
+    """The causes of a misfit, the most telling first; warnings with ``partial``, that of classes with ``new_head``."""
     left = _Unexplained(graph, checkpoint, pairing)
     explanations: Sequence[Callable[[_Unexplained], Iterable[Diagnostic]]] = (
         _folded,
@@ -108,7 +110,8 @@ def explain(graph: Graph, checkpoint: Checkpoint, pairing: Pairing, *, partial: 
             helps = tuple(text for text in diagnostic.helps if text not in given)
             given.update(text for text in helps if text in _GENERAL)
             explained = replace(diagnostic, notes=(*diagnostic.notes, *notes), helps=helps)
-            yield _lenient(explained) if partial else explained
+            lenient = partial or (new_head and diagnostic.code is catalogue.CLASS_COUNT)
+            yield _lenient(explained) if lenient else explained
 
 
 _MISSING = (catalogue.TENSORS_MISSING, catalogue.TENSOR_NAMES)

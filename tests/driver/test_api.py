@@ -90,3 +90,12 @@ def test_a_text_is_formatted_without_its_files() -> None:
     assert 'use "absent.res" (a)\n' in text
     with pytest.raises(resdsl.CompileError):
         resdsl.loads("model m(").format()
+
+
+def test_labels_replace_those_of_the_text(tmp_path: Path) -> None:
+    text = TWO.partition("model second")[0].replace("output y", "avgpool(global);  flatten\n  output y")
+    resdsl.compile(resdsl.loads(text), tmp_path / "net.onnx", labels=["a", "b", "c", "d"])
+    session = resdsl.open_session(tmp_path / "net.onnx", device="cpu")
+    assert session.metadata["resdsl.labels"] == '["a", "b", "c", "d"]'
+    with pytest.raises(ValueError, match="3 labels, and 4 classes"):
+        resdsl.compile(resdsl.loads(text), tmp_path / "net.onnx", labels=["a", "b", "c"])

@@ -275,6 +275,15 @@ def test_another_number_of_classes_suggests_the_option(resnet50: Graph) -> None:
     assert found(with_classes("resnet50", 21), shapes(with_classes("resnet50", 21)))[0] == []
 
 
+def test_a_new_head_is_a_warning_and_everything_else_stays_an_error(resnet50: Graph) -> None:
+    graph = with_classes("resnet50", 5)
+    (diagnostic,), report = found(graph, shapes(resnet50), new_head=True)
+    assert diagnostic.code.id == "W0713"
+    assert report.mismatched == ("fc.weight", "fc.bias")
+    codes = [each.code.id for each in found(graph, renamed(resnet50, has("layer4.2")), new_head=True)[0]]
+    assert sorted(codes) == ["E0710", "W0713"]
+
+
 def test_a_checkpoint_without_the_last_stages_names_them(resnet50: Graph) -> None:
     diagnostic = only(resnet50, renamed(resnet50, has("layer4", "fc")))
     assert diagnostic.code.id == "E0710"

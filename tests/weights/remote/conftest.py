@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("huggingface_hub", reason="needs the extra `hub`")
+constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra `hub`")
 pytest.importorskip("filelock", reason="needs the extra `hub`")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -46,7 +47,7 @@ model tiny(classes = 3) {
 
 @dataclass
 class Server:
-    """``files`` are served below ``/files``; ``repository`` is ``timm/tiny`` on the hub.
+    """``files`` are served below ``/files``; ``repository`` is that of the name ``owned`` on the hub.
 
     ``breaks`` is after how many bytes the next answers to GET break off; ``promise`` what the hub says that the digest
     of its large files is, where it lies. ``asked`` has the requests, with the ranges asked for.
@@ -55,6 +56,7 @@ class Server:
     address: str
     files: dict[str, bytes] = field(default_factory=dict)
     repository: dict[str, bytes] = field(default_factory=dict)
+    owned: str = "timm/tiny"
     redirects: dict[str, str] = field(default_factory=dict)
     breaks: list[int] = field(default_factory=list)
     promise: str | None = None
@@ -72,6 +74,23 @@ def server() -> Iterator[Server]:
     httpd.shutdown()
     httpd.server_close()
     thread.join()
+
+
+@pytest.fixture
+def hub(server: Server, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The model hub's client asks ``server``, which has ``weights`` as ``model.safetensors``."""
+    server.repository = {"model.safetensors": weights}
+    monkeypatch.setattr(constants, "ENDPOINT", server.address)
+    monkeypatch.setattr(
+        constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        server.address + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 256)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between the client's tries
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    return server
 
 
 @pytest.fixture
@@ -106,8 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(302, b"", {"Location": state.redirects[path]}, with_body)
         elif path.startswith("/files/"):
             self._file(state.files.get(path.removeprefix("/files/")), {}, with_body)
-        elif path.startswith("/timm/tiny/resolve/"):
-            revision, _, name = path.removeprefix("/timm/tiny/resolve/").partition("/")
+        elif path.startswith(f"/{state.owned}/resolve/"):
+            revision, _, name = path.removeprefix(f"/{state.owned}/resolve/").partition("/")
             if revision not in ("main", "v1", COMMIT):
                 self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, with_body)
                 return

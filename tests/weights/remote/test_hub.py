@@ -15,22 +15,6 @@ from resdsl.diagnostics import CompileError
 from resdsl.weights.save import read_weights, save_weights
 
 
-@pytest.fixture
-def hub(server, weights, tmp_path, monkeypatch):
-    server.repository = {"model.safetensors": weights}
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
-    monkeypatch.setattr(
-        huggingface_hub.constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        server.address + "/{repo_id}/resolve/{revision}/{filename}",
-    )
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 256)
-    monkeypatch.setattr("time.sleep", lambda _: None)  # between the client's tries
-    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    return server
-
-
 def message_of(address: str) -> str:
     with pytest.raises(CompileError) as error:
         read_weights(address)
