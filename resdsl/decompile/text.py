@@ -14,8 +14,7 @@ from resdsl.decompile.loops import with_loops
 from resdsl.decompile.program import Program
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences, join_name, sequences_of
 from resdsl.ir.graph import Graph
-from resdsl.ir.preprocess import Preprocess, Step
-from resdsl.ir.types import Word
+from resdsl.ir.preprocess import Preprocess, step_text
 from resdsl.ir.values import format_value
 from resdsl.labels import label_sets, read_labels
 from resdsl.ops import operators
@@ -376,19 +375,7 @@ def _classifier(program: Program) -> Op | None:
 
 
 def _preprocess(preprocess: Preprocess) -> str:
-    return "preprocess " + _braces([_step(step) for step in preprocess.steps])
-
-
-def _step(step: Step) -> str:
-    """``resize(256)``: the first argument of a single size by position, the others by name."""
-    texts: list[str] = []
-    for place, one in enumerate(dataclasses.fields(step)):
-        value = getattr(step, one.name)
-        if one.default is not dataclasses.MISSING and value == one.default:
-            continue
-        text = format_value(Word(value) if isinstance(value, str) else value)
-        texts.append(text if place == 0 and isinstance(value, int) else f"{one.name} = {text}")
-    return f"{type(step).__name__.lower()}({', '.join(texts)})"
+    return "preprocess " + _braces([step_text(step) for step in preprocess.steps])
 
 
 def _labels(labels: Several[str]) -> str:

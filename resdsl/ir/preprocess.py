@@ -10,6 +10,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from resdsl.ir.types import Word
+from resdsl.ir.values import format_value
+
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 FITS = ("short", "exact")
 ORDERS = ("rgb", "bgr")
@@ -58,6 +61,18 @@ class Normalize:
 
 
 Step = Resize | Crop | Normalize
+
+
+def step_text(step: Step) -> str:
+    """The step in the language: ``resize(256)``. The first argument of a single size is by position, others by name."""
+    texts: list[str] = []
+    for place, one in enumerate(dataclasses.fields(step)):
+        value = getattr(step, one.name)
+        if one.default is not dataclasses.MISSING and value == one.default:
+            continue
+        text = format_value(Word(value) if isinstance(value, str) else value)
+        texts.append(text if place == 0 and isinstance(value, int) else f"{one.name} = {text}")
+    return f"{type(step).__name__.lower()}({', '.join(texts)})"
 
 
 @dataclass(frozen=True, slots=True)
