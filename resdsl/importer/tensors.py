@@ -108,9 +108,14 @@ class OnnxFile(CheckpointReader):
         """The file without the numbers of initializers of more than ``largest`` bytes."""
         return without_weights(self._data, largest)
 
-    def _external(self, record: TensorRecord, size: int) -> tuple[Path, int, int]:
-        entries = record.external or {}
-        location = entries.get("location", "")
+    def files_beside(self) -> tuple[Path, ...]:
+        """The files that hold tensors of this one. Raises ``CompileError`` for one that is not beside it."""
+        records = self.model.tensors.values()
+        return tuple(sorted({self._beside(record) for record in records if record.external is not None}))
+
+    def _beside(self, record: TensorRecord) -> Path:
+        """The file beside this one that holds a tensor."""
+        location = (record.external or {}).get("location", "")
         if self.path is None:
             raise self._missing(record.name, f"it is in another file, `{printable(location)}`")
         folder = self.path.parent.resolve()
@@ -129,10 +134,15 @@ class OnnxFile(CheckpointReader):
         if not path.is_file():
             raise self._missing(record.name, f"it is in `{printable(location)}`, which does not exist")
         record_input(path)
+        return path
+
+    def _external(self, record: TensorRecord, size: int) -> tuple[Path, int, int]:
+        entries = record.external or {}
+        path = self._beside(record)
         offset = bounded_int(entries.get("offset", "0"))
         length = bounded_int(entries.get("length", str(record.count * size)))
         if offset is None or length != record.count * size or offset + length > path.stat().st_size:
-            raise self._missing(record.name, f"`{printable(location)}` does not have its bytes")
+            raise self._missing(record.name, f"`{printable(path.name)}` does not have its bytes")
         return path, record.count, offset
 
     def _missing(self, key: str, reason: str) -> CompileError:
