@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from resdsl.tools.draw.draw import draw as draw
     from resdsl.tools.evaluate.evaluate import evaluate as evaluate
     from resdsl.tools.import_network.import_network import import_network as import_network
+    from resdsl.tools.package.options import Serving as Serving
+    from resdsl.tools.package.package import package as package
     from resdsl.tools.predict.predict import predict as predict
     from resdsl.tools.predict.predict import predict_to as predict_to
     from resdsl.tools.quantize.quantize import Quantization as Quantization
@@ -97,6 +99,8 @@ _PUBLIC = {
     "resdsl.tools.draw.draw": ("compared", "cost_picture", "draw"),
     "resdsl.tools.evaluate.evaluate": ("evaluate",),
     "resdsl.tools.import_network.import_network": ("import_network",),
+    "resdsl.tools.package.options": ("Serving",),
+    "resdsl.tools.package.package": ("package",),
     "resdsl.tools.predict.predict": ("predict", "predict_to"),
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),

@@ -161,6 +161,9 @@ DEVICE_UNUSABLE = _code("E0861", "device cannot be used", _MACHINE)
 NO_ONNX_RUNTIME = _code("E0862", "ONNX Runtime cannot be loaded", _MACHINE)
 EXTRA_NEEDED = _code("E0863", "optional dependency is not installed", _MACHINE)
 OTHER_MACHINE = _code("E0864", "model was optimised for another machine", _MACHINE)
+NOT_SERVED = _code("E0870", "model cannot be served")
+VERSION_EXISTS = _code("E0871", "version of a model exists already", _USAGE)
+PACKAGE_INVALID = _code("E0872", "package does not fit its published schema")
 
 # E09 limits
 LIMIT = _code("E0901", "specification exceeds a limit")

@@ -57,8 +57,8 @@ def test_the_docs_have_command_lines() -> None:
     assert len(LINES) >= 100
 
 
-OPTIONS_OF_OTHERS = {"--ext-diff"}
-"""Options of git that the docs name."""
+OPTIONS_OF_OTHERS = {"--ext-diff", "--model-control-mode"}
+"""Options of git and Triton that the docs name."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
