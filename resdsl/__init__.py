@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
     from resdsl.tools.specs.specs import specs as specs
     from resdsl.tools.tensors.tensors import tensors as tensors
-    from resdsl.tools.verify.verify import Verification as Verification
+    from resdsl.tools.verify.verification import Verification as Verification
     from resdsl.tools.verify.verify import verify as verify
     from resdsl.tools.view.view import view as view
     from resdsl.weights.read import read_weights as read_weights
@@ -105,7 +105,8 @@ _PUBLIC = {
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
     "resdsl.tools.tensors.tensors": ("tensors",),
-    "resdsl.tools.verify.verify": ("Verification", "verify"),
+    "resdsl.tools.verify.verification": ("Verification",),
+    "resdsl.tools.verify.verify": ("verify",),
     "resdsl.tools.view.view": ("view",),
     "resdsl.weights.read": ("read_weights",),
     "resdsl.weights.save": ("save_weights",),

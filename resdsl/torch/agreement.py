@@ -6,7 +6,7 @@ import copy
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -16,6 +16,7 @@ from resdsl.ir.dims import evaluate
 from resdsl.ir.graph import Graph
 from resdsl.passes.drop_aux import drop_aux
 from resdsl.specification.specification import Specification
+from resdsl.torch.first_difference import FirstDifference, first_difference
 from resdsl.torch.modules import module
 from resdsl.weights.initial import Scheme
 
@@ -37,7 +38,7 @@ class Tensors:
     """How the tensors of a module differ from those of a specification. Shapes are those of both, ours first."""
 
     missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
+    unexpected: Mapping[str, tuple[int, ...]]
     reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
     heads: tuple[str, ...]
     """Paths of heads for training that the module does not have, which is no difference."""
@@ -51,7 +52,8 @@ class Tensors:
 class Computation:
     """What both computed from the same weights and input: ``values`` were compared, ``outputs`` of them outputs.
 
-    ``first`` is the first that differs, by name, and ``found`` how; both are empty if none does.
+    ``first`` is the first that differs, by name, and ``found`` how; both are empty if none does. ``place`` is where the
+    module leaves the text, if that can be seen.
     """
 
     values: int
@@ -59,6 +61,7 @@ class Computation:
     deviation: float
     first: str = ""
     found: str = ""
+    place: FirstDifference | None = None
 
 
 def compare_tensors(graph: Graph, subject: nn.Module) -> Tensors:
@@ -74,7 +77,7 @@ def compare_tensors(graph: Graph, subject: nn.Module) -> Tensors:
     ours = {name: parameter.shape for name, parameter in graph.parameters.items()}
     return Tensors(
         tuple(name for name in ours if name not in theirs),
-        tuple(name for name in theirs if name not in ours),
+        {name: shape for name, shape in theirs.items() if name not in ours},
         {name: (ours[name], theirs[name]) for name in ours if name in theirs and ours[name] != theirs[name]},
         heads,
     )
@@ -95,6 +98,29 @@ def compare_computation(
     for each in (ours, theirs):
         each.load_state_dict(drawn, strict=False)
     image = torch.randn(_input_shape(specification), generator=torch.Generator().manual_seed(seed))
+    compared = _compared(ours, theirs, image)
+    if not compared.first:
+        return compared
+    return replace(compared, place=_place(specification, theirs, tensors, drawn, image))
+
+
+def _place(
+    specification: Specification,
+    subject: nn.Module,
+    tensors: Tensors,
+    drawn: Mapping[str, torch.Tensor],
+    image: torch.Tensor,
+) -> FirstDifference | None:
+    graph = drop_aux(specification.graph) if tensors.heads else specification.graph
+    paths = {node.path: node.index for node in graph.nodes[1:] if node.index in graph.inference_nodes}
+    whole = module(specification, aux=not tensors.heads, init=Scheme.ZEROS, outputs=list(paths)).eval()
+    whole.load_state_dict(drawn, strict=False)
+    with torch.no_grad():
+        values = {paths[name]: value for name, value in whole(image).items()}
+    return first_difference(graph, values | {0: image}, subject, image, tolerance=TOLERANCE)
+
+
+def _compared(ours: nn.Module, theirs: nn.Module, image: torch.Tensor) -> Computation:
     with torch.no_grad():
         of_ours, of_theirs = _run(ours, image), _run(theirs, image)
     worst, compared = 0.0, 0

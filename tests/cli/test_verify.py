@@ -50,6 +50,21 @@ def test_an_export_of_another_network_is_refused_with_the_command_that_shows_why
     assert verify(net, net.with_suffix(".onnx"), "--set", "width=16").exit_code == 0
 
 
+def test_a_comment_has_the_result_the_error_and_the_review(net: Path, tmp_path: Path) -> None:
+    resdsl.compile(resdsl.load(net, set={"width": 16}), net.with_suffix(".onnx"))
+    done = verify(net, net.with_suffix(".onnx"), "--format", "markdown", "-o", tmp_path / "comment.md")
+    assert done.exit_code == 1
+    text = (tmp_path / "comment.md").read_text(encoding="utf-8")
+    assert text.startswith("**small**: ⚠️ ")
+    assert "! `" in text
+    # The form of `diff`: totals, and the layers.
+    assert resdsl.verify(net, net.with_suffix(".onnx")).markdown == text
+    assert "| parameters |" in text and "~ conv1" in text.replace("! conv1", "~ conv1")
+    same = verify(net, net.with_suffix(".onnx"), "--format", "markdown", "--set", "width=16")
+    assert same.exit_code == 0
+    assert same.stdout.startswith("**small**: ") and "⚠️" not in same.stdout
+
+
 def test_weights_have_the_names_and_shapes(net: Path, tmp_path: Path) -> None:
     resdsl.compile(net, tmp_path / "net.onnx")
     resdsl.save_weights(tmp_path / "net.onnx", tmp_path / "weights.safetensors")

@@ -12,6 +12,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PROJECT = Path(__file__).parents[2]
@@ -184,6 +185,57 @@ def test_the_action_gives_the_script_all_that_it_reads() -> None:
     assert "OWNER/resdsl/.github/actions/diff@main" in (PROJECT / "docs" / "review.md").read_text()
 
 
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+VERIFY = PROJECT / ".github" / "actions" / "verify"
+
+
+def verified(forge: Forge, subject: str) -> subprocess.CompletedProcess[str]:
+    return forge.run(
+        ["bash", str(VERIFY / "verify.sh")], SPEC="net.res", MODEL=str(forge.folder / subject), PYTHON=sys.executable
+    )
+
+
+def weights(forge: Forge, name: str, width: int) -> str:
+    np.savez(forge.folder / name, **{"c.weight": np.zeros((4, 3, width, width), np.float32)})
+    return name
+
+
+def test_a_model_that_left_its_text_is_commented_on_and_fails(forge: Forge) -> None:
+    done = verified(forge, weights(forge, "other.npz", 5))
+    assert done.returncode == 1, done.stderr
+    ((arguments, text),) = forge.written()
+    assert arguments[:5] == ["api", "--silent", "--method", "POST", "repos/someone/nets/issues/7/comments"]
+    marker, line, *_ = text.splitlines()
+    assert marker.startswith("<!-- resdsl-verify net.res ") and marker.endswith("other.npz -->")
+    assert line.startswith("**net**: ⚠️")
+    assert "```diff" in text and "`c.weight` is [4, 3, 5, 5] in the checkpoint" in text
+    assert (forge.folder / "summary").read_text() == text
+    assert "changed=true" in (forge.folder / "output").read_text()
+
+
+def test_a_model_that_follows_its_text_changes_a_comment_and_writes_none(forge: Forge) -> None:
+    name = weights(forge, "same.npz", 3)
+    assert verified(forge, name).returncode == 0
+    assert forge.written() == []
+    (forge.folder / "comments").write_text("41\n")
+    assert verified(forge, name).returncode == 0
+    ((arguments, text),) = forge.written()
+    assert arguments[3:5] == ["PATCH", "repos/someone/nets/issues/comments/41"]
+    assert "⚠️" not in text
+
+
+def test_the_action_for_models_gives_the_script_all_that_it_reads() -> None:
+    text = (VERIFY / "action.yml").read_text()
+    inputs = re.findall(r"^  ([a-z-]+):$", text[text.index("inputs:") : text.index("outputs:")], re.MULTILINE)
+    assert {"spec", "model", "arguments", "comment", "token", "python"} == set(inputs)
+    assert all(f"inputs.{name}" in text for name in inputs)
+    given = set(re.findall(r"^        ([A-Z_]+):", text, re.MULTILINE))
+    assert {"PYTHON", "SPEC", "MODEL", "ARGUMENTS", "COMMENT", "PULL_REQUEST", "GH_TOKEN"} <= given
+    assert "OWNER/resdsl/.github/actions/verify@main" in (PROJECT / "docs" / "review.md").read_text()
+
+
 # --- GitLab ----------------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +267,28 @@ def test_the_job_for_gitlab_keeps_one_note(forge: Forge, comments: str, method: 
     assert arguments[-1] == f"https://gitlab.example/api/v4/projects/3/merge_requests/8{end}"
     assert text.startswith("<!-- resdsl-diff -->\n")
     assert "#### `net.res`" in text
+
+
+def test_the_job_for_gitlab_verifies_with_the_lines_of_the_docs(forge: Forge) -> None:
+    text = (PROJECT / "docs" / "review.md").read_text()
+    job = text[text.index("<!-- gitlab verify -->") :]
+    command, condition = textwrap.dedent(job[job.index("```yaml\n") + 8 : job.index("\n```\n")]).splitlines()
+    command = command.replace("specs/net.res", "net.res").replace(
+        "package.module:function", str(forge.folder / "w.npz")
+    )
+    script = gitlab_script().replace("resdsl-diff", "resdsl-verify")
+    script = re.sub(r"^resdsl diff .*$", lambda _: command, script, flags=re.MULTILINE)
+    script = re.sub(r"^if \[ -n .*$", lambda _: condition, script, flags=re.MULTILINE)
+    # The stand-in leaves out NumPy, which reading weights needs.
+    (forge.folder / "resdsl").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m resdsl "$@"\n')
+    (forge.folder / "comments").write_text("[]")
+    place = {"CI_API_V4_URL": "https://gitlab.example/api/v4", "CI_PROJECT_ID": "3", "CI_MERGE_REQUEST_IID": "8"}
+    for width, status in ((3, 0), (5, 1)):
+        weights(forge, "w.npz", width)
+        done = forge.run(["bash", "-eo", "pipefail", "-c", script], **place, RESDSL_TOKEN="token")
+        assert done.returncode == status, done.stderr
+    ((_, text),) = forge.written()
+    assert text.startswith("<!-- resdsl-verify -->\n**net**: ⚠️")
 
 
 # --- pre-commit ------------------------------------------------------------------------------------------------------

@@ -75,8 +75,8 @@ def test_the_same_network_is_verified_and_the_command_says_that_it_runs_code(fol
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("other_eps", "`bn1` deviates by"),
-        ("other_activation", "`fc` deviates by"),
+        ("other_eps", "something else from `bn1` on"),
+        ("other_activation", "the module computes `leaky_relu()` in `relu` there"),
         ("other_shape", "`fc.weight` [6, 8] instead of [5, 8]"),
     ],
 )
@@ -125,4 +125,8 @@ def test_a_network_of_torchvision(name: str, agrees: bool) -> None:
 def test_a_stride_in_another_place_is_found_where_it_is() -> None:
     pytest.importorskip("torchvision")
     (error,) = resdsl.verify("resnet50_v1", "torchvision.models:resnet50").diagnostics.errors
-    assert "`layer2.0.conv1` has the shape" in error.message
+    assert "from `layer2.0.conv1` on" in error.message
+    assert (
+        error.notes[0]
+        == "the module computes `convolution(stride=[1, 1], dilation=[1, 1], groups=1)` in `layer2.0.conv1` there"
+    )

@@ -38,19 +38,6 @@ grep -q '^#### ' "$report" && changed=true
 cat "$body" >>"${GITHUB_STEP_SUMMARY:-/dev/null}"
 printf 'changed=%s\nreport=%s\n' "$changed" "$report" >>"${GITHUB_OUTPUT:-/dev/null}"
 
-comment() {
-  local comments="repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments" known
-  known=$(gh api --paginate "$comments" --jq ".[] | select(.body | startswith(\"$marker\")) | .id") || return
-  known=${known%%$'\n'*}
-  if [ -n "$known" ]; then
-    gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$known" --field "body=@$body"
-  elif [ "$changed" = true ]; then
-    gh api --silent --method POST "$comments" --field "body=@$body"
-  fi
-}
-
-if [ "${COMMENT:-true}" = true ] && [ -n "${PULL_REQUEST:-}" ]; then
-  # Pull requests from forks have a token that may only read: the summary has it all.
-  comment || echo "::warning::no comment was written; it takes \`permissions: pull-requests: write\`"
-fi
+# shellcheck source=../comment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../comment.sh"
 exit "$status"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, RunError, Text, catalogue
+from resdsl.diagnostics import Diagnostic, Diagnostics, RunError, catalogue
 from resdsl.passes.drop_aux import drop_aux
 from resdsl.specification.load import Network, NetworkOptions, load
 from resdsl.specification.specification import Specification
+from resdsl.tools.verify.differences import listed, of_computation, of_tensors
+from resdsl.tools.verify.verification import Verification
 from resdsl.untrusted import printable
 
 if TYPE_CHECKING:
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"(?:[\w.]+|.+\.py):[\w.]+")
 """``package.module:name`` or ``file.py:name``."""
-
-_MOST_NAMES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was verified, in one line, and an error for each difference."""
-
-    summary: str
-    diagnostics: Diagnostics = field(repr=False)
-
-    @property
-    def agrees(self) -> bool:
-        return not self.diagnostics.errors
 
 
 def runs_code(subject: str) -> bool:
@@ -77,17 +64,13 @@ def _verify_module(specification: Specification, subject: Module, called: str, s
     from resdsl.torch.agreement import compare_computation, compare_tensors
 
     name, source = printable(called), printable(specification.source.name)
-    diagnostics = Diagnostics()
+    network, diagnostics = specification.graph.name, Diagnostics()
     tensors = compare_tensors(specification.graph, subject)
-    for names, what in ((tensors.missing, "lacks"), (tensors.unexpected, "has other tensors:")):
-        if names:
-            diagnostics.report(_difference(f"`{name}` {what} {_listed(names)}", source))
-    if tensors.reshaped:
-        shapes = [f"`{printable(one)}` {list(b)} instead of {list(a)}" for one, (a, b) in tensors.reshaped.items()]
-        diagnostics.report(_difference(f"`{name}` has other shapes: {_cut(shapes)}", source))
+    for difference in of_tensors(specification.graph, tensors, name, source):
+        diagnostics.report(difference)
     count = len(specification.graph.parameters)
     if not tensors.agree:
-        return Verification(f"`{name}` is not the network of `{source}`: the tensors differ", diagnostics)
+        return Verification(network, f"`{name}` is not the network of `{source}`: the tensors differ", diagnostics)
     try:
         computed = compare_computation(specification, subject, tensors, seed=seed)
     # The code of the module may raise anything.
@@ -95,14 +78,12 @@ def _verify_module(specification: Specification, subject: Module, called: str, s
         message = f"`{name}` cannot be run: {printable(f'{type(error).__name__}: {error}', most=500)}"
         raise RunError.of(catalogue.NO_MODULE, message) from error
     if computed.first:
-        message = f"`{name}` has the tensors of `{source}`, and computes something else: "
-        notes = (f"it is the first that differs; the {computed.values} values before it agree",)
-        found = _difference(f"{message}`{printable(computed.first)}` {computed.found}", source, notes)
-        diagnostics.report(found)
-        return Verification(f"`{name}` is not the network of `{source}`: the computation differs", diagnostics)
+        diagnostics.report(of_computation(specification.graph, computed, name, source))
+        return Verification(network, f"`{name}` is not the network of `{source}`: the computation differs", diagnostics)
     deviation = f"{computed.deviation:.0e}" if computed.deviation else "0"
-    heads = f", without {_listed(tensors.heads)}" if tensors.heads else ""
+    heads = f", without {listed(tensors.heads)}" if tensors.heads else ""
     return Verification(
+        network,
         f"`{name}` is the network of `{source}`{heads}: {count:,} tensors, {computed.values:,} values and "
         f"{computed.outputs} of its outputs agree, largest deviation {deviation}",
         diagnostics,
@@ -114,16 +95,16 @@ def _verify_onnx(specification: Specification, file: str, options: NetworkOption
 
     exported = load(file, limits=options.get("limits"))
     name, source = printable(file), printable(specification.source.name)
-    diagnostics = Diagnostics()
+    network, diagnostics = specification.graph.name, Diagnostics()
     review = compare(specification.graph, exported.graph, sources=(source, name), any_form=True)
     if not review.is_empty:
         changes = "1 change" if len(review.changes) == 1 else f"{len(review.changes)} changes"
         message = f"`{name}` is not the network of `{source}`: {changes}"
         helps = (f"`resdsl diff {source} {name}` shows them",)
         diagnostics.report(Diagnostic(catalogue.NOT_THE_NETWORK, message, helps=helps))
-        return Verification(message, diagnostics)
+        return Verification(network, message, diagnostics, review)
     forms = f", in another form: {', '.join(review.forms)}" if review.forms else ""
-    return Verification(f"`{name}` is the network of `{source}`{forms}", diagnostics)
+    return Verification(network, f"`{name}` is the network of `{source}`{forms}", diagnostics, review)
 
 
 def _verify_weights(specification: Specification, file: str) -> Verification:
@@ -131,7 +112,7 @@ def _verify_weights(specification: Specification, file: str) -> Verification:
     from resdsl.weights.read import read_weights
 
     name, source = printable(file), printable(specification.source.name)
-    diagnostics = Diagnostics()
+    network, diagnostics = specification.graph.name, Diagnostics()
     with read_weights(file) as checkpoint:
         graph = specification.graph
         absent = tuple(
@@ -142,22 +123,9 @@ def _verify_weights(specification: Specification, file: str) -> Verification:
         graph = drop_aux(graph) if absent else graph
         _, report = match(graph, checkpoint, diagnostics)
     if diagnostics.errors:
-        return Verification(f"`{name}` does not have the tensors of `{source}`", diagnostics)
+        return Verification(network, f"`{name}` does not have the tensors of `{source}`", diagnostics)
     return Verification(
+        network,
         f"`{name}` has the tensors of `{source}`: {report}; a file of weights says nothing of the computation",
         diagnostics,
     )
-
-
-def _difference(message: str, source: str, notes: tuple[str | Text, ...] = ()) -> Diagnostic:
-    helps = (f"change `{source}` and have it reviewed, or undo the change of the model",)
-    return Diagnostic(catalogue.NOT_THE_NETWORK, message, notes=notes, helps=helps)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return _cut([f"`{printable(name)}`" for name in names])
-
-
-def _cut(words: list[str]) -> str:
-    more = f" and {len(words) - _MOST_NAMES:,} more" if len(words) > _MOST_NAMES else ""
-    return ", ".join(words[:_MOST_NAMES]) + more
