@@ -61,13 +61,31 @@ class _Attacher:
     def _group(self, item: Group) -> Scope:
         family = self.program.families.get(id(item))
         label = item.path.rpartition(".")[2]
-        arguments = {}
+        arguments: dict[str, str] = {}
+        given: tuple[str, ...] = ()
         if family is not None:
             values = family.call(item).values
             arguments = {one.name: value_text(one.name, values[one.name]) for one in family.fit.parameters}
+            given = tuple(
+                one.name
+                for one in family.fit.parameters
+                if one.default is None or arguments[one.name] != value_text(one.name, one.default)
+            )
         kind = ScopeKind.GROUP if family is None else ScopeKind.BLOCK
         callee = "" if family is None else family.name
         scope = Scope(kind, label, item.path, callee, arguments, self.span, [], item.body.start, item.body.end)
-        scope.given = tuple(arguments)
+        scope.given = given
         self.fill(scope, item.body)
+        _as_stage(scope.children)
         return scope
+
+
+def _as_stage(calls: list[Scope | int]) -> None:
+    """Of calls of one block, the first may have arguments that the others lack: those of a stage around them."""
+    scopes = [one for one in calls if isinstance(one, Scope) and one.kind is ScopeKind.BLOCK]
+    if len(scopes) != len(calls) or len(scopes) < 2 or len({one.callee for one in scopes}) > 1:
+        return
+    first, *rest = ({name: one.arguments[name] for name in one.given} for one in scopes)
+    own = {name for name, text in first.items() if rest[0].get(name) != text}
+    if all(one == rest[0] for one in rest) and own.isdisjoint(rest[0]) and first.keys() >= rest[0].keys():
+        scopes[0].given = tuple(name for name in scopes[0].given if name not in own)

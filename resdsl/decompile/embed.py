@@ -98,7 +98,8 @@ class Embedder:
             return None
         if binding.runs > MOST_OPTIONAL or (binding.missing and self.is_list(big)):
             return None
-        if self.classes.get(small.path, "") != self.classes.get(big.path, ""):
+        kinds = {self.classes.get(small.path, ""), self.classes.get(big.path, "")} - {""}
+        if len(kinds) > 1:
             return None
         absent = sum(1 for item in binding.missing for _ in nodes_of(item))
         total = sum(1 for _ in nodes_of(big))

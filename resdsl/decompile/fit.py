@@ -314,14 +314,17 @@ class _Fitter:
             condition = self._condition([value == "identity" for value in place.values], place)
             self.texts[place.key] = f"(identity if {condition} else none)" if condition else self._new(place)
         else:
+            if "none" in kinds and self._decided_by_shape(place):
+                # `projection` is the identity where that fits.
+                place.values = [Word("projection") if one == "identity" else one for one in place.values]
             self.texts[place.key] = self._new(place)
 
     def _decided_by_shape(self, place: _Place) -> bool:
-        """Whether the instances with the identity are those whose main path keeps the shape."""
+        """Whether the instances with the identity are those whose main path keeps the shape, as far as they add."""
         item = self.residuals[place.key[0]]
         for binding, kind in zip(self.bindings, place.values, strict=True):
             one = binding.items.get(id(item))
-            if isinstance(one, Residual):
+            if isinstance(one, Residual) and kind != "none":
                 same = self.graph.nodes[one.main.start].type == self.graph.nodes[one.main.end].type
                 if same != (kind == "identity"):
                     return False

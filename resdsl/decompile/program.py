@@ -19,6 +19,9 @@ from resdsl.ir.graph import Graph
 from resdsl.ops.concat import Concat
 from resdsl.ops.mul import Mul
 
+CONTAINERS = ("Sequential", "ModuleList")
+"""Classes of modules that say nothing about what is in them."""
+
 
 class Blocks(Enum):
     """Which groups become blocks: also those that lack something of the others, equal ones alone, or none."""
@@ -52,11 +55,13 @@ def decompile(
     classes: Mapping[str, str] | None = None,
     library: bool = False,
     blocks: Blocks = Blocks.VARIANTS,
+    sides: bool = False,
 ) -> Program:
     """The program of a graph without heads for training. Raises ``TooDeep`` where joins nest deeper than text can.
 
     ``placed`` are the nodes without tensors whose path is a place, and not only a name; ``classes`` name the classes of
     modules by their path. ``library`` says whether blocks of the standard library are used, which takes longer.
+    With ``sides``, blocks are looked for in the chains of further outputs too, which text does not call blocks in.
     """
     weighted = {parameter.node for parameter in graph.parameters.values()}
     nest = _grouped(graph, weighted, placed)
@@ -64,12 +69,13 @@ def decompile(
     for top in tops:
         assign(top, "", numbered=False, blocks=frozenset(), weighted=weighted)
     nest.inner_outputs()
-    nest.taps |= unify(nest.top)
+    whole = Sequence([item for top in tops for item in top.items]) if sides else nest.top
+    nest.taps |= unify(whole)
     families: Mapping[int, Family] = {}
     if blocks is not Blocks.NONE:
         variants = blocks is Blocks.VARIANTS
-        families = find_families(graph, nest.top, _closed(nest), classes or {}, library=library, variants=variants)
-    defined = _in_order(nest.top, families)
+        families = find_families(graph, whole, _closed(nest), classes or {}, library=library, variants=variants)
+    defined = _in_order(whole, families)
     _name(defined, classes or {}, graph.name)
     paths: dict[int, str] = {}
     for top in tops:
@@ -146,7 +152,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str], model: str) ->
     for block in blocks:
         if block.library is not None:
             continue
-        names = {classes.get(member.path, "") for member in block.members} - {"", "Sequential", "ModuleList"}
+        names = {classes.get(member.path, "") for member in block.members} - {"", *CONTAINERS}
         base = snake_case(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
         block.name = block_name(base, taken)
         taken.add(block.name)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from resdsl.importer.draft import Value
 from resdsl.importer.records import NodeRecord
 from resdsl.ir import metadata
+from resdsl.ir.graph import ScopeKind
 from resdsl.ops.join import Join
 from resdsl.ops.opaque import Opaque
 
@@ -32,6 +33,9 @@ _LIST = re.compile(rf"\[(?:(?:{_STRING.pattern})(?:, )?)*+\]")
 _ESCAPED = re.compile(r"\\(.)")
 
 _SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
+_NAMESPACE = "namespace"
+_NO_BLOCKS = frozenset(kind for kind in ScopeKind if kind not in (ScopeKind.BLOCK, ScopeKind.MODEL))
+"""What stands in a namespace in place of the name of a block."""
 
 
 def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
@@ -71,14 +75,35 @@ def _knows_place(records: Sequence[NodeRecord]) -> bool:
 
 
 def classes_of(values: Sequence[Value]) -> dict[str, str]:
-    """The name of the class of each module, by path, where the exporter has left it."""
+    """The name of the class of each module, or of the block that it is, by path, where the file has it."""
     found: dict[str, str] = {}
     for value in values:
         for record in value.records:
             scopes, classes = (_list(record.metadata.get(key, "")) for key in (_SCOPES, _CLASSES))
             for scope, kind in zip(scopes[:-1], classes[:-1], strict=False):
                 found.setdefault(_labels(scope.split(".")), kind.rpartition(".")[2])
+            if metadata.PATH.key in record.metadata:
+                for path, block in _blocks(record.metadata.get(_NAMESPACE, "")):
+                    found.setdefault(path, block)
     return found
+
+
+@lru_cache(1024)  # The nodes of a block have the same, but for its last part.
+def _blocks_of(scopes: str) -> tuple[tuple[str, str], ...]:
+    labels: list[str] = []
+    found: list[tuple[str, str]] = []
+    for part in scopes.split("/")[1:]:
+        label, colon, kind = part.rpartition(": ")
+        if colon:
+            labels += label.split(".")
+            if kind not in _NO_BLOCKS:
+                found.append((_labels(labels), kind))
+    return tuple(found)
+
+
+def _blocks(namespace: str) -> tuple[tuple[str, str], ...]:
+    """Paths and names of the blocks in what resdsl writes: ``resnet50/layer1: stage/0: bottleneck/conv1: conv``."""
+    return _blocks_of(namespace.rpartition("/")[0]) if len(namespace) <= _LONGEST_LIST else ()
 
 
 def _by_tensors(value: Value, shared: Counter[str]) -> str:

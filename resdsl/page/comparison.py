@@ -28,6 +28,8 @@ class ChangeCard:
 class Comparison:
     """Two networks: the ``verdict`` (``loud`` for a warning), the ``changes``, and the mark of each leaf.
 
+    ``forms`` say how one network is written in two ways, which is no change.
+
     ``marks`` map leaves of the old and the new network, counted in the order of computation, to ``added``, ``removed``,
     ``changed``, ``moved``, ``renamed`` or ``follows``; other leaves are unchanged. ``pairs`` maps old leaves to new.
     ``totals`` are the rows of a table: name, old, new, difference.
@@ -39,6 +41,7 @@ class Comparison:
     changes: tuple[ChangeCard, ...]
     marks: tuple[Mapping[int, str], Mapping[int, str]]
     pairs: Mapping[int, int]
+    forms: tuple[str, ...] = ()
 
 
 def comparison_data(comparison: Comparison) -> Data:
@@ -46,6 +49,7 @@ def comparison_data(comparison: Comparison) -> Data:
     return {
         "verdict": comparison.verdict,
         "loud": comparison.loud,
+        "forms": comparison.forms,
         "totals": comparison.totals,
         "changes": [
             {

@@ -53,9 +53,10 @@ class _Net:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """The legend below a picture: marks with their meanings, and a table."""
+    """The legend below a picture: marks with their meanings, lines of text, and a table."""
 
     entries: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
 
 
@@ -272,6 +273,10 @@ class _Sheet:
         if x > MARGIN:
             self._bottom = y + 4
         self._right = max(self._right, x - 18)
+        for note in self._legend.notes:
+            self._bottom += SUBTITLE * 1.55
+            self._canvas.text(MARGIN, self._bottom, note, SMALL, self._theme.muted)
+            self._right = max(self._right, MARGIN + text_width(note, SMALL))
         self._table(self._legend.table)
 
     def _table(self, rows: Sequence[Sequence[str]]) -> None:

@@ -8,7 +8,7 @@ which there were; what still differs then is a change of the network.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from resdsl.analysis.same_network import commutes, same_network
@@ -37,17 +37,37 @@ from resdsl.untrusted import printable
 Pair = tuple[Graph, Graph]
 
 
-def in_one_form(old: Graph, new: Graph) -> tuple[Graph, Graph, tuple[str, ...]]:
-    """Both graphs without the differences of form, and a sentence for each kind of these."""
+def in_one_form(old: Graph, new: Graph, *, is_foreign: bool) -> tuple[Graph, Graph, tuple[str, ...]]:
+    """Both graphs without the differences of form, and a sentence for each kind of these.
+
+    With ``is_foreign``, another tool wrote one of the two. Otherwise what resdsl compiles is compared: it has the names
+    of its text, and its sizes, outputs and dropout where no option changed them, so that these are differences of form
+    only if there are no others.
+    """
+    pair = _plain(old), _plain(new)
+    exported = (_aux, _input, _identities, _pads, _concats, _norms, _outputs, _interface)
+    whole = _through((*exported, _names) if is_foreign else exported, pair)
+    if is_foreign or same_network(*whole[:2]):
+        return whole
+    written, folded = _through((_aux,), pair), _through((_aux, _norms), pair)
+    # What folds norms drops dropout and merges padding.
+    return written if written[2] == folded[2] else _through((_aux, _identities, _pads, _concats, _norms), pair)
+
+
+Step = Callable[[Pair, list[str]], Pair]
+
+
+def _through(steps: Iterable[Step], pair: Pair) -> tuple[Graph, Graph, tuple[str, ...]]:
     forms: list[str] = []
-    pair = (_plain(drop_unused(old)), _plain(drop_unused(new)))
-    for step in (_aux, _identities, _pads, _concats, _norms, _input, _outputs, _interface, _names):
+    for step in steps:
         pair = step(pair, forms)
     return *pair, tuple(forms)
 
 
 def _plain(graph: Graph) -> Graph:
-    """Sizes that nobody knows without names: exporters name them in their own ways."""
+    """A network without what no file has, and with sizes that nobody knows without names: exporters name them."""
+    # What an importer makes of a reshape that changes nothing is no difference to speak of.
+    graph = drop_identity(drop_unused(graph), only=("identity",))
     known: dict[Operator, Operator] = {}
     nodes = []
     for node in graph.nodes:
@@ -73,13 +93,10 @@ def _aux(pair: Pair, forms: list[str]) -> Pair:
 
 def _identities(pair: Pair, forms: list[str]) -> Pair:
     counts = [Counter(node.operator.name for node in graph.nodes if node.operator.is_identity) for graph in pair]
-    if counts[0] == counts[1]:
-        return pair
-    # What an importer makes of a reshape that changes nothing is no difference to speak of.
-    names = sorted((counts[0].keys() | counts[1].keys()) - {"identity"})
-    differing = [name for name in names if counts[0][name] != counts[1][name]]
-    forms += [f"{name}: {_in_one([one[name] for one in counts])}" for name in differing]
-    return drop_identity(pair[0]), drop_identity(pair[1])
+    # Where both have some, as versions of one network have dropout, the others are layers that were added.
+    alone = sorted(counts[0].keys() ^ counts[1].keys())
+    forms += [f"{name}: {_in_one([one[name] for one in counts])}" for name in alone]
+    return drop_identity(pair[0], only=alone), drop_identity(pair[1], only=alone)
 
 
 def _pads(pair: Pair, forms: list[str]) -> Pair:
@@ -141,6 +158,8 @@ def _norms(pair: Pair, forms: list[str]) -> Pair:
     folded = [_foldable(graph) for graph in pair]
     layers = [_layers(graph) for graph in pair]
     related = len(layers[0].keys() & layers[1].keys()) * 2 >= min(map(len, layers))
+    if not related and not _built_alike(*pair):
+        return pair
     results = []
     for side, other, names in ((0, 1, ("old", "new")), (1, 0, ("new", "old"))):
         graph = pair[side]
@@ -163,6 +182,19 @@ def _norms(pair: Pair, forms: list[str]) -> Pair:
 def _layers(graph: Graph) -> Mapping[str, bool]:
     """Whether each convolution and linear layer has a bias, by path."""
     return {node.path: node.operator.bias for node in graph.nodes if isinstance(node.operator, Conv | Linear)}
+
+
+def _built_alike(old: Graph, new: Graph) -> bool:
+    """Whether most layers of one network are in the other, whatever they are called and whether they have biases."""
+    ours, theirs = (
+        Counter(
+            (replace(applied.canonical, bias=False), applied.inputs, applied.result)
+            for applied in graph.applications
+            if isinstance(applied.canonical, Conv | Linear)
+        )
+        for graph in (old, new)
+    )
+    return 2 * (ours & theirs).total() >= max(ours.total(), theirs.total())
 
 
 def _foldable(graph: Graph) -> dict[str, list[str]]:

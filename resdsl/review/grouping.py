@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import NamedTuple
 
 from resdsl.analysis.cost import Cost, costs, total
 from resdsl.analysis.receptive import ReceptiveField, receptive_fields
@@ -31,6 +33,9 @@ from resdsl.review.findings import Finder, Finding
 from resdsl.review.marks import Marks
 from resdsl.review.trees import Item
 from resdsl.review.wording import call_fields, called
+
+BlockNames = Mapping[str, str]
+"""The names of blocks, by the paths of their instances."""
 
 
 class Measured:
@@ -68,9 +73,22 @@ class _Cause:
 
 
 class Grouper:
-    """Groups findings into changes, whose totals add up to the difference between the two networks."""
+    """Groups findings into changes, whose totals add up to the difference between the two networks.
 
-    def __init__(self, old: Measured, new: Measured, alignment: Alignment, marks: Marks) -> None:
+    ``names`` are the known names of blocks, by path, of two networks whose blocks and arguments are found and not
+    written (``None``: the calls are those of texts). What becomes twice as wide everywhere is one change then: that a
+    text says so in one argument cannot be seen in a network.
+    """
+
+    def __init__(
+        self,
+        old: Measured,
+        new: Measured,
+        alignment: Alignment,
+        marks: Marks,
+        names: tuple[BlockNames, BlockNames] | None = None,
+    ) -> None:
+        self._names = names
         self._old = old
         self._new = new
         self._alignment = alignment
@@ -80,8 +98,11 @@ class Grouper:
 
     def changes(self) -> tuple[Change, ...]:
         causes: dict[Hashable, _Cause] = {}
-        for finding in Finder(self._old.graph, self._new.graph, self._alignment, self._marks).findings():
-            call = self._call_of(finding)
+        findings = Finder(self._old.graph, self._new.graph, self._alignment, self._marks).findings()
+        calls = [self._call_of(finding) for finding in findings]
+        if self._names is not None:
+            calls = self._without_definitions(findings, calls, self._names)
+        for finding, call in zip(findings, calls, strict=True):
             key, fields = self._key(finding, call)
             cause = causes.setdefault(key, _Cause(fields))
             cause.findings.append(finding)
@@ -103,11 +124,47 @@ class Grouper:
                 return before, after
         return None
 
+    def _without_definitions(
+        self,
+        findings: Sequence[Finding],
+        calls: Sequence[tuple[Item, Item] | None],
+        names: tuple[BlockNames, BlockNames],
+    ) -> list[tuple[Item, Item] | None]:
+        """The calls without those of a block that is changed in the same way in all of its calls.
+
+        That is an edit of the block, as far as a network can tell it from other arguments.
+        """
+        edits: dict[Hashable, dict[_Edit, set[Item]]] = defaultdict(lambda: defaultdict(set))
+        for finding, call in zip(findings, calls, strict=True):
+            if call is not None:
+                edits[_callees(call)][_edit(finding, call)].add(call[0])
+        instances: dict[str, list[Item]] = defaultdict(list)
+        pieces: set[str] = set()
+        for item in self._alignment.old.walk():
+            pieces.add(item.path)
+            if item.kind == "block" and not self._alignment.pairs.keys().isdisjoint(item.leaves):
+                instances[item.callee].append(item)
+
+        def is_definition(call: tuple[Item, Item]) -> bool:
+            called = [some.get(item.path) for some, item in zip(names, call, strict=True)]
+            if None not in called and called[0] != called[1]:
+                return False
+            return all(
+                one in changed or (edit.old and f"{one.path}.{edit.old}" not in pieces)
+                for edit, changed in edits[_callees(call)].items()
+                for one in instances[call[0].callee]
+            )
+
+        defined = {_callees(call): is_definition(call) for call in dict.fromkeys(calls) if call is not None}
+        return [None if call is None or defined[_callees(call)] else call for call in calls]
+
     def _key(self, finding: Finding, call: tuple[Item, Item] | None) -> tuple[Hashable, tuple[Field, ...]]:
-        if call is not None:
-            fields = call_fields(*call)
-            return ("call", call[0].callee, call[1].callee, fields), fields
-        return self._own_key(finding), finding.fields
+        if call is None:
+            return self._own_key(finding), finding.fields
+        fields = call_fields(*call)
+        if self._names is not None:
+            return ("call", *_callees(call), _trend(fields)), ()
+        return ("call", *_callees(call), fields), fields
 
     def _own_key(self, finding: Finding) -> Hashable:
         if finding.kind == "changed":
@@ -175,7 +232,7 @@ class Grouper:
             delta=sum((detail.delta for detail in details), Delta()),
             consequences=self._follows(cause),
             is_silent=any(detail.is_silent for detail in details),
-            fields=cause.fields,
+            fields=cause.fields if self._names is None else _fields_of(cause.calls),
             details=details,
         )
 
@@ -262,6 +319,54 @@ class Grouper:
             # A number alone does not name a layer.
             old, new_name = f"*.{old}", f"*.{new_name}"
         return Renamed(what="", places=tuple(places.values()), old=old, new=new_name, tensors=tensors)
+
+
+def _callees(call: tuple[Item, Item]) -> tuple[str, str]:
+    return call[0].callee, call[1].callee
+
+
+class _Edit(NamedTuple):
+    """What was done to a part of a block: equal for the same edit in two calls."""
+
+    kind: str
+    old: str
+    """The path inside the block; empty for what is added."""
+    new: str
+    what: str
+    fields: tuple[Field, ...]
+
+
+def _edit(finding: Finding, call: tuple[Item, Item]) -> _Edit:
+    old, new = (
+        "" if item is None else item.path.removeprefix(f"{scope.path}.")
+        for item, scope in zip((finding.before, finding.after), call, strict=True)
+    )
+    return _Edit(finding.kind, old, new, finding.what, finding.fields)
+
+
+def _trend(fields: tuple[Field, ...]) -> Hashable:
+    """Equal for changes of arguments in the same ratio, and for other ones that are equal."""
+    if fields and not fields[0].name:
+        return ()
+    return tuple(
+        (one.name, Fraction(int(one.new), int(one.old)))
+        if one.old.isdecimal() and one.new.isdecimal() and int(one.old)
+        else (one.name, one.old, one.new)
+        for one in fields
+    )
+
+
+def _fields_of(calls: Mapping[Item, Item]) -> tuple[Field, ...]:
+    """The arguments in which calls differ, with all of their values; the blocks, if these differ."""
+    found: dict[str, dict[tuple[str, str], None]] = defaultdict(dict)
+    for after, before in calls.items():
+        fields = call_fields(before, after)
+        for one in fields[:1] if fields and not fields[0].name else fields:
+            found[one.name][one.old, one.new] = None
+    return tuple(
+        Field(name, ", ".join(old for old, _ in pairs), ", ".join(new for _, new in pairs))
+        for name, pairs in found.items()
+    )
 
 
 def _within(finding: Finding, scopes: Collection[Item]) -> str:

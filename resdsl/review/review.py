@@ -15,7 +15,7 @@ from resdsl.ir.values import format_value
 from resdsl.review.align import Alignment, align
 from resdsl.review.changes import Change, Delta, Interface, Side, Totals
 from resdsl.review.checkpoint import Verdict, judge
-from resdsl.review.grouping import Grouper, Measured, pixels
+from resdsl.review.grouping import BlockNames, Grouper, Measured, pixels
 from resdsl.review.marks import Marks, mark_nodes, unchanged
 
 
@@ -56,19 +56,28 @@ class Review:
         return self._aligned or align(*self.graphs)
 
 
-def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new"), any_form: bool = False) -> Review:
+def compare(
+    old: Graph,
+    new: Graph,
+    *,
+    sources: tuple[str, str] = ("old", "new"),
+    blocks: tuple[BlockNames, BlockNames] | None = None,
+    is_foreign: bool = False,
+) -> Review:
     """Compare two networks. ``sources`` are the names of their files, for display.
 
-    With ``any_form``, what exporters change without changing what is computed (``review/forms.py``) is no change: it is
-    stated in ``forms``, and ``graphs`` are the networks without it.
+    With ``blocks``, one of the two is an ONNX file. What compilers and exporters (``is_foreign``) change without
+    changing what is computed (``review/forms.py``) is then no change: it is stated in ``forms``, and ``graphs`` are the
+    networks without it. ``blocks`` are the names of blocks by path, as far as they are known; which layers are a block
+    is found anew, for both networks in the same way (``decompile/together.py``).
     """
     with collection_paused():
-        if not any_form or same_network(old, new):
+        if blocks is None or same_network(old, new):
             return _compared(old, new, sources)
         from resdsl.review.forms import in_one_form  # texts are compared as they are written
 
-        before, after, forms = in_one_form(old, new)
-        review = _compared(before, after, sources)
+        before, after, forms = in_one_form(old, new, is_foreign=is_foreign)
+        review = _compared(before, after, sources, blocks)
         if not forms:
             return review
         # The totals are those of the files.
@@ -76,7 +85,9 @@ def compare(old: Graph, new: Graph, *, sources: tuple[str, str] = ("old", "new")
         return replace(review, old=sides[0], new=sides[1], forms=forms)
 
 
-def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
+def _compared(
+    old: Graph, new: Graph, sources: tuple[str, str], blocks: tuple[BlockNames, BlockNames] | None = None
+) -> Review:
     before = Measured(old)
     if same_network(old, new):
         changes = _interface(old, new, None)
@@ -85,12 +96,22 @@ def _compared(old: Graph, new: Graph, sources: tuple[str, str]) -> Review:
         other = replace(side, name=new.name, source=sources[1])
         return Review(side, other, changes, verdict, (old, new), unchanged(old, new))
     after = Measured(new)
-    alignment = align(old, new)
+    alignment = align(*_nested(old, new, blocks))
     marks = mark_nodes(old, new, alignment)
-    changes = Grouper(before, after, alignment, marks).changes() + _interface(old, new, alignment)
+    grouper = Grouper(before, after, alignment, marks, blocks)
+    changes = grouper.changes() + _interface(old, new, alignment)
     verdict = judge(old, new, alignment, changes)
     sides = _side(before, sources[0]), _side(after, sources[1])
     return Review(*sides, changes, verdict, (old, new), marks, _aligned=alignment)
+
+
+def _nested(old: Graph, new: Graph, blocks: tuple[BlockNames, BlockNames] | None) -> tuple[Graph, Graph]:
+    """The networks with the scopes by which they are compared: those of their texts, where both are texts."""
+    if blocks is None:
+        return old, new
+    from resdsl.decompile.together import nested_alike  # texts say which blocks they have
+
+    return nested_alike((old, new), blocks)
 
 
 def _side(measured: Measured, source: str) -> Side:

@@ -13,13 +13,15 @@ from resdsl.analysis.same_network import same_network
 from resdsl.decompile.attach import with_scopes
 from resdsl.decompile.invent import with_modules
 from resdsl.decompile.nest import TooDeep, is_large
-from resdsl.decompile.program import Blocks, Program, decompile
+from resdsl.decompile.program import CONTAINERS, Blocks, Program, decompile
 from resdsl.decompile.text import program_text
+from resdsl.decompile.words import snake_case
 from resdsl.diagnostics import CompileError, Diagnostics, Source, catalogue
 from resdsl.elaborate.limits import Budget, Limits
 from resdsl.elaborate.program import load_program
 from resdsl.importer.network import Imported, read_network
 from resdsl.importer.tensors import OnnxFile
+from resdsl.ir import metadata
 from resdsl.ir.graph import Graph
 from resdsl.specification.revision import Revision
 from resdsl.specification.specification import Specification
@@ -51,6 +53,7 @@ class ModelFile(Specification):
         read = read_network(file)
         graph, placed = with_modules(read.graph, read.placed)
         self.imported: Imported = dataclasses.replace(read, graph=graph, placed=frozenset(placed))
+        self.is_foreign = metadata.NAME.key not in file.model.metadata
         self._limits = limits
         self._writing = self.written(library=False)
         self.text = "" if self._writing is None else self._writing.text
@@ -65,6 +68,11 @@ class ModelFile(Specification):
     @property
     def models(self) -> tuple[str, ...]:
         return (self.imported.graph.name,)
+
+    @property
+    def block_names(self) -> Mapping[str, str]:
+        """The classes of modules, as far as the file has them: other names of blocks are made up."""
+        return {path: snake_case(name) for path, name in self.imported.classes.items() if name not in CONTAINERS}
 
     def check(self) -> Diagnostics:
         """Nothing to report: what is wrong with a file is found when it is read."""

@@ -30,7 +30,10 @@ class Specification:
     """What notebooks show. The package sets it, because drawing is a tool built on specifications."""
 
     is_file: ClassVar[bool] = False
-    """Whether the network was read from an ONNX file, as some exporter writes it."""
+    """Whether the network was read from an ONNX file."""
+
+    is_foreign: bool = False
+    """Whether another tool wrote that file: it names, fixes and leaves out in its own way what a text states."""
 
     def __init__(
         self,
@@ -82,6 +85,12 @@ class Specification:
         if graph is None or self.diagnostics.errors:
             raise CompileError(self.diagnostics)
         return graph
+
+    @property
+    def block_names(self) -> Mapping[str, str]:
+        """The names of blocks, by the paths of their instances."""
+        scopes = self.graph.root.leaves_first()
+        return {scope.path: scope.callee for scope in scopes if scope.kind in ("block", "model") and scope.label}
 
     @property
     def smallest_input(self) -> Mapping[str, int | None]:

@@ -92,6 +92,15 @@ function changesPanel(comparison, app) {
   return [
     h("h2", {}, "Changes"),
     h("p", { class: comparison.loud ? "verdict loud" : "verdict" }, comparison.verdict),
+    comparison.forms.length > 0 &&
+      section(
+        "In another form",
+        h(
+          "ul",
+          { class: "forms" },
+          comparison.forms.map(form => h("li", {}, form)),
+        ),
+      ),
     comparison.changes.length > 0 &&
       h(
         "ol",

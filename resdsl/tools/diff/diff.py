@@ -24,9 +24,15 @@ def diff(
     ``CompileError`` if one has errors.
     """
     before, after = (load(each, **network) for each in (old, new))
-    # A text says what it means; an exporter writes a network in its own way.
+    # A text says what it means; a compiler or an exporter writes a network in its own way.
     exported = before.is_file or after.is_file
-    return compare(before.graph, after.graph, sources=(before.source.name, after.source.name), any_form=exported)
+    return compare(
+        before.graph,
+        after.graph,
+        sources=(before.source.name, after.source.name),
+        blocks=(before.block_names, after.block_names) if exported else None,
+        is_foreign=before.is_foreign or after.is_foreign,
+    )
 
 
 def verify(

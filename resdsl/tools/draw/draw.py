@@ -27,10 +27,11 @@ from resdsl.picture.svg import render_svg
 from resdsl.picture.theme import THEMES, Theme
 from resdsl.review.figures import count as counted
 from resdsl.review.marks import Mark
-from resdsl.review.review import Review, compare
+from resdsl.review.review import Review
 from resdsl.review.sentences import totals_table
 from resdsl.specification.load import Network, NetworkOptions, load
 from resdsl.specification.specification import Specification
+from resdsl.tools.diff.diff import diff
 from resdsl.untrusted import printable
 
 FORMATS = ("svg", "png", "pdf", "mermaid", "dot")
@@ -183,10 +184,11 @@ def compared(
 ) -> Picture:
     """Two networks side by side, with their differences in colours and the totals of both.
 
+    An ONNX file is drawn in the form of the other network, and the differences of form are stated below.
+
     The networks are given as for ``resdsl.load``, the options are those of ``draw``.
     """
-    before, after = (load(one, **network) for one in (old, new))
-    review = compare(before.graph, after.graph, sources=(before.source.name, after.source.name))
+    review = diff(old, new, **network)
     sides = zip(
         ("old", "new"), (review.old, review.new), review.graphs, (review.marks.old, review.marks.new), strict=True
     )
@@ -294,7 +296,8 @@ def _legend(review: Review) -> Legend:
     entries = tuple((str(mark), _entry(review, mark)) for mark in _MEANINGS if mark in review.marks.present)
     table = [("", "old", "new", "difference")]
     table += [(row.name, row.old, row.new, row.difference) for row in totals_table(review) if row.name != "outputs"]
-    return Legend(entries or ((str(Mark.SAME), _no_layer_differs(review)),), tuple(table))
+    notes = tuple(f"in another form: {form}" for form in review.forms)
+    return Legend(entries or ((str(Mark.SAME), _no_layer_differs(review)),), notes, tuple(table))
 
 
 def _entry(review: Review, mark: Mark) -> str:
@@ -306,5 +309,5 @@ def _entry(review: Review, mark: Mark) -> str:
 
 def _no_layer_differs(review: Review) -> str:
     if review.is_empty:
-        return "nothing changed"
+        return "the same network, in another form" if review.forms else "nothing changed"
     return f"no layer changed; changed: {', '.join(change.what for change in review.changes)}"

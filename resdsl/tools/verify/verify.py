@@ -91,12 +91,12 @@ def _verify_module(specification: Specification, subject: Module, called: str, s
 
 
 def _verify_onnx(specification: Specification, file: str, options: NetworkOptions) -> Verification:
-    from resdsl.review.review import compare
+    from resdsl.tools.diff.diff import diff  # for files alone
 
     exported = load(file, limits=options.get("limits"))
     name, source = printable(file), printable(specification.source.name)
     network, diagnostics = specification.graph.name, Diagnostics()
-    review = compare(specification.graph, exported.graph, sources=(source, name), any_form=True)
+    review = diff(specification, exported)
     if not review.is_empty:
         changes = "1 change" if len(review.changes) == 1 else f"{len(review.changes)} changes"
         message = f"`{name}` is not the network of `{source}`: {changes}"

@@ -12,10 +12,11 @@ from resdsl.page.page import Colours, Data, page_data, render_page
 from resdsl.picture.labels import layer_label
 from resdsl.picture.theme import DARK, LIGHT, Theme
 from resdsl.review.marks import Mark
-from resdsl.review.review import Review, compare
+from resdsl.review.review import Review
 from resdsl.review.sentences import ChangeText, describe_change, totals_table, verdict_line
 from resdsl.specification.load import Network, load
 from resdsl.specification.specification import Specification
+from resdsl.tools.diff.diff import diff
 
 
 def view(spec: Network, other: Network | None = None) -> str:
@@ -29,9 +30,16 @@ def view(spec: Network, other: Network | None = None) -> str:
 
 def view_data(specification: Specification, other: Specification | None = None) -> Data:
     """The data of a page. Raises ``CompileError`` like ``view``."""
-    given = [specification] if other is None else [specification, other]
-    networks = [network_data(one.graph, _texts(one), name=one.source.name, title=layer_label) for one in given]
-    return page_data(networks, _comparison(specification, other) if other is not None else None)
+    if other is None:
+        return page_data([_network(specification, specification.graph)])
+    review = diff(specification, other)
+    # The networks as they are compared: in one form, if one is an ONNX file.
+    networks = [_network(one, graph) for one, graph in zip((specification, other), review.graphs, strict=True)]
+    return page_data(networks, _comparison(review))
+
+
+def _network(specification: Specification, graph: Graph) -> Data:
+    return network_data(graph, _texts(specification), name=specification.source.name, title=layer_label)
 
 
 def _texts(specification: Specification) -> tuple[Source, ...]:
@@ -54,10 +62,10 @@ def _colours(theme: Theme) -> dict[str, str]:
     return colours
 
 
-def _comparison(old: Specification, new: Specification) -> Comparison:
-    review = compare(old.graph, new.graph, sources=(old.source.name, new.source.name))
+def _comparison(review: Review) -> Comparison:
     return Comparison(
         verdict=verdict_line(review),
+        forms=review.forms,
         loud=bool(review.checkpoint.silent or review.checkpoint.misplaced),
         totals=tuple((row.name, row.old, row.new, row.difference) for row in totals_table(review)),
         changes=tuple(
