@@ -18,6 +18,7 @@ from resdsl.elaborate.lint import lint
 from resdsl.elaborate.model_arguments import model_parameters
 from resdsl.elaborate.program import Defined, Program
 from resdsl.elaborate.statements import run_body
+from resdsl.elaborate.trace import Trace
 from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.gc_pause import collection_paused
 from resdsl.ir.dims import Dim, symbol
@@ -38,6 +39,7 @@ def elaborate(
     limits: Limits | None = None,
     budget: Budget | None = None,
     compare: Compare | None = None,
+    trace: Trace | None = None,
 ) -> Graph | None:
     """The graph of a model, or ``None`` where it has errors; they are in ``diagnostics``.
 
@@ -46,7 +48,8 @@ def elaborate(
     ``str`` in it being a symbol; shape annotations hold for the declared shape, and are verified with it
     first. An ``expect`` with a plain number holds for the defaults, and is skipped where ``arguments`` are given.
     ``budget`` is shared by the models of a file that are elaborated one after another: the limits hold for all of them.
-    ``compare`` is called if an ``expect`` does not hold, to find out why.
+    ``compare`` is called if an ``expect`` does not hold, to find out why. ``trace`` records what became of each
+    statement, with the declared input shape.
     """
     limits, budget = limits or Limits(), budget or Budget()
     if budget.exhausted:
@@ -55,6 +58,7 @@ def elaborate(
     if defined is None:
         return None
     builder = _builder(program, diagnostics, limits, altered=bool(arguments), budget=budget, compare=compare)
+    builder.trace = trace
     with _deep_recursion(), collection_paused():
         graph = _build(builder, defined, arguments or {}, None)
         if graph is not None and input_shape is not None and not diagnostics.errors:

@@ -43,13 +43,15 @@ def run_body(builder: GraphBuilder, body: tree.Body, flow: Flow, context: Contex
 
 
 def _step(builder: GraphBuilder, step: tree.Step, flow: Flow, context: Context) -> Flow:
+    first = len(builder.nodes)
     label = None if step.label is None else label_text(builder, step.label, flow, context)
     result = _apply(builder, step.flow, flow, context, label)
-    if step.shape is None:
-        return result
-    if result is None:
-        return expectations.stated(builder, step.shape, context)
-    expectations.annotation(builder, step.shape, step.flow, result, context)
+    if step.shape is not None and result is None:
+        result = expectations.stated(builder, step.shape, context)
+    elif step.shape is not None and result is not None:
+        expectations.annotation(builder, step.shape, step.flow, result, context)
+    if builder.trace is not None:
+        builder.trace.add(step.span, (flow, result), first, builder.nodes, builder.parameters, context)
     return result
 
 

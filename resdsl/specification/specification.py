@@ -13,6 +13,7 @@ from resdsl.elaborate.program import Program, Reader, load_program, read_file
 if TYPE_CHECKING:
     from resdsl.analysis.summary import Summary
     from resdsl.elaborate.claims import Claim, Comparison
+    from resdsl.elaborate.trace import Trace
     from resdsl.ir.graph import Graph
     from resdsl.syntax.tree import Module
 
@@ -53,6 +54,10 @@ class Specification:
         self.read = read
         self.diagnostics = Diagnostics()
         """Everything reported so far."""
+        self.trace: Trace | None = None
+        """Records what becomes of each statement, if it is set before the network is built."""
+        self.checked: dict[str, Graph] = {}
+        """The networks that ``check`` built, by the names of their models; none after an error."""
         self.unexpected_graph: Graph | None = None
         """The network whose totals are not as expected, if that is the only error: a checkpoint may show why."""
 
@@ -108,12 +113,16 @@ class Specification:
         A text without models is a library: its syntax and names are checked.
         """
         if self.model is not None or len(self.models) == 1:
-            _ = self._graph
+            self._keep(self._graph)
         else:
             budget = Budget()
             for model in self.models:
-                self._elaborate(model, budget)
+                self._keep(self._elaborate(model, budget))
         return self.diagnostics
+
+    def _keep(self, graph: Graph | None) -> None:
+        if graph is not None:
+            self.checked[graph.name] = graph
 
     def format(self) -> str:
         """The text in the standard layout, comments kept. Raises ``CompileError`` if it cannot be parsed."""
@@ -159,4 +168,5 @@ class Specification:
             limits=self.limits,
             budget=budget,
             compare=self._compare,
+            trace=self.trace,
         )
