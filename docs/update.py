@@ -18,7 +18,7 @@ import pictures
 
 from resdsl.analysis.quantities import exact, short
 from resdsl.diagnostics import explanation
-from resdsl.tools.operators import operators
+from resdsl.ops import reference
 from resdsl.tools.specs.specs import specs
 
 FOLDER = Path(__file__).parent
@@ -56,8 +56,8 @@ def _block(text: str, name: str) -> str:
 
 GENERATORS = {
     "codes": explanation.markdown,
-    "operators": operators.markdown,
-    "steps": lambda: operators.markdown("step"),
+    "operators": reference.markdown,
+    "steps": lambda: reference.markdown("step"),
     "specs": specs_table,
     "blocks": blocks,
 }

@@ -21,7 +21,7 @@ ORDERS = ("rgb", "bgr")
 def _argument(default: Any = dataclasses.MISSING, *, doc: str, kind: str = "", words: tuple[str, ...] = ()) -> Any:
     """A field that is an argument: what it takes, in words or one of some ``words``, and what it is for."""
     kind = kind or " or ".join(", ".join(words).rsplit(", ", 1))
-    return dataclasses.field(default=default, metadata={"kind": kind, "doc": doc})
+    return dataclasses.field(default=default, metadata={"kind": kind, "doc": doc, "words": words})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import resdsl
 from resdsl.cli.app import app
 from resdsl.ir.preprocess import STEPS
 from resdsl.ops import operators
-from resdsl.tools.operators.operators import Entry, table
+from resdsl.ops.reference import Entry, table
 
 ENTRIES = {entry.name: entry for entry in table()}
 STEP_ENTRIES = [entry for entry in ENTRIES.values() if entry.kind == "step"]

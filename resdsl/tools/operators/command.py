@@ -12,7 +12,7 @@ import click
 from resdsl.cli.options import command_options
 from resdsl.cli.terminal import Terminal, colored
 from resdsl.diagnostics.suggest import closest
-from resdsl.tools.operators.operators import Entry, table
+from resdsl.ops.reference import Entry, table
 
 
 @click.command("operators")

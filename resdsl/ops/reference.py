@@ -15,12 +15,16 @@ from resdsl.ops.signature import Argument, signature
 
 @dataclass(frozen=True, slots=True)
 class ArgumentEntry:
-    """One argument: its kind in words, and its default in the syntax of the language (``None`` if required)."""
+    """One argument: its kind in words, and its default in the syntax of the language (``None`` if required).
+
+    ``words`` are the bare words that it takes (``half``).
+    """
 
     name: str
     kind: str
     doc: str
     default: str | None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def _step(name: str, step: type[Step]) -> Entry:
             field.metadata["kind"],
             field.metadata["doc"],
             None if field.default is dataclasses.MISSING else _step_default(field.default),
+            field.metadata["words"],
         )
         for field in dataclasses.fields(step)
     ]
@@ -94,7 +99,7 @@ def _entry(kind: str, name: str, described: type[Operator | Step], arguments: Se
 
 def _argument(argument: Argument) -> ArgumentEntry:
     default = None if argument.required else format_value(argument.default)
-    return ArgumentEntry(argument.name, argument.kind, argument.doc, default)
+    return ArgumentEntry(argument.name, argument.kind, argument.doc, default, argument.words)
 
 
 def _summary(doc: str) -> str:
