@@ -50,6 +50,7 @@ COMMANDS: dict[str, Entry] = {
     "verify": Entry("Write and review", "verify that a PyTorch model or an ONNX file is what a specification says"),
     "git": Entry("Write and review", "make git show layers and reviews of specifications"),
     "specs": Entry("Write and review", "list the built-in networks, or print one"),
+    "lsp": Entry("Write and review", "run the language server, for editors"),
     "explain": Entry("Write and review", "explain an error code such as E0301, with an example and its fix"),
     "operators": Entry("Write and review", "list the operators of the language and their arguments"),
     "compile": Entry("Build", "compile a specification to an ONNX file"),
