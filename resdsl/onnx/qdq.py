@@ -116,6 +116,37 @@ class QdqModel:
             None if bias is None else numpy_helper.to_array(self._floats[bias])
         )
 
+    def set_ranges(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        """Quantize the values of ``ranges`` with these ranges, which contain 0; the others keep theirs.
+
+        Values that share a scale, such as the input and the result of a max pooling, get the largest of their ranges.
+        Biases are rounded again to steps of the new scales.
+        """
+        shared: dict[tuple[str, str], list[str]] = {}
+        for node in self._model.graph.node:
+            value = self._original_name(node.input[0]) if node.op_type == _QUANTIZE else ""
+            if value in self.ranges:
+                shared.setdefault((node.input[1], node.input[2]), []).append(value)
+        for (scale_name, zero_name), values in shared.items():
+            if not ranges.keys() >= {*values}:
+                continue
+            low, high = min(ranges[value][0] for value in values), max(ranges[value][1] for value in values)
+            scale = np.float32((high - low) / 255)
+            if not scale > np.finfo(np.float32).tiny:
+                continue
+            zero = int(np.clip(np.rint(-low / scale), 0, 255))
+            self._replace(scale_name, np.array(scale).reshape(self.array(scale_name).shape))
+            self._replace(zero_name, np.array(zero, np.uint8).reshape(self.array(zero_name).shape))
+            self.ranges |= dict.fromkeys(values, (float(scale), zero))
+        for unit in self.units:
+            if unit.layer is None or unit.layer.bias is None:
+                continue
+            names, bias = unit.layer.quantized, self.weights(unit)[1]
+            assert bias is not None
+            self._replace_bias(
+                unit.layer, bias.astype(np.float64), self.array(names[1]), self.ranges[unit.bytes_read[0]][0]
+            )
+
     def save(self, path: Path) -> None:
         path.write_bytes(self._model.SerializeToString())
 
@@ -127,7 +158,11 @@ class QdqModel:
             layer.quantized, (weight.astype(np.int8), scale, np.zeros(scale.shape, np.int8)), strict=True
         ):
             self._replace(name, array)
-        if bias is None or layer.quantized_bias is None:
+        if bias is not None:
+            self._replace_bias(layer, bias, scale, input_scale)
+
+    def _replace_bias(self, layer: Tensors, bias: Array, scale: Array, input_scale: float) -> None:
+        if layer.quantized_bias is None:
             return
         steps = (np.float64(np.float32(input_scale)) * scale).astype(np.float32)
         rounded = np.clip(np.rint(bias / steps.astype(np.float64)), -(2**31), 2**31 - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,10 @@ from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.session import Session, open_session
 from resdsl.runtime.sources import items_of
 from resdsl.tools.quantize.agreement import OutputComparison
-from resdsl.tools.quantize.quantize import Quantization, Quantized, quantize
+from resdsl.tools.quantize.candidates import Candidate, Recipe
+from resdsl.tools.quantize.maker import Maker
+from resdsl.tools.quantize.quantize import Quantized, quantize
+from resdsl.tools.quantize.quantizer import Settings
 
 sys.path.insert(0, str(ROOT / "tests" / "specs"))
 from running import weights_for
@@ -37,16 +42,8 @@ JUDGE = ("chelsea", "rocket", "hubble_deep_field", "immunohistochemistry", "came
 
 _CROPS = 78
 _LEAST = {"agreement": 0.85, "cosine": 0.98, "gain": 1.25}
+_COLUMNS = ("nearest", "gptq", "gptq, percentile ranges", "minmax")
 _LEAST_GAIN, _LEAST_COSINE = 1.85, 0.99  # of ResNet-50
-
-_METHODS = {
-    "gptq": Quantization(method="gptq"),
-    "nearest": Quantization(method="nearest"),
-    "minmax": Quantization(method="minmax"),
-    "percentile, 7-bit weights": Quantization(method="percentile", reduce_range=True),
-    "percentile": Quantization(method="percentile"),
-    "entropy": Quantization(method="entropy"),
-}
 
 
 def run(bench: Bench) -> Iterable[Result]:
@@ -103,21 +100,32 @@ class _Table:
     def cells(self) -> Iterator[Cell]:
         milliseconds = self._bench.series(self._run(self._session), rounds=15, warmups=3).median("cpu").value * 1e3
         yield Cell(self._name, "float", f"{milliseconds:.1f} ms")
-        best, chosen = self._quantized(Quantization())
-        yield Cell(self._name, "`best`", f"{best} ({chosen})", best.reached)
+        made, files = self._quantized()
+        measured = {one.name: self._measured(files[one.name]) for one in made.candidates if not one.problem}
+        best = measured[made.chosen.name]
+        yield Cell(self._name, "`best`", f"{best} ({made.chosen.name})", best.reached)
+        for column in _COLUMNS:
+            if column in measured:
+                yield self._cell(column, measured[column])
         target = self._folder / "onnxruntime.onnx"
         _default_of_onnx_runtime(self._plain, target, self._inputs)
         yield self._cell("ONNX Runtime's default", self._measured(target))
         with suppress(Missing):
             yield from self._nncf()
-        for column, how in _METHODS.items():
-            # What `best` chooses is the file that the method itself writes (tests/driver/test_quantize.py).
-            yield self._cell(column, best if column == chosen else self._quantized(how)[0])
 
-    def _quantized(self, how: Quantization) -> tuple[_Measured, str]:
-        target = self._folder / f"{how.method}{how.reduce_range}.onnx"
-        made = quantize(self._plain, self._calibrate, target, how=how)
-        return self._measured(target), made.chosen.name
+    def _quantized(self) -> tuple[Quantized, dict[str, Path]]:
+        """What ``quantize`` makes by default, and the files of all candidates that it tried."""
+        files: dict[str, Path] = {}
+        make = Maker.make
+
+        def kept(maker: Maker, recipe: Recipe, settings: Settings, *, limited: bool) -> tuple[Candidate, Path]:
+            candidate, file = make(maker, recipe, settings, limited=limited)
+            if not candidate.problem:
+                files[candidate.name] = Path(shutil.copy(file, self._folder / f"candidate-{len(files)}.onnx"))
+            return candidate, file
+
+        with patch.object(Maker, "make", kept):
+            return quantize(self._plain, self._calibrate, self._folder / "best.onnx"), files
 
     def _cell(self, column: str, measured: _Measured) -> Cell:
         return Cell(self._name, column, str(measured))

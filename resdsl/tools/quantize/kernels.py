@@ -55,11 +55,22 @@ def layers_beyond(model: QdqModel) -> tuple[str, ...]:
     return tuple(unit.name for unit in model.units if unit.layer is not None and _beyond(model, unit))
 
 
+def depthwise_layers(model: QdqModel) -> tuple[str, ...]:
+    """The quantized layers that ONNX Runtime's depthwise kernel computes."""
+    return tuple(unit.name for unit in model.units if unit.layer is not None and _is_depthwise(model, unit))
+
+
+def _is_depthwise(model: QdqModel, unit: Unit) -> bool:
+    assert unit.layer is not None
+    groups = int(unit.attributes.get("group", 1))
+    return unit.op == "Conv" and is_depthwise(model.array(unit.layer.quantized[0]), groups)
+
+
 def _beyond(model: QdqModel, unit: Unit) -> bool:
     assert unit.layer is not None
     weight = model.array(unit.layer.quantized[0])
     if unit.op == "Conv":
-        if is_depthwise(weight, int(unit.attributes.get("group", 1))):
+        if _is_depthwise(model, unit):
             return False
         return pairs_beyond(weight.reshape(len(weight), -1)[:, kernel_order(weight.shape)]) > 0
     rows = matrix(unit, weight) if weight.ndim == 2 else np.swapaxes(weight, -1, -2).reshape(-1, weight.shape[-2])

@@ -20,12 +20,14 @@ _MOST_MOMENTS = 4608**2
 class InputStatistics:
     """Sums over places of a layer's inputs ``[groups, K]``: as floats, as quantized, and products of the latter.
 
-    ``products`` is ``[groups, K, K]`` or, without ``full``, the squares ``[groups, K]``. Memory does not depend on the
-    number of images.
+    ``products`` is ``[groups, K, K]`` or, without ``full``, the squares ``[groups, K]``. Products are those of the
+    distances from ``origin``, near the mean: for inputs that hardly vary, ``E[x^2] - E[x]^2`` leaves only rounding
+    errors, and a matrix that is not positive. Memory does not depend on the number of images.
     """
 
     full: bool
     count: int = 0
+    origin: Array = field(default_factory=lambda: np.zeros(()))
     floats: Array = field(default_factory=lambda: np.zeros(()))
     quantized: Array = field(default_factory=lambda: np.zeros(()))
     products: Array = field(default_factory=lambda: np.zeros(()))
@@ -34,15 +36,18 @@ class InputStatistics:
         """Add columns ``[groups, places, K]`` of the same places."""
         groups, places, size = quantized.shape
         self.full = self.full and groups * size * size <= _MOST_MOMENTS
+        if not self.count:
+            self.origin = quantized.mean(1, keepdims=True)
         self.count += places
         self.floats = self.floats + floats.sum(1, dtype=np.float64)
         self.quantized = self.quantized + quantized.sum(1, dtype=np.float64)
+        apart = quantized - self.origin
         if not self.full:
-            self.products = self.products + np.square(quantized).sum(1, dtype=np.float64)
+            self.products = self.products + np.square(apart).sum(1, dtype=np.float64)
         elif self.products.ndim:
-            self.products += quantized.transpose(0, 2, 1) @ quantized
+            self.products += apart.transpose(0, 2, 1) @ apart
         else:
-            self.products = (quantized.transpose(0, 2, 1) @ quantized).astype(np.float64)
+            self.products = (apart.transpose(0, 2, 1) @ apart).astype(np.float64)
 
     @property
     def means(self) -> tuple[Array, Array]:
@@ -52,14 +57,20 @@ class InputStatistics:
     @property
     def moments(self) -> Array:
         """The covariances ``[groups, K, K]`` of the quantized inputs. Requires ``full``."""
-        mean = self.quantized / self.count
-        return self.products / self.count - mean[:, :, None] * mean[:, None, :]
+        mean = self._mean_apart
+        result: Array = self.products / self.count - mean[:, :, None] * mean[:, None, :]
+        return result
 
     @property
     def variances(self) -> Array:
         """The variances ``[groups, K]`` of the quantized inputs."""
         squares = np.einsum("gkk->gk", self.products) if self.full else self.products
-        return np.maximum(squares / self.count - np.square(self.quantized / self.count), 0)
+        return np.maximum(squares / self.count - np.square(self._mean_apart), 0)
+
+    @property
+    def _mean_apart(self) -> Array:
+        """The mean distance ``[groups, K]`` from the origin."""
+        return self.quantized / self.count - self.origin[:, 0]
 
 
 def columns(x: Array, op: str, attributes: Mapping[str, Any], kernel: tuple[int, ...], places: Array) -> Array:

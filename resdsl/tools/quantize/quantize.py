@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -30,12 +30,15 @@ from resdsl.runtime.session import Session, open_session
 from resdsl.runtime.sources import Item, Source, items_of
 from resdsl.tools.quantize.agreement import Agreement, Layer
 from resdsl.tools.quantize.calibration import CalibrationImages, Counter, Progress
-from resdsl.tools.quantize.candidates import METHODS, TARGETS, Candidate, Maker, choose
+from resdsl.tools.quantize.candidates import FITTED, FITTED_RANGES, METHODS, TARGETS, Candidate, Recipe
 from resdsl.tools.quantize.fit import MOST_IMAGES
 from resdsl.tools.quantize.float_model import LAYERS, can_be_folded, float_outline, layer_name, matches
 from resdsl.tools.quantize.kernels import KernelError, kernel_errors, kernels_saturate
+from resdsl.tools.quantize.maker import Maker
 from resdsl.tools.quantize.measurement import as_written, compare_outputs, compare_values, observable
-from resdsl.tools.quantize.quantizer import Settings, fold_file
+from resdsl.tools.quantize.quantizer import OPERATORS, Settings, fold_file
+from resdsl.tools.quantize.search import choose, keepable, recipes
+from resdsl.tools.quantize.speed import gain
 
 Array = npt.NDArray[Any]
 
@@ -52,9 +55,11 @@ class Quantization:
     them is held out for the report.
 
     ``method`` is ``best`` (measure several on the held-out images and keep the best), ``nearest`` or ``gptq`` (fitted
-    weights), or one of ONNX Runtime's ways to choose ranges: ``minmax``, ``entropy``, ``percentile``. ``target`` is
-    ``any``, which keeps sums of two products within 16 bits, or ``vnni``. ``budget`` limits the seconds in which
-    ``best`` looks for candidates; the first is always made. ``reduce_range`` limits weights to 7 bits.
+    weights), or one of ONNX Runtime's ways to choose ranges: ``minmax``, ``entropy``, ``percentile``. ``ranges`` are
+    those of activations with fitted weights: ``minmax``, or ``percentile`` without the outermost values. ``operators``
+    is ``all`` or ``layers``: only convolutions and linear layers compute in int8. ``target`` is ``any``, which keeps
+    sums of two products within 16 bits, or ``vnni``. ``budget`` limits the seconds in which ``best`` looks for
+    candidates; the first is always made. ``reduce_range`` limits weights to 7 bits.
     """
 
     keep: Sequence[str] = ()
@@ -65,12 +70,18 @@ class Quantization:
     reduce_range: bool = False
     target: str = "any"
     budget: float = 600
+    ranges: str = "minmax"
+    operators: str = "all"
 
     def __post_init__(self) -> None:
         if not 0 < self.held_back <= 0.5:  # NaN too
             raise ValueError("`held_back` must be greater than 0 and at most 0.5")
         if self.method not in METHODS:
             raise ValueError(f"`method` must be one of {', '.join(METHODS)}")
+        if self.ranges not in FITTED_RANGES:
+            raise ValueError(f"`ranges` must be one of {', '.join(FITTED_RANGES)}")
+        if self.operators not in OPERATORS:
+            raise ValueError(f"`operators` must be one of {', '.join(OPERATORS)}")
         if self.target not in TARGETS:
             raise ValueError(f"`target` must be one of {', '.join(TARGETS)}")
         if not self.budget >= 0:
@@ -82,8 +93,9 @@ class Quantized:
     """A quantized model. ``before`` and ``bytes`` are the file sizes, ``calibrated`` the number of calibration images.
 
     ``layers`` are sorted by error, the largest first. ``outputs`` are compared as this CPU's kernels compute them and
-    ``as_written`` with the graph run operator by operator: the error of quantization alone. ``candidates`` are the
-    models that were tried; ``saturating`` are the layers of the chosen one in which the sum of two products can leave
+    ``as_written`` with the graph run operator by operator: the error of quantization alone. ``gain`` is how many times
+    as fast as the original the model is on this CPU: CPU time of one thread. ``candidates`` are the models that were
+    tried; ``saturating`` are the layers of the chosen one in which the sum of two products can leave
     16 bits. ``folded``: the model had batch norms, which were folded first. ``problems`` are the diagnostics of images
     that could not be read.
     """
@@ -108,6 +120,10 @@ class Quantized:
     @property
     def saturating(self) -> tuple[str, ...]:
         return self.chosen.saturating
+
+    @property
+    def gain(self) -> float:
+        return self.chosen.gain or 0.0
 
 
 @as_one_run
@@ -140,11 +156,12 @@ def quantize(
         work = _Quantizer(original, folder, how, list(items_of(calibrate)), progress, start + how.budget)
         settings = work.settings()
         if how.keep_worst:
-            work.attempt("nearest" if how.method == "best" else how.method, settings)
+            method = "nearest" if how.method == "best" else how.method
+            work.attempt(dataclasses.replace(work.recipe, method=method), settings)
             worst = sorted((layer for layer in work.layers if not layer.kept), key=lambda layer: -layer.added)
             names = (layer.name for layer in worst[: how.keep_worst])
             settings = dataclasses.replace(settings, keep=(*settings.keep, *names))
-        candidates = work.attempt(how.method, settings)
+        candidates = work.attempt(work.recipe, settings)
         written = replace_metadata(work.quantized, Path(output), work.metadata(candidates, settings))
         return Quantized(
             path=Path(output),
@@ -199,13 +216,14 @@ class _Quantizer:
                 helps=("compile its specification without `--precision`",),
             ) from None
         self._outline = Outline(self._file)
+        self._gains: dict[tuple[str, tuple[str, ...]], float] = {}
         self._session = open_session(self._file, device="cpu", name=original.name)
         classifier = Classifier.of(self._session)
         classifier.require_preprocess()
         self._images = CalibrationImages(classifier, items, how.images, how.held_back)
         calibration, held_back = len(self._images.calibration), len(self._images.held_back)
-        fits = {"best": 2, "nearest": 1, "gptq": 1}.get(how.method, 0)
-        self._counter = Counter(progress, calibration + fits * min(calibration, MOST_IMAGES) + 2 * held_back)
+        fits = {"best": 3, "nearest": 1, "gptq": 1}.get(how.method, 0)
+        self._counter = Counter(progress, calibration + fits * min(calibration, MOST_IMAGES) + (fits + 2) * held_back)
         self._maker = Maker(self._file, folder, self._images, self._counter, how.target, deadline)
 
     @property
@@ -226,35 +244,71 @@ class _Quantizer:
             layer_name(value) for value in self._layers() for pattern in self._patterns() if matches(value, pattern)
         }
         kept |= {value.node for value in values if value.op in _FLOAT or value.node.startswith("preprocess.")}
-        method = "minmax" if self._how.method in {"best", "nearest", "gptq"} else self._how.method
-        return Settings(method, self._how.reduce_range, tuple(sorted(kept)))
+        return Settings(keep=tuple(sorted(kept)))
 
-    def attempt(self, method: str, settings: Settings) -> tuple[Candidate, ...]:
-        """Make the candidates, choose the best and measure it."""
-        tried = list(self._maker.candidates(method, settings))
-        made = [index for index, (candidate, _) in enumerate(tried) if not candidate.problem]
-        sessions = [self._for_target(tried[index][1]) for index in made]
+    @property
+    def recipe(self) -> Recipe:
+        """What is asked for."""
+        how = self._how
+        ranges = how.ranges if how.method in {"best", *FITTED} else "minmax"
+        return Recipe(how.method, ranges, how.operators, reduce_range=how.reduce_range)
+
+    def attempt(self, recipe: Recipe, settings: Settings) -> tuple[Candidate, ...]:
+        """Make candidates as ``search.recipes`` says, measure each, choose the best and measure its layers."""
+        candidates: list[Candidate] = []
+        files: list[Path] = []
+
+        def best() -> Candidate:
+            return candidates[self._best(candidates)]
+
+        def sets() -> Iterator[tuple[str, ...]]:
+            index = self._best(candidates)
+            noisiest = sorted(self._measured(files[index], kept=()), key=lambda layer: -layer.added)
+            quantized = [layer.name for layer in noisiest if layer.name not in settings.keep]
+            return keepable(self._maker.depthwise(), quantized)
+
+        for one in recipes(recipe, candidates, best, sets):
+            limited = recipe.method == "best" and one.method in FITTED
+            candidate, file = self._maker.make(one, settings, limited=limited)
+            candidates.append(candidate if candidate.problem else self._measure(candidate, file))
+            files.append(file)
+        index = self._best(candidates)
+        candidates[index] = dataclasses.replace(candidates[index], chosen=True)
+        self.quantized = files[index]
+        (self.outputs,) = self._compare([self._open(self.quantized)])
+        kept = {*settings.keep, *candidates[index].recipe.keep}
+        self.layers = tuple(sorted(self._measured(self.quantized, kept), key=lambda layer: layer.decibels))
+        return tuple(candidates)
+
+    def _best(self, candidates: Sequence[Candidate]) -> int:
+        return choose(candidates, self._how.target, kernels_saturate)
+
+    def _measure(self, candidate: Candidate, file: Path) -> Candidate:
+        """The candidate with its agreement with the original, and how much faster it is."""
+        (outputs,) = self._compare([self._for_target(file)])
+        graph = candidate.recipe.graph
+        if graph not in self._gains:
+            self._gains[graph] = gain(self._file, file, next(self._held_out()))
+        return dataclasses.replace(candidate, agreement=outputs[0], gain=self._gains[graph])
+
+    def _compare(self, sessions: Sequence[Session]) -> list[tuple[Agreement, ...]]:
         results = compare_outputs(self._session, sessions, self._held_out(), self._counter)
         if not results:
             raise self._images.too_few()
-        candidates = [candidate for candidate, _ in tried]
-        for index, outputs in zip(made, results, strict=True):
-            candidates[index] = dataclasses.replace(candidates[index], agreement=outputs[0])
-        best = choose(candidates, self._how.target, kernels_saturate)
-        candidates[best] = dataclasses.replace(candidates[best], chosen=True)
-        self.quantized = tried[best][1]
-        self.outputs = results[made.index(best)]
-        if self._simulates:
-            session = self._open(self.quantized)
-            (self.outputs,) = compare_outputs(self._session, [session], self._held_out(), self._counter)
-        self._measure(settings)
-        return tuple(candidates)
+        return results
 
     def metadata(self, candidates: Sequence[Candidate], settings: Settings) -> dict[str, str]:
         """The metadata of the original, and how it was quantized."""
-        kept = [name for name in settings.keep if name in map(layer_name, self._layers())]
-        method = next(candidate.method for candidate in candidates if candidate.chosen)
-        how = {"method": method, "images": self.calibrated, "keep": kept, "target": self._how.target}
+        chosen = next(candidate for candidate in candidates if candidate.chosen)
+        names = {*settings.keep, *chosen.recipe.keep} & set(map(layer_name, self._layers()))
+        how = {
+            "method": chosen.method,
+            "ranges": chosen.recipe.ranges,
+            "operators": chosen.recipe.operators,
+            "images": self.calibrated,
+            "keep": sorted(names),
+            "target": self._how.target,
+        }
         return metadata.own_entries(self._session.metadata) | metadata.PRECISION.of("int8") | metadata.QUANTIZED.of(how)
 
     @property
@@ -272,12 +326,12 @@ class _Quantizer:
     def _held_out(self) -> Iterator[dict[str, Array]]:
         return self._images.feeds(self._images.held_back)
 
-    def _measure(self, settings: Settings) -> None:
-        """Measure the error of each layer, the largest first, and of its kernel."""
-        distances, self.as_written = compare_values(self._file, self.quantized, self._held_out(), self._counter)
+    def _measured(self, file: Path, kept: Collection[str]) -> list[Layer]:
+        """The error of each layer, and of its kernel."""
+        distances, self.as_written = compare_values(self._file, file, self._held_out(), self._counter)
         if not any(distance.signal for distance in distances.values()):
             raise self._images.too_few()
-        kernels = self._kernels()
+        kernels = self._kernels(file)
         layers = []
         for value in self._layers():
             distance = distances[observable(value, self._outline, distances)]
@@ -290,16 +344,16 @@ class _Quantizer:
                     decibels=distance.decibels,
                     added=max(distance.noise_ratio - incoming, 0.0),
                     cosine=distance.cosine,
-                    kept=layer_name(value) in settings.keep,
+                    kept=layer_name(value) in kept,
                     kernel_decibels=None if kernel is None else kernel.decibels,
                     kernel_steps=None if kernel is None else kernel.steps,
                 )
             )
-        self.layers = tuple(sorted(layers, key=lambda layer: layer.decibels))
+        return layers
 
-    def _kernels(self) -> dict[str, KernelError]:
+    def _kernels(self, file: Path) -> dict[str, KernelError]:
         try:
-            model = QdqModel(self._file, self.quantized)
+            model = QdqModel(self._file, file)
         except ValueError:
             return {}
         return kernel_errors(model, list(islice(self._held_out(), _IMAGES_FOR_KERNELS)))

@@ -26,12 +26,16 @@ from resdsl.runtime.providers import onnx_runtime
 Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
 
+OPERATORS = ("all", "layers")
+"""Which operators compute with bytes: all that can, or convolutions and linear layers only."""
+
 RANGES = ("minmax", "entropy", "percentile")
 """How ranges are chosen: all values; least loss of information; all but the outermost 0.001 %."""
 
 MOST_FOR_HISTOGRAMS = 32
 """The limit of images for ``entropy`` and ``percentile``: the quantizer keeps the values of all images in memory."""
 
+_LAYERS = ["Conv", "Gemm", "MatMul"]
 _DEQUANTIZED = "_DequantizeLinear_Output"
 
 
@@ -45,6 +49,7 @@ class Settings:
     method: str = "minmax"
     reduce_range: bool = False
     keep: tuple[str, ...] = ()
+    operators: str = "all"
 
     @property
     def most_images(self) -> int | None:
@@ -74,6 +79,7 @@ def quantize_file(model: Path, target: Path, feeds: Iterable[Feeds], settings: S
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             nodes_to_exclude=list(settings.keep),
+            op_types_to_quantize=_LAYERS if settings.operators == "layers" else None,
             calibrate_method=method,
             calibration_providers=["CPUExecutionProvider"],
             extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},

@@ -9,6 +9,7 @@ neighbouring inputs in a saturating int16 (``vpmaddubsw``). A sum of two product
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ PAIR = 128
 """The largest absolute sum of the weights of one sign in a pair."""
 
 _DAMPING = 0.01
+_MOST_DAMPINGS = 4
 _BLOCK = 64
 _STEPS = 8
 _LOWEST = 0.8
@@ -150,5 +152,9 @@ def _upper(moments: Array) -> Array:
     """The upper triangular ``U`` with ``U^T U`` the inverse of the damped moments, of one matrix or of several."""
     size = moments.shape[-1]
     damping = _DAMPING * np.trace(moments, axis1=-2, axis2=-1) / size + _TINY
-    damped = moments + np.asarray(damping)[..., None, None] * np.eye(size)
-    return np.swapaxes(np.linalg.cholesky(np.linalg.inv(damped)), -1, -2)
+    for _ in range(_MOST_DAMPINGS):
+        damped = moments + np.asarray(damping)[..., None, None] * np.eye(size)
+        with suppress(np.linalg.LinAlgError):  # rounding errors of the moments can be larger than the damping
+            return np.swapaxes(np.linalg.cholesky(np.linalg.inv(damped)), -1, -2)
+        damping = damping * 10
+    return np.broadcast_to(np.eye(size), moments.shape)  # rounds to nearest

@@ -1,0 +1,130 @@
+"""Which candidates for an int8 model are tried, and which of them is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import resdsl
+from resdsl.tools.quantize.agreement import Agreement
+from resdsl.tools.quantize.candidates import Candidate, Recipe
+from resdsl.tools.quantize.search import choose, keepable, recipes
+from resdsl.tools.quantize.speed import gain
+
+GOOD, BAD = (0.999, 1.5), (0.9, 1.5)
+"""Cosine, and how many times as fast: what reaches the goal, and what doesn't."""
+
+
+def candidate(recipe: Recipe | str, cosine: float, gain: float = 1.5, *, saturating: tuple[str, ...] = ()) -> Candidate:
+    recipe = Recipe(recipe) if isinstance(recipe, str) else recipe
+    agreement = Agreement("logits", cosine, cosine, cosine, 20.0, 10, 10)
+    return Candidate(recipe, seconds=1.0, saturating=saturating, agreement=agreement, gain=gain)
+
+
+def chosen(*candidates: Candidate) -> Candidate:
+    return candidates[choose(candidates, "any", lambda: True)]
+
+
+# --- the choice ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "saturates", "method"),
+    [("any", True, "minmax"), ("any", False, "gptq"), ("vnni", False, "minmax"), ("vnni", True, "minmax")],
+)
+def test_a_measurement_counts_where_it_holds(target: str, saturates: bool, method: str) -> None:
+    candidates = [
+        candidate("minmax", 0.999, saturating=("conv1",)),
+        candidate("nearest", 0.99),
+        candidate("gptq", 0.995),
+        Candidate(Recipe("gptq", "percentile"), seconds=0.0, problem="not finished within the budget"),
+    ]
+    assert candidates[choose(candidates, target, lambda: saturates)].method == method
+
+
+def test_the_only_candidate_is_chosen_although_it_can_saturate() -> None:
+    assert choose([candidate("minmax", 0.9, saturating=("conv1",))], "any", lambda: False) == 0
+
+
+def test_the_goal_counts_before_the_score() -> None:
+    fast = candidate("gptq", 0.985, 1.4)
+    precise = candidate(Recipe("gptq", keep=("conv1",)), 0.999, 1.1)
+    assert chosen(candidate("minmax", 0.9, 1.4), fast, precise) is fast
+
+
+def test_without_the_goal_a_slow_candidate_is_not_chosen() -> None:
+    nearly, slow = candidate(Recipe("gptq", keep=("a",)), 0.95, 0.95), candidate("gptq", 0.97, 0.7)
+    fastest = candidate(Recipe("gptq", operators="layers"), 0.94, 1.0)
+    assert chosen(slow, fastest, nearly) is nearly
+
+
+def test_no_candidate_is_chosen_that_is_worse_than_the_default_of_onnx_runtime() -> None:
+    default = candidate("minmax", 0.97, 0.8)
+    assert chosen(default, candidate(Recipe("gptq", operators="layers"), 0.9, 1.2)) is default
+
+
+# --- the speed -------------------------------------------------------------------------------------------------------
+
+
+def test_the_speed_is_that_against_the_original(tmp_path: Path) -> None:
+    for layers in (1, 12):
+        body = ";  ".join(f"conv{number}: conv(64, 3x3)" for number in range(layers))
+        text = f"model m {{\n  input x: f32[N, 64, 32, 32]\n  {body}\n  output y\n}}\n"
+        resdsl.compile(resdsl.loads(text), tmp_path / f"{layers}.onnx")
+    feed = {"x": np.ones((1, 64, 32, 32), np.float32)}
+    # 12 times the products, whatever else the machine does.
+    assert 3 < gain(tmp_path / "12.onnx", tmp_path / "1.onnx", feed) < 40
+    assert 1 / 40 < gain(tmp_path / "1.onnx", tmp_path / "12.onnx", feed) < 1 / 3
+
+
+# --- the search ------------------------------------------------------------------------------------------------------
+
+
+def tried(measured: Callable[[Recipe], tuple[float, float] | None], recipe: Recipe) -> list[str]:
+    """The names of what is tried, where each recipe has the cosine and speed that ``measured`` says; none: it fails."""
+    candidates: list[Candidate] = []
+
+    def keep() -> Iterator[tuple[str, ...]]:
+        return keepable(("dw1", "dw2", "dw3"), ("a", "b", "c"))
+
+    def best() -> Candidate:
+        return candidates[choose(candidates, "any", lambda: True)]
+
+    for one in recipes(recipe, candidates, best, keep):
+        found = measured(one)
+        failed = Candidate(one, seconds=1.0, problem="no")
+        candidates.append(failed if found is None else candidate(one, *found))
+    return [one.name for one in candidates]
+
+
+FIRST = ["minmax", "nearest", "gptq", "gptq, percentile ranges"]
+LAYERS = "gptq, percentile ranges, layers only"
+
+
+def test_the_search_ends_with_the_goal() -> None:
+    assert tried(lambda _: GOOD, Recipe("best")) == FIRST
+    assert tried(lambda recipe: GOOD if recipe.operators == "layers" else BAD, Recipe("best")) == [*FIRST, LAYERS]
+    kept = tried(lambda recipe: GOOD if len(recipe.keep) == 1 else BAD, Recipe("best"))
+    assert kept == [*FIRST, LAYERS, "minmax, 3 layers kept", "minmax, 1 layer kept"]
+
+
+def test_what_is_slow_is_searched_to_the_end_from_the_best() -> None:
+    speeds = {"minmax": (0.8, 0.7), "nearest": (0.85, 0.7), "gptq": (0.9, 0.7)}
+    names = tried(lambda recipe: speeds[recipe.method], Recipe("best"))
+    assert names == [*FIRST, LAYERS, "gptq, 3 layers kept", "gptq, 1 layer kept", "gptq, 2 layers kept"]
+
+
+def test_what_is_asked_for_is_all_that_is_tried() -> None:
+    assert tried(lambda _: BAD, Recipe("entropy", reduce_range=True)) == ["entropy, 7-bit weights"]
+    assert tried(lambda _: BAD, Recipe("gptq", "percentile", "layers")) == [LAYERS]
+
+
+def test_a_model_whose_weights_cannot_be_fitted_is_quantized_all_the_same() -> None:
+    def without_fits(recipe: Recipe) -> tuple[float, float] | None:
+        return GOOD if recipe.method == "minmax" else None
+
+    assert tried(without_fits, Recipe("best")) == FIRST
+    assert tried(without_fits, Recipe("gptq")) == ["gptq", "minmax"]
