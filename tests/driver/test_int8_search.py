@@ -88,7 +88,7 @@ def tried(measured: Callable[[Recipe], tuple[float, float] | None], recipe: Reci
     candidates: list[Candidate] = []
 
     def keep() -> Iterator[tuple[str, ...]]:
-        return keepable(("dw1", "dw2", "dw3"), ("a", "b", "c"))
+        return keepable(("dw1", "dw2", "dw3"), ("a", "dw2", "b", "dw1", "dw3"))
 
     def best() -> Candidate:
         return candidates[choose(candidates, "any", lambda: True)]
@@ -114,7 +114,18 @@ def test_the_search_ends_with_the_goal() -> None:
 def test_what_is_slow_is_searched_to_the_end_from_the_best() -> None:
     speeds = {"minmax": (0.8, 0.7), "nearest": (0.85, 0.7), "gptq": (0.9, 0.7)}
     names = tried(lambda recipe: speeds[recipe.method], Recipe("best"))
-    assert names == [*FIRST, LAYERS, "gptq, 3 layers kept", "gptq, 1 layer kept", "gptq, 2 layers kept"]
+    kept = ["gptq, 3 layers kept", "gptq, 1 layer kept", "gptq, 2 layers kept", "gptq, 4 layers kept"]
+    assert names == [*FIRST, LAYERS, *kept]
+
+
+def test_the_search_ends_with_the_budget() -> None:
+    names = tried(lambda recipe: None if recipe.keep else (0.9, 0.7), Recipe("best"))
+    assert names == [*FIRST, LAYERS, "minmax, 3 layers kept"]
+
+
+def test_some_layer_stays_in_int8() -> None:
+    assert list(keepable((), ("a", "b"))) == [("a",)]
+    assert list(keepable(("a", "b"), ("b", "a"))) == [("b",)]
 
 
 def test_what_is_asked_for_is_all_that_is_tried() -> None:

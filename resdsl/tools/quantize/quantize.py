@@ -216,7 +216,6 @@ class _Quantizer:
                 helps=("compile its specification without `--precision`",),
             ) from None
         self._outline = Outline(self._file)
-        self._gains: dict[tuple[str, tuple[str, ...]], float] = {}
         self._session = open_session(self._file, device="cpu", name=original.name)
         classifier = Classifier.of(self._session)
         classifier.require_preprocess()
@@ -257,6 +256,7 @@ class _Quantizer:
         """Make candidates as ``search.recipes`` says, measure each, choose the best and measure its layers."""
         candidates: list[Candidate] = []
         files: list[Path] = []
+        gains: dict[tuple[str, tuple[str, ...]], float] = {}
 
         def best() -> Candidate:
             return candidates[self._best(candidates)]
@@ -270,7 +270,7 @@ class _Quantizer:
         for one in recipes(recipe, candidates, best, sets):
             limited = recipe.method == "best" and one.method in FITTED
             candidate, file = self._maker.make(one, settings, limited=limited)
-            candidates.append(candidate if candidate.problem else self._measure(candidate, file))
+            candidates.append(candidate if candidate.problem else self._measure(candidate, file, gains))
             files.append(file)
         index = self._best(candidates)
         candidates[index] = dataclasses.replace(candidates[index], chosen=True)
@@ -283,13 +283,13 @@ class _Quantizer:
     def _best(self, candidates: Sequence[Candidate]) -> int:
         return choose(candidates, self._how.target, kernels_saturate)
 
-    def _measure(self, candidate: Candidate, file: Path) -> Candidate:
-        """The candidate with its agreement with the original, and how much faster it is."""
+    def _measure(self, candidate: Candidate, file: Path, gains: dict[tuple[str, tuple[str, ...]], float]) -> Candidate:
+        """The candidate with its agreement with the original, and how much faster it is: once for each graph."""
         (outputs,) = self._compare([self._for_target(file)])
         graph = candidate.recipe.graph
-        if graph not in self._gains:
-            self._gains[graph] = gain(self._file, file, next(self._held_out()))
-        return dataclasses.replace(candidate, agreement=outputs[0], gain=self._gains[graph])
+        if graph not in gains:
+            gains[graph] = gain(self._file, file, next(self._held_out()))
+        return dataclasses.replace(candidate, agreement=outputs[0], gain=gains[graph])
 
     def _compare(self, sessions: Sequence[Session]) -> list[tuple[Agreement, ...]]:
         results = compare_outputs(self._session, sessions, self._held_out(), self._counter)

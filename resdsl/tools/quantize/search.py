@@ -42,7 +42,7 @@ def recipes(
     if not any(one.method in FITTED and not one.problem for one in tried):
         if not searches:
             yield plain
-        if tried[-1 if not searches else 0].saturating and not recipe.reduce_range:
+        if any(one.saturating for one in tried if one.recipe == plain) and not recipe.reduce_range:
             yield dataclasses.replace(plain, reduce_range=True)
         return
     if not searches or any(one.reaches_goal for one in tried):
@@ -54,19 +54,20 @@ def recipes(
     start = best().recipe
     for keep in keepable():
         yield dataclasses.replace(start, keep=keep)
-        if tried[-1].reaches_goal:
+        if tried[-1].reaches_goal or tried[-1].problem:
             return
 
 
 def keepable(depthwise: Sequence[str], noisiest: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Sets of layers to keep in floating point: depthwise layers, and those that add the most noise.
+    """Sets of layers to keep in floating point: depthwise layers, and those that add the most noise; never all layers.
 
-    Depthwise layers have few products, so bytes save them little time, and their channels differ most in range.
+    ``noisiest`` are all quantized layers, those that add the most noise first. Depthwise layers have few products, so
+    int8 saves them little time, and their channels differ most in range.
     """
-    if depthwise:
+    if 0 < len(depthwise) < len(noisiest):
         yield tuple(depthwise)
     for count in _WORST:
-        if count <= len(noisiest):
+        if count < len(noisiest):
             yield tuple(noisiest[:count])
 
 
