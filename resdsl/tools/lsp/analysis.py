@@ -70,6 +70,21 @@ class Analysis:
         """The networks of the text, by the names of their models; none where it has errors."""
         return {} if self.diagnostics.errors else self._specification.checked
 
+    def network(self) -> Specification | None:
+        """The network to draw: the only model of the text, or its first; ``None`` while it has errors."""
+        if self.diagnostics.errors or not self.graphs:
+            return None
+        if len(self.graphs) == 1:
+            return self._specification
+        return Specification(
+            self.source,
+            model=next(iter(self.graphs)),
+            arguments={},
+            input_shape=self.settings.input_shape,
+            limits=Limits(),
+            read=self._reader,
+        )
+
     @property
     def diagnostics(self) -> Diagnostics:
         return self._specification.diagnostics

@@ -13,8 +13,9 @@ from pygls import uris
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from resdsl.diagnostics import ResdslError
 from resdsl.tools.check.fix import fix
-from resdsl.tools.lsp import programs
+from resdsl.tools.lsp import picture, programs
 from resdsl.tools.lsp.analysis import Analysis, Settings
 from resdsl.tools.lsp.documents import Documents, Superseded
 from resdsl.tools.lsp.features import (
@@ -95,6 +96,7 @@ def server() -> Server:
     _register_names(one)
     _register_text(one)
     _register_commands(one)
+    _register_picture(one)
     return one
 
 
@@ -376,6 +378,39 @@ def _register_commands(one: Server) -> None:
     program("compile", programs.compile_file)
     program("draw", programs.draw_file)
     program("compare", programs.compare_file)
+
+
+def _register_picture(one: Server) -> None:
+    """Requests that are not of the protocol, for editors that show the picture beside the text."""
+
+    @one.feature("resdsl/picture")
+    async def draw(params: Any) -> dict[str, object]:
+        """``{uri, theme, compare}`` -> ``{svg}`` or ``{problem}``; ``compare`` is a revision of git."""
+        uri = params.uri
+        analysis = await one.analysed(uri)
+        if analysis is None:
+            return {"problem": "the file is not open"}
+        revision = getattr(params, "compare", None) or ""
+        theme = getattr(params, "theme", "light")
+        try:
+            drawn = await asyncio.get_running_loop().run_in_executor(None, picture.svg, analysis, theme, revision)
+        except (ResdslError, ValueError) as problem:
+            return {"problem": str(problem)}
+        return {"svg": drawn} if drawn is not None else {"problem": "the text has errors"}
+
+    @one.feature("resdsl/place")
+    async def place(params: Any) -> types.Location | None:
+        """``{uri, path}`` -> where the text makes the box with this path."""
+        analysis = await one.analysed(params.uri)
+        return None if analysis is None else picture.place_of(analysis, str(params.path))
+
+    @one.feature("resdsl/paths")
+    async def paths(params: Any) -> list[str]:
+        """``{uri, line, character}`` -> the paths of the boxes that the statement there made."""
+        analysis = await one.analysed(params.uri)
+        if analysis is None:
+            return []
+        return picture.paths_at(analysis, types.Position(int(params.line), int(params.character)))
 
 
 async def _refresh(one: Server) -> None:
