@@ -15,8 +15,9 @@ from resdsl.diagnostics import UnavailableError, catalogue
 @click.command("lsp")
 @click.option("--stdio", is_flag=True, help="Speak over standard input and output (the default).")
 @click.option("--tcp", "port", metavar="PORT", type=click.IntRange(1, 65535), help="Listen on a port of this machine.")
+@click.option("--check", is_flag=True, help="Only check that the server can start.")
 @command_options
-def command(terminal: Terminal, stdio: bool, port: int | None) -> None:
+def command(terminal: Terminal, stdio: bool, port: int | None, check: bool) -> None:
     """Run the language server, for editors.
 
     Editors start it themselves. It reports errors as you type, shows shapes and costs, completes, renames and formats,
@@ -36,6 +37,9 @@ def command(terminal: Terminal, stdio: bool, port: int | None) -> None:
         ) from None
     from resdsl.tools.lsp.server import server
 
+    if check:
+        terminal.say("the language server can start")
+        return
     if port is None:
         # What else is printed in this process must not get into the protocol.
         with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as target:
