@@ -10,6 +10,7 @@ import importlib
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from resdsl.runtime.images import load_image as load_image
     from resdsl.torch.modules import module as module
     from resdsl.torch.modules import state_dict as state_dict
     from resdsl.torch.network import Network as Network
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from resdsl.torch.preprocessing import transform as transform
 
 _MODULE_OF = {
-    "Network": "network",
-    "Transform": "preprocessing",
-    "module": "modules",
-    "state_dict": "modules",
-    "transform": "preprocessing",
+    "Network": "resdsl.torch.network",
+    "Transform": "resdsl.torch.preprocessing",
+    "load_image": "resdsl.runtime.images",
+    "module": "resdsl.torch.modules",
+    "state_dict": "resdsl.torch.modules",
+    "transform": "resdsl.torch.preprocessing",
 }
 
 
@@ -31,7 +33,7 @@ def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'resdsl.torch' has no attribute '{name}'")
     require_torch()
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 

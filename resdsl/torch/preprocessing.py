@@ -12,7 +12,7 @@ from PIL import Image
 
 from resdsl.diagnostics import RunError, catalogue
 from resdsl.ir.preprocess import Preprocess
-from resdsl.runtime.images import load_image
+from resdsl.runtime.images import load_image, rgb
 from resdsl.runtime.preprocess import prepare
 from resdsl.specification.load import Network as Source
 from resdsl.specification.load import NetworkOptions, load
@@ -23,6 +23,8 @@ from resdsl.torch.network import Network
 class Transform:
     """An image, or the path of one, as the input of a network, without the batch: float32 ``[channels, H, W]``.
 
+    Files and Pillow images are taken as ``resdsl.predict`` takes them: a file is turned as its EXIF data says, and
+    transparency of both is white.
     It can be pickled, for the workers of a ``DataLoader``.
     """
 
@@ -31,8 +33,7 @@ class Transform:
 
     def __call__(self, image: Image.Image | str | os.PathLike[str]) -> torch.Tensor:
         """Raises ``RunError`` for a file that is no image, and for steps that the image does not allow."""
-        if not isinstance(image, Image.Image):
-            image = load_image(Path(image))
+        image = rgb(image, "the image") if isinstance(image, Image.Image) else load_image(Path(image))
         return torch.from_numpy(prepare(image, self.preprocess, channels=self.channels))
 
 

@@ -6,6 +6,7 @@ import copy
 import io
 import os
 import pickle
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,59 @@ def test_a_trained_checkpoint_compiles_and_comes_back(image: Any, tmp_path: Path
     assert np.abs(of_file(image).detach().numpy() - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+CHECKPOINTS: dict[str, Any] = {
+    "state dict": lambda state: state,
+    "model": lambda state: {"model": state, "epoch": 3, "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}},
+    "state_dict of DDP": lambda state: {"epoch": 3, "arch": "x", "state_dict": prefixed(state, "module.")},
+    "model of a compiled module in DDP": lambda state: {"model": prefixed(state, "module._orig_mod.")},
+    "lightning": lambda state: {"state_dict": prefixed(state, "model."), "pytorch-lightning_version": "2.0"},
+}
+"""What training scripts write."""
+
+
+def prefixed(state: Any, prefix: str) -> Any:
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("how", CHECKPOINTS)
+@pytest.mark.parametrize("form", ["pth", "safetensors"])
+def test_what_a_training_script_writes_compiles(how: str, form: str, tmp_path: Path) -> None:
+    model = trained_a_step()
+    file = tmp_path / f"trained.{form}"
+    written = CHECKPOINTS[how](model.state_dict())
+    if form == "pth":
+        torch.save(written, file)
+    else:
+        # It has tensors alone, without anything around them.
+        from safetensors.torch import save_file
+
+        save_file(written.get("model", written.get("state_dict", written)), file)
+    compiled = resdsl.compile(network(), tmp_path / "net.onnx", weights=file)
+    assert compiled.random == 0
+    names = compiled.graph.parameters
+    assert not any(name.startswith("head.") for name in names)
+    state = model.state_dict()
+    with resdsl.read_weights(tmp_path / "net.onnx") as checkpoint:
+        for name in names:
+            np.testing.assert_array_equal(checkpoint.read(name), state[name].numpy())
+
+
+def trained_a_step() -> Any:
+    model = module()
+    random = torch.Generator().manual_seed(2)
+    loss = sum(value.square().mean() for value in model(torch.randn(4, 3, 32, 32, generator=random)).values())
+    loss.backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    return model
+
+
+def test_a_whole_module_in_a_file_is_refused_and_not_run(tmp_path: Path) -> None:
+    torch.save(module(), tmp_path / "model.pth")
+    with pytest.raises(CompileError):
+        resdsl.compile(network(), tmp_path / "net.onnx", weights=tmp_path / "model.pth")
+    assert not (tmp_path / "net.onnx").exists()
+
+
 def assert_equal_but_counters(one: Any, other: Any) -> None:
     theirs = other.state_dict()
     for name, tensor in one.state_dict().items():
@@ -262,3 +316,53 @@ def _train(rank: int, port: int, image: Any, queue: Any) -> None:
     if rank == 0:
         queue.put({name: parameter.grad.numpy() for name, parameter in model.module.named_parameters()})
     torch.distributed.destroy_process_group()
+
+
+def test_sharded_training_from_the_meta_device_gives_the_gradients_of_the_whole_batch(image: Any) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    torch.multiprocessing.spawn(_train_sharded, args=(port, image, queue), nprocs=2)
+    gradients = queue.get()
+    model = _trained(module(outputs=["logits", "head"]))
+    _loss(model(image)).backward()
+    assert gradients.keys() == dict(model.named_parameters()).keys()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(torch.from_numpy(gradients[name]), parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def _train_sharded(rank: int, port: int, image: Any, queue: Any) -> None:
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    mesh = init_device_mesh("cpu", (2,))
+    model = _trained(module(outputs=["logits", "head"], device="meta"))
+    for block in model.layer1:
+        fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    model.to_empty(device="cpu")
+    for each in model.modules():
+        if isinstance(each, torch.nn.BatchNorm2d):
+            each.num_batches_tracked.zero_()
+    state = resdsl.torch.state_dict(network())
+    set_model_state_dict(model, state, options=StateDictOptions(full_state_dict=True, strict=False))
+    half = image[2 * rank : 2 * rank + 2]
+    _loss(model(half)).backward()
+    whole = {name: parameter.grad.full_tensor().numpy() for name, parameter in model.named_parameters()}
+    if rank == 0:
+        queue.put(whole)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler: g++ is not installed")
+def test_inductor_compiles_it_whole_and_computes_the_same(image: Any) -> None:
+    model = module(outputs="logits").eval()
+    torch._dynamo.reset()
+    with torch.no_grad():
+        found = torch.compile(model, fullgraph=True)(image)
+        torch.testing.assert_close(found, model(image), rtol=1e-4, atol=1e-5)
