@@ -68,6 +68,16 @@ class Outline:
                 self._readers[read].append(value)
 
     @property
+    def outputs(self) -> dict[str, tuple[int | None, ...] | None]:
+        """The shapes of the outputs in order, ``None`` for a size or a shape that the file leaves open."""
+        found: dict[str, tuple[int | None, ...] | None] = {}
+        for output in self._proto.graph.output:
+            tensor = output.type.tensor_type
+            sizes = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
+            found[output.name] = sizes if tensor.HasField("shape") else None
+        return found
+
+    @property
     def beside(self) -> int:
         """Bytes of weights in files beside the model, as it states them; invalid lengths count as 0."""
         entries = (entry for tensor in self._proto.graph.initializer for entry in tensor.external_data)

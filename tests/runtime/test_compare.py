@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
+import resdsl
+from resdsl.cli.app import app
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.session import Session
 from resdsl.tools.compare.divergence import Tolerance, ValuePair, difference, differences
@@ -95,3 +100,97 @@ def test_models_of_other_inputs_cannot_be_compared(
         list(differences(one, other, [], {"image": np.ones((1, 3, 2, 2), np.float32)}, Tolerance()))
     assert caught.value.diagnostic.code.id == "E0838"
     assert expected in caught.value.diagnostic.message
+
+
+# --- files of other tools ---------------------------------------------------------------------------------------------
+
+TWO_HEADS = """\
+model two() {
+  input image: f32[N, 3, 8, 8]
+  conv1: conv(8, 3x3);  bn1: bn;  relu
+  tap body
+  avgpool(global);  flatten
+  fc: linear(5)
+  output classes
+  from body {
+    box: conv(4, 1x1, bias = true)
+    output boxes
+  }
+}
+"""
+
+
+def foreign(
+    path: Path, weights: Mapping[str, np.ndarray], *, classes: str, boxes: str | None, activation: str = "Relu"
+) -> Path:
+    """The network as another tool writes it: the norm folded, other names, the boxes first."""
+    scale = weights["bn1.weight"] / np.sqrt(weights["bn1.running_var"] + 1e-5)
+    tensors = {
+        "p1": weights["conv1.weight"] * scale[:, None, None, None],
+        "p2": weights["bn1.bias"] - weights["bn1.running_mean"] * scale,
+        "p3": weights["fc.weight"],
+        "p4": weights["fc.bias"],
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "p1", "p2"], ["t1"], pads=[1, 1, 1, 1]),
+        helper.make_node(activation, ["t1"], ["t2"]),
+        helper.make_node("GlobalAveragePool", ["t2"], ["t3"]),
+        helper.make_node("Flatten", ["t3"], ["t4"]),
+        helper.make_node("Gemm", ["t4", "p3", "p4"], [classes], transB=1),
+    ]
+    outputs = [helper.make_tensor_value_info(classes, 1, ["batch", 5])]
+    if boxes is not None:
+        tensors |= {"p5": weights["box.weight"], "p6": weights["box.bias"]}
+        nodes.append(helper.make_node("Conv", ["t2", "p5", "p6"], [boxes]))
+        outputs.insert(0, helper.make_tensor_value_info(boxes, 1, ["batch", 4, 8, 8]))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", 1, ["batch", 3, 8, 8])],
+        outputs,
+        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in tensors.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> tuple[Path, Mapping[str, np.ndarray]]:
+    path = tmp_path / "own.onnx"
+    resdsl.compile(resdsl.loads(TWO_HEADS), path)
+    return path, {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+
+
+@pytest.mark.parametrize("names", [("classes", "boxes"), ("out1", "out2"), ("boxes", "classes")])
+def test_outputs_of_other_names_in_another_order_are_the_same(
+    own: tuple[Path, Mapping[str, np.ndarray]], tmp_path: Path, names: tuple[str, str]
+) -> None:
+    other = foreign(tmp_path / "other.onnx", own[1], classes=names[0], boxes=names[1])
+    comparison = resdsl.compare(own[0], other)
+    assert comparison.first is None
+    outputs = {one.name: one.other for one in comparison.differences if one.is_output}
+    assert outputs == {"classes": names[0], "boxes": names[1]}
+    assert not comparison.by_place and comparison.alone == ((), ())
+
+
+def test_outputs_that_other_operators_compute_are_compared_by_place(
+    own: tuple[Path, Mapping[str, np.ndarray]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = foreign(tmp_path / "other.onnx", own[1], classes="out1", boxes="out2", activation="Sigmoid")
+    comparison = resdsl.compare(own[0], other)
+    assert comparison.by_place == (("classes", "out1"), ("boxes", "out2"))
+    assert {one.name for one in comparison.differences if one.diverges} == {"classes", "boxes"}
+    assert app.main(["compare", str(own[0]), str(other)], standalone_mode=False) == 1
+    assert "output `boxes` is compared with `out2`, by place and shape" in capsys.readouterr().out
+
+
+def test_an_output_without_a_partner_is_named(
+    own: tuple[Path, Mapping[str, np.ndarray]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = foreign(tmp_path / "other.onnx", own[1], classes="out1", boxes=None)
+    assert resdsl.compare(own[0], other).alone == (("boxes",), ())
+    assert resdsl.compare(other, own[0]).alone == ((), ("boxes",))
+    assert app.main(["compare", str(own[0]), str(other)], standalone_mode=False) == 0
+    shown = capsys.readouterr().out
+    assert "output `boxes` of" in shown and "is not compared" in shown
+    assert "all values that both have agree" in shown

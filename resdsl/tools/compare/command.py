@@ -101,7 +101,8 @@ def command(
         inputs = ", ".join(f"{printable(name)} {list(shape)}" for name, shape in comparison.inputs.items())
         heading = f"{models[0]} and {models[1]}: {len(comparison.differences)} common values for {inputs}"
         table = columns(_HEADINGS, rows, words=3, color=color)
-        terminal.result("\n".join([heading, "", table, "", *_renamed_outputs(comparison), _verdict(comparison)]))
+        notes = [*_renamed_outputs(comparison), *_lone_outputs(comparison, a, b)]
+        terminal.result("\n".join([heading, "", table, "", *notes, _verdict(comparison)]))
     return INPUT if comparison.first else FINE
 
 
@@ -129,18 +130,32 @@ def _row(one: Difference) -> tuple[str, ...]:
 
 
 def _renamed_outputs(comparison: Comparison) -> list[str]:
-    """The outputs that have another name in the second model."""
+    """The outputs that have another name in the second model, or are compared because of their place alone."""
     return [
-        f"output `{printable(one.name, most=500)}` is `{printable(one.other, most=500)}`"
+        f"output `{printable(one.name, most=500)}` is compared with `{printable(one.other, most=500)}`, by place and shape:"
+        " other operators compute them"
+        if (one.name, one.other) in comparison.by_place
+        else f"output `{printable(one.name, most=500)}` is `{printable(one.other, most=500)}`"
         for one in comparison.differences
-        if one.is_output and one.name != one.other
+        if one.is_output and (one.name != one.other or (one.name, one.other) in comparison.by_place)
+    ]
+
+
+def _lone_outputs(comparison: Comparison, a: str, b: str) -> list[str]:
+    """The outputs that are compared with none."""
+    return [
+        f"output `{printable(name, most=500)}` of {printable(source, most=500)} is not compared: the other model has none"
+        " like it"
+        for source, names in zip((a, b), comparison.alone, strict=True)
+        for name in names
     ]
 
 
 def _verdict(comparison: Comparison) -> str:
     first = comparison.first
     if first is None:
-        return "all values agree"
+        whole = not any(comparison.alone)
+        return "all values agree" if whole else "all values that both have agree"
     before = comparison.differences.index(first)
     diverging = sum(one.diverges for one in comparison.differences)
     counts = (
@@ -155,6 +170,8 @@ def _data(comparison: Comparison) -> dict[str, object]:
         "first": comparison.first.name if comparison.first else None,
         "devices": list(comparison.devices),
         "reasons": list(comparison.reasons),
+        "outputs_by_place": [list(pair) for pair in comparison.by_place],
+        "outputs_not_compared": [list(names) for names in comparison.alone],
         "inputs": {name: list(shape) for name, shape in comparison.inputs.items()},
         "values": [{**dataclasses.asdict(one), "diverges": one.diverges} for one in comparison.differences],
     }

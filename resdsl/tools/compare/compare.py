@@ -24,7 +24,7 @@ from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import prepare
 from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
 from resdsl.tools.compare.divergence import Difference, Tolerance, differences
-from resdsl.tools.compare.pairs import value_pairs
+from resdsl.tools.compare.pairs import outputs_by_place, value_pairs
 
 Array = npt.NDArray[Any]
 
@@ -42,13 +42,17 @@ class Side:
 class Comparison:
     """The differences of the values that both models have, in the order of the first model.
 
-    ``devices`` ran the two models, for these ``reasons``; ``inputs`` are the shapes of the inputs.
+    ``devices`` ran the two models, for these ``reasons``; ``inputs`` are the shapes of the inputs. ``by_place`` are the
+    outputs that are compared because they stand at one place and have one shape; ``alone`` are the outputs of each
+    model that are compared with none.
     """
 
     differences: tuple[Difference, ...]
     devices: tuple[str, str]
     reasons: tuple[str, str]
     inputs: Mapping[str, tuple[int, ...]]
+    by_place: tuple[tuple[str, str], ...] = ()
+    alone: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def first(self) -> Difference | None:
@@ -83,12 +87,14 @@ def compare(
         feeds = _inputs(sessions[0], images, batch, size, seed)
         outlines = (_outline(one), _outline(other))
         named = value_pairs(one, other, *outlines)
-        if not named:
+        guessed = outputs_by_place(*outlines, named)
+        if not named and not guessed:
             raise RunError.of(
                 catalogue.NOT_COMPARABLE,
                 f"`{a.source}` and `{b.source}` have no value in common, by name or by structure",
                 helps=("compare models of the same network",),
             )
+        named += guessed
         outputs = [value for value in named if value.is_output]
         inside = [value for value in named if not value.is_output]
         compared = list(differences(*sessions, outputs, feeds, tolerance))
@@ -98,11 +104,22 @@ def compare(
                 _exposed(other, outlines[1], [value.b for value in inside], b.device),
             )
             compared += differences(*exposed, inside, feeds, tolerance)
-    order = {value.a: index for index, value in enumerate(named)}
+    order = {name: index for index, name in enumerate(outlines[0].values)}
     compared.sort(key=lambda difference: order[difference.name])
     shapes = {name: array.shape for name, array in feeds.items()}
     ours, theirs = sessions
-    return Comparison(tuple(compared), (str(ours.device), str(theirs.device)), (ours.reason, theirs.reason), shapes)
+    compared_outputs = {value.a for value in outputs}, {value.b for value in outputs}
+    return Comparison(
+        tuple(compared),
+        (str(ours.device), str(theirs.device)),
+        (ours.reason, theirs.reason),
+        shapes,
+        tuple((value.a, value.b) for value in guessed),
+        (
+            tuple(name for name in outlines[0].outputs if name not in compared_outputs[0]),
+            tuple(name for name in outlines[1].outputs if name not in compared_outputs[1]),
+        ),
+    )
 
 
 def _open(model: ModelFile, device: DeviceOptions) -> Session:

@@ -1,8 +1,11 @@
-"""Which values of two models are compared: those of the same name or, where names differ, of the same structure."""
+"""Which values of two models are compared: those of the same name or, where names differ, of the same structure.
+
+Outputs that neither gives a partner are compared by their places, so that networks that differ are not taken for equal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from resdsl.analysis.correspondence import corresponding
 from resdsl.diagnostics import CompileError
@@ -32,6 +35,27 @@ def value_pairs(a: ModelFile, b: ModelFile, ours: Outline, theirs: Outline) -> l
     pairs += [pair for pair in by_name if pair.a not in taken[0] and pair.b not in taken[1]]
     order = {name: place for place, name in enumerate(ours.values)}
     return sorted(pairs, key=lambda pair: order[pair.a])
+
+
+def outputs_by_place(ours: Outline, theirs: Outline, pairs: Sequence[ValuePair]) -> list[ValuePair]:
+    """The outputs that are in no pair, each with the first one of the other model that can have its shape."""
+    waiting = [name for name in theirs.outputs if name in theirs.values and name not in {pair.b for pair in pairs}]
+    found: list[ValuePair] = []
+    known = {pair.a for pair in pairs}
+    for name, shape in ours.outputs.items():
+        if name in known or name not in ours.values:
+            continue
+        partner = next((one for one in waiting if _can_be(shape, theirs.outputs[one])), None)
+        if partner is not None:
+            waiting.remove(partner)
+            found.append(ValuePair(name, partner, ours.values[name].op, is_output=True))
+    return found
+
+
+def _can_be(one: tuple[int | None, ...] | None, other: tuple[int | None, ...] | None) -> bool:
+    if one is None or other is None:
+        return True
+    return len(one) == len(other) and all(a == b or None in (a, b) for a, b in zip(one, other, strict=True))
 
 
 def _by_structure(a: ModelFile, b: ModelFile, ours: Outline, theirs: Outline) -> Iterator[ValuePair]:
