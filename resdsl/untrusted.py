@@ -24,6 +24,10 @@ _UNSAFE = re.compile(rf"({_STYLE})|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202
 _NOT_IN_JSON = re.compile("[\x7f-\x9f\ud800-\udfff]")
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""What a file of Git LFS begins with that stands for another, larger one."""
+
+
 def bounded_int(value: object, *, most: int = MOST_INT, least: int = 0) -> int | None:
     """The integer ``value``, or the one that the text ``value`` has in ASCII digits, if it is in ``least..most``."""
     if isinstance(value, str):

@@ -14,7 +14,7 @@ from resdsl.importer.parse import Buffer, NotOnnx, parse_model, without_weights
 from resdsl.importer.records import NUMPY, Element, ModelRecord, TensorRecord
 from resdsl.inputs import record_input
 from resdsl.ir.graph import CheckpointReader
-from resdsl.untrusted import bounded_int, printable
+from resdsl.untrusted import LFS_POINTER, bounded_int, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,10 +33,14 @@ class OnnxFile(CheckpointReader):
         try:
             self.model: ModelRecord = parse_model(data)
         except NotOnnx as error:
+            is_pointer = data[: len(LFS_POINTER)] == LFS_POINTER
+            problem = (
+                "is a pointer of Git LFS, not the model" if is_pointer else f"cannot be read as an ONNX model: {error}"
+            )
             raise CompileError.of(
                 catalogue.NOT_A_NETWORK,
-                f"`{printable(name)}` cannot be read as an ONNX model: {error}",
-                helps=_pointer_help(data, name),
+                f"`{printable(name)}` {problem}",
+                helps=(_pointer_help(name),) if is_pointer else (),
             ) from None
         self.constants: dict[str, TensorRecord] = {}
         """Tensors that are attributes of nodes, by the name of the value."""
@@ -152,14 +156,8 @@ class OnnxFile(CheckpointReader):
         )
 
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
-
-
-def _pointer_help(data: Buffer, name: str) -> tuple[str, ...]:
+def _pointer_help(name: str) -> str:
     """How to get what a Git LFS pointer stands for."""
-    if data[: len(_POINTER)] != _POINTER:
-        return ()
-    fact = "it is a pointer of Git LFS, not the model"
     if ":" in name:
-        return (f"{fact}: `git cat-file --filters {printable(name)} > old.onnx` writes the model",)
-    return (f"{fact}: `git lfs pull` fetches the file",)
+        return f"`git cat-file --filters {printable(name)} > old.onnx` writes the model"
+    return "`git lfs pull` fetches the model"

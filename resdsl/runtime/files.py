@@ -10,6 +10,7 @@ from pathlib import Path
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
+from resdsl.untrusted import LFS_POINTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def require_file(path: Path, what: str, *, regular: bool = False) -> None:
             raise RunError.of(
                 catalogue.NOT_A_FILE, f"`{path}` is a pipe or a device, not {what}", helps=(f"pass {what} in a file",)
             )
-        if is_regular and not _first_byte(path):
+        if is_regular and not _beginning(path, 1):
             raise RunError.of(
                 catalogue.EMPTY_FILE,
                 f"`{path}` is empty",
@@ -51,9 +52,19 @@ def require_file(path: Path, what: str, *, regular: bool = False) -> None:
         ) from None
 
 
-def _first_byte(path: Path) -> bytes:
+def require_no_pointer(path: Path) -> None:
+    """Raise ``RunError`` if a file only stands for a model that is in Git LFS."""
+    if _beginning(path, len(LFS_POINTER)) == LFS_POINTER:
+        raise RunError.of(
+            catalogue.MODEL_UNREADABLE,
+            f"`{path}` is a pointer of Git LFS, not the model",
+            helps=("`git lfs pull` fetches the model",),
+        )
+
+
+def _beginning(path: Path, length: int) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(1)
+        return stream.read(length)
 
 
 def _suggestions(path: Path) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.binding import Binding
 from resdsl.runtime.captured_output import simplified
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver, parse_device
-from resdsl.runtime.files import require_file
+from resdsl.runtime.files import require_file, require_no_pointer
 from resdsl.runtime.optimised import made_for, require_this_machine
 from resdsl.runtime.providers import ABOUT_THE_DEVICE, SessionRequest, onnx_runtime, placement
 
@@ -172,6 +172,7 @@ def open_session(
     name = name or ("the model" if isinstance(model, bytes) else str(model))
     if isinstance(model, Path):
         require_file(model, "a model", regular=True)
+        require_no_pointer(model)
     made = made_for(model)
     request = SessionRequest(onnx_runtime(), model, name, options, profile, entries, optimize=optimize and made is None)
     if made is not None:

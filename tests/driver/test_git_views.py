@@ -396,6 +396,25 @@ def test_the_log_shows_the_layers_of_onnx_files(repository: Repository) -> None:
     assert "conv1: conv kernel 3 -> 5" in shown
 
 
+def test_a_change_of_one_block_does_not_touch_the_lines_of_others(repository: Repository) -> None:
+    """Arguments of blocks are found in the whole file: a new one would be in each call."""
+    text = """\
+block unit(width, kernel = 3x3) { residual { conv1: conv(width, 3x3);  relu;  conv2: conv(width, kernel) } }
+model net() {
+  input x: f32[N, 8, 8, 8]
+  a: unit(8);  b: unit(8);  c: unit(8)
+  output y
+}
+"""
+    (repository.root / "models").mkdir()
+    exported(repository, text)
+    exported(repository, text.replace("c: unit(8)", "c: unit(8, kernel = 5x5)"))
+    install(repository.root)
+    changed = [line for line in repository.log("--", "*.onnx") if not line[1:].startswith("total")]
+    assert [line.split(" [")[0] for line in changed] == ["- c.conv2 conv(8, 3x3)", "+ c.conv2 conv(8, 5x5)"]
+    assert "c unit" in repository.git("show")
+
+
 def test_ranges_and_revisions_compare_onnx_files(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     (repository.root / "models").mkdir()
     exported(repository, ALONE)
@@ -418,7 +437,13 @@ def test_a_pointer_of_git_lfs_is_named_as_one(repository: Repository, capsys: py
     repository.git("commit", "-qam", "another")
     install(repository.root)
     log = "\n".join(repository.log())
-    assert "sha256" in log and "version https" not in log
+    assert f"-oid sha256:{'1' * 64}" in log and f"+oid sha256:{'2' * 64}" in log and "version https" not in log
+    shown = repository.git("difftool", "-y", "--tool=resdsl", "HEAD^", "HEAD")
+    assert "is a pointer of Git LFS, not the model" in shown and "git lfs pull" in shown
+    assert app.main(["diff", "HEAD^..HEAD"], standalone_mode=False) == 1
+    assert "is a pointer of Git LFS, not the model; `git cat-file --filters" in capsys.readouterr().out
+    assert app.main(["compare", "net.onnx", "net.onnx"], standalone_mode=False) == 1
+    assert "git lfs pull" in capsys.readouterr().err
     for name, command in (("net.onnx", "git lfs pull"), ("HEAD^:net.onnx", "git cat-file --filters HEAD^:net.onnx")):
         assert app.main(["summary", name], standalone_mode=False) == 1
         assert command in capsys.readouterr().err

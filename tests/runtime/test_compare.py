@@ -181,7 +181,7 @@ def test_outputs_that_other_operators_compute_are_compared_by_place(
     assert comparison.by_place == (("classes", "out1"), ("boxes", "out2"))
     assert {one.name for one in comparison.differences if one.diverges} == {"classes", "boxes"}
     assert app.main(["compare", str(own[0]), str(other)], standalone_mode=False) == 1
-    assert "output `boxes` is compared with `out2`, by place and shape" in capsys.readouterr().out
+    assert "output `boxes` is compared with `out2` by place and shape" in capsys.readouterr().out
 
 
 def test_an_output_without_a_partner_is_named(

@@ -131,23 +131,22 @@ def _row(one: Difference) -> tuple[str, ...]:
 
 def _renamed_outputs(comparison: Comparison) -> list[str]:
     """The outputs that have another name in the second model, or are compared because of their place alone."""
-    return [
-        f"output `{printable(one.name, most=500)}` is compared with `{printable(one.other, most=500)}`, by place and shape:"
-        " other operators compute them"
-        if (one.name, one.other) in comparison.by_place
-        else f"output `{printable(one.name, most=500)}` is `{printable(one.other, most=500)}`"
-        for one in comparison.differences
-        if one.is_output and (one.name != one.other or (one.name, one.other) in comparison.by_place)
-    ]
+    notes: list[str] = []
+    for one in comparison.differences:
+        name, other = (f"`{printable(each, most=500)}`" for each in (one.name, one.other))
+        if (one.name, one.other) in comparison.by_place:
+            notes.append(f"output {name} is compared with {other} by place and shape: other operators compute them")
+        elif one.is_output and one.name != one.other:
+            notes.append(f"output {name} is {other}")
+    return notes
 
 
 def _lone_outputs(comparison: Comparison, a: str, b: str) -> list[str]:
     """The outputs that are compared with none."""
+    lone = [(source, name) for source, names in zip((a, b), comparison.alone, strict=True) for name in names]
     return [
-        f"output `{printable(name, most=500)}` of {printable(source, most=500)} is not compared: the other model has none"
-        " like it"
-        for source, names in zip((a, b), comparison.alone, strict=True)
-        for name in names
+        f"output `{printable(name, most=500)}` of {printable(source, most=500)} is not compared: it has no counterpart"
+        for source, name in lone
     ]
 
 

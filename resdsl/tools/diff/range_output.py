@@ -81,7 +81,8 @@ def _kind(difference: Difference) -> str:
 
 def _line(difference: Difference) -> str:
     if difference.diagnostics is not None:
-        return f"cannot be compared: {difference.diagnostics.errors[0].message}"
+        first = difference.diagnostics.errors[0]
+        return "; ".join((f"cannot be compared: {first.message}", *map(str, first.helps)))
     assert difference.network is not None
     graph = difference.network.graph
     # A symbolic count is too long for one line.

@@ -14,7 +14,7 @@ does not change the lines of other layers. Headings are not indented: git shows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from resdsl.analysis.cost import Cost, costs, total
 from resdsl.ir.dims import Dim
@@ -26,12 +26,16 @@ _NAME, _CALL, _SHAPE = 32, 44, 24
 """Minimum widths of the columns, in characters."""
 
 
-def layer_table(graph: Graph) -> str:
-    """The lines of a network, each with a newline."""
-    return "".join(f"{line.rstrip()}\n" for line in _lines(graph))
+def layer_table(graph: Graph, names: Mapping[str, str] | None = None) -> str:
+    """The lines of a network, each with a newline.
+
+    ``names`` are the known names of blocks, by path, of a network that was read from an ONNX file: other names, and
+    arguments, are found in the whole network, so that another version of it has others.
+    """
+    return "".join(f"{line.rstrip()}\n" for line in _lines(graph, names))
 
 
-def _lines(graph: Graph) -> Iterator[str]:
+def _lines(graph: Graph, names: Mapping[str, str] | None) -> Iterator[str]:
     each = costs(graph)
     yield f"model {graph.name}: {graph.input_name} {graph.input.type.dtype}{graph.input.type}"
     pending: list[tuple[Scope | int, str]] = [(child, "") for child in reversed(graph.root.children)]
@@ -47,7 +51,7 @@ def _lines(graph: Graph) -> Iterator[str]:
                 heading = owner
             yield _line(graph, graph.nodes[item], each[item])
             continue
-        inside = _heading(item) or owner
+        inside = (_heading(item) if names is None else _known_heading(item, names)) or owner
         if inside != owner:
             yield inside
             heading = inside
@@ -70,6 +74,13 @@ def _heading(scope: Scope) -> str:
     if scope.kind in (ScopeKind.STAGE, ScopeKind.AUX):
         return f"{scope.kind} {scope.path}"
     return f"{scope.path} {scope.callee}{f'({arguments})' if arguments else ''}"
+
+
+def _known_heading(scope: Scope, names: Mapping[str, str]) -> str:
+    """What the file states of a scope: its path, and its name if it has one."""
+    if scope.kind is ScopeKind.JOIN or not scope.label:
+        return ""
+    return f"{scope.path} {names.get(scope.path, '')}".rstrip()
 
 
 def _line(graph: Graph, node: Node, cost: Cost) -> str:

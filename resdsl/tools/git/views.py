@@ -21,10 +21,13 @@ from resdsl.specification.text import LARGEST_FILE, read_bounded
 from resdsl.tools.diff.diff import diff
 from resdsl.tools.git.blobs import open_blob
 from resdsl.tools.git.layer_table import layer_table
-from resdsl.untrusted import printable
+from resdsl.untrusted import LFS_POINTER, printable
 
 _WIDEST = 4096
 """Maximum length of a path or message in the output."""
+
+_LONGEST_POINTER = 1024
+"""Bytes of a pointer of Git LFS."""
 
 NOTHING = "/dev/null"
 """The path that git passes for the missing side of a new or deleted file."""
@@ -48,13 +51,14 @@ class Version:
 def textconv(file: Path) -> bytes:
     """The layers of every model in a file, or its content if it has no model or cannot be built.
 
-    Of an ONNX file that cannot be read (a pointer of Git LFS, say) it is the reason and a digest.
+    Of an ONNX file that cannot be read it is the reason and a digest; of a pointer of Git LFS, the digest of the model.
     """
     if file.exists() and not file.is_file():
         raise OSError(errno.EINVAL, "a pipe, a device or a folder is no file", str(file))
     try:
         specification = open_blob(file)
-        tables = [layer_table(each.graph) for each in _models(specification).values()]
+        names = specification.block_names if specification.is_file else None
+        tables = [layer_table(each.graph, names) for each in _models(specification).values()]
     except CompileError as error:
         return _as_it_is(file, error.diagnostic)
     except Exception as error:
@@ -68,8 +72,12 @@ def _as_it_is(file: Path, problem: Diagnostic | Exception) -> bytes:
         return file.read_bytes()
     lines = [problem.message, *problem.helps] if isinstance(problem, Diagnostic) else [type(problem).__name__]
     with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    lines += [f"sha256 {digest}", f"{file.stat().st_size:,} bytes"]
+        pointer = stream.read(_LONGEST_POINTER + 1)
+        if pointer.startswith(LFS_POINTER) and len(pointer) <= _LONGEST_POINTER:
+            lines += pointer.decode(errors="replace").splitlines()[1:]
+        else:
+            stream.seek(0)
+            lines += [f"sha256 {hashlib.file_digest(stream, 'sha256').hexdigest()}", f"{file.stat().st_size:,} bytes"]
     return "".join(f"{printable(str(line), most=_WIDEST)}\n" for line in lines).encode()
 
 
@@ -81,8 +89,12 @@ def review_text(path: str, old: Version, new: Version, *, color: bool = False, w
     try:
         reviews = list(_reviews(path, old, new, color=color, width=width))
     except CompileError as error:
+        first = error.diagnostics.errors[0]
+        if path.endswith(SUFFIX):
+            facts = (f"cannot be compared: {first.message}", *map(str, first.helps))
+            return "\n".join((*lines, *(printable(fact, most=_WIDEST) for fact in facts))) + "\n"
         reviews = []
-        lines.append(f"compared as text: {printable(error.diagnostics.errors[0].message, most=_WIDEST)}")
+        lines.append(f"compared as text: {printable(first.message, most=_WIDEST)}")
     except Exception as error:
         # Not even a bug may fail here: a failing diff driver aborts git.
         reviews = []
