@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from resdsl.onnx.flat_regions import Bounds, informative_bounds
 from resdsl.untrusted import bounded_int
 
 # What a pass may fold into the layer before: the layer then has the name of before and the value of after.
@@ -94,6 +95,10 @@ class Outline:
                 graph.output.append(known.get(name, onnx.ValueInfoProto(name=name)))
         content: bytes = model.SerializeToString()
         return content
+
+    def informative_bounds(self) -> dict[str, Bounds]:
+        """The bounds of values beyond which nothing that reads them changes (``flat_regions``)."""
+        return informative_bounds(self._proto)
 
     @property
     def names(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
+from resdsl.onnx.flat_regions import informative_bounds
 from resdsl.onnx.linear_bias import join_bias
 
 Array = npt.NDArray[Any]
@@ -146,6 +147,18 @@ class QdqModel:
             self._replace_bias(
                 unit.layer, bias.astype(np.float64), self.array(names[1]), self.ranges[unit.bytes_read[0]][0]
             )
+
+    def clip_ranges(self) -> None:
+        """Narrow the range of each value to where what reads it differs (``flat_regions``); nothing is lost by that."""
+        narrower = {}
+        for name, (lowest, highest) in informative_bounds(self._original).items():
+            if name in self.ranges:
+                scale, zero = self.ranges[name]
+                low, high = -zero * scale, (255 - zero) * scale
+                clipped = min(max(low, lowest), 0.0), max(min(high, highest), 0.0)
+                if clipped[1] - clipped[0] < 0.99 * (high - low):
+                    narrower[name] = clipped
+        self.set_ranges(narrower)
 
     def save(self, path: Path) -> None:
         path.write_bytes(self._model.SerializeToString())

@@ -295,6 +295,30 @@ def test_ranges_without_the_outermost_values(original: Path, folder: Path, tmp_p
     assert all(layer.kernel_steps is None or layer.kernel_steps <= 1.01 for layer in made.layers)
 
 
+def lowest_before_activations(path: Path) -> list[float]:
+    """The lower ends of the ranges of what convolutions give."""
+    graph = onnx.load(path).graph
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    layers = {node.output[0] for node in graph.node if node.op_type == "Conv"}
+    quantizing = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] in layers]
+    return [-float(tensors[node.input[1]]) * int(tensors[node.input[2]]) for node in quantizing]
+
+
+def test_ranges_end_where_a_hard_swish_is_zero(folder: Path, tmp_path: Path) -> None:
+    text = TINY.replace("conv1: conv(16, 3x3);  bn1: bn;  relu\n", "conv1: conv(16, 3x3);  hard_swish\n", 1)
+    text = text.replace("std = [0.25, 0.25, 0.25]", "std = [0.05, 0.05, 0.05]")
+    assert "hard_swish" in text
+    resdsl.compile(resdsl.loads(text), tmp_path / "m.onnx", optimize=1)
+    plain = quantize(tmp_path / "m.onnx", folder, tmp_path / "p.onnx", how=Quantization(method="minmax"))
+    made = quantize(tmp_path / "m.onnx", folder, tmp_path / "q.onnx", how=Quantization(method="nearest"))
+    assert min(lowest_before_activations(plain.path)) < -6
+    before, *others = sorted(lowest_before_activations(made.path), key=lambda low: abs(low + 3))
+    assert before == pytest.approx(-3, abs=0.1)
+    assert others
+    # What hard-swish cannot tell apart is no error of the layer.
+    assert min(layer.decibels for layer in made.layers) > 25
+
+
 def test_only_layers_in_int8(original: Path, folder: Path, tmp_path: Path) -> None:
     made = quantize(original, folder, tmp_path / "q.onnx", how=Quantization(method="nearest", operators="layers"))
     graph = onnx.load(made.path).graph

@@ -88,6 +88,7 @@ class Maker:
             if missing := model.ranges.keys() - self._ranges.keys():
                 self._ranges |= value_ranges(self.model, missing, self._calibration)
             model.set_ranges(self._ranges)
+        model.clip_ranges()
         options = FitOptions(recipe.method == "gptq", self.target == "any", _LIMITS[settings.reduce_range])
         feeds = self.images.spread(MOST_IMAGES)
         share = len(feeds) / max(len(model.units), 1)

@@ -41,7 +41,8 @@ def compare_values(
 ) -> tuple[dict[str, Distance], tuple[Agreement, ...]]:
     """The error of each value that both models have, by its name in the original, and the agreement of outputs.
 
-    Both graphs run as they are written, so the errors are those of quantization and not of a CPU's kernels.
+    Both graphs run as they are written, so the errors are those of quantization and not of a CPU's kernels. What
+    nothing that reads a value can tell apart, such as numbers below -3 before a hard-swish, is no error.
     """
     ours, theirs = Outline(original), Outline(quantized)
     pairs = {
@@ -54,6 +55,7 @@ def compare_values(
         as_written(theirs.exposing(set(pairs.values())), quantized.parent),
     )
     others = list(dict.fromkeys(pairs.values()))
+    bounds = ours.informative_bounds()
     distances = {name: Distance() for name in pairs}
     outputs = {
         name: OutputComparison() for name in pairs if ours.values[name].is_output and pairs[name] in theirs.values
@@ -64,7 +66,8 @@ def compare_values(
         floats, bytes_ = a.run(dict(feed), list(pairs)), b.run(dict(feed), others)
         for name, other in pairs.items():
             if np.issubdtype(floats[name].dtype, np.floating):
-                distances[name].add(floats[name], bytes_[other])
+                low, high = bounds.get(name, (-np.inf, np.inf))
+                distances[name].add(np.clip(floats[name], low, high), np.clip(bytes_[other], low, high))
                 if name in outputs:
                     outputs[name].add(floats[name], bytes_[other])
             else:
