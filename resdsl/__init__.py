@@ -114,6 +114,14 @@ _PUBLIC = {
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
 
+def load_ipython_extension(shell: object) -> None:
+    """``%load_ext resdsl``, for cells that begin with ``%%res``."""
+    from resdsl.tools.notebook.magic import register
+
+    _show_in_notebooks()
+    register(shell)
+
+
 def __getattr__(name: str) -> object:
     if name == "__all__":
         return ["__version__", *sorted(_MODULE_OF)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from resdsl.diagnostics import CompileError
+from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.diagnostics.render import render
 from resdsl.page.card import render_card
 from resdsl.specification.specification import Specification
@@ -19,7 +19,7 @@ def display(specification: Specification) -> dict[str, str]:
     try:
         summary = specification.summary()
     except CompileError as error:
-        return {"text/html": f'<pre style="{_STYLE}">{escape(render(error.diagnostics, width=100))}</pre>'}
+        return {"text/html": _card(error.diagnostics)}
     try:
         # Front ends without HTML show only this picture, so it runs downwards.
         shown = {"image/svg+xml": draw(specification).svg()}
@@ -28,3 +28,12 @@ def display(specification: Specification) -> dict[str, str]:
         # Too large to draw.
         shown, picture = {}, ""
     return {"text/html": render_card(summary, picture), **shown}
+
+
+def error_card(diagnostics: Diagnostics) -> dict[str, str]:
+    """Errors and warnings, for notebooks and for terminals."""
+    return {"text/html": _card(diagnostics), "text/plain": render(diagnostics, width=100)}
+
+
+def _card(diagnostics: Diagnostics) -> str:
+    return f'<pre style="{_STYLE}">{escape(render(diagnostics, width=100))}</pre>'
