@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${RESDSL_TORCH_VENV:-.venv-torch}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/pip" install -q -e '.[test]' torch torchvision timm
+"$venv/bin/pip" install -q -e '.[test]' torch torchvision timm peft
 exec "$venv/bin/pytest" -q -m torch "$@"

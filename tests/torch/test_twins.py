@@ -25,6 +25,7 @@ class Twin:
     size: int = 64
     batch: int = 4
     set: dict[str, object] = field(default_factory=dict)
+    in_double: bool = True
     outputs: dict[str, str] = field(default_factory=lambda: {"logits": "logits"})
     """Names of our outputs and of the twin's, where it has several."""
 
@@ -55,21 +56,22 @@ TWINS = {
     **{name: Twin(timm(name)) for name in ("resnet50d", "seresnet50", "resnetv2_50", "resnetv2_101", "resnetv2_152")},
     # Without padding, and pools of fixed sizes: these need more pixels.
     **{name: Twin(timm(name), 139, 2) for name in ("inception_v4", "inception_resnet_v2")},
-    "googlenet": Twin(
-        torchvision("googlenet", **WITH_HEADS),
-        224,
-        2,
-        outputs={"logits": "logits", "aux1": "aux_logits1", "aux2": "aux_logits2"},
-    ),
+    # Its heads for training pool as in the paper, those of torchvision otherwise.
+    "googlenet": Twin(torchvision("googlenet", **WITH_HEADS), 224, 2),
     "inception_v3": Twin(
         torchvision("inception_v3", **WITH_HEADS), 299, 2, outputs={"logits": "logits", "AuxLogits": "aux_logits"}
     ),
-    "vgg19": Twin(torchvision("vgg19"), 224, 1),
+    # Two of 140 million parameters with gradients, in float64, take 5 GB.
+    "vgg19": Twin(torchvision("vgg19"), 224, 1, in_double=False),
     "fcn_resnet50": Twin(
-        torchvision("fcn_resnet50", weights_backbone=None, aux_loss=False), 64, 2, {"size": 64}, {"scores": "out"}
+        torchvision("fcn_resnet50", weights_backbone=None, aux_loss=False),
+        64,
+        2,
+        {"size": 64},
+        outputs={"scores": "out"},
     ),
     "resnet50_fpn": Twin(
-        pyramid, 64, 2, {"height": 64, "width": 64}, {"P2": "0", "P3": "1", "P4": "2", "P5": "3", "P6": "pool"}
+        pyramid, 64, 2, {"height": 64, "width": 64}, outputs={"P2": "0", "P3": "1", "P4": "2", "P5": "3", "P6": "pool"}
     ),
 }
 
@@ -122,7 +124,7 @@ def test_tensors_outputs_and_gradients_are_those_of_the_twin(name: str) -> None:
             each.p = 0.0
     image = torch.randn(twin.batch, 3, twin.size, twin.size, generator=torch.Generator().manual_seed(1))
     # In the type that people train in, and in one in which a difference is no matter of rounding.
-    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9))[: 1 + twin.in_double]:
         given = image.to(dtype)
         for model in (ours, theirs):
             model.to(dtype).eval().zero_grad()
@@ -141,11 +143,18 @@ def test_tensors_outputs_and_gradients_are_those_of_the_twin(name: str) -> None:
                 (value * torch.linspace(-1, 1, value[0].numel(), dtype=dtype).view_as(value[0])).sum()
                 for value in values
             ).backward()
-        gradients = {one: parameter.grad for one, parameter in theirs.named_parameters()}
-        for one, parameter in ours.named_parameters():
-            assert parameter.grad is not None and gradients[one].norm() > 0, one
-            assert relative(parameter.grad, gradients[one]) <= tolerance, one
+        gradients = {one: parameter.grad for one, parameter in theirs.named_parameters() if parameter.grad is not None}
+        compared = {one: parameter.grad for one, parameter in ours.named_parameters() if parameter.grad is not None}
+        without = {one for one, _ in ours.named_parameters()} - compared.keys()
+        assert compared.keys() == gradients.keys()
+        assert not without or name == "googlenet"
+        for one, gradient in compared.items():
+            assert gradients[one].norm() > 0, one
+            assert relative(gradient, gradients[one]) <= tolerance, one
         # The running statistics that training updates.
         expected = theirs.state_dict()
+        heads = tuple(f"{one.partition('.')[0]}." for one in without)
         for one, tensor in ours.state_dict().items():
+            if one.startswith(heads):
+                continue
             assert relative(tensor.double(), expected[one].double()) <= tolerance, one
