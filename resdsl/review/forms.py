@@ -12,8 +12,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from resdsl.analysis.same_network import commutes, same_network
+from resdsl.diagnostics import CompileError
 from resdsl.ir.dims import Dim, symbol
 from resdsl.ir.graph import Graph, Node, Output, Parameter
+from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.print import describe
 from resdsl.ir.types import TensorType
@@ -33,6 +35,7 @@ from resdsl.passes.readers import Readers
 from resdsl.passes.rewrite import Rewrite
 from resdsl.review.figures import count
 from resdsl.untrusted import printable
+from resdsl.weights.values import value_of
 
 Pair = tuple[Graph, Graph]
 
@@ -45,9 +48,11 @@ def in_one_form(old: Graph, new: Graph, *, is_foreign: bool) -> tuple[Graph, Gra
     only if there are no others.
     """
     pair = _plain(old), _plain(new)
-    exported = (_aux, _input, _identities, _pads, _concats, _norms, _outputs, _interface)
-    whole = _through((*exported, _names) if is_foreign else exported, pair)
-    if is_foreign or same_network(*whole[:2]):
+    before, after = (_aux, _input, _identities, _pads, _concats), (_outputs, _interface)
+    if is_foreign:
+        return _through((*before, _exported_norms, _biases, *after, _names), pair)
+    whole = _through((*before, _norms, *after), pair)
+    if same_network(*whole[:2]):
         return whole
     written, folded = _through((_aux,), pair), _through((_aux, _norms), pair)
     # What folds norms drops dropout and merges padding.
@@ -154,7 +159,12 @@ def _in_one(counts: list[int]) -> str:
 # --- norms ---
 
 
-def _norms(pair: Pair, forms: list[str]) -> Pair:
+def _exported_norms(pair: Pair, forms: list[str]) -> Pair:
+    """Norms that are folded, also where the exporter has left out the bias, because it is zero."""
+    return _norms(pair, forms, without_bias=True)
+
+
+def _norms(pair: Pair, forms: list[str], *, without_bias: bool = False) -> Pair:
     folded = [_foldable(graph) for graph in pair]
     layers = [_layers(graph) for graph in pair]
     related = len(layers[0].keys() & layers[1].keys()) * 2 >= min(map(len, layers))
@@ -163,13 +173,18 @@ def _norms(pair: Pair, forms: list[str]) -> Pair:
     results = []
     for side, other, names in ((0, 1, ("old", "new")), (1, 0, ("new", "old"))):
         graph = pair[side]
-        # A layer with a norm here, and with a bias and no norm there, has it folded there.
-        chosen = {
-            norm
-            for layer, norms in folded[side].items()
-            if layer not in folded[other] and (layers[other].get(layer, False) if related else not folded[other])
-            for norm in norms
-        }
+        # A layer with a norm here, and with a bias and no norm there, has it folded there. Of a network that was not
+        # trained, an exporter folds all norms and leaves out the biases, which are zeros.
+        leaves_out = without_bias and not folded[other]
+        chosen: set[str] = set()
+        for layer, norms in folded[side].items():
+            has_bias = layers[other].get(layer)
+            if not related:
+                is_folded = not folded[other]
+            else:
+                is_folded = has_bias is True or (leaves_out and has_bias is False and _adds_nothing(graph, norms))
+            if is_folded and layer not in folded[other]:
+                chosen.update(norms)
         if chosen:
             forms.append(
                 f"norms: {len(chosen):,} of the {names[0]} network are folded into layers of the {names[1]} one"
@@ -182,6 +197,40 @@ def _norms(pair: Pair, forms: list[str]) -> Pair:
 def _layers(graph: Graph) -> Mapping[str, bool]:
     """Whether each convolution and linear layer has a bias, by path."""
     return {node.path: node.operator.bias for node in graph.nodes if isinstance(node.operator, Conv | Linear)}
+
+
+def _adds_nothing(graph: Graph, norms: Iterable[str]) -> bool:
+    """Whether a layer into which these norms are folded gets a bias of zeros."""
+    names = [f"{norm}.{name}" for norm in norms for name in ("bias", "running_mean")]
+    return all(name not in graph.parameters or _is_zero(graph.parameters[name]) for name in names)
+
+
+def _is_zero(parameter: Parameter) -> bool:
+    """Whether all numbers of a tensor are zeros that a file states: what a text starts from is trained."""
+    try:
+        return not isinstance(parameter.source, Initializer) and not value_of(parameter).any()
+    except CompileError:  # it has no numbers, or no longer
+        return False
+
+
+def _biases(pair: Pair, forms: list[str]) -> Pair:
+    """Biases of zeros that an exporter leaves out."""
+    layers = [_layers(graph) for graph in pair]
+    results = []
+    for side, name, other in ((0, "old", "new"), (1, "new", "old")):
+        graph, rewrite, dropped = pair[side], Rewrite(pair[side]), 0
+        for node in graph.nodes:
+            operator, bias = node.operator, graph.parameters.get(f"{node.path}.bias")
+            if not isinstance(operator, Conv | Linear) or bias is None or layers[1 - side].get(node.path) is not False:
+                continue
+            if operator.bias and _is_zero(bias):
+                weights = [one for one in graph.parameters_of(node) if one is not bias]
+                rewrite.replace(node, replace(operator, bias=False), weights)
+                dropped += 1
+        if dropped:
+            forms.append(f"biases: {dropped:,} of the {name} network are zeros and left out in the {other} one")
+        results.append(rewrite.apply() if dropped else graph)
+    return results[0], results[1]
 
 
 def _built_alike(old: Graph, new: Graph) -> bool:

@@ -13,7 +13,7 @@ import pytest
 import resdsl
 from resdsl.cli.app import app
 from resdsl.diagnostics import CompileError
-from tests.foreign_onnx import FOREIGN, convolutions, transformer, write_all
+from tests.foreign_onnx import FOREIGN, convolutions, model, transformer, value, weights, write_all
 
 EXPRESSIBLE = ("convolutions", "external")
 
@@ -141,6 +141,47 @@ def test_an_export_with_folded_norms_is_the_same_network(tmp_path: Path) -> None
     back = resdsl.diff(folded, plain)
     assert back.is_empty
     assert back.forms == (f"norms: {norms} of the new network are folded into layers of the old one",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "offset", "forms"),
+    [
+        ("norm", 0.0, ["norms: 1 of the old", "biases: 1 of the old network are zeros and left out in the new one"]),
+        ("bias", 0.0, ["biases: 1 of the old network are zeros and left out in the new one"]),
+        ("norm", 0.5, []),
+        ("bias", 0.5, []),
+    ],
+)
+def test_biases_of_zeros_that_an_exporter_leaves_out_are_no_change(
+    tmp_path: Path, kind: str, offset: float, forms: list[str]
+) -> None:
+    """A network that was not trained has such biases; others that are gone are a change."""
+
+    def export(name: str, nodes: list[onnx.NodeProto], tensors: dict[str, np.ndarray]) -> str:
+        tensors |= {"conv.weight": weights(8, 3, 3, 3)}
+        return saved(model(nodes, [value("x", "N", 3, 8, 8)], [value("y", "N", 8, 8, 8)], tensors), tmp_path / name)
+
+    bias, plain = np.full(8, offset, np.float32), ["x", "conv.weight"]
+    if kind == "bias":
+        nodes = [onnx.helper.make_node("Conv", [*plain, "conv.bias"], ["y"], pads=[1, 1, 1, 1])]
+        old = export("old.onnx", nodes, {"conv.bias": bias})
+    else:
+        norm = {
+            "bn.weight": np.ones(8, np.float32),
+            "bn.bias": bias,
+            "bn.running_mean": np.zeros(8, np.float32),
+            "bn.running_var": np.ones(8, np.float32),
+        }
+        nodes = [
+            onnx.helper.make_node("Conv", plain, ["a"], pads=[1, 1, 1, 1]),
+            onnx.helper.make_node("BatchNormalization", ["a", *norm], ["y"]),
+        ]
+        old = export("old.onnx", nodes, norm)
+    new = export("new.onnx", [onnx.helper.make_node("Conv", plain, ["y"], pads=[1, 1, 1, 1])], {})
+    review = resdsl.diff(old, new)
+    assert review.is_empty == (offset == 0)
+    assert len(review.forms) == len(forms)
+    assert all(shown.startswith(form) for shown, form in zip(review.forms, forms, strict=True))
 
 
 def test_names_sizes_and_missing_outputs_are_differences_of_form(
