@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 
 from resdsl.decompile.attach import with_scopes
+from resdsl.decompile.families import Family
 from resdsl.decompile.nest import TooDeep, is_large
 from resdsl.decompile.program import Program, decompile
-from resdsl.decompile.tree import Group, all_sequences
+from resdsl.decompile.tree import Group, all_sequences, nodes_of
+from resdsl.decompile.words import unused
 from resdsl.ir.application import distinct
 from resdsl.ir.graph import Graph, Node, Output, Parameter, Scope, ScopeKind
 from resdsl.ir.operator import Operator
@@ -114,10 +116,28 @@ def _callees(program: Program, known: Names) -> dict[str, str]:
             continue
         common = Counter(known[path] for path in paths if path in known).most_common(1)
         usual = common[0][0] if common else family.name
+        if _is_one_block(family):
+            names = {path: known.get(_opposite(path), usual) for path in paths}
+        else:
+            other = unused(family.name, {usual, *known.values(), *found.values()})
+            owner = next((path.partition(".")[0] for path in paths if path in known), _SIDES[0])
+            names = {path: usual if path.startswith(f"{owner}.") else other for path in paths}
         for path in paths:
             if path in known or path.partition(".")[0] not in named:
-                found[path] = known.get(path) or known.get(_opposite(path)) or usual
+                found[path] = known.get(path) or names[path]
     return found | {item.path: known[item.path] for item in items if isinstance(item, Group) and item.path in known}
+
+
+def _is_one_block(family: Family) -> bool:
+    """Whether the block has as many layers in both networks, where it has fewest: a bottleneck contains a basic block,
+    and is another block if all of them are in one network.
+    """
+    fewest: dict[str, int] = {}
+    for member in family.members:
+        side = member.path.partition(".")[0]
+        count = sum(node.operator.counts_as_layer for node in nodes_of(member))
+        fewest[side] = min(count, fewest.get(side, count))
+    return len(set(fewest.values())) == 1
 
 
 def _opposite(path: str) -> str:

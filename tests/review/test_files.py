@@ -131,6 +131,22 @@ def test_changed_blocks_are_called_by_their_names(pair: str, folder: Path) -> No
     assert headlines[: len(HEADLINES[pair])] == HEADLINES[pair]
 
 
+@pytest.mark.parametrize("pair", ["v1", "basic to bottleneck", "gates", "twice as wide", "shortcuts"])
+def test_blocks_without_names_are_found(pair: str, folder: Path) -> None:
+    """Files of exporters that state no classes: there are as many changes, of the same places."""
+    files = []
+    for one in PAIRS[pair]:
+        compiled(one, folder)
+        model = onnx.load(folder / f"{one}.onnx")
+        for node in model.graph.node:
+            del node.metadata_props[:]
+        files.append(folder / f"{one}-unnamed.onnx")
+        onnx.save(model, files[-1])
+    review, written = resdsl.diff(*files), as_written(*PAIRS[pair])
+    kinds = [(change.kind, [(place.old, place.new) for place in change.places]) for change in written.changes]
+    assert [(change.kind, [(place.old, place.new) for place in change.places]) for change in review.changes] == kinds
+
+
 def test_pictures_and_pages_show_what_the_review_says(folder: Path) -> None:
     """Norms that are folded in one file are no change, and are stated."""
     old, new = folder / "plain.onnx", folder / "folded.onnx"
