@@ -14,6 +14,7 @@ from resdsl.elaborate.allowances import Allowances
 from resdsl.elaborate.claims import Compare
 from resdsl.elaborate.context import Context, Flow, Variable
 from resdsl.elaborate.limits import MOST_ERRORS, MOST_WARNINGS, WORK_A_STEP, Budget, Limits, raise_limit
+from resdsl.elaborate.recording import Recording
 from resdsl.elaborate.trace import Trace
 from resdsl.ir.application import Application, distinct
 from resdsl.ir.dims import MOST_DIVISIONS, is_manageable, lower_bound
@@ -73,6 +74,8 @@ class GraphBuilder:
     """Finds what to compare a network with whose totals are not those that are claimed."""
     trace: Trace | None = None
     """Where what became of each statement is recorded, for an editor."""
+    recording: Recording | None = None
+    """Records which bodies are carried out, for those who write the text in another language."""
 
     def report(
         self,

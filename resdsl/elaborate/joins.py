@@ -76,6 +76,8 @@ def _branches(
             for unrolled, inside in unroll(builder, statement.flow, flow, context):
                 _branches(builder, unrolled, flow, inside, ends)
         elif _is_identity(statement):
+            if builder.recording is not None:
+                builder.recording.pass_by(_one(statement), flow, context)
             ends.append((statement, flow))
         else:
             ends.append((statement, builder.run_body(builder, _one(statement), flow, context)))

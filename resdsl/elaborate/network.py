@@ -17,6 +17,7 @@ from resdsl.elaborate.limits import Budget, Limits
 from resdsl.elaborate.lint import lint
 from resdsl.elaborate.model_arguments import model_parameters
 from resdsl.elaborate.program import Defined, Program
+from resdsl.elaborate.recording import Recording
 from resdsl.elaborate.statements import run_body
 from resdsl.elaborate.trace import Trace
 from resdsl.elaborate.values import UNKNOWN, kind_of
@@ -40,6 +41,7 @@ def elaborate(
     budget: Budget | None = None,
     compare: Compare | None = None,
     trace: Trace | None = None,
+    recording: Recording | None = None,
 ) -> Graph | None:
     """The graph of a model, or ``None`` where it has errors; they are in ``diagnostics``.
 
@@ -49,7 +51,7 @@ def elaborate(
     first. An ``expect`` with a plain number holds for the defaults, and is skipped where ``arguments`` are given.
     ``budget`` is shared by the models of a file that are elaborated one after another: the limits hold for all of them.
     ``compare`` is called if an ``expect`` does not hold, to find out why. ``trace`` records what became of each
-    statement, with the declared input shape.
+    statement, with the declared input shape; ``recording`` all bodies that are carried out.
     """
     limits, budget = limits or Limits(), budget or Budget()
     if budget.exhausted:
@@ -59,6 +61,8 @@ def elaborate(
         return None
     builder = _builder(program, diagnostics, limits, altered=bool(arguments), budget=budget, compare=compare)
     builder.trace = trace
+    if recording is not None:
+        recording.attach(builder)
     with _deep_recursion(), collection_paused():
         graph = _build(builder, defined, arguments or {}, None)
         if graph is not None and input_shape is not None and not diagnostics.errors:
@@ -66,6 +70,8 @@ def elaborate(
             repeated = Diagnostics()
             shape = tuple(symbol(dim) if isinstance(dim, str) else dim for dim in input_shape)
             builder = _builder(program, repeated, limits, claims=False, altered=bool(arguments))
+            if recording is not None:
+                recording.attach(builder)
             graph = _build(builder, defined, arguments or {}, shape)
             for error in repeated.errors:
                 diagnostics.report(error)

@@ -24,8 +24,13 @@ def run_body(builder: GraphBuilder, body: tree.Body, flow: Flow, context: Contex
     variables = dict(context.variables)
     builder.work += len(variables) // COPIES_OF_WORK
     context = context.inside(variables=variables)
+    recording = builder.recording
+    if recording is not None:
+        recording.enter(body, flow, context)
     for statement in body.statements:
         builder.step(statement.span, context)
+        if recording is not None:
+            recording.begin(statement, flow)
         match statement:
             case tree.Step():
                 flow = _step(builder, statement, flow, context)
@@ -39,6 +44,10 @@ def run_body(builder: GraphBuilder, body: tree.Body, flow: Flow, context: Contex
                 builder.poisoned = True
             case _:
                 declarations.DECLARATIONS[type(statement)](builder, statement, flow, context)
+        if recording is not None:
+            recording.end(flow)
+    if recording is not None:
+        recording.leave(flow)
     return flow
 
 
