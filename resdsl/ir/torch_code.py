@@ -21,7 +21,8 @@ class TorchCode:
 
     ``inputs`` are the names of variables, ``types`` and ``result`` the types of the inputs and of the result. The
     expression that ``Operator.in_torch`` gives may use ``torch`` and ``F``, which is ``torch.nn.functional``. With
-    ``may_overwrite`` nothing else reads the input, so that the result can be computed in its place.
+    ``may_overwrite`` nothing else reads the input, so that the result can be computed in its place. ``item`` is what an
+    operator without a module is among those of a ``Sequential``: ``Flatten()``.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class TorchCode:
         self.inputs = inputs
         self.made: TorchModule | None = None
         self.owns_tensors = False
+        self.item = ""
         self.may_overwrite = may_overwrite
         self._own = own
 

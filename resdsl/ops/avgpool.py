@@ -94,7 +94,7 @@ class AvgPool(Operator):
             pool = to.module(
                 "AvgPool2d",
                 kernel,
-                stride,
+                stride=unless(stride, kernel),
                 padding=padding(pad),
                 ceil_mode=unless(self.ceil, False),
                 count_include_pad=unless(self.count_pad, True),

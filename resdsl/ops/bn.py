@@ -58,7 +58,7 @@ class BatchNorm(Operator):
     def in_torch(self, to: TorchCode) -> str:
         (x,) = to.types
         name = "BatchNorm2d" if x.rank == 4 else "BatchNorm1d"
-        norm = to.module(name, known_channels(x), eps=self.eps, affine=unless(self.affine, True))
+        norm = to.module(name, known_channels(x), eps=unless(self.eps, 1e-5), affine=unless(self.affine, True))
         return f"{norm}({to.input})"
 
     def lower(self, to: Lowering) -> None:

@@ -33,6 +33,7 @@ class Flatten(Operator):
         return x.with_shape(x.shape[0], features)
 
     def in_torch(self, to: TorchCode) -> str:
+        to.item = "Flatten()"
         return f"torch.flatten({to.input}, 1)"
 
     def lower(self, to: Lowering) -> None:

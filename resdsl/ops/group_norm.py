@@ -61,7 +61,9 @@ class GroupNorm(Operator):
 
     def in_torch(self, to: TorchCode) -> str:
         channels = known_channels(to.types[0])
-        norm = to.module("GroupNorm", self.groups, channels, eps=self.eps, affine=unless(self.affine, True))
+        norm = to.module(
+            "GroupNorm", self.groups, channels, eps=unless(self.eps, 1e-5), affine=unless(self.affine, True)
+        )
         return f"{norm}({to.input})"
 
     def lower(self, to: Lowering) -> None:

@@ -22,6 +22,7 @@ class Identity(Elementwise):
     )
 
     def in_torch(self, to: TorchCode) -> str:
+        to.item = "Identity()"
         return to.input
 
     def lower(self, to: Lowering) -> None:

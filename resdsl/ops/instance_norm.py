@@ -54,7 +54,7 @@ class InstanceNorm(Operator):
 
     def in_torch(self, to: TorchCode) -> str:
         channels = known_channels(to.types[0])
-        norm = to.module("InstanceNorm2d", channels, eps=self.eps, affine=unless(self.affine, False))
+        norm = to.module("InstanceNorm2d", channels, eps=unless(self.eps, 1e-5), affine=unless(self.affine, False))
         return f"{norm}({to.input})"
 
     def lower(self, to: Lowering) -> None:

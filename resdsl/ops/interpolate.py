@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator, Window
-from resdsl.ir.torch_code import TorchCode, unless
+from resdsl.ir.torch_code import TorchCode, square, unless
 from resdsl.ir.types import Size, TensorType, Word
 from resdsl.ops.checks import require_image
 from resdsl.ops.resampling import MODES, require_corners, resample
@@ -50,7 +50,9 @@ class Interpolate(Operator):
 
     def in_torch(self, to: TorchCode) -> str:
         corners = unless(self.align_corners, False)
-        resize = to.module("Upsample", size=tuple(self.size), mode=str(self.mode), align_corners=corners)
+        resize = to.module(
+            "Upsample", size=square(self.size), mode=unless(str(self.mode), "nearest"), align_corners=corners
+        )
         return f"{resize}({to.input})"
 
     def lower(self, to: Lowering) -> None:

@@ -54,7 +54,7 @@ class LayerNorm(Operator):
     def in_torch(self, to: TorchCode) -> str:
         (x,) = to.types
         affine = unless(self.affine, True)
-        norm = to.module("LayerNorm", known_channels(x), eps=self.eps, elementwise_affine=affine)
+        norm = to.module("LayerNorm", known_channels(x), eps=unless(self.eps, 1e-5), elementwise_affine=affine)
         return f"{norm}({to.input})" if x.rank == 2 else f"{norm}({to.input}.movedim(1, -1)).movedim(-1, 1)"
 
     def lower(self, to: Lowering) -> None:

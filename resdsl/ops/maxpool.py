@@ -85,13 +85,20 @@ class MaxPool(Operator):
             return f"{to.module('AdaptiveMaxPool2d', 1)}({to.input})"
         kernel, stride = square(self.kernel), square(self.stride)
         pad = sides(self.pad, to.types[0], self.kernel, self.stride, self.dilation)
-        dilation = unless(square(self.dilation), 1)
+        dilation, step = unless(square(self.dilation), 1), unless(stride, kernel)
         if fits_pool(pad, self.kernel):
             ceil = unless(self.ceil, False)
-            pool = to.module("MaxPool2d", kernel, stride, padding=padding(pad), dilation=dilation, ceil_mode=ceil)
+            pool = to.module(
+                "MaxPool2d",
+                kernel,
+                stride=unless(stride, kernel),
+                padding=padding(pad),
+                dilation=dilation,
+                ceil_mode=ceil,
+            )
             return f"{pool}({to.input})"
         image = padded(to.input, self._reach(to.types[0], self.kernel), value="float('-inf')")
-        return f"{to.module('MaxPool2d', kernel, stride, dilation=dilation)}({image})"
+        return f"{to.module('MaxPool2d', kernel, stride=step, dilation=dilation)}({image})"
 
     def lower(self, to: Lowering) -> None:
         if not isinstance(self.kernel, Size):

@@ -59,7 +59,10 @@ class Slice(Operator):
         return f"channels {self.start}:{self.stop}"
 
     def in_torch(self, to: TorchCode) -> str:
-        return f"{to.input}[:, {self.start}:{self.stop}]"
+        start, stop = str(self.start), str(self.stop)
+        # As `ruff format` writes them: spaces around the colon where a bound is not just a number.
+        colon = ":" if start.isdigit() and stop.isdigit() else " : "
+        return f"{to.input}[:, {start}{colon}{stop}]"
 
     def lower(self, to: Lowering) -> None:
         to("Slice", to.input, to.integers((self.start,)), to.integers((self.stop,)), to.integers((1,)))

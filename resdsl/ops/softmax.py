@@ -29,6 +29,7 @@ class Softmax(Operator):
         return x
 
     def in_torch(self, to: TorchCode) -> str:
+        to.item = "Softmax(1)"
         return f"torch.softmax({to.input}, 1)"
 
     def lower(self, to: Lowering) -> None:

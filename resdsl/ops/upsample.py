@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.operator import Example, Lowering, Operator
-from resdsl.ir.torch_code import TorchCode, unless
+from resdsl.ir.torch_code import TorchCode, square, unless
 from resdsl.ir.types import Size, TensorType, Word
 from resdsl.ops.checks import require_image
 from resdsl.ops.resampling import MODES, require_corners, resample
@@ -51,7 +51,9 @@ class Upsample(Operator):
 
     def in_torch(self, to: TorchCode) -> str:
         corners = unless(self.align_corners, False)
-        resize = to.module("Upsample", scale_factor=tuple(self.factor), mode=str(self.mode), align_corners=corners)
+        resize = to.module(
+            "Upsample", scale_factor=square(self.factor), mode=unless(str(self.mode), "nearest"), align_corners=corners
+        )
         return f"{resize}({to.input})"
 
     def lower(self, to: Lowering) -> None:

@@ -16,14 +16,7 @@ from keyword import iskeyword
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import ParameterSpec
 from resdsl.ir.torch_code import TorchCode, TorchModule
-from resdsl.ops.add import Add
-from resdsl.ops.bn import BatchNorm
-from resdsl.ops.conv import Conv
-from resdsl.ops.conv_transpose import ConvTranspose
-from resdsl.ops.linear import Linear
-
-_GRADIENT_WITHOUT_RESULT = (BatchNorm, Conv, ConvTranspose, Linear)
-"""Operators whose result is new, and not needed to compute their gradient."""
+from resdsl.torch.in_place import overwriting
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +105,7 @@ class _Planner:
             for index in node.inputs:
                 self.readers[index].append(node.index)
         self.needed = self._needed()
+        self.overwriting = overwriting(graph, set(wanted.nodes.values()))
         self.paths: dict[str, None] = {"": None}
         self.children: dict[str, dict[str, None]] = defaultdict(dict)
 
@@ -160,7 +154,7 @@ class _Planner:
         """The module of an operator, if it has one."""
         applied = self.graph.applications[node.index]
         code = TorchCode(
-            applied.inputs, node.type, ("x",) * len(node.inputs), "self", may_overwrite=self._may_overwrite(node)
+            applied.inputs, node.type, ("x",) * len(node.inputs), "self", may_overwrite=node.index in self.overwriting
         )
         source = node.operator.in_torch(code)
         if code.made is not None:
@@ -169,17 +163,6 @@ class _Planner:
             name = type(node.operator).__name__
             return Leaf(None, applied.parameters, name, f"def forward(self, x):\n    return {source}\n")
         return None
-
-    def _may_overwrite(self, node: Node) -> bool:
-        """Whether nothing else reads the input of a node, and the gradient of what made it does not either."""
-        if len(node.inputs) != 1:
-            return False
-        (index,) = node.inputs
-        made = self.graph.nodes[index]
-        is_new = isinstance(made.operator, _GRADIENT_WITHOUT_RESULT) or (
-            isinstance(made.operator, Add) and len(made.inputs) > 1
-        )
-        return is_new and len(self.readers[index]) == 1 and index not in self.wanted.nodes.values()
 
     def _body(self, root: Scope) -> _Body:
         """The scopes that are modules, as a tree."""
