@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from resdsl.tools.draw.draw import cost_picture as cost_picture
     from resdsl.tools.draw.draw import draw as draw
     from resdsl.tools.evaluate.evaluate import evaluate as evaluate
+    from resdsl.tools.export.export import export as export
     from resdsl.tools.import_network.import_network import import_network as import_network
     from resdsl.tools.package.options import Serving as Serving
     from resdsl.tools.package.package import package as package
@@ -98,6 +99,7 @@ _PUBLIC = {
     "resdsl.tools.doctor.doctor": ("doctor",),
     "resdsl.tools.draw.draw": ("compared", "cost_picture", "draw"),
     "resdsl.tools.evaluate.evaluate": ("evaluate",),
+    "resdsl.tools.export.export": ("export",),
     "resdsl.tools.import_network.import_network": ("import_network",),
     "resdsl.tools.package.options": ("Serving",),
     "resdsl.tools.package.package": ("package",),

@@ -55,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "operators": Entry("Write and review", "list the operators of the language and their arguments"),
     "compile": Entry("Build", "compile a specification to an ONNX file"),
     "import": Entry("Build", "write an ONNX file as a specification that computes the same", "import_network"),
+    "export": Entry("Build", "write a network as PyTorch source code"),
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "convert the weights of a model or checkpoint to .safetensors"),
     "tensors": Entry("Build", "list the tensors of a network, a model or a checkpoint"),
