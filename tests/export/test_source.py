@@ -168,6 +168,20 @@ def test_a_label_may_be_any_name(label: str) -> None:
     assert "nn.Conv2d(3, 3, 1, bias=False)" in exported_text(f"part: {{ {body} }};  {label}.a: conv(3, 1x1)")
 
 
+@pytest.mark.parametrize(
+    "comment", ['A """quote""" and a \\', 'ends in a quote"', "\x1b[31mred", "a" * 120, "{x} \\N{no}"]
+)
+def test_a_comment_of_any_text_is_a_docstring(comment: str, tmp_path: Path) -> None:
+    text = f"# {comment}\n{TEXT.format(body='a: unit(8)').lstrip()}"
+    (tmp_path / "net.py").write_text(resdsl.export(resdsl.loads(text)).text)
+    assert ruff("format", "--isolated", "--diff", str(tmp_path)) == ""
+    (doc,) = [
+        ast.get_docstring(made) for made in classes((tmp_path / "net.py").read_text()).values() if made.name == "Unit"
+    ]
+    assert doc is not None
+    assert "\x1b" not in doc
+
+
 def test_a_parameter_may_be_called_like_what_the_code_uses() -> None:
     text = """
     block b(self, x, torch = 1, lambda = 2, F = 3) {

@@ -133,7 +133,7 @@ def _written(
         if len(together) > 1 and (network_ := _network(specification, together)) is not None:
             given = {arguments[name]: value for name, value in together.items() if name in arguments}
             require_network(text, name, network_.graph, given, network_.overwritten)
-    except (Unfit, Mismatch):
+    except (Unfit, Mismatch, SyntaxError, RecursionError):
         return None
     return Exported(text, name, {one.name: one.default for one in model.signature})
 

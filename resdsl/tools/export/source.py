@@ -13,6 +13,7 @@ from resdsl.tools.export import expressions as py
 from resdsl.tools.export.classes import NOTHING, ClassWriter
 from resdsl.tools.export.generator import Generator
 from resdsl.tools.export.layout import WIDTH, Line, laid_out
+from resdsl.untrusted import visible
 
 _PLACEHOLDER = re.compile("\N{CURRENCY SIGN}\\d+\N{CURRENCY SIGN}")
 _MOST_LABELS = 20
@@ -170,7 +171,8 @@ def _docstring(cls: ClassWriter, generator: Generator, *, is_model: bool) -> Ite
     if len(paragraphs) == 1:
         lines = textwrap.wrap(_escaped(paragraphs[0]), WIDTH - 4 - 6, break_on_hyphens=False)
         if len(lines) == 1:
-            yield f'    """{lines[0]}"""'
+            # A quote at the end is kept apart from those of the docstring.
+            yield f'    """{lines[0]}{" " if lines[0].endswith(chr(34)) else ""}"""'
             return
         # So short that the quotes behind it would be on the same line, where they do not fit.
         if len(textwrap.wrap(_escaped(paragraphs[0]), WIDTH - 4 - 3, break_on_hyphens=False)) == 1:
@@ -184,7 +186,6 @@ def _docstring(cls: ClassWriter, generator: Generator, *, is_model: bool) -> Ite
             _escaped(paragraph),
             WIDTH - 4,
             initial_indent='"""' if first else "",
-            break_long_words=False,
             break_on_hyphens=False,
         )
         if number:
@@ -220,5 +221,4 @@ def _comment(definition: tree.Definition, comments: Sequence[tree.Comment]) -> s
 
 
 def _escaped(text: str) -> str:
-    text = text.replace("\\", "\\\\").replace('"""', "'''")
-    return f"{text} " if text.endswith('"') else text
+    return visible(text).replace("\\", "\\\\").replace('"""', "'''")
