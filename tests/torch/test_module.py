@@ -18,32 +18,11 @@ import resdsl
 import resdsl.torch
 from resdsl.diagnostics import CompileError
 from resdsl.weights.values import value_of
+from tests.torch.small import network
 
 torch = pytest.importorskip("torch", reason="torch is not installed: tests/with_torch.sh installs and runs it")
 
 pytestmark = pytest.mark.torch
-
-NET = """
-model small(classes = 10, width = 8) {
-  input image: f32[N, 3, 32, 32]
-  preprocess { resize(36); crop(32); normalize(mean = [0.5, 0.4, 0.3], std = [0.2, 0.3, 0.4]) }
-  conv1: conv(width, 3x3);  bn1: bn;  relu
-  stage layer1 {
-    2 x { residual { conv1: conv(width, 3x3);  bn1: bn;  relu;  conv2: conv(width, 3x3);  bn2: bn };  relu }
-  }
-  aux head { avgpool(global);  flatten;  fc: linear(classes) }
-  neck: { mix: conv(width, 1x1);  scale: affine;  inner.1.0: conv(width, 3x3, pad = same, stride = 2) }
-  avgpool(global);  flatten;  dropout(0.5)
-  fc: linear(classes)
-  output logits
-  softmax
-  output probabilities
-}
-"""
-
-
-def network() -> resdsl.Specification:
-    return resdsl.loads(NET, name="small.res")
 
 
 def module(**options: Any) -> Any:

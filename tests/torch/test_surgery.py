@@ -11,8 +11,7 @@ import pytest
 
 import resdsl
 import resdsl.torch
-
-from .test_module import network
+from tests.torch.small import network
 
 torch = pytest.importorskip("torch", reason="torch is not installed: tests/with_torch.sh installs and runs it")
 
