@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from resdsl.tools.draw.draw import compared as compared
     from resdsl.tools.draw.draw import cost_picture as cost_picture
     from resdsl.tools.draw.draw import draw as draw
+    from resdsl.tools.embed.embed import embed as embed
     from resdsl.tools.evaluate.evaluate import evaluate as evaluate
     from resdsl.tools.export.export import export as export
     from resdsl.tools.import_network.import_network import import_network as import_network
@@ -98,6 +99,7 @@ _PUBLIC = {
     "resdsl.tools.diff.diff": ("diff",),
     "resdsl.tools.doctor.doctor": ("doctor",),
     "resdsl.tools.draw.draw": ("compared", "cost_picture", "draw"),
+    "resdsl.tools.embed.embed": ("embed",),
     "resdsl.tools.evaluate.evaluate": ("evaluate",),
     "resdsl.tools.export.export": ("export",),
     "resdsl.tools.import_network.import_network": ("import_network",),

@@ -61,6 +61,7 @@ COMMANDS: dict[str, Entry] = {
     "tensors": Entry("Build", "list the tensors of a network, a model or a checkpoint"),
     "package": Entry("Build", "write a folder from which Triton or KServe serves a model"),
     "predict": Entry("Run", "classify images, or extract features"),
+    "embed": Entry("Run", "write an embedding of each image: the values of a layer"),
     "evaluate": Entry("Run", "measure accuracy (top-1, top-5) and the confusion matrix of a model"),
     "bench": Entry("Run", "measure latency, throughput and memory of models; profile their layers"),
     "compare": Entry("Run", "compare the values of two models and find the first divergence"),

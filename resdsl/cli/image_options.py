@@ -74,4 +74,4 @@ def show_device(terminal: Terminal, network: str, session: Session) -> None:
     terminal.say(f"{printable(network, most=_MOST_SHOWN)} on {session.device}: {session.reason}")
     if weights_are_random(session.metadata):
         advice = "use" if is_specification(network) else "compile it with"
-        terminal.say(f"its weights are random, so the classes are meaningless: {advice} --weights FILE")
+        terminal.say(f"its weights are random, so its results are meaningless: {advice} --weights FILE")

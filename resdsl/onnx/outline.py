@@ -17,6 +17,12 @@ from resdsl.untrusted import bounded_int
 _FOLDED = frozenset({"BatchNormalization", "Mul", "Add"})
 
 
+_LAYERS = frozenset({"Gemm", "MatMul", "Conv"})
+
+_DEEPEST = 10
+"""Scopes within scopes: a limit, so that no name makes us fill memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """The result of a node. ``op`` is the node's operator with its domain, ``reads`` the values that it takes,
@@ -60,6 +66,7 @@ class Outline:
             for name in node.output
             if name
         }
+        self._taken = weights | {one.name for one in graph.input}
         self._nodes: dict[str, list[Value]] = defaultdict(list)
         self._readers: dict[str, list[Value]] = defaultdict(list)
         for value in self.values.values():
@@ -85,16 +92,62 @@ class Outline:
         return sum(bounded_int(entry.value) or 0 for entry in entries if entry.key == "length")
 
     def exposing(self, names: Collection[str]) -> bytes:
-        """The model with these values among its outputs; a file of weights that it refers to stays where it is."""
+        """The model with these values among its outputs; a file of weights that it refers to stays where it is.
+
+        A name may also be that of a layer or a scope (see ``result``), which the output then has.
+        """
         model = onnx.ModelProto()
         model.CopyFrom(self._proto)
         graph = model.graph
         known = {info.name: info for info in graph.value_info}
         for name in names:
-            if not self.values[name].is_output:
+            source = self.result(name)
+            assert source is not None, name
+            if source != name:
+                graph.node.append(onnx.helper.make_node("Identity", [source], [name]))
+            if source != name or not self.values[name].is_output:
                 graph.output.append(known.get(name, onnx.ValueInfoProto(name=name)))
         content: bytes = model.SerializeToString()
         return content
+
+    def result(self, name: str) -> str | None:
+        """The value that ``name`` means: a value, the result of the node of that name, or that of a scope.
+
+        The result of a scope such as ``layer4`` is the one value that is made in it and read outside. ``None`` if
+        there is none, or more than one.
+        """
+        if name in self.values:
+            return name
+        if name in self._taken:
+            return None
+        if name in self._nodes:
+            return self._nodes[name][0].name
+        inside = {value.name for value in self.values.values() if _path(value).startswith(f"{name}.")}
+        results = [one for one in inside if self.values[one].is_output or self._is_read_outside(one, inside)]
+        return results[0] if len(results) == 1 else None
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that the paths of nodes name; not every one has a ``result``."""
+        paths = (_path(value).split(".", _DEEPEST)[:_DEEPEST] for value in self.values.values())
+        return tuple(dict.fromkeys(".".join(parts[:end]) for parts in paths for end in range(1, len(parts))))
+
+    def _is_read_outside(self, name: str, inside: Collection[str]) -> bool:
+        return any(reader.name not in inside for reader in self._readers.get(name, ()))
+
+    def features_of(self, output: str) -> str | None:
+        """The value of which the last layer makes the classes in ``output``: what embeddings are taken from.
+
+        ``None`` if the output is not a linear or convolutional layer of one value, followed by operators without
+        weights.
+        """
+        value = self.values.get(output)
+        while value is not None and len(value.reads) == 1:
+            (read,) = value.reads
+            if value.op in _LAYERS:
+                return read if read in self.values else None
+            value = self.values.get(read)
+        return None
 
     def informative_bounds(self) -> dict[str, Bounds]:
         """The bounds of values beyond which nothing that reads them changes (``flat_regions``)."""
@@ -130,6 +183,11 @@ class Outline:
                 break
             value = readers[0]
         return value
+
+
+def _path(value: Value) -> str:
+    """The path of a node, which has the names of its scopes; of a node without a name, that of its value."""
+    return value.node or value.name
 
 
 def same_values(a: Outline, b: Outline) -> Iterator[tuple[Value, Value]]:

@@ -17,6 +17,7 @@ from resdsl.ir.preprocess import Crop, Preprocess
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import at_scale, invalid_reason, output_size, prepare, prepare_ten
+from resdsl.runtime.results import FeatureType, Pool
 from resdsl.runtime.session import Port, Session
 from resdsl.runtime.sources import Item
 
@@ -41,7 +42,8 @@ class Classifier:
 
     ``output`` holds class probabilities or logits; with ``features`` its values are returned unchanged. ``preprocess``
     is ``None`` for a model without preprocessing in its metadata, which takes preprocessed inputs only, and for a
-    ``raw`` model, which takes images as ``uint8[N, H, W, C]``.
+    ``raw`` model, which takes images as ``uint8[N, H, W, C]``. ``pool`` is applied to features that are maps,
+    ``[N, C, H, W]``, which become ``[N, C]``.
     """
 
     session: Session
@@ -53,6 +55,7 @@ class Classifier:
     max_pixels: int = MAX_PIXELS
     crops: int = 1
     scales: tuple[int, ...] = ()
+    pool: Pool = "none"
 
     @classmethod
     def of(
@@ -63,6 +66,7 @@ class Classifier:
         preprocess: Preprocess | None = None,
         labels: Sequence[str] | None = None,
         max_pixels: int = MAX_PIXELS,
+        pool: Pool = "none",
     ) -> Classifier:
         """The classifier of ``session``; with ``output``, the features of that name instead of the classes.
 
@@ -85,7 +89,7 @@ class Classifier:
         size = output_size(preprocess) if preprocess else None
         if size and not _fits(port, size):
             raise _misfit(session.name, port, size)
-        return cls(session, port, result, preprocess, labels, output is not None, max_pixels)
+        return cls(session, port, result, preprocess, labels, output is not None, max_pixels, pool=pool)
 
     def with_views(self, crops: int, scales: tuple[int, ...]) -> Classifier:
         """The same, averaging over several views of an image. Raises ``RunError`` if the model does not allow that."""
@@ -121,7 +125,7 @@ class Classifier:
                 Text("compile it with a symbolic height and width: ", Option("input_shape", ("N", 3, "H", "W"))),
                 "`resdsl compile resnet50_conv` is ResNet-50 in its fully convolutional form",
             )
-        if len(self.output.shape) != 2:
+        if len(self.output.shape) != 2 and not self._is_pooled:
             raise _untestable(
                 f"`{self.output.name}` is {_shape(self.output)}, whose size depends on the scale",
                 "use an output after global pooling, `[N, channels]`",
@@ -131,6 +135,20 @@ class Classifier:
             reason = invalid_reason(at_scale(self.preprocess, scale), channels(self.input))
             if reason:
                 raise _untestable(f"scale {scale!r} cannot be used: {reason}", "use other scales")
+
+    @property
+    def feature_type(self) -> FeatureType | None:
+        """What the features are; ``None`` if the output holds classes."""
+        if not self.features:
+            return None
+        sizes = self.output.shape[1:2] if self._is_pooled else self.output.shape[1:]
+        shape = tuple(size if isinstance(size, int) else None for size in sizes)
+        return FeatureType(self.output.name, shape, np.dtype(_DTYPES[self.output.dtype]), self.pool)
+
+    @property
+    def _is_pooled(self) -> bool:
+        """Whether ``pool`` applies: to maps, ``[N, C, H, W]``, only."""
+        return self.pool != "none" and len(self.output.shape) == 4
 
     def require_preprocess(self) -> None:
         """Raise ``RunError`` if the model has no preprocessing, so images cannot become its input."""
@@ -221,11 +239,21 @@ class Classifier:
         batch = np.stack([*arrays, *[arrays[-1]] * missing])
         values = self.session.run({self.input.name: batch}, [self.output.name])[self.output.name][: len(arrays)]
         if self.features:
-            return values
+            return self._pooled(values)
         values = values.astype(np.float64)
         # Values that are not finite stay so: they are reported for each image.
         with np.errstate(invalid="ignore"):
             return values if self.output.name == _PROBABILITIES else _softmax(values)
+
+    def _pooled(self, maps: Array) -> Array:
+        if not self._is_pooled:
+            return maps
+        if self.pool == "max":
+            greatest: Array = maps.max(axis=(2, 3))
+            return greatest
+        # In float64, so that the sum of a large map in float16 does not overflow.
+        means: Array = maps.mean(axis=(2, 3), dtype=np.float64).astype(maps.dtype)
+        return means
 
 
 def _batches(groups: Iterable[list[int]], size: int) -> Iterator[list[int]]:

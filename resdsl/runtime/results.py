@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,29 @@ class Features:
     device: str
     seconds: float
     views: int = 1
+
+
+Pool = Literal["none", "avg", "max"]
+"""How maps of features, ``[channels, height, width]``, become one value for each channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureType:
+    """What the ``Features`` of a model are, as far as it states that.
+
+    ``shape`` is that of one image's values, after ``pool``; a size is ``None`` if it depends on the image.
+    """
+
+    output: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+    pool: Pool = "none"
+
+    @property
+    def size(self) -> int | None:
+        """The number of values of one image, ``None`` if it depends on the image."""
+        known = [size for size in self.shape if size is not None]
+        return math.prod(known) if len(known) == len(self.shape) else None
 
 
 @dataclass(frozen=True, slots=True)

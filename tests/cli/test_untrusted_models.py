@@ -151,7 +151,7 @@ def test_a_name_that_cannot_be_encoded_is_written_escaped(kind: str) -> None:
 
     target = Path(f"rows.{kind}")
     row = Prediction("i\udcff.png", (Ranked(0, 1.0, "a\ud800b"),), "cpu", 0.1)
-    with sink(target, kind, top=1, output=None, shape=(), digest="01234567", resume=False) as rows:
+    with sink(target, kind, top=1, features=None, digest="01234567", resume=False) as rows:
         rows.write(row)
     if kind == "parquet":
         from pyarrow import parquet
@@ -328,12 +328,12 @@ def test_a_file_of_something_else_is_not_resumed(plain: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there, an open file cannot be deleted")
 @pytest.mark.parametrize("rows", [0, 1])
 def test_the_second_run_to_a_file_leaves_that_of_the_first(rows: int, here: Path) -> None:
+    from resdsl.runtime.formats import JsonLines
     from resdsl.runtime.results import Prediction
-    from resdsl.tools.predict.formats import JsonLines
     from resdsl.tools.predict.resumable import resumable_file
 
     script = (
-        "from pathlib import Path\nfrom resdsl.tools.predict.formats import JsonLines\n"
+        "from pathlib import Path\nfrom resdsl.runtime.formats import JsonLines\n"
         "from resdsl.tools.predict.resumable import resumable_file\n"
         "with resumable_file(Path('rows.jsonl'), JsonLines(), '01234567', resume=False): pass\n"
     )

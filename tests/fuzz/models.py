@@ -31,11 +31,11 @@ from resdsl.diagnostics.render import render
 from resdsl.ir.graph import Graph
 from resdsl.onnx.outline import Outline, same_values
 from resdsl.runtime.files import ModelFile
+from resdsl.runtime.formats import CsvLines, JsonLines, TextLines
 from resdsl.runtime.preprocess import invalid_reason
 from resdsl.runtime.results import Failure, Result
 from resdsl.runtime.session import Session, open_session
 from resdsl.tools.compare.compare import compare
-from resdsl.tools.predict.formats import CsvLines, JsonLines, TextLines
 from resdsl.tools.predict.predict import predict
 from resdsl.tools.quantize.float_model import can_be_folded, float_outline
 from resdsl.untrusted import visible

@@ -11,8 +11,8 @@ import pytest
 
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError
-from resdsl.runtime.results import Failure, Features, Prediction, Ranked, Result
-from resdsl.tools.predict.formats import CsvLines, JsonLines, Lines, NpyTable, ParquetTable, TextLines
+from resdsl.runtime.formats import CsvLines, JsonLines, Lines, NpyTable, ParquetTable, TextLines
+from resdsl.runtime.results import Failure, Features, FeatureType, Prediction, Ranked, Result
 
 SEEN = Prediction("a.png", (Ranked(3, 0.75, 'cat, "big"'), Ranked(0, 0.25, None)), "cpu", 0.0123)
 FAILED = Failure("b\n.png", Diagnostic(catalogue.IMAGE_UNREADABLE, "`b` is damaged"))
@@ -82,7 +82,7 @@ def test_text_is_for_people() -> None:
 def test_parquet_holds_the_rows() -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra `parquet`")
     stream = io.BytesIO()
-    table = ParquetTable(stream, None, ())
+    table = ParquetTable(stream, None)
     for row in (SEEN, FAILED):
         table.write(row)
     table.close()
@@ -100,9 +100,9 @@ def test_parquet_holds_the_rows() -> None:
 def test_parquet_stores_features_and_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra `parquet`")
     # Some rows go out before the last one comes, as with more of them than memory is to hold.
-    monkeypatch.setattr("resdsl.tools.predict.formats._GROUP_BYTES", 1000)
+    monkeypatch.setattr("resdsl.runtime.formats._GROUP_BYTES", 1000)
     stream = io.BytesIO()
-    table = ParquetTable(stream, "map", (2, 1, 3))
+    table = ParquetTable(stream, FeatureType("map", (2, 1, 3), np.dtype(np.float32)))
     values = np.arange(60, dtype=np.float32).reshape(10, 2, 1, 3)
     for number, value in enumerate(values):
         table.write(Features(str(number), "map", value, "cpu", 0.0))

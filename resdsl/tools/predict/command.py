@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +18,14 @@ from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.device import DeviceOptions
-from resdsl.runtime.results import Result
+from resdsl.runtime.formats import FORMATS
+from resdsl.runtime.rows import PredictOptions
 from resdsl.runtime.session import Session
 from resdsl.specification.load import NetworkOptions
-from resdsl.tools.predict.formats import FORMATS, LINES
-from resdsl.tools.predict.predict import PredictOptions, Written, session_results, write_results
+from resdsl.tools.predict.predict import session_results
 from resdsl.tools.predict.printing import JsonRows, PrintedRows
 from resdsl.tools.predict.sinks import format_of, lines_of
-from resdsl.untrusted import printable
+from resdsl.tools.predict.to_file import to_file
 
 
 @click.command("predict")
@@ -103,7 +102,7 @@ def command(
         show_device(terminal, source, session)
         if file is None:
             return _to_stdout(terminal, session, images, form, options)
-        return _to_file(terminal, (session, compiled), images, file, form, options, resume=resume)
+        return to_file(terminal, (session, compiled), images, file, form, options, resume=resume)
 
 
 def _to_stdout(
@@ -130,47 +129,3 @@ def _to_stdout(
     else:
         failures.show(terminal)
     return failures.status
-
-
-def _to_file(
-    terminal: Terminal,
-    model: tuple[Session, Path],
-    images: tuple[str, ...],
-    file: Path,
-    form: str,
-    options: PredictOptions,
-    *,
-    resume: bool,
-) -> int:
-    failures = Failures()
-    start, finished = time.perf_counter(), 0
-    with progress_of(terminal, images, alone=True) as progress:
-
-        def each(result: Result, done: int) -> None:
-            nonlocal finished
-            finished = done
-            failures.add_result(result)
-            progress(done)
-
-        try:
-            written = write_results(file, *model, images, format=form, resume=resume, each=each, **options)
-        except KeyboardInterrupt:
-            if finished and form in LINES:
-                terminal.say(f"\nstopped after {finished:,} images; repeat the command with --resume to continue")
-            raise
-    failures.show(terminal)
-    terminal.say(_line(written, time.perf_counter() - start))
-    if terminal.as_json:
-        session = model[0]
-        facts = {"output": str(file), "format": form, "images": written.images, "resumed": written.resumed}
-        terminal.data({"device": str(session.device), "reason": session.reason, **facts, **failures.data()})
-    return failures.status or int(written.failed > 0)
-
-
-def _line(written: Written, seconds: float) -> str:
-    failed = f", {written.failed:,} failed" if written.failed else ""
-    facts = f"{printable(str(written.path), most=500)}: {written.images:,} images{failed}"
-    if written.resumed and written.resumed == written.images:
-        return f"{facts}; all were complete from an earlier run"
-    before = f", {written.resumed:,} of them from an earlier run" if written.resumed else ""
-    return f"{facts}{before}; {(written.images - written.resumed) / seconds:,.1f} images/s"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -16,41 +16,14 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.inputs import as_one_run, record_input
-from resdsl.ir.preprocess import Preprocess
-from resdsl.runtime.batching import run_images
-from resdsl.runtime.classifier import Array, Classifier
 from resdsl.runtime.device import DeviceOptions
-from resdsl.runtime.images import MAX_PIXELS
-from resdsl.runtime.results import Failure, Features, Prediction, Ranked, Result
+from resdsl.runtime.results import Result
+from resdsl.runtime.rows import PredictOptions, Results, classifier_of, results_of
 from resdsl.runtime.session import Session
 from resdsl.runtime.sources import Item, Source, items_of
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.predict.resumable import digest_of
 from resdsl.tools.predict.sinks import format_of, sink
-
-Results = Generator[Result, None, None]
-
-
-class PredictOptions(TypedDict, total=False):
-    """Options of ``predict``, with their defaults.
-
-    ``top = 5``: the number of classes. ``output``: the output or inner value of the model to return as features.
-    ``batch_size = 8``: images that run at once, if the batch size of the model is symbolic. ``crops = 1`` or 10, and
-    ``scales``: the views of an image to average over. ``readers``: threads that read images (default: one for each
-    available processor, at most 8). ``null``: paths on standard input end with a zero byte. ``max_pixels``: the limit
-    for an image. ``preprocess`` and ``labels`` replace those of the model's metadata.
-    """
-
-    top: int
-    output: str | None
-    batch_size: int
-    crops: int
-    scales: Sequence[int]
-    readers: int | None
-    null: bool
-    max_pixels: int
-    preprocess: Preprocess | None
-    labels: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +124,13 @@ def write_results(
     """As ``predict_to``, with an open session of the file ``model``. ``each`` gets each result and the count so far."""
     output, top = options.get("output"), options.get("top", 5)
     kind = format_of(target, format, output)
-    shape = next((port.shape for port in session.outputs if port.name == output), ())
-    settings = [options.get(name) for name in ("output", "crops", "scales", "max_pixels")]
+    features = classifier_of(session, options).feature_type
+    settings = [options.get(name) for name in ("output", "pool", "crops", "scales", "max_pixels")]
     digest = digest_of(model, kind, top, *settings)
     for image in images if isinstance(images, list | tuple) else (images,):
         if isinstance(image, str | os.PathLike) and Path(image).is_file():
             record_input(image)  # before anything is written; images in folders are checked when they are read
-    with sink(target, kind, top=top, output=output, shape=shape, digest=digest, resume=resume) as rows:
+    with sink(target, kind, top=top, features=features, digest=digest, resume=resume) as rows:
         resumed = rows.done
         with closing(session_results(session, images, select=rows.skip, **options)) as results:
             for result in results:
@@ -174,38 +147,10 @@ def session_results(
     **options: Unpack[PredictOptions],
 ) -> Results:
     """The results of ``predict`` with an open session. ``select`` filters images before they are read."""
-    classifier = Classifier.of(
-        session,
-        output=options.get("output"),
-        preprocess=options.get("preprocess"),
-        labels=options.get("labels"),
-        max_pixels=options.get("max_pixels", MAX_PIXELS),
-    ).with_views(options.get("crops", 1), tuple(options.get("scales", ())))
+    classifier = classifier_of(session, options)
     if not _all_preprocessed(images):
         classifier.require_preprocess()
-    items = select(items_of(images, null=options.get("null", False)))
-    return _results(classifier, items, options.get("top", 5), options.get("batch_size", 8), options.get("readers"))
-
-
-def _results(classifier: Classifier, items: Iterator[Item], top: int, batch_size: int, readers: int | None) -> Results:
-    device, output, views = str(classifier.session.device), classifier.output.name, classifier.views
-    with closing(run_images(classifier, items, batch_size=batch_size, readers=readers)) as answers:
-        for answer in answers:
-            name, values, seconds = answer.item.name, answer.values, answer.seconds
-            if isinstance(values, Failure):
-                yield values
-            elif classifier.features:
-                yield Features(name, output, values, device, seconds, views)
-            else:
-                yield Prediction(name, _ranked(classifier.labels, values, top), device, seconds, views)
-
-
-def _ranked(labels: Sequence[str], values: Array, top: int) -> tuple[Ranked, ...]:
-    # Stable, so that equally probable classes are in the order of their indices.
-    order = np.argsort(-values, kind="stable")[: max(top, 0)]
-    return tuple(
-        Ranked(int(index), float(values[index]), labels[index] if index < len(labels) else None) for index in order
-    )
+    return results_of(classifier, select(items_of(images, null=options.get("null", False))), options)
 
 
 def _all_preprocessed(images: Source | Iterable[Source]) -> bool:

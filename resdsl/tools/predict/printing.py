@@ -6,8 +6,8 @@ import dataclasses
 import json
 import sys
 
+from resdsl.runtime.formats import Lines
 from resdsl.runtime.results import Failure, Features, Result
-from resdsl.tools.predict.formats import Lines
 
 
 class PrintedRows:

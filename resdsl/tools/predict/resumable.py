@@ -20,9 +20,9 @@ from typing import BinaryIO
 from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.files import check_target, explained
+from resdsl.runtime.formats import Lines
 from resdsl.runtime.results import Failure, Result
 from resdsl.runtime.sources import Item
-from resdsl.tools.predict.formats import Lines
 
 _DIGEST = r"\.[0-9a-f]{8}\.part"
 

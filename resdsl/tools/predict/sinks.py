@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -11,9 +11,7 @@ from resdsl.diagnostics import Option, Placeholder, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.files import is_stream, real_target, whole_file
-from resdsl.runtime.results import Failure, Result
-from resdsl.runtime.sources import Item
-from resdsl.tools.predict.formats import (
+from resdsl.runtime.formats import (
     FORMATS,
     LINES,
     CsvLines,
@@ -25,6 +23,8 @@ from resdsl.tools.predict.formats import (
     Table,
     TextLines,
 )
+from resdsl.runtime.results import Failure, FeatureType, Result
+from resdsl.runtime.sources import Item
 from resdsl.tools.predict.resumable import completed_rows, resumable_file
 
 _ENDINGS = {"txt": "text", "ndjson": "jsonl", "json": "jsonl", "pq": "parquet"}
@@ -78,14 +78,13 @@ def sink(
     kind: str,
     *,
     top: int,
-    output: str | None,
-    shape: Sequence[int | str | None],
+    features: FeatureType | None,
     digest: str,
     resume: bool,
 ) -> Iterator[Sink]:
     """The file ``target`` in the format ``kind``, one of ``FORMATS``; it appears if the block ends without an error.
 
-    ``shape`` is that of ``output``; ``digest`` identifies the model and options. ``resume`` continues the partial file
+    ``digest`` identifies the model and options. ``resume`` continues the partial file
     of an interrupted run and keeps a complete file. Raises ``RunError`` if the format cannot be resumed, and as
     ``resumable_file``; ``OutputError`` if the file cannot be written.
     """
@@ -102,7 +101,7 @@ def sink(
     if resume:
         raise _not_resumable(kind)
     with whole_file(target) as stream:
-        table = _table(kind, stream, top, output, shape)
+        table = _table(kind, stream, top, features)
         yield NewFile(table)
         table.close()
 
@@ -155,9 +154,9 @@ def format_of(path: Path | None, requested: str | None, output: str | None) -> s
     return kind
 
 
-def _table(kind: str, stream: BinaryIO, top: int, output: str | None, shape: Sequence[int | str | None]) -> Table:
+def _table(kind: str, stream: BinaryIO, top: int, features: FeatureType | None) -> Table:
     if kind == "parquet":
-        return ParquetTable(stream, output, [size if isinstance(size, int) else None for size in shape[1:]])
+        return ParquetTable(stream, features)
     if kind == "npy":
         return NpyTable(stream)
     return LinesTable(stream, lines_of(kind, top))

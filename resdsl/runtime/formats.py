@@ -6,17 +6,17 @@ import importlib
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
-from resdsl.diagnostics.errors import RunError, UnavailableError
+from resdsl.diagnostics import Option, Text, catalogue
+from resdsl.diagnostics.errors import RunError
+from resdsl.runtime.arrow import pyarrow
 from resdsl.runtime.csv_lines import cells_of, csv_line, escape_lone_surrogates
-from resdsl.runtime.results import Failure, Features, Prediction, Result, result_data
+from resdsl.runtime.results import Failure, Features, FeatureType, Prediction, Result, result_data
 from resdsl.untrusted import printable
 
 LINES = ("jsonl", "csv")
@@ -168,22 +168,16 @@ class LinesTable(Table):
 class ParquetTable(Table):
     """Columns ``image``, ``error``, and ``class``, ``label``, ``probability`` (lists, the most probable first).
 
-    For features, ``features`` replaces the last three: a list of float32, whose ``shape`` is in the file's metadata.
-    Raises ``UnavailableError`` without pyarrow.
+    For ``features``, a column of that name replaces the last three: a list of their type, of fixed length if the model
+    states their shape. The file's metadata has ``output``, ``shape``, ``dtype`` and ``pool``. Raises
+    ``UnavailableError`` without pyarrow.
     """
 
-    def __init__(self, stream: BinaryIO, output: str | None, shape: Sequence[int | None]) -> None:
-        self._arrow = _pyarrow()
-        arrow = self._arrow
-        text, metadata = arrow.string(), {}
-        if output is None:
-            columns = {"class": arrow.int32(), "label": text, "probability": arrow.float32()}
-        else:
-            columns = {"features": arrow.float32()}
-            metadata = {"output": output, "shape": json.dumps(list(shape))}
-        lists = [(name, arrow.list_(kind)) for name, kind in columns.items()]
-        self._schema = arrow.schema([("image", text), *lists, ("error", text)], metadata=metadata)
-        self._names = tuple(columns)
+    def __init__(self, stream: BinaryIO, features: FeatureType | None) -> None:
+        self._arrow = pyarrow("Parquet files need pyarrow", Text(Option("format", "jsonl"), " needs no package"))
+        self._schema = _schema(self._arrow, features)
+        self._dtype = np.dtype(np.float32) if features is None else features.dtype
+        self._names = tuple(self._schema.names[1:-1])
         self._writer = importlib.import_module("pyarrow.parquet").ParquetWriter(stream, self._schema)
         self._rows: list[dict[str, object]] = []
         self._bytes = 0
@@ -197,8 +191,8 @@ class ParquetTable(Table):
             cells["probability"] = [one.probability for one in row.classes]
             self._bytes += 64 * len(row.classes)
         elif isinstance(row, Features):
-            cells["features"] = row.values.astype(np.float32, copy=False).ravel()
-            self._bytes += 4 * row.values.size
+            cells["features"] = row.values.astype(self._dtype, copy=False).ravel()
+            self._bytes += row.values.nbytes
         self._rows.append({"image": _unicode(row.image), **cells, "error": None if error is None else _unicode(error)})
         self._bytes += 256
         if self._bytes > _GROUP_BYTES:
@@ -219,20 +213,21 @@ def _unicode(text: str) -> str:
     return escape_lone_surrogates(text).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
-def _pyarrow() -> ModuleType:
-    try:
-        return importlib.import_module("pyarrow")
-    except ImportError:
-        raise UnavailableError(
-            Diagnostic(
-                catalogue.EXTRA_NEEDED,
-                "Parquet files need pyarrow, which is not installed",
-                helps=(
-                    "install it: `pip install 'resdsl[parquet]'`",
-                    Text(Option("format", "jsonl"), " needs no package"),
-                ),
-            )
-        ) from None
+def _schema(arrow: ModuleType, features: FeatureType | None) -> Any:
+    text = arrow.string()
+    if features is None:
+        kinds = {"class": arrow.int32(), "label": text, "probability": arrow.float32()}
+        columns = [(name, arrow.list_(kind)) for name, kind in kinds.items()]
+        return arrow.schema([("image", text), *columns, ("error", text)], metadata={})
+    number = arrow.from_numpy_dtype(features.dtype)
+    lists = arrow.list_(number) if features.size is None else arrow.list_(number, features.size)
+    metadata = {
+        "output": features.output,
+        "shape": json.dumps(list(features.shape)),
+        "dtype": features.dtype.name,
+        "pool": features.pool,
+    }
+    return arrow.schema([("image", text), ("features", lists), ("error", text)], metadata=metadata)
 
 
 class NpyTable(Table):
