@@ -1,0 +1,1 @@
+[ (body) (parameters) (arguments) (list) (use) ] @fold

@@ -1,0 +1,2 @@
+[ (body) (parameters) (arguments) (list) (use) ] @indent.begin
+[ "}" ")" "]" ] @indent.branch @indent.end
