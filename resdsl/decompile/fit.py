@@ -23,6 +23,10 @@ from resdsl.ops.windows import sides
 
 MOST_PARAMETERS = 6
 
+MOST_FACTORS = 3
+LEAST_EXPANSION = 3
+"""Factors by which a block multiplies the channels that it is called with: those of inverted residuals are 3 to 6."""
+
 Key = tuple[int, str]
 """A place of a block: the identity of an item of its shape, and a field of it.
 
@@ -252,7 +256,32 @@ class _Fitter:
                 return text
         return ""
 
+    def _expansion(self, place: _Place) -> str:
+        """A multiple of the channels that flow in, where the factor is one of few: ``expand * channels_in``."""
+        pairs = [(a, b) for a, b in zip(place.values, self.incoming, strict=True) if a is not None]
+        if not place.is_count or not all(_is_integer(a) and _is_integer(b) and b > 0 for a, b in pairs):  # type: ignore[operator]
+            return ""
+        factors = [None if a is None else a / b for a, b in zip(place.values, self.incoming, strict=True)]  # type: ignore[operator]
+        counts = Counter(one for one in factors if one is not None)
+        ((usual, _),) = counts.most_common(1)
+        few = 1 < len(counts) < len({a for a, _ in pairs}) and len(counts) <= MOST_FACTORS
+        if not few or usual < LEAST_EXPANSION or any(one != int(one) for one in counts):
+            return ""
+        values: list[object] = [None if one is None else int(one) for one in factors]
+        known = (name for name, (_, _, own) in self.parameters.items() if _same(values, own))
+        name = next(known, "") or unused("expand", {*self.parameters, *self.called})
+        self.parameters.setdefault(name, ("", False, values))
+        for other in self.places:
+            # What only the instances with this factor have.
+            if other.is_count and self.texts.get(other.key) == f"{int(usual)} * channels_in" and other is not place:
+                there = [None if a is None else b for a, b in zip(other.values, values, strict=True)]
+                if all(one in (None, int(usual)) for one in there):
+                    self.texts[other.key] = f"{name} * channels_in"
+        return f"{name} * channels_in"
+
     def _new(self, place: _Place) -> str:
+        if expansion := self._expansion(place):
+            return expansion
         name = self._name(place)
         self.parameters[name] = (self._annotation(place), place.is_count, list(place.values))
         return name

@@ -16,7 +16,10 @@ from resdsl.decompile.scopes import Scopes, torn_modules
 from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
 from resdsl.decompile.words import block_name, snake_case
 from resdsl.ir.graph import Graph
+from resdsl.ir.types import Size
+from resdsl.ops.avgpool import AvgPool
 from resdsl.ops.concat import Concat
+from resdsl.ops.conv import Conv
 from resdsl.ops.mul import Mul
 
 CONTAINERS = ("Sequential", "ModuleList")
@@ -172,14 +175,24 @@ _TOO_GENERAL = ("layer", "block", "branch", "stage", "conv", "layers", "blocks",
 
 def _kind(block: Family) -> str:
     items = block.shape.body.items
+    if all(isinstance(item, Group) for item in items):
+        return "stage"
+    nodes = list(nodes_of(block.shape))
+    widths = [node.operator for node in nodes if isinstance(node.operator, Conv)]
     if any(isinstance(item, Residual) for item in items):
-        return "residual_block"
+        inverted = len(widths) > 2 and widths[0].kernel == Size(1, 1) and widths[1].groups == widths[1].channels > 1
+        return "inverted_residual" if inverted else "residual_block"
     joins: list[Item] = [item for item in items if isinstance(item, Join)]
     if any(isinstance(item.node.operator, Mul) for item in joins):  # type: ignore[union-attr]
         return "gate"
     if any(isinstance(item.node.operator, Concat) for item in joins):  # type: ignore[union-attr]
-        return "branch_block"
-    words = [node.operator.name for node in nodes_of(block.shape)]
+        grows = any(isinstance(item, Join) and not all(branch.items for branch in item.branches) for item in joins)
+        return "dense_layer" if grows else "branch_block"
+    if len(widths) == 1 and isinstance(nodes[-1].operator, AvgPool) and nodes[-1].operator.stride != Size(1, 1):
+        return "transition"
+    if len(widths) == 2 and widths[0].groups == widths[0].channels > 1 and widths[1].kernel == Size(1, 1):
+        return "separable_conv"
+    words = [node.operator.name for node in nodes]
     if words[:2] == ["conv", "bn"]:
         return "conv_bn"
     return "_".join(dict.fromkeys(words[:2])) or "part"

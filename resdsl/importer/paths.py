@@ -113,11 +113,22 @@ def _by_tensors(value: Value, shared: Counter[str]) -> str:
         for tensor in value.tensors.values()
         if shared[tensor.name] == 1 and not _INVENTED.match(tensor.name)
     ]
-    if not names:
-        return ""
-    stem = os.path.commonprefix(names).rstrip("._/") if len(names) > 1 else names[0]  # noqa: RUF071
-    path = _ROLE.sub("", _OPERATION.sub("", stem))
-    return _labels([part for part in re.split(r"[./]", path) if part]) if path else ""
+    if any("/" in name for name in names) or not names:
+        return _by_operations(names, value.records)
+    stem = os.path.commonprefix(names).rstrip("._") if len(names) > 1 else names[0]  # noqa: RUF071
+    path = _ROLE.sub("", stem)
+    return _labels([part for part in path.split(".") if part]) if path else ""
+
+
+def _by_operations(names: Sequence[str], records: Sequence[NodeRecord]) -> str:
+    """The layer in names of TensorFlow, ``model/block_1_expand/Conv2D``, of its first tensor or of its nodes.
+
+    A tensor that was computed from others may have lost its name, and a folded norm leaves its own at the bias.
+    """
+    found = [_OPERATION.sub("", name) for name in names]
+    found += [layer for record in records if (layer := _OPERATION.sub("", record.name)) != record.name]
+    path = _ROLE.sub("", found[0]) if found else ""
+    return _labels([part for part in path.removeprefix("ConstantFolding/").split("/") if part])
 
 
 _ROLE = re.compile(
@@ -128,7 +139,7 @@ _ROLE = re.compile(
 
 _OPERATION = re.compile(
     r"(/(batchnorm|convolution|separable_conv2d|depthwise|Conv2D|MatMul|BiasAdd|FusedBatchNormV3|ReadVariableOp|Cast|Reshape"
-    r"|mul|add|sub|Rsqrt)(_\d+)?)+$"
+    r"|merged_input|truediv_recip|truediv|mul|add|sub|Rsqrt)(_\d+)?)+$"
 )
 """The operations of TensorFlow that a layer is made of, behind its name: ``conv1_bn/batchnorm/mul``."""
 

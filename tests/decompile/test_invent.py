@@ -31,11 +31,11 @@ def test_names_that_a_join_shares_become_a_module() -> None:
     assert paths(invented(body)) == [f"res2.{i}.branch2{part}" for i in range(3) for part in "ab"]
 
 
-def test_names_that_share_nothing_become_numbered_blocks() -> None:
+def test_names_that_share_nothing_become_numbers() -> None:
     body = "\n".join(
         f"residual {{ conv{2 * i}: conv(16, 1x1);  relu;  conv{2 * i + 1}: conv(16, 3x3) }};  relu" for i in range(1, 4)
     )
-    assert paths(invented(body)) == [f"block{i}.conv{part}" for i in (1, 2, 3) for part in (1, 2)]
+    assert paths(invented(body)) == [f"blocks.{i}.conv{part}" for i in (0, 1, 2) for part in (1, 2)]
 
 
 def test_the_module_makes_a_block_of_what_is_alike() -> None:

@@ -16,7 +16,7 @@ from resdsl.importer.tensors import OnnxFile
 from .models import deviation, random, read_model
 
 _EXPORTS = {path.name.removesuffix(".onnx.gz"): path for path in (Path(__file__).parent / "networks").glob("*.gz")}
-"""Torchvision's and timm's networks without the numbers of their weights, which are drawn here."""
+"""Networks of torchvision, timm and Keras without the numbers of their weights, which are drawn here."""
 
 _LIGHT = {
     path.stem.removeprefix("light_"): path
@@ -28,6 +28,7 @@ _SMALL = (
     "densenet121.dynamo",
     "efficientnet_b0.plain",
     "googlenet.legacy",
+    "keras_mobilenet_v2.tf2onnx",
     "mobilenet_v2.dynamo",
     "resnet18.plain",
     "shufflenet_v2_x1_0.dynamo",
@@ -43,7 +44,7 @@ _PARAMETERS = {
 
 
 def test_the_networks_are_there() -> None:
-    assert len(_EXPORTS) == 12
+    assert len(_EXPORTS) == 14
     assert len(_LIGHT) == 9
 
 
