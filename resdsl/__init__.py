@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from resdsl.tools.predict.predict import predict_to as predict_to
     from resdsl.tools.quantize.quantize import Quantization as Quantization
     from resdsl.tools.quantize.quantize import quantize as quantize
+    from resdsl.tools.serve.options import ServeOptions as ServeOptions
+    from resdsl.tools.serve.serve import serve as serve
     from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
     from resdsl.tools.specs.specs import specs as specs
     from resdsl.tools.tensors.tensors import tensors as tensors
@@ -107,6 +109,8 @@ _PUBLIC = {
     "resdsl.tools.package.package": ("package",),
     "resdsl.tools.predict.predict": ("predict", "predict_to"),
     "resdsl.tools.quantize.quantize": ("Quantization", "quantize"),
+    "resdsl.tools.serve.options": ("ServeOptions",),
+    "resdsl.tools.serve.serve": ("serve",),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
     "resdsl.tools.tensors.tensors": ("tensors",),
     "resdsl.tools.verify.verification": ("Verification",),

@@ -65,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
     "evaluate": Entry("Run", "measure accuracy (top-1, top-5) and the confusion matrix of a model"),
     "bench": Entry("Run", "measure latency, throughput and memory of models; profile their layers"),
     "compare": Entry("Run", "compare the values of two models and find the first divergence"),
+    "serve": Entry("Run", "serve models over HTTP and gRPC, with dynamic batching"),
     "doctor": Entry("Run", "check ONNX Runtime, devices and libraries, with fixes for problems"),
 }
 """Every command, one line each. This is the only place that names them and describes them in one line."""

@@ -164,6 +164,9 @@ OTHER_MACHINE = _code("E0864", "model was optimised for another machine", _MACHI
 NOT_SERVED = _code("E0870", "model cannot be served")
 VERSION_EXISTS = _code("E0871", "version of a model exists already", _USAGE)
 PACKAGE_INVALID = _code("E0872", "package does not fit its published schema")
+NOTHING_SERVED = _code("E0873", "folder has no models to serve", _USAGE)
+ADDRESS = _code("E0874", "server cannot listen on its address", _MACHINE)
+SERVER_FILES = _code("E0875", "certificate or tokens of a server cannot be used", _USAGE)
 
 # E09 limits
 LIMIT = _code("E0901", "specification exceeds a limit")

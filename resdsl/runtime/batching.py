@@ -96,10 +96,11 @@ def _run(classifier: Classifier, batch: Sequence[_Input], size: int) -> Iterator
         elif failed:
             yield Answer(one.item, Failure(one.item.name, failed.diagnostic), 0.0)
         else:
-            yield Answer(one.item, _finite(classifier, one.item.name, next(values)), seconds)
+            yield Answer(one.item, checked(classifier, one.item.name, next(values)), seconds)
 
 
-def _finite(classifier: Classifier, name: str, values: Array) -> Array | Failure:
+def checked(classifier: Classifier, name: str, values: Array) -> Array | Failure:
+    """The values of the image ``name``, or a failure if they are not finite."""
     if np.isfinite(values).all():
         return values
     message = f"the output of `{classifier.session.name}` for `{name}` has values that are NaN or infinite"

@@ -238,8 +238,10 @@ class Classifier:
         # A fixed batch size is filled with copies, whose results are dropped.
         batch = np.stack([*arrays, *[arrays[-1]] * missing])
         values = self.session.run({self.input.name: batch}, [self.output.name])[self.output.name][: len(arrays)]
-        if self.features:
-            return self._pooled(values)
+        return self._pooled(values) if self.features else self.probabilities(values)
+
+    def probabilities(self, values: Array) -> Array:
+        """The probabilities ``[N, classes]`` of values of the output: these, or the softmax of logits; float64."""
         values = values.astype(np.float64)
         # Values that are not finite stay so: they are reported for each image.
         with np.errstate(invalid="ignore"):

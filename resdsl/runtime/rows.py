@@ -68,11 +68,12 @@ def results_of(classifier: Classifier, items: Iterable[Item], options: PredictOp
             elif classifier.features:
                 yield Features(name, output, values, device, seconds, views)
             else:
-                ranked = _ranked(classifier.labels, values, options.get("top", 5))
-                yield Prediction(name, ranked, device, seconds, views)
+                classes = ranked(classifier.labels, values, options.get("top", 5))
+                yield Prediction(name, classes, device, seconds, views)
 
 
-def _ranked(labels: Sequence[str], values: Array, top: int) -> tuple[Ranked, ...]:
+def ranked(labels: Sequence[str], values: Array, top: int) -> tuple[Ranked, ...]:
+    """The ``top`` classes of probabilities ``[classes]``, the most probable first."""
     # Stable, so that equally probable classes are in the order of their indices.
     order = np.argsort(-values, kind="stable")[: max(top, 0)]
     return tuple(

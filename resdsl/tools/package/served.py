@@ -12,26 +12,9 @@ from resdsl.diagnostics import RunError, catalogue
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir import metadata
 from resdsl.ir.preprocess import Preprocess, step_text
+from resdsl.runtime.datatypes import datatype
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.session import Port, Session, open_session
-
-_TYPES = {
-    "float": "TYPE_FP32",
-    "float16": "TYPE_FP16",
-    "double": "TYPE_FP64",
-    "bfloat16": "TYPE_BF16",
-    "uint8": "TYPE_UINT8",
-    "uint16": "TYPE_UINT16",
-    "uint32": "TYPE_UINT32",
-    "uint64": "TYPE_UINT64",
-    "int8": "TYPE_INT8",
-    "int16": "TYPE_INT16",
-    "int32": "TYPE_INT32",
-    "int64": "TYPE_INT64",
-    "bool": "TYPE_BOOL",
-    "string": "TYPE_STRING",
-}
-"""The types of ports by ONNX Runtime's names, and Triton's names for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +86,8 @@ def _steps(preprocess: Preprocess | None) -> tuple[str, ...]:
 
 
 def _port(port: Port, model: str, takes_batches: bool, labels: tuple[str, ...]) -> ServedPort:
-    kind = _TYPES.get(port.dtype.removeprefix("tensor(").removesuffix(")"))
-    if kind is None:
+    protocol_type = datatype(port.dtype)
+    if protocol_type is None:
         raise RunError.of(
             catalogue.NOT_SERVED,
             f"`{port.name}` of `{model}` is a `{port.dtype}`: servers take and give tensors",
@@ -117,4 +100,5 @@ def _port(port: Port, model: str, takes_batches: bool, labels: tuple[str, ...]) 
             f"`{port.name}` of `{model}` is a single number: Triton has no type for it",
             helps=("give it a dimension",),
         )
+    kind = "TYPE_STRING" if protocol_type == "BYTES" else f"TYPE_{protocol_type}"
     return ServedPort(port.name, kind, sizes, bool(labels) and sizes == (len(labels),))
