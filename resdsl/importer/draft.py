@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from resdsl.importer.layout import Layout, layout_of, permutation, permuted, shape_of
 from resdsl.importer.records import NodeRecord, ValueRecord
 from resdsl.importer.tensors import OnnxFile
+from resdsl.ir.application import Application, distinct
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import ValueSource
-from resdsl.ir.operator import Operator
+from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.types import DType, TensorType
+from resdsl.ir.values import ArgumentMismatch
+from resdsl.ops.signature import require_arguments
 
 DTYPES = {1: DType.F32, 2: DType.U8, 7: DType.I64, 10: DType.F16, 16: DType.BF16}
 """The element types of values that operators of the language take, by their number in ONNX."""
@@ -125,6 +128,31 @@ class Draft:
     outputs: Mapping[str, ValueRecord] = field(default_factory=dict)
     """The outputs of the file by name."""
     _inferred: Mapping[str, ValueRecord] | None = None
+    _types: dict[TensorType, TensorType] = field(default_factory=dict)
+    _applications: dict[Hashable, tuple[tuple[TensorType, ...], Application | None]] = field(default_factory=dict)
+
+    def applied(self, operator: Operator, types: tuple[TensorType, ...]) -> Application | None:
+        """An operator of the language applied to values of these types; ``None`` where it refuses them.
+
+        Equal applications are one object, with one operator and one result, so that what follows compares by identity.
+        """
+        # By identity: hashing the symbolic shapes of each node would take longer than anything else.
+        key = (distinct(operator), *map(id, types))
+        known = self._applications.get(key)
+        if known is None:
+            # The types are kept, so that an identity stays theirs.
+            known = self._applications[key] = types, self._application(operator, types)
+        return known[1]
+
+    def _application(self, operator: Operator, types: tuple[TensorType, ...]) -> Application | None:
+        try:
+            require_arguments(operator)
+            result = operator.infer(*types)
+            application = Application(operator, types, self._types.setdefault(result, result))
+            _ = application.parameters
+        except (Refusal, ArgumentMismatch, ValueError):
+            return None
+        return application
 
     def inferred(self, name: str) -> ValueRecord | None:
         """What ONNX's shape inference finds for a value that the file states no type of."""

@@ -108,8 +108,9 @@ def _graph(file: OnnxFile, values: list[Value], paths: list[str], ends: list[tup
     )
     parameters: dict[str, Parameter] = {}
     for node, value in zip(nodes, values, strict=True):
-        specs = value.operator.parameters(*(one.type for one in value.inputs))
-        for spec in specs:
+        if not value.tensors:
+            continue
+        for spec in value.operator.parameters(*(one.type for one in value.inputs)):
             name = f"{node.path}.{spec.name}"
             source = value.tensors[spec.name].source
             parameters[name] = Parameter(name, spec.shape, spec.dtype, spec.trainable, source, node.index)

@@ -31,25 +31,34 @@ _MOST_PROPAGATED = 5_000
 def main(task: str) -> int:
     """Read, work, write; the exit status is 1 where the library refuses the model."""
     _limit()
+    result = result_of(task, sys.stdin.buffer.read())
+    if result is None:
+        return 1
+    sys.stdout.buffer.write(result)
+    return 0
+
+
+def result_of(task: str, data: bytes) -> bytes | None:
+    """The model with the types of its values, or with its own operators written out; ``None`` where it is refused."""
     import onnx
     import onnx.inliner
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        model = onnx.load_model_from_string(sys.stdin.buffer.read())
+        model = onnx.load_model_from_string(data)
         if task == "infer":
             result = onnx.shape_inference.infer_shapes(model, data_prop=len(model.graph.node) <= _MOST_PROPAGATED)
         elif _expanded_count(model) > MOST_NODES:
-            return 1
+            return None
         else:
             result = onnx.inliner.inline_local_functions(model)
-        sys.stdout.buffer.write(result.SerializeToString())
+        encoded: bytes = result.SerializeToString()
     except (
         *(ValueError, TypeError, RuntimeError, MemoryError, DecodeError),
         *(onnx.shape_inference.InferenceError, onnx.checker.ValidationError),
     ):
-        return 1
-    return 0
+        return None
+    return encoded
 
 
 def _limit() -> None:

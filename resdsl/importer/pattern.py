@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from resdsl.importer.draft import Constant, Draft, Item, Value, View
 from resdsl.importer.numbers import near
@@ -41,7 +41,7 @@ class Weight:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)  # Compared by identity: patterns are constants, and keys.
 class NodePattern:
     """A node of one of ``types``, of standard ONNX. It may have more inputs than ``parts`` (axes, for reductions)."""
 
@@ -110,18 +110,25 @@ class Match:
 
 def match(step: Step, *patterns: NodePattern) -> Match | None:
     """The first of the patterns that ends in the node of ``step``."""
+    # Most files have no node of some type that a long pattern needs.
+    possible = _possible(patterns, step.draft.types)
+    if not possible:
+        return None
     makers = {record.type for name in step.node.inputs if (record := step.draft.makers.get(step.draft.original(name)))}
-    for pattern in patterns:
+    for pattern in possible:
         # Most nodes are no end of a pattern, which the nodes before them show at once.
         if any(isinstance(part, NodePattern) and makers.isdisjoint(part.types) for part in pattern.parts):
-            continue
-        # Most files have no node of some type that a long pattern needs.
-        if any(step.draft.types.isdisjoint(types) for types in _needed(pattern)):
             continue
         for found in _at(step.draft, pattern, step.node, Match(step.draft)):
             if _is_closed(step.draft, found):
                 return found
     return None
+
+
+@lru_cache(1024)  # The patterns of an idiom, for each file that is open.
+def _possible(patterns: tuple[NodePattern, ...], types: frozenset[str]) -> tuple[NodePattern, ...]:
+    """The patterns all of whose nodes are of types that the file has."""
+    return tuple(one for one in patterns if not any(types.isdisjoint(needed) for needed in _needed(one)))
 
 
 @cache

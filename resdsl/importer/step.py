@@ -10,9 +10,7 @@ from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
 from resdsl.importer.layout import layout_of, permuted
 from resdsl.importer.records import NodeRecord
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Operator, Refusal
-from resdsl.ir.values import ArgumentMismatch
-from resdsl.ops.signature import require_arguments
+from resdsl.ir.operator import Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +124,16 @@ class Step:
         tensors = tensors or {}
         if any(not self.draft.only_read_once(value) for value in taking):
             return None
-        types = tuple(value.type for value in inputs)
-        try:
-            require_arguments(operator)
-            result = operator.infer(*types)
-            wanted = {spec.name: spec.shape for spec in operator.parameters(*types)}
-        except (Refusal, ArgumentMismatch, ValueError):
+        application = self.draft.applied(operator, tuple(value.type for value in inputs))
+        if application is None:
             return None
-        if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
+        if {spec.name: spec.shape for spec in application.parameters} != {
+            name: tensor.shape for name, tensor in tensors.items()
+        }:
             return None
         records = (self.node, *also, *(record for value in taking for record in value.records))
         name = self.node.outputs[0]
-        value = Value(name, operator, inputs, result, tensors, records)
+        value = Value(name, application.operator, inputs, application.result, tensors, records)
         self.draft.values.append(value)
         return value
 

@@ -29,6 +29,9 @@ def require_fit(
     With ``broadcast``, a size of 1 fits every other, in all axes but the first. Where most branches agree, the
     one that differs is reported, otherwise the later one.
     """
+    first = inputs[0].shape
+    if all(x.shape is first or x.shape == first for x in inputs):
+        return
     at_fault, other = _odd([x.rank for x in inputs])
     if at_fault != other:
         raise _refusal(join, inputs, at_fault, other, None)

@@ -43,11 +43,12 @@ from resdsl.diagnostics.source import Source, Span
 from resdsl.ir.dims import evaluate, symbols
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
 from resdsl.ir.operator import Operator
-from resdsl.ir.print import describe, operator_name
+from resdsl.ir.print import attribute_text, describe, operator_name
 from resdsl.ir.types import Size, TensorType
 from resdsl.ir.values import format_value
 from resdsl.ops.join import Join
 from resdsl.page.text import coloured
+from resdsl.untrusted import printable
 
 Data = dict[str, Any]
 
@@ -272,6 +273,8 @@ def _written(name: str, arguments: Sequence[str]) -> str:
 
 
 def _arguments(operator: Operator) -> list[list[object]]:
+    if (other := operator.foreign()) is not None:
+        return [[printable(name), attribute_text(value), True] for name, value in other.attributes.items()]
     arguments: list[list[object]] = []
     for field in dataclasses.fields(operator):
         value = getattr(operator, field.name)

@@ -8,7 +8,9 @@ than ``SLOW`` seconds of CPU time; the seed and the number of an execution make 
 
 from __future__ import annotations
 
+import os
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -19,14 +21,21 @@ from functools import cache
 from pathlib import Path
 
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError
 
 from resdsl.diagnostics import CompileError
+from resdsl.importer import inference, onnx_child
+from resdsl.review.html import render_html
+from resdsl.review.markdown import render_markdown
+from resdsl.review.terminal import render_text
 from resdsl.specification.load import load
+from resdsl.specification.model_file import ModelFile
 from resdsl.specification.specification import Specification
 from resdsl.tools.diff.diff import diff
 from resdsl.tools.draw.draw import draw
 from resdsl.tools.git.layer_table import layer_table
+from resdsl.tools.import_network.text import written
 from resdsl.tools.summary.formats import text
 from resdsl.tools.view.view import view
 from tests.foreign_onnx import FOREIGN, hostile
@@ -39,7 +48,20 @@ TYPES = (
     *("BatchNormalization", "InstanceNormalization", "LayerNormalization", "ReduceMean", "ReduceL2", "Dropout", "LRN"),
     *("Constant", "ConstantOfShape", "Range", "If", "Loop", "Foo", "", "QuantizeLinear", "DequantizeLinear", "Erf"),
 )
-NAMES = ("", "x", "y", "a/b", "N", "a*b", "é\x1b[1m", "w" * 300, "layer1.0.conv1.weight", "/layer1/layer1.0/Conv", "if")
+NAMES = (
+    *("", "x", "y", "a/b", "N", "a*b", "é\x1b[1m", "w" * 300, "layer1.0.conv1.weight", "/layer1/layer1.0/Conv", "if"),
+    *(
+        "</script><img src=x onerror=1>",
+        "`a`|b](x)",
+        "a\nb",
+        "\u202ea",
+        "--",
+        "# comment",
+        "'\"\\",
+        "\x9b31m",
+        "{{ a }}",
+    ),
+)
 SIZES = (-1, 0, 1, 2, 3, 7, 64, 4096, 1 << 31, (1 << 39) + 1, -(1 << 63), (1 << 63) - 1)
 
 
@@ -189,7 +211,11 @@ def change_tensor(model: onnx.ModelProto, dice: random.Random) -> None:
         case _:
             tensor.data_location = 1
             entry = tensor.external_data.add()
-            entry.key, entry.value = "location", dice.choice(("../x", "/etc/passwd", "x.bin", ""))
+            entry.key, entry.value = "location", dice.choice(("../x", "/etc/passwd", "x.bin", "mutant.onnx", ""))
+            for key in ("offset", "length"):
+                if dice.random() < 0.5:
+                    entry = tensor.external_data.add()
+                    entry.key, entry.value = key, dice.choice(("-1", "1e3", "9" * 5000, str(1 << 63), "\u0664", ""))
 
 
 def change_name(model: onnx.ModelProto, dice: random.Random) -> None:
@@ -211,19 +237,43 @@ def check_onnx(file: Path, *, thorough: bool) -> str:
     """What reading the file gives: ``text``, ``graph`` or ``error``. Raises whatever is a bug."""
     try:
         network = load(file)
-        graph = network.graph
+        _ = network.graph
     except CompileError as error:
         assert error.diagnostics.errors
         return "error"
     if thorough:
-        text(network.summary(), network.smallest_input)
-        layer_table(graph)
-        for shown in (lambda: draw(network).svg(), lambda: view(network), lambda: diff(network, _other())):
+        for show in SHOWN:
             try:
-                shown()
+                shown = show(network)
             except CompileError as error:
                 assert error.diagnostics.errors
+            else:
+                hidden = {letter for letter in shown if not letter.isprintable()} - {"\n"}
+                assert not hidden, f"{hidden} in what is shown"
+                assert "<img" not in shown
     return "text" if network.source.text else "graph"
+
+
+def _imported(network: Specification) -> str:
+    assert isinstance(network, ModelFile)
+    return written(network).source.text
+
+
+def _review(network: Specification) -> str:
+    review = diff(network, _other())
+    return render_text(review) + render_markdown(review)
+
+
+SHOWN: tuple[Callable[[Specification], str], ...] = (
+    lambda network: text(network.summary(), network.smallest_input),
+    lambda network: layer_table(network.graph),
+    lambda network: draw(network).svg(),
+    view,
+    lambda network: render_html(diff(_other(), network)),
+    _review,
+    _imported,
+)
+"""What commands show of a network: no name of the file may change how it is read."""
 
 
 @cache
@@ -237,9 +287,35 @@ def _other() -> Specification:
     return other
 
 
+def forked(task: str, model: bytes) -> bytes | None:
+    """As ``inference.from_onnx``, in a copy of this process: starting one takes longer than reading a small file."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+            resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            with os.fdopen(writing, "wb") as out:
+                out.write(onnx_child.result_of(task, model) or b"")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as result:
+        content = result.read()
+    os.waitpid(child, 0)
+    return content or None
+
+
+_MEMORY = 512 << 20
+"""Bytes of address space of the copy, which has the libraries of this process too. Some files fill it."""
+
+
 def main(executions: int = 100_000, seed: int = 0, numbers: Iterable[int] | None = None) -> int:
     """Run, and return how many executions failed."""
     warnings.simplefilter("error")
+    inference.from_onnx = forked
     folder = Path(tempfile.mkdtemp(prefix="resdsl-fuzz-"))
     file = folder / "mutant.onnx"
     kinds: dict[str, int] = {}

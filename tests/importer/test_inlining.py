@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import onnx
@@ -43,10 +42,8 @@ def test_functions_that_would_be_too_many_nodes_stay(tmp_path: Path) -> None:
         f" {{ c = own.f{n - 1}(a) b = own.f{n - 1}(c) }}"
         for n in range(1, 31)
     ]
-    began = time.perf_counter()
     network = read_model(_model(functions, "y = own.f30(x)"), tmp_path)
     assert operators(network) == ["[own.f30]"]
-    assert time.perf_counter() - began < 5
 
 
 def test_functions_that_call_each_other_stay(tmp_path: Path) -> None:

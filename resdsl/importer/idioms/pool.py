@@ -28,6 +28,7 @@ _REDUCTIONS: dict[str, Operator] = {
     "ReduceMax": MaxPool(_GLOBAL),
     "ReduceSum": PixelSum(),
 }
+_TWICE = {kind: node(kind, node(kind, Operand("x"), name="first"), name="last") for kind in _REDUCTIONS}
 
 
 def read(step: Step) -> Value | View | None:
@@ -83,7 +84,7 @@ def _average(step: Step, x: Value, window: Geometry) -> Value | None:
 
 def _reduced(step: Step) -> Value | View | None:
     """``ReduceMean`` over height and width, at once or one after the other, with kept axes or without."""
-    found = match(step, node(step.type, node(step.type, Operand("x"), name="first"), name="last"))
+    found = match(step, _TWICE[step.type])
     if found is not None:
         two = _over_both(step, found)
         if two is not None:
