@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from resdsl.tools.embed.embed import embed as embed
     from resdsl.tools.evaluate.evaluate import evaluate as evaluate
     from resdsl.tools.export.export import export as export
+    from resdsl.tools.import_network.from_torch import from_torch as from_torch
     from resdsl.tools.import_network.import_network import import_network as import_network
     from resdsl.tools.package.options import Serving as Serving
     from resdsl.tools.package.package import package as package
@@ -104,6 +105,7 @@ _PUBLIC = {
     "resdsl.tools.embed.embed": ("embed",),
     "resdsl.tools.evaluate.evaluate": ("evaluate",),
     "resdsl.tools.export.export": ("export",),
+    "resdsl.tools.import_network.from_torch": ("from_torch",),
     "resdsl.tools.import_network.import_network": ("import_network",),
     "resdsl.tools.package.options": ("Serving",),
     "resdsl.tools.package.package": ("package",),

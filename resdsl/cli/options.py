@@ -81,7 +81,7 @@ def network_options(function: Function) -> Function:
             "--input",
             "input_shape",
             metavar="SHAPE",
-            callback=_shape,
+            callback=shape_value,
             help="Replace the input shape, such as 'N,3,H,W' or '1,3,320,320'.",
         ),
         limit_option,
@@ -180,7 +180,8 @@ def _first(problems: Diagnostics) -> str:
     return problems.errors[0].message if problems.errors else "it contains more than one"
 
 
-def _shape(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int | str, ...] | None:
+def shape_value(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int | str, ...] | None:
+    """The shape that ``--input`` states."""
     if value is None:
         return None
     dims: list[int | str] = []

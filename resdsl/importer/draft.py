@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from resdsl.importer.layout import Layout, layout_of, permutation, permuted, shape_of
 from resdsl.importer.records import NodeRecord, ValueRecord
+from resdsl.importer.source import NetworkSource
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.application import Application, distinct
 from resdsl.ir.dims import Dim
@@ -106,7 +107,7 @@ Item = Value | Constant | View
 class Draft:
     """The network so far. ``items`` are the values of the file by name; ``uses`` counts their readers in the file."""
 
-    file: OnnxFile
+    file: NetworkSource
     uses: Counter[str]
     items: dict[str, Item] = field(default_factory=dict)
     values: list[Value] = field(default_factory=list)
@@ -156,6 +157,8 @@ class Draft:
 
     def inferred(self, name: str) -> ValueRecord | None:
         """What ONNX's shape inference finds for a value that the file states no type of."""
+        if not isinstance(self.file, OnnxFile):
+            return None
         if self._inferred is None:
             from resdsl.importer.inference import infer_types  # needs the onnx library
 

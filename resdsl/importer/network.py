@@ -1,4 +1,4 @@
-"""An ONNX file as a Graph."""
+"""A network as another tool made it, as a Graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resdsl.importer.draft import Constant, Value
 from resdsl.importer.paths import classes_of, paths_of, unique
 from resdsl.importer.read import read_draft
 from resdsl.importer.records import NodeRecord
-from resdsl.importer.tensors import OnnxFile
+from resdsl.importer.source import NetworkSource
 from resdsl.ir import metadata
 from resdsl.ir.graph import Graph, Node, Output, Parameter, Scope, ScopeKind
 from resdsl.ir.types import TensorType
@@ -25,7 +25,7 @@ from resdsl.untrusted import printable
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A network that was read from an ONNX file.
+    """A network that was read from an ONNX file or another source.
 
     ``graph`` has all nodes directly in its root. ``classes`` are the class names of modules by path, ``records`` the
     nodes of the file behind each node of the graph, ``values`` the name in the file of each node's value;
@@ -34,7 +34,7 @@ class Imported:
     """
 
     graph: Graph
-    file: OnnxFile
+    file: NetworkSource
     classes: Mapping[str, str]
     records: tuple[tuple[NodeRecord, ...], ...]
     values: tuple[str, ...]
@@ -47,8 +47,8 @@ class Imported:
         return tuple(node for node in self.graph.nodes if isinstance(node.operator, Opaque))
 
 
-def read_network(file: OnnxFile) -> Imported:
-    """The network in an ONNX file. Raises ``CompileError`` if it is none."""
+def read_network(file: NetworkSource) -> Imported:
+    """The network of a source. Raises ``CompileError`` if it is none."""
     draft = read_draft(file)
     model = file.model
     inputs = [value for value in draft.values if isinstance(value.operator, Input)]
@@ -91,7 +91,7 @@ def _reachable(ends: list[Value], first: Value) -> set[int]:
     return kept
 
 
-def _graph(file: OnnxFile, values: list[Value], paths: list[str], ends: list[tuple[str, Value]]) -> Graph:
+def _graph(file: NetworkSource, values: list[Value], paths: list[str], ends: list[tuple[str, Value]]) -> Graph:
     span = Span(Source(file.name, ""), 0, 0)
     index = {id(value): place for place, value in enumerate(values)}
     types: dict[TensorType, TensorType] = {}
@@ -171,5 +171,5 @@ def _identifier(name: str, otherwise: str) -> str:
     return f"_{text}" if text[0].isdigit() else text
 
 
-def _refused(file: OnnxFile, reason: str) -> CompileError:
+def _refused(file: NetworkSource, reason: str) -> CompileError:
     return CompileError.of(catalogue.NOT_A_NETWORK, f"`{printable(file.name)}` cannot be read as a network: {reason}")

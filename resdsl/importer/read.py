@@ -14,6 +14,7 @@ from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
 from resdsl.importer.idioms import idioms
 from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
+from resdsl.importer.source import NetworkSource
 from resdsl.importer.step import Step
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.operator import Refusal
@@ -23,10 +24,10 @@ MOST_FOLDED = 4_000_000
 """Numbers that nodes make when a file is read: sizes, and constants of one number each, which take no place in it."""
 
 
-def read_draft(file: OnnxFile) -> Draft:
+def read_draft(file: NetworkSource) -> Draft:
     """Every value of the file. Raises ``CompileError`` for a cycle, or for a node that reads what nobody makes."""
     model = file.model
-    if model.functions:
+    if model.functions and isinstance(file, OnnxFile):
         from resdsl.importer.inference import inlined_nodes  # needs the onnx library
 
         model.nodes = inlined_nodes(file)
@@ -142,7 +143,7 @@ def _settled(draft: Draft, item: Item | None, name: str) -> Value | Constant | N
     return materialized(draft, item, name) if isinstance(item, View) else item
 
 
-def _in_order(file: OnnxFile, model: ModelRecord, draft: Draft) -> Iterator[NodeRecord]:
+def _in_order(file: NetworkSource, model: ModelRecord, draft: Draft) -> Iterator[NodeRecord]:
     """The nodes after those that make what they read. Files should be in this order, and not all are."""
     made = set(draft.items)
     outputs = [name for node in model.nodes for name in node.outputs if name]
@@ -177,5 +178,5 @@ def _in_order(file: OnnxFile, model: ModelRecord, draft: Draft) -> Iterator[Node
         raise _invalid(file, reason)
 
 
-def _invalid(file: OnnxFile, reason: str) -> CompileError:
+def _invalid(file: NetworkSource, reason: str) -> CompileError:
     return CompileError.of(catalogue.NOT_A_NETWORK, f"`{printable(file.name)}` is not a valid ONNX model: {reason}")

@@ -122,6 +122,10 @@ class ValueRecord:
     shape: tuple[int | str | None, ...] | None = None
 
 
+REASON = "reason"
+"""The metadata of a node that says why it is no operator of the language, where its source knows."""
+
+
 @dataclass(slots=True)
 class ModelRecord:
     """A model. ``opsets`` are versions by domain, ``functions`` counts the operators that the file itself defines."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.importer.parse import Buffer, NotOnnx, parse_model, without_weights
-from resdsl.importer.records import NUMPY, Element, ModelRecord, TensorRecord
+from resdsl.importer.records import NUMPY, Element, TensorRecord
+from resdsl.importer.source import NetworkSource
 from resdsl.inputs import record_input
-from resdsl.ir.graph import CheckpointReader
 from resdsl.untrusted import LFS_POINTER, bounded_int, printable
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FORMATS = {"f4": "f", "f8": "d", "i8": "q", "i4": "i", "u1": "B", "i1": "b", "?": "?", "f2": "e"}
 
 
-class OnnxFile(CheckpointReader):
+class OnnxFile(NetworkSource):
     """An ONNX file: its structure, and ``read`` for the numbers of its tensors, in the file or in one beside it."""
 
     def __init__(self, name: str, data: Buffer, path: Path | None = None) -> None:
@@ -31,7 +31,7 @@ class OnnxFile(CheckpointReader):
         self.path = path
         self._data = data
         try:
-            self.model: ModelRecord = parse_model(data)
+            self.model = parse_model(data)
         except NotOnnx as error:
             is_pointer = data[: len(LFS_POINTER)] == LFS_POINTER
             problem = (
@@ -42,8 +42,7 @@ class OnnxFile(CheckpointReader):
                 f"`{printable(name)}` {problem}",
                 helps=(_pointer_help(name),) if is_pointer else (),
             ) from None
-        self.constants: dict[str, TensorRecord] = {}
-        """Tensors that are attributes of nodes, by the name of the value."""
+        self.constants = {}
 
     @classmethod
     def open(cls, path: Path, name: str | None = None) -> OnnxFile:
@@ -59,9 +58,6 @@ class OnnxFile(CheckpointReader):
     def content(self) -> Buffer:
         """The bytes of the file."""
         return self._data
-
-    def record(self, name: str) -> TensorRecord:
-        return self.model.tensors.get(name) or self.constants[name]
 
     def read(self, key: str) -> np.ndarray:
         """The elements of a tensor. Raises ``CompileError`` where the file does not have them."""

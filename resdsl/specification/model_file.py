@@ -20,6 +20,7 @@ from resdsl.diagnostics import CompileError, Diagnostics, Source, catalogue
 from resdsl.elaborate.limits import Budget, Limits
 from resdsl.elaborate.program import load_program
 from resdsl.importer.network import Imported, read_network
+from resdsl.importer.source import NetworkSource
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir import metadata
 from resdsl.ir.graph import Graph
@@ -48,8 +49,8 @@ class ModelFile(Specification):
 
     is_file = True
 
-    def __init__(self, file: OnnxFile, limits: Limits) -> None:
-        """Raises ``CompileError`` if the file is not a network."""
+    def __init__(self, file: NetworkSource, limits: Limits) -> None:
+        """``file`` may be another source than a file. Raises ``CompileError`` if it is not a network."""
         read = read_network(file)
         graph, placed = with_modules(read.graph, read.placed)
         self.imported: Imported = dataclasses.replace(read, graph=graph, placed=frozenset(placed))

@@ -5,16 +5,59 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import torch
 from torch import nn
 
-from resdsl.diagnostics import RunError, catalogue
+from resdsl.diagnostics import RunError, UnavailableError, catalogue
 from resdsl.inputs import record_input
 from resdsl.untrusted import printable
+
+LIBRARIES = ("torchvision", "timm")
+"""Libraries whose models are named alone: ``torchvision:resnet50``."""
+
+
+def library_of(address: str) -> str:
+    """The library of ``torchvision:resnet50`` or ``timm:seresnet50``; empty for the address of other code."""
+    library, _, name = address.partition(":")
+    return library if library in LIBRARIES and name.isidentifier() else ""
+
+
+def _library_model(address: str) -> nn.Module:
+    """A model of torchvision or timm, with random weights. Raises like ``run_subject``, and if it is not installed."""
+    library, _, name = address.partition(":")
+    place = "torchvision.models" if library == "torchvision" else library
+    try:
+        package = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name != library:
+            raise
+        raise UnavailableError.of(
+            catalogue.EXTRA_NEEDED,
+            f"`{printable(address)}` needs {library}, which is not installed",
+            helps=(f"run `pip install {library}`",),
+        ) from None
+    with _reporting(address), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: object = (
+            package.get_model(name, weights=None)
+            if library == "torchvision"
+            else package.create_model(name, pretrained=False)
+        )
+    if not isinstance(made, nn.Module):
+        raise _no_module(address, f"it is a `{printable(type(made).__name__)}`")
+    return made
+
+
+def made_at(address: str, *, seed: int) -> nn.Module:
+    """The model of a library, or what ``run_subject`` gives, its random weights from ``seed``."""
+    torch.manual_seed(seed)
+    return _library_model(address) if library_of(address) else run_subject(address)
 
 
 def run_subject(address: str) -> nn.Module:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.importer.idioms import idioms
+from resdsl.importer.records import REASON
 from resdsl.ir.graph import Node
 from resdsl.ir.types import DType
 from resdsl.ops.opaque import Opaque
@@ -38,7 +39,9 @@ def missing_operators(network: ModelFile) -> tuple[Missing, ...]:
         if records and records <= seen:
             continue
         seen |= records
-        groups.setdefault((operator.type, _reason(node, operator, network)), []).append(node.index)
+        groups.setdefault((operator.type.removeprefix("aten."), _reason(node, operator, network)), []).append(
+            node.index
+        )
     rows = [
         Missing(operator, len(nodes), _name(network, nodes[0]), reason) for (operator, reason), nodes in groups.items()
     ]
@@ -50,14 +53,18 @@ def require_operators(network: ModelFile) -> None:
     missing = missing_operators(network)
     if missing:
         count = sum(row.count for row in missing)
-        nodes = "1 of its nodes uses" if count == 1 else f"{count:,} of its nodes use"
+        is_file = network.imported.file.noun == "file"
+        what = "nodes" if is_file else "calls"
+        nodes = f"1 of its {what} uses" if count == 1 else f"{count:,} of its {what} use"
         raise CompileError.of(
             catalogue.NOT_EXPRESSIBLE,
             f"`{network.source.name}` cannot be written in the language: {nodes} an operator that it does not have",
-            notes=_table(missing),
+            notes=_table(missing, "first node" if is_file else "first in module"),
             helps=(
-                f"`resdsl summary {network.source.name}`, `view` and `diff` read the file as it is",
-                "if these nodes are its last ones, export the network without them",
+                *_readers(network),
+                "if these nodes are its last ones, export the network without them"
+                if is_file
+                else "if these calls are its last ones, import the module without them",
             ),
         )
 
@@ -69,13 +76,20 @@ def not_expressible(network: ModelFile, reasons: Sequence[str]) -> CompileError:
         catalogue.NOT_EXPRESSIBLE,
         f"`{network.source.name}` cannot be written in the language",
         notes=(*reasons[:_MOST_ERRORS], *more),
-        helps=(f"`resdsl summary {network.source.name}`, `view` and `diff` read the file as it is",),
+        helps=_readers(network),
     )
 
 
-def _table(rows: Sequence[Missing]) -> tuple[str, ...]:
+def _readers(network: ModelFile) -> tuple[str, ...]:
+    """What else can be done with a file."""
+    if network.imported.file.noun != "file":
+        return ()
+    return (f"`resdsl summary {network.source.name}`, `view` and `diff` read the file as it is",)
+
+
+def _table(rows: Sequence[Missing], place: str) -> tuple[str, ...]:
     """One line for each operator, in columns."""
-    cells = [("operator", "count", "first node", "why")]
+    cells = [("operator", "count", place, "why")]
     cells += [(printable(row.operator), f"{row.count:,}", printable(row.first), row.reason) for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
     return tuple(
@@ -94,6 +108,9 @@ def _reason(node: Node, operator: Opaque, network: ModelFile) -> str:
     """Why a node is none of the language's operators."""
     if operator.type == "Input":
         return "a network has one input"
+    for record in network.imported.records[node.index]:
+        if REASON in record.metadata:
+            return printable(record.metadata[REASON])
     if "." in operator.type:
         return f"the domain {printable(operator.type.rpartition('.')[0])} is not ONNX's own"
     if any(isinstance(value, str) and value.startswith("graph of ") for _, value in operator.arguments):

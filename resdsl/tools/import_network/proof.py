@@ -1,8 +1,7 @@
-"""Whether a text computes what the file does that it was imported from: both run on the same input."""
+"""Whether a text computes what that does which it was imported from: both run on the same input."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -19,10 +18,9 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.ir.graph import Graph, Node
 from resdsl.onnx.names import name_values
 from resdsl.onnx.outline import Outline
-from resdsl.runtime.inputs import random_inputs
-from resdsl.runtime.session import WEIGHTS_FOLDER, Session, open_session
 from resdsl.specification.model_file import ModelFile
 from resdsl.specification.specification import Specification
+from resdsl.tools.import_network.original import Original, exposed, outline_of
 from resdsl.tools.import_network.weights import ImportedWeights
 from resdsl.untrusted import printable
 
@@ -35,11 +33,8 @@ differ by 1e-7 to 1e-5, by the order in which they add; an `eps` of 1e-3 instead
 _ROUNDING = 1e-5
 _MOST_AMPLIFIED = 0.03
 """A network may amplify rounding, as a sigmoid of large numbers does. Where a value deviates by more than the
-tolerance, the file runs again with its input changed by ``_ROUNDING``, and the value may deviate as much as it does
+tolerance, the original runs again with its input changed by ``_ROUNDING``, and the value may deviate as much as it does
 then, up to ``_MOST_AMPLIFIED``. What is misread shows before it is amplified: all values are compared, in order."""
-
-_BATCH = 2
-"""Images of the input where the file leaves their number open: an operator that mixes them shows."""
 
 _BYTES_AT_ONCE = 1 << 28
 """Inner values of one run. All values of a large network at once would take gigabytes."""
@@ -47,7 +42,7 @@ _BYTES_AT_ONCE = 1 << 28
 _LARGEST_VALUE = 1 << 32
 """Bytes of one value for one image. No network has it, and a file of a few bytes can state it."""
 
-_REPORT = "the importer misreads this file: please report it"
+_REPORT = "the importer misreads this network: please report it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +67,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """The same value in the file and in the text, by its names in both."""
+    """The same value in the original and in the text, by its names in both."""
 
     file: str
     text: str
@@ -86,12 +81,13 @@ def require_same_parameters(network: ModelFile, text: Specification) -> None:
     different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if different:
         first = different[0]
+        noun = network.imported.file.noun
         raise CompileError.of(
             catalogue.NOT_EQUAL,
-            f"the text of `{printable(network.source.name)}` has other weights than the file: {len(different):,} of "
+            f"the text of `{printable(network.source.name)}` has other weights than the {noun}: {len(different):,} of "
             f"{len(theirs):,} tensors differ",
             notes=(
-                f"the first is `{printable(first)}`: {_shape(theirs.get(first))} in the file, "
+                f"the first is `{printable(first)}`: {_shape(theirs.get(first))} in the {noun}, "
                 f"{_shape(ours.get(first))} in the text",
             ),
             helps=(_REPORT,),
@@ -102,52 +98,44 @@ def _shape(shape: tuple[int, ...] | None) -> str:
     return "nothing" if shape is None else str(list(shape))
 
 
-def prove(
-    network: ModelFile, model: Path, text: Specification, folder: Path, *, seed: int = 0, name: str | None = None
-) -> Proof:
-    """Compile ``text`` with the weights of ``network`` into ``folder``, and compare its values with those of ``model``.
+def prove(original: Original, text: Specification, folder: Path, *, seed: int = 0) -> Proof:
+    """Compile ``text`` with the weights of ``original`` into ``folder``, and compare the values of both.
 
-    ``model`` is the file of ``network``, called ``name`` in messages. Every output is compared, and every inner value
-    that both have. Raises ``CompileError`` with the first value that differs, and ``RunError`` if ONNX Runtime cannot
-    run the file.
+    Every output is compared, and every inner value that both have. Raises ``CompileError`` with the first value that
+    differs, and ``RunError`` if ONNX Runtime cannot run a file.
     """
-    name = name or network.source.name
-    weights = ImportedWeights(name, network.imported.graph.parameters)
+    weights = ImportedWeights(original.name, original.network.imported.graph.parameters)
     compiled = compile(text, folder / "text.onnx", weights=weights, keep_preprocess=True)
     assert compiled.path is not None
-    try:
-        outlines = Outline(model), Outline(compiled.path)
-    except ValueError as error:
-        message = f"`{printable(name)}` cannot be read as an ONNX model: {error}"
-        raise CompileError.of(catalogue.NOT_A_NETWORK, message) from None
-    pairs = list(_pairs(network, compiled.graph, *outlines))
-    _require_reasonable_sizes(compiled.graph, name)
-    ours = _exposed(compiled.path, outlines[1], [pair.text for pair in pairs], "the text")
-    theirs = _exposed(model, outlines[0], [pair.file for pair in pairs], name)
-    feeds, batch = _feeds(theirs, seed)
-    inputs = {ours.inputs[0].name: _channels_first(feeds[theirs.inputs[0].name], network)}
+    outline = outline_of(compiled.path, "the text")
+    pairs = list(_pairs(original, compiled.graph, outline))
+    _require_reasonable_sizes(compiled.graph, original.name)
+    ours = exposed(compiled.path, outline, [pair.text for pair in pairs], "the text")
+    original.expose([pair.file for pair in pairs])
+    image = original.image(seed)
+    inputs = {ours.inputs[0].name: original.channels_first(image)}
     deviation, compared = 0.0, 0
-    changed = _changed(feeds)
 
     def sensitivity(value: str, values: Mapping[str, Array]) -> float:
-        again = theirs.run(changed, [value])[value]
+        # The same input, a little larger: every value of the network changes, as by rounding of one sign.
+        again = original.run((image * (1 + _ROUNDING)).astype(image.dtype), [value])[value]
         return _difference(values[value], again)
 
-    for group in _groups(pairs, compiled.graph, batch):
-        of_file = theirs.run(feeds, list(dict.fromkeys(pair.file for pair in group)))
+    for group in _groups(pairs, compiled.graph, len(image)):
+        theirs = original.run(image, list(dict.fromkeys(pair.file for pair in group)))
         of_text = ours.run(inputs, list(dict.fromkeys(pair.text for pair in group)))
         for pair in group:
-            found = _deviation(of_file[pair.file], of_text[pair.text])
-            if not found <= TOLERANCE and not found <= min(sensitivity(pair.file, of_file), _MOST_AMPLIFIED):
-                raise _not_equal(name, pair, found, of_file[pair.file], of_text[pair.text])
+            found = _deviation(theirs[pair.file], of_text[pair.text])
+            if not found <= TOLERANCE and not found <= min(sensitivity(pair.file, theirs), _MOST_AMPLIFIED):
+                raise _not_equal(original, pair, found, theirs[pair.file], of_text[pair.text])
             deviation, compared = max(deviation, found), compared + 1
     outputs = sum(pair.is_output for pair in pairs)
-    return Proof(compared, outputs, deviation, next(iter(feeds.values())).shape)
+    return Proof(compared, outputs, deviation, image.shape)
 
 
-def _pairs(network: ModelFile, graph: Graph, file: Outline, text: Outline) -> Iterator[_Pair]:
-    """The values that both models have, in the order of the text; the outputs where they are computed."""
-    imported = network.imported
+def _pairs(original: Original, graph: Graph, text: Outline) -> Iterator[_Pair]:
+    """The values that both have, in the order of the text; the outputs where they are computed."""
+    imported = original.network.imported
     names = name_values(graph)
     same = {text: imported.values[own] for text, own in corresponding(graph, imported.graph, named=True)}
     ends = {
@@ -155,47 +143,13 @@ def _pairs(network: ModelFile, graph: Graph, file: Outline, text: Outline) -> It
         for label, record in zip(imported.graph.outputs, imported.file.model.outputs, strict=True)
     }
     for index, name in enumerate(names.of[1:], start=1):
-        if ends.get(name) in file.values:
+        if name in ends and original.has(ends[name]):
             yield _Pair(ends[name], name, is_output=True)
-        elif same.get(index) in file.values and name in text.values:
+        elif index in same and original.has(same[index]) and name in text.values:
             yield _Pair(same[index], name, is_output=False)
     for copy in names.copies:
-        if ends[copy.name] in file.values:  # and is not the input itself
+        if original.has(ends[copy.name]):  # and is not the input itself
             yield _Pair(ends[copy.name], copy.name, is_output=True)
-
-
-def _exposed(model: Path, outline: Outline, names: Sequence[str], called: str) -> Session:
-    """A session of a model with these values among its outputs, on the CPU."""
-    # For a model from memory, ONNX Runtime does not know the folder of its weights.
-    entries = {WEIGHTS_FOLDER: os.fspath(model.resolve().parent)}
-    return open_session(outline.exposing(dict.fromkeys(names)), device="cpu", name=called, entries=entries)
-
-
-def _feeds(session: Session, seed: int) -> tuple[dict[str, Array], int]:
-    """A random input for the file, and its number of images."""
-    size = session.inputs[0].shape[0] if session.inputs[0].shape else None
-    batch = size if isinstance(size, int) else _BATCH
-    feeds = random_inputs(session, batch=batch, size=None, seed=seed)
-    if batch == size:
-        return feeds, batch
-    try:
-        session.run(feeds, [session.outputs[0].name])
-    except RunError:
-        # Exporters may leave the batch open where the graph has the one that it was traced with.
-        return random_inputs(session, batch=1, size=None, seed=seed), 1
-    return feeds, batch
-
-
-def _changed(feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The same input, a little larger: every value of the network changes, as by rounding of one sign."""
-    return {name: (array * (1 + _ROUNDING)).astype(array.dtype) for name, array in feeds.items()}
-
-
-def _channels_first(array: Array, network: ModelFile) -> Array:
-    """The input of the text, ``[N, C, H, W]``, for the file's."""
-    if network.imported.channels_last_input:
-        return np.ascontiguousarray(np.moveaxis(array, -1, 1))
-    return array
 
 
 def _groups(pairs: Sequence[_Pair], graph: Graph, batch: int) -> Iterator[list[_Pair]]:
@@ -254,20 +208,20 @@ def _difference(a: Array, b: Array) -> float:
     return distance / largest if largest else distance
 
 
-def _not_equal(called: str, pair: _Pair, found: float, file: Array, text: Array) -> CompileError:
+def _not_equal(original: Original, pair: _Pair, found: float, file: Array, text: Array) -> CompileError:
     what = "output" if pair.is_output else "value"
-    name = printable(called)
+    name, noun = printable(original.name), original.network.imported.file.noun
     if not np.isfinite(file).any():
-        fact = "has no finite number in the file"
+        fact = f"has no finite number in the {noun}"
     elif file.size != text.size:
-        fact = f"has the shape {list(file.shape)} in the file and {list(text.shape)} in the text"
+        fact = f"has the shape {list(file.shape)} in the {noun} and {list(text.shape)} in the text"
     else:
         fact = f"deviates by {found:.1e} of its largest magnitude"
     return CompileError.of(
         catalogue.NOT_EQUAL,
-        f"the text of `{name}` does not compute what the file does: the {what} `{printable(pair.text)}` {fact}",
+        f"the text of `{name}` does not compute what the {noun} does: the {what} `{printable(pair.text)}` {fact}",
         notes=(
-            f"it is the first that differs; in the file it is `{printable(pair.file)}`",
+            f"it is the first that differs; in the {noun} it is `{printable(pair.file)}`",
             f"values are equal up to {TOLERANCE:.0e} of their largest magnitude",
         ),
         helps=(_REPORT,),

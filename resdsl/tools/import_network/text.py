@@ -51,6 +51,8 @@ def _origin(network: ModelFile) -> str:
     model = network.imported.file.model
     name = PurePath(network.source.name.rpartition(":")[2]).name
     producer = printable(f"{model.producer} {model.producer_version}").strip()
+    if network.imported.file.noun != "file":
+        return f"Imported from {printable(network.source.name)} ({producer})."
     opset = model.opsets.get("")
     facts = ", ".join(fact for fact in (producer, f"opset {opset}" if opset else "") if fact)
     return f"Imported from {printable(name)} ({facts})." if facts else f"Imported from {printable(name)}."
