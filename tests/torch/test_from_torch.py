@@ -48,7 +48,7 @@ def statements_of(module: nn.Module, shape: tuple[int, ...] = (2, 3, 16, 16)) ->
     lines = imported.text.splitlines()
     body = lines[next(place for place, line in enumerate(lines) if line.startswith("model ")) + 1 : -1]
     parts = [part.strip() for line in body for part in re.split(r";  ", line)]
-    return [part for part in parts if part and not part.startswith(("input ", "expect "))]
+    return [part for part in parts if part and not part.startswith(("input ", "expect ", "#"))]
 
 
 def test_functional_activations_and_means_are_operators() -> None:
@@ -144,31 +144,23 @@ def test_outputs_have_the_keys_of_the_module() -> None:
 @pytest.mark.parametrize(
     ("layer", "statement"),
     [
-        (nn.LocalResponseNorm(5, 2e-4, 0.6, 2.0), "lrn(5, alpha = 0.0002, beta = 0.6, k = 2)"),
+        (nn.LocalResponseNorm(5, 2e-4, 0.6, 2.0), "lrn(alpha = 0.0002, beta = 0.6, k = 2.0)"),
         (nn.GroupNorm(2, 8), "1: group_norm(2)"),
         (nn.InstanceNorm2d(8, affine=True), "1: instance_norm(affine = true)"),
         (nn.InstanceNorm2d(8), "instance_norm"),
         (nn.PReLU(8), "1: prelu(per_channel = true)"),
         (nn.Hardtanh(0, 6), "relu6"),
-        (nn.GELU("tanh"), "gelu(tanh)"),
+        (nn.GELU("tanh"), "gelu(approximate = tanh)"),
         (nn.Upsample(scale_factor=2, mode="bilinear"), "upsample(mode = bilinear)"),
-        (nn.Upsample(size=(20, 12), mode="bilinear"), "interpolate(20x12)"),
-        (nn.AdaptiveAvgPool2d((4, 8)), "avgpool(4x2, stride = 4x2, pad = 0)"),
+        (nn.Upsample(size=(20, 12), mode="bilinear"), "interpolate(20x12, mode = bilinear)"),
+        (nn.AdaptiveAvgPool2d((4, 8)), "avgpool(4x2, stride = 4x2, pad = valid)"),
         (nn.PixelUnshuffle(2), "space_to_depth(2, order = channels)"),
-        (nn.ConvTranspose2d(8, 4, 2, stride=2), "1: conv_transpose(4, 2x2, stride = 2, pad = 0, bias = true)"),
+        (nn.ConvTranspose2d(8, 4, 2, stride=2), "1: conv_transpose(4, 2x2, stride = 2, bias = true)"),
         (Conv(8, 8, 3, padding="same", dilation=2), "1: conv(8, 3x3, dilation = 2, bias = true)"),
     ],
 )
 def test_a_layer_of_pytorch_is_an_operator(layer: nn.Module, statement: str) -> None:
-    first, found, *_ = statements_of(nn.Sequential(Conv(3, 8, 1), layer))
-    assert first == "0: conv(8, 1x1, bias = true)"
-    assert found.rpartition(": ")[0] == statement.rpartition(": ")[0]
-    assert operator_of(found) == operator_of(statement)
-
-
-def operator_of(statement: str) -> Any:
-    call = statement.rpartition(": ")[2]
-    return resdsl.loads(f"model m() {{ input x: f32[N, 8, 16, 16]; {call}; output y }}").graph.nodes[-1].operator
+    assert statements_of(nn.Sequential(Conv(3, 8, 1), layer))[:2] == ["0: conv(8, 1x1, bias = true)", statement]
 
 
 def test_changes_in_place_are_values_of_their_own() -> None:
@@ -324,7 +316,10 @@ def test_a_model_of_a_library_needs_no_flag(tmp_path: Path) -> None:
     pytest.importorskip("torchvision")
     done = run("torchvision:resnet18", "-o", tmp_path / "net.res", "--no-proof")
     assert done.exit_code == 0, done.stderr
-    assert same_network(resdsl.load(tmp_path / "net.res").graph, resdsl.load("resnet18").graph)
+    found, expected = resdsl.load(tmp_path / "net.res").graph, resdsl.load("resnet18").graph
+    assert [(one.operator, one.path) for one in found.nodes] == [
+        (one.operator, one.path) for one in expected.nodes if one.path != "softmax"
+    ]
 
 
 def test_a_model_that_the_library_does_not_have_is_an_error() -> None:

@@ -17,7 +17,7 @@ from resdsl.elaborate.limits import Limits
 from resdsl.importer.network import can_name
 from resdsl.inputs import as_one_run
 from resdsl.ir.graph import Derived, Stored, ValueSource
-from resdsl.specification.model_file import ModelFile
+from resdsl.specification.model_file import SUFFIX, ModelFile
 from resdsl.specification.specification import Specification
 from resdsl.tools.import_network.original import Array
 from resdsl.tools.import_network.proof import Proof, prove, require_same_parameters
@@ -39,7 +39,9 @@ _COUNTER = "num_batches_tracked"
 
 def is_address(model: object) -> bool:
     """Whether this names a module of PyTorch, and not a file."""
-    return isinstance(model, str) and _ADDRESS.fullmatch(model) is not None and not Path(model).exists()
+    if not isinstance(model, str) or model.endswith(SUFFIX):
+        return False
+    return _ADDRESS.fullmatch(model) is not None and not Path(model).exists()
 
 
 @as_one_run

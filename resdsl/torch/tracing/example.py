@@ -27,8 +27,8 @@ def example_of(shape: InputShape, seed: int) -> tuple[torch.Tensor, tuple[int, .
 def usual_shape(module: nn.Module, called: str) -> InputShape:
     """The shape that a module is made for, with any number of images.
 
-    That is what timm notes in a model; else 224 x 224 pixels for a module that begins with a convolution, and a vector
-    for one that begins with a linear layer. Raises ``CompileError`` for any other.
+    That is what timm notes in a model; else 224 x 224 pixels for a module that begins with a convolution or a norm, and
+    a vector for one that begins with a linear layer. Raises ``CompileError`` for any other.
     """
     for name in ("pretrained_cfg", "default_cfg"):
         noted = getattr(module, name, None)
@@ -38,10 +38,12 @@ def usual_shape(module: nn.Module, called: str) -> InputShape:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             return ("N", layer.in_channels, _SIDE, _SIDE)
+        if isinstance(layer, nn.BatchNorm2d):
+            return ("N", layer.num_features, _SIDE, _SIDE)
         if isinstance(layer, nn.Linear):
             return ("N", layer.in_features)
     raise CompileError.of(
         catalogue.COMMAND_LINE,
-        f"`{printable(called)}` does not say what it takes: it has neither a convolution nor a linear layer",
+        f"`{printable(called)}` does not say what it takes: it has no convolution, norm or linear layer",
         helps=("state the shape of its input, such as `--input N,3,224,224`",),
     )

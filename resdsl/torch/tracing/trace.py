@@ -123,7 +123,7 @@ def _refusal(error: Exception, called: str) -> RunError:
     name = printable(called)
     frame = _frame(error)
     place = _label(frame)
-    where = "" if frame is None else f" at {printable(frame.filename)}:{frame.lineno}"
+    where = "" if frame is None else f" at {printable(_shown(frame.filename))}:{frame.lineno}"
     if _depends_on_data(error):
         return RunError(
             Diagnostic(
@@ -166,6 +166,12 @@ def _frame(error: Exception) -> traceback.FrameSummary | None:
     return None
 
 
+def _shown(file: str) -> str:
+    """A file as the user names it: from the current folder, if it is in that."""
+    path, folder = Path(file), Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else file
+
+
 def _label(frame: traceback.FrameSummary | None) -> Label | None:
     if frame is None or not frame.lineno:
         return None
@@ -179,4 +185,6 @@ def _label(frame: traceback.FrameSummary | None) -> Label | None:
     start = sum(map(len, lines[: frame.lineno - 1]))
     line = lines[frame.lineno - 1]
     begin = start + len(line) - len(line.lstrip())
-    return Label(Source(frame.filename, text, Path(frame.filename)).span(begin, start + len(line.rstrip())), "here")
+    return Label(
+        Source(_shown(frame.filename), text, Path(frame.filename)).span(begin, start + len(line.rstrip())), "here"
+    )
