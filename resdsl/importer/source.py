@@ -19,6 +19,9 @@ class NetworkSource(CheckpointReader):
     noun = "file"
     """What it is called in messages."""
 
+    keeps_names = False
+    """Whether the names of its tensors are those that others know; exporters make up names and lose modules."""
+
     def record(self, name: str) -> TensorRecord:
         return self.model.tensors.get(name) or self.constants[name]
 

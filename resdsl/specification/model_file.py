@@ -52,7 +52,8 @@ class ModelFile(Specification):
     def __init__(self, file: NetworkSource, limits: Limits) -> None:
         """``file`` may be another source than a file. Raises ``CompileError`` if it is not a network."""
         read = read_network(file)
-        graph, placed = with_modules(read.graph, read.placed)
+        named = read.graph, read.placed
+        graph, placed = named if file.keeps_names else with_modules(*named)
         self.imported: Imported = dataclasses.replace(read, graph=graph, placed=frozenset(placed))
         self.is_foreign = metadata.NAME.key not in file.model.metadata
         self._limits = limits

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -55,9 +55,13 @@ def _library_model(address: str) -> nn.Module:
 
 
 def made_at(address: str, *, seed: int) -> nn.Module:
-    """The model of a library, or what ``run_subject`` gives, its random weights from ``seed``."""
+    """The model of a library, or what ``run_subject`` gives, its random weights from ``seed``.
+
+    What the code prints goes to standard error.
+    """
     torch.manual_seed(seed)
-    return _library_model(address) if library_of(address) else run_subject(address)
+    with redirect_stdout(sys.stderr):
+        return _library_model(address) if library_of(address) else run_subject(address)
 
 
 def run_subject(address: str) -> nn.Module:

@@ -52,7 +52,7 @@ def _origin(network: ModelFile) -> str:
     name = PurePath(network.source.name.rpartition(":")[2]).name
     producer = printable(f"{model.producer} {model.producer_version}").strip()
     if network.imported.file.noun != "file":
-        return f"Imported from {printable(network.source.name)} ({producer})."
+        return f"Imported from {printable(PurePath(network.source.name).name)} ({producer})."
     opset = model.opsets.get("")
     facts = ", ".join(fact for fact in (producer, f"opset {opset}" if opset else "") if fact)
     return f"Imported from {printable(name)} ({facts})." if facts else f"Imported from {printable(name)}."

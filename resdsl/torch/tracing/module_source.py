@@ -24,6 +24,7 @@ class ModuleSource(NetworkSource):
     """A module of PyTorch that was traced with an example of its input."""
 
     noun = "module"
+    keeps_names = True
 
     def __init__(self, name: str, module: nn.Module, example: Example, *, free: Sequence[int] = (0,)) -> None:
         """Raises ``RunError`` if the module cannot be traced."""
