@@ -11,6 +11,7 @@ from mmap import mmap
 
 from resdsl.importer.records import (
     AttributeValue,
+    Element,
     ModelRecord,
     NodeRecord,
     Place,
@@ -24,6 +25,9 @@ MOST_NODES = 320_000
 MOST_RANK = 32
 MOST_TYPED = 1_000_000
 """Elements stored as numbers instead of bytes, in all tensors together: each takes some 30 bytes of memory."""
+
+_SHORT = 1_024
+"""Bytes of numbers in a row that are read at once."""
 
 _ZEROS: dict[int, AttributeValue] = {1: 0.0, 2: 0, 3: ""}
 """The value of an attribute that is left out, by its type."""
@@ -188,11 +192,15 @@ class _Parser:
         numbers: list[float] = []
         external: dict[str, str] = {}
         raw: Place | None = None
+        packed: Place | None = None
         for field, wire, value, stop in self._fields(start, end):
             if field == 1:
                 self._integers(dims, wire, value, stop)
             elif field == 2 and wire == _VARINT:
                 element = value
+            elif field == 4 and wire == _BYTES and packed is None and not numbers and stop - value > _SHORT:
+                # Numbers in a row have the bytes of `raw_data`.
+                packed = Place(value, stop - value)
             elif field == 4:
                 self._count(stop - value if wire == _BYTES else 4, 4)
                 self._floats(numbers, wire, value, stop)
@@ -214,6 +222,11 @@ class _Parser:
                 location = value
         if len(dims) > MOST_RANK or any(not 0 <= dim < 1 << 40 for dim in dims):
             raise NotOnnx("the shape of a tensor in it is not valid")
+        if packed is not None and (numbers or element != Element.FLOAT):
+            self._count(packed.length, 4)
+            numbers = [*self._unpacked("f", 4, packed.start, packed.start + packed.length), *numbers]
+        elif packed is not None and raw is None:
+            raw = packed
         return TensorRecord(name, element, tuple(dims), raw, tuple(numbers), external if location == 1 else None)
 
     def _value(self, start: int, end: int) -> ValueRecord:

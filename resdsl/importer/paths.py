@@ -20,7 +20,7 @@ from resdsl.ops.join import Join
 from resdsl.ops.opaque import Opaque
 
 _INVENTED = re.compile(
-    r"^(onnx::.*|val_\d+|\d+|_val_\d+|const_?\w*|tensor_\d+|.*/ReadVariableOp.*_\d+|input\d+|Constant_\d+)$"
+    r"^(onnx::.*|val_\d+|\d+|_val_\d+|const_?\w*|tensor_\d+|.*/ReadVariableOp.*_\d+|/.*|input\d+|Constant_\d+)$"
 )
 """Names that exporters make up for tensors whose own they have lost."""
 

@@ -11,6 +11,7 @@ from resdsl.importer.channels_last import in_channel_order
 from resdsl.importer.concats import nest_concats
 from resdsl.importer.constants import constant_of, folded
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
+from resdsl.importer.fused import unfused
 from resdsl.importer.idioms import idioms
 from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
@@ -31,6 +32,7 @@ def read_draft(file: NetworkSource) -> Draft:
         from resdsl.importer.inference import inlined_nodes  # needs the onnx library
 
         model.nodes = inlined_nodes(file)
+    model.nodes = unfused(model.nodes)
     uses = Counter(name for node in model.nodes for name in node.inputs if name)
     uses.update(output.name for output in model.outputs)
     draft = Draft(file, uses, outputs={output.name: output for output in model.outputs})

@@ -46,7 +46,11 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
         preprocess = read_metadata(session.metadata, session.name).preprocess
         image_size = (output_size(preprocess) if preprocess else None) or _DEFAULT_SIZE
     random = np.random.default_rng(seed)
-    shapes = [(port, _shape(session.name, port, batch, image_size)) for port in session.inputs]
+    # Beside an input of any number of images, one of fixed shape is no batch, and often one that nothing reads.
+    is_open = any(port.shape and not isinstance(port.shape[0], int) for port in session.inputs)
+    shapes = [
+        (port, _shape(session.name, port, None if is_open else batch, batch, image_size)) for port in session.inputs
+    ]
     for port, shape in shapes:
         if size is not None and _image_size(shape) not in (None, size):
             raise RunError.of(
@@ -65,11 +69,11 @@ def random_inputs(session: Session, *, batch: int, size: tuple[int, int] | None,
     return {port.name: _random(session.name, port, shape, random) for port, shape in shapes}
 
 
-def _shape(model: str, port: Port, batch: int, size: tuple[int, int]) -> tuple[int, ...]:
-    if port.shape and isinstance(port.shape[0], int) and port.shape[0] != batch:
+def _shape(model: str, port: Port, required: int | None, batch: int, size: tuple[int, int]) -> tuple[int, ...]:
+    if required is not None and port.shape and isinstance(port.shape[0], int) and port.shape[0] != required:
         raise RunError.of(
             catalogue.NO_INPUT_MADE_UP,
-            f"`{model}` has the fixed batch size {port.shape[0]}, and the requested one is {batch}",
+            f"`{model}` has the fixed batch size {port.shape[0]}, and the requested one is {required}",
             helps=(
                 Text(
                     "use ",

@@ -471,6 +471,22 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
         ["slice", "slice", "relu", "concat"],
         Model("a, b = Split<axis = 1, num_outputs = 2>(x) c = Relu(b) y = Concat<axis = 1>(a, c)"),
     ),
+    "split into a sequence": (
+        ["slice", "slice", "relu", "concat"],
+        Model(
+            "s = SplitToSequence<axis = 1>(x, four) a = SequenceAt(s, zero) b = SequenceAt(s, one) c = Relu(b)"
+            " y = Concat<axis = 1>(a, c)",
+            constants={"four": 4, "zero": 0, "one": 1},
+        ),
+    ),
+    "split into a sequence of given sizes": (
+        ["slice", "slice", "relu", "concat"],
+        Model(
+            "s = SplitToSequence<axis = 1>(x, sizes) a = SequenceAt(s, zero) b = SequenceAt(s, one) c = Relu(b)"
+            " y = Concat<axis = 1>(c, a)",
+            constants={"sizes": (3, 5), "zero": 0, "one": 1},
+        ),
+    ),
     "split in parts": (
         ["slice", "slice", "relu", "concat"],
         Model("a, b = Split<axis = 1>(x, sizes) c = Relu(b) y = Concat<axis = 1>(c, a)", constants={"sizes": (3, 5)}),

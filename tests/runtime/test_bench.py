@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -89,6 +90,16 @@ def test_inputs_take_the_sizes_that_a_model_leaves_open(open_model: Callable[...
     assert made["image"].shape == (2, 3, 32, 48)
     np.testing.assert_array_equal(made["image"], random_inputs(session, batch=2, size=(32, 48), seed=5)["image"])
     assert random_inputs(session, batch=1, size=None, seed=0)["image"].shape == (1, 3, 224, 224)
+
+
+def test_an_input_of_fixed_shape_beside_a_batch_keeps_it(make_model: MakeModel, tmp_path: Path) -> None:
+    """As Keras leaves constants among the inputs, which nothing reads."""
+    model = onnx.load_model_from_string(make_model(shape=("N", 3, "H", "W")))
+    model.graph.input.append(onnx.helper.make_tensor_value_info("unread", TensorProto.FLOAT, [1, 3]))
+    onnx.save(model, tmp_path / "two.onnx")
+    session = open_session(tmp_path / "two.onnx", device="cpu")
+    made = random_inputs(session, batch=2, size=(8, 8), seed=0)
+    assert {name: array.shape for name, array in made.items()} == {"image": (2, 3, 8, 8), "unread": (1, 3)}
 
 
 def test_inputs_are_of_the_models_type(make_model: MakeModel) -> None:
