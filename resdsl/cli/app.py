@@ -59,7 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "convert the weights of a model or checkpoint to .safetensors"),
     "tensors": Entry("Build", "list the tensors of a network, a model or a checkpoint"),
-    "package": Entry("Build", "write a folder from which Triton or KServe serves a model"),
+    "package": Entry("Build", "write a folder from which Triton, KServe or a container serves a model"),
     "predict": Entry("Run", "classify images, or extract features"),
     "embed": Entry("Run", "write an embedding of each image: the values of a layer"),
     "evaluate": Entry("Run", "measure accuracy (top-1, top-5) and the confusion matrix of a model"),

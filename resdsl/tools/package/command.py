@@ -17,6 +17,7 @@ from resdsl.diagnostics import Diagnostics
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.package.options import NAME, Accelerator, Platform, Serving
 from resdsl.tools.package.package import Packaged, package
+from resdsl.tools.package.render import service_name
 from resdsl.untrusted import MOST_INT, printable
 
 
@@ -43,7 +44,8 @@ def _replicas(ctx: click.Context, option: click.Parameter, value: str) -> tuple[
     "platform",
     type=click.Choice([str(one) for one in Platform]),
     required=True,
-    help="triton: a model repository; kserve: one with the manifest of an InferenceService.",
+    help="triton: a model repository; kserve: one with the manifest of an InferenceService; docker: one with the build "
+    "file of a container of `resdsl serve`.",
 )
 @click.option(
     "-o", "--output", metavar="DIR", required=True, help="The folder; models and versions can be added to it."
@@ -80,6 +82,12 @@ def _replicas(ctx: click.Context, option: click.Parameter, value: str) -> tuple[
     callback=_replicas,
     help="kserve: servers, at least and at most (1-4).",
 )
+@click.option(
+    "--wheel",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="docker: wheel of resdsl to install (default: this version from the package index).",
+)
 @click.option("--weights", metavar="FILE", help="Checkpoint to compile a specification with.")
 @click.option(
     "--seed", type=click.IntRange(0, MOST_INT), default=0, help="Seed of random weights of a specification (0)."
@@ -107,6 +115,7 @@ def command(
     max_delay: float,
     storage: str | None,
     replicas: tuple[int, int],
+    wheel: Path | None,
     weights: str | None,
     seed: int,
     embed_preprocess: bool,
@@ -114,7 +123,7 @@ def command(
     replace: bool,
     network: NetworkOptions,
 ) -> None:
-    """Write a folder from which Triton or KServe serves a model.
+    """Write a folder from which Triton, KServe or a container of `resdsl serve` serves a model.
 
     MODEL is an ONNX file, or a specification, which is compiled. Comments in the files explain every field, and the
     files can be edited: another run adds models or versions, and keeps what is there.
@@ -126,6 +135,10 @@ def command(
         raise click.UsageError(f"--embed-preprocess applies to specifications, and {source} is compiled already")
     if platform == Platform.KSERVE and storage is None:
         raise click.UsageError("--for kserve needs --storage: the address that DIR/models will be copied to")
+    if platform != Platform.DOCKER and wheel is not None:
+        raise click.UsageError("--wheel is for docker: the other servers do not run resdsl")
+    if platform == Platform.DOCKER and accelerator == Accelerator.TENSORRT:
+        raise click.UsageError("--for docker takes --accelerator auto, cpu or cuda: its server has no TensorRT")
     if platform != Platform.KSERVE and storage is not None:
         raise click.UsageError("--storage is for kserve: Triton's own option --model-repository names the folder")
     serving = Serving(
@@ -138,6 +151,7 @@ def command(
         max_delay_ms=max_delay,
         storage=storage,
         replicas=replicas,
+        wheel=wheel,
     )
     packaged = package(source, platform, output, serving=serving, build=build, check=check, replace=replace)
     terminal.report(
@@ -159,14 +173,16 @@ def _lines(packaged: Packaged, platform: Platform, storage: str | None) -> list[
     lines = [f"{printable(str(file), most=500)} is kept: --replace writes it anew" for file in packaged.kept]
     lines.append(
         f"{folder}: `{packaged.name}`, version {packaged.version}, {len(packaged.files)} files, "
-        f"{size(packaged.bytes)}{checked}. Next: {_next(folder, platform, storage)}"
+        f"{size(packaged.bytes)}{checked}. Next: {_next(folder, packaged.name, platform, storage)}"
     )
     return lines
 
 
-def _next(folder: str, platform: Platform, storage: str | None) -> str:
+def _next(folder: str, name: str, platform: Platform, storage: str | None) -> str:
     if platform is Platform.KSERVE:
         return (
             f"copy {Path(folder, 'models')} to {storage}, then kubectl apply -f {Path(folder, 'inferenceservice.yaml')}"
         )
+    if platform is Platform.DOCKER:
+        return f"docker build -t {service_name(name)} {folder}"
     return f"tritonserver --model-repository {folder}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class Platform(StrEnum):
@@ -12,6 +13,7 @@ class Platform(StrEnum):
 
     TRITON = "triton"
     KSERVE = "kserve"
+    DOCKER = "docker"
 
 
 class Accelerator(StrEnum):
@@ -34,7 +36,8 @@ class Serving:
     Requests that arrive within ``max_delay_ms`` of each other run as one batch of at most ``max_batch`` images.
     ``threads`` are CPU threads of each of the ``instances``; ``None`` is all of the server's. ``storage`` is the
     address from which KServe fetches the package (``s3://models/resnet``, ``pvc://claim/path``). ``replicas`` are the
-    least and the most servers of KServe.
+    least and the most servers of KServe. ``wheel`` is a wheel of resdsl for an image; ``None`` is this version of it
+    from the package index.
 
     Raises ``ValueError`` for values out of range.
     """
@@ -48,6 +51,7 @@ class Serving:
     max_delay_ms: float = 2.0
     storage: str | None = None
     replicas: tuple[int, int] = (1, 4)
+    wheel: Path | None = None
 
     def __post_init__(self) -> None:
         # Python callers may pass plain strings.

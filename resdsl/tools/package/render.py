@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from resdsl.tools.package.options import Accelerator, Serving
+from resdsl.tools.package.pins import pins
 from resdsl.tools.package.served import ServedModel, ServedPort
+from resdsl.version import __version__
 
 _KINDS = {
     Accelerator.AUTO: "KIND_AUTO",
@@ -55,6 +58,28 @@ def kserve_manifest(model: ServedModel, name: str, serving: Serving) -> str:
     )  # fmt: skip
 
 
+def container_files(name: str, serving: Serving) -> dict[str, str]:
+    """The files of a container image by their names, for a folder whose model repository is ``models``."""
+    command = ["/srv/models", "--host", "0.0.0.0", "--log", "json", "--drain", "30"]
+    command += ["--max-batch", str(serving.max_batch), "--max-delay", f"{serving.max_delay_ms:g}"]
+    command += ["--instances", str(serving.instances)]
+    if serving.threads:
+        command += ["--threads", str(serving.threads)]
+    if serving.accelerator is not Accelerator.AUTO:
+        command += ["--device", str(serving.accelerator)]
+    resdsl = f"./wheels/{serving.wheel.name}[serve]" if serving.wheel else f"resdsl[serve]=={__version__}"
+    facts = {
+        "image": service_name(name),
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "wheel": serving.wheel is not None,
+        "command": command,
+        "resdsl": resdsl,
+        "libraries": pins("serve", with_cuda=serving.accelerator is Accelerator.CUDA),
+    }
+    names = {"Dockerfile": "Dockerfile", "requirements.txt": "requirements.txt", ".dockerignore": "dockerignore"}
+    return {file: _environment().get_template(f"{template}.jinja").render(facts) for file, template in names.items()}
+
+
 def service_name(name: str) -> str:
     """The name as Kubernetes takes it: ``resnet50.v1`` is ``resnet50-v1``."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())[:_LONGEST_SERVICE].strip("-")
@@ -92,7 +117,7 @@ def _escape(byte: int) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        # Neither file is HTML: filters quote the names.
+        # No file is HTML: filters quote the names.
         autoescape=False,
         undefined=StrictUndefined,
         trim_blocks=True,

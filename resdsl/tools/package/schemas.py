@@ -1,8 +1,12 @@
-"""Check what a package says against the published schemas: Triton's protocol buffers, and KServe's resource."""
+"""Check what a package says: against Triton's protocol buffers and KServe's resource, and with hadolint."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,18 @@ def check_manifest(text: str, path: str) -> None:
     problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(manifest))
     if problem is not None:
         raise _invalid(path, f"{problem.json_path}: {problem.message}")
+
+
+def check_container_file(text: str, path: str) -> None:
+    """Raise ``RunError`` unless ``text`` is a container build file in which hadolint finds nothing to change."""
+    program = shutil.which("hadolint", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
+    if program is None:
+        raise _missing("hadolint", ImportError("there is no such program"))
+    done = subprocess.run(
+        [program, "--no-color", "-"], input=text, capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode:
+        raise _invalid(path, (done.stdout or done.stderr).strip())
 
 
 def _invalid(path: str, reason: str) -> RunError:
