@@ -135,9 +135,9 @@ def load_ipython_extension(shell: object) -> None:
 def __getattr__(name: str) -> object:
     if name == "__all__":
         return ["__version__", *sorted(_MODULE_OF)]
-    if name == "torch":
-        # The one package with names of its own; it imports torch when one of them is used.
-        return importlib.import_module("resdsl.torch")
+    if name in ("ray", "torch"):
+        # The packages with names of their own; they import Ray and torch when one of them is used.
+        return importlib.import_module(f"resdsl.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'resdsl' has no attribute '{name}'")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)

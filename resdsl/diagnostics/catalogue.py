@@ -168,6 +168,8 @@ PACKAGE_INVALID = _code("E0872", "package does not fit its published schema")
 NOTHING_SERVED = _code("E0873", "folder has no models to serve", _USAGE)
 ADDRESS = _code("E0874", "server cannot listen on its address", _MACHINE)
 SERVER_FILES = _code("E0875", "certificate or tokens of a server cannot be used", _USAGE)
+STORE = _code("E0880", "object store cannot be reached", _MACHINE)
+CLUSTER = _code("E0881", "cluster cannot run the job", _MACHINE)
 
 # E09 limits
 LIMIT = _code("E0901", "specification exceeds a limit")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.inputs import record_input
 from resdsl.runtime.files import require_file
 from resdsl.runtime.images import check_pixels
+from resdsl.runtime.item import Item, error_item
 
 Array = npt.NDArray[Any]
-ValuePair = tuple[str, Callable[[int], Image.Image | Array]]
 
 _FORMS = (
     "images are uint8, [N, H, W, 3] or [H, W, 3] in RGB (or 1 channel, greyscale), and are preprocessed like files",
@@ -26,23 +27,63 @@ _FORMS = (
 )
 
 
-def arrays_in(path: Path) -> Iterator[ValuePair]:
-    """The images or inputs in an ``.npy`` file: their names (``x.npy[3]``), and functions that load them.
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """The images or inputs in an ``.npy`` file, named ``x.npy[3]``: those from ``first`` up to ``last``, or all.
 
     Images are ``uint8``, ``[N, H, W, C]`` or ``[H, W, C]`` with 3 channels (RGB) or 1 (greyscale). Preprocessed inputs
     are floating-point, ``[N, C, H, W]`` or ``[C, H, W]``. The file is memory-mapped, so only the elements in use take
-    memory. Raises ``RunError`` for any other file; objects (pickles) are not loaded.
+    memory. Any other file is an item whose ``load`` raises the reason; objects (pickles) are not loaded.
     """
-    values = open_array(path)
-    name = str(path)
-    if values.ndim == 4:
-        _require_form(values.dtype, values.shape[1:], name)
-        for index in range(values.shape[0]):
-            one = f"{name}[{index}]"
-            yield one, partial(_element, values, index, one)
-    else:
-        _require_form(values.dtype, values.shape, name)
-        yield name, partial(image_or_input, values, name)
+
+    file: str
+    first: int = 0
+    last: int | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.file} {self.first} {self.last}"
+
+    def items(self) -> Iterator[Item]:
+        """The images in order."""
+        try:
+            values = self._values()
+        except RunError as error:
+            yield error_item(self.file, error.diagnostic)
+            return
+        if values.ndim != 4:
+            yield Item(self.file, partial(image_or_input, values, self.file), 0)
+            return
+        for place in self._places(values):
+            name = f"{self.file}[{place}]"
+            yield Item(name, partial(_element, values, place, name), place)
+
+    def parts(self, size: int) -> Iterator[Arrays]:
+        """The same images in parts of ``size``."""
+        try:
+            values = self._values()
+        except RunError:
+            yield self
+            return
+        places = self._places(values)
+        for first in places[::size]:
+            yield Arrays(self.file, first, min(first + size, places.stop))
+
+    def count(self) -> int | None:
+        """The number of images."""
+        try:
+            return len(self._places(self._values()))
+        except RunError:
+            return 1
+
+    def _values(self) -> Array:
+        values = open_array(Path(self.file))
+        _require_form(values.dtype, values.shape[1:] if values.ndim == 4 else values.shape, self.file)
+        return values
+
+    def _places(self, values: Array) -> range:
+        length = values.shape[0] if values.ndim == 4 else 1
+        return range(self.first, length if self.last is None else min(self.last, length))
 
 
 def open_array(path: Path) -> Array:

@@ -12,10 +12,10 @@ import numpy as np
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.classifier import Array, Classifier
+from resdsl.runtime.item import Item
 from resdsl.runtime.prefetch import prefetch
 from resdsl.runtime.processor import processor
 from resdsl.runtime.results import Failure
-from resdsl.runtime.sources import Item
 
 _MOST_READERS = 8
 
@@ -35,7 +35,7 @@ class Answer:
 def run_images(
     classifier: Classifier, items: Iterable[Item], *, batch_size: int, readers: int | None = None
 ) -> Generator[Answer, None, None]:
-    """An answer for each item, in order.
+    """An answer for each item, in order. Images that cannot be read leave their places in a batch empty.
 
     ``readers`` threads (if ``None``: one for each available processor, at most 8) read and preprocess the next images
     while a batch runs, at most two batches in advance: memory does not grow with the number of images. Raises
@@ -45,16 +45,14 @@ def run_images(
     images_at_once = max(size // classifier.views, 1)
     threads = readers or min(processor().threads, _MOST_READERS)
     batch: list[_Input] = []
-    ready = 0
     inputs = prefetch(_reader(classifier), items, threads=threads, depth=2 * images_at_once + threads)
     with closing(inputs):
         for one in inputs:
-            batch.append(one)
-            ready += not isinstance(one.views, Failure)
-            # Failures wait for the images before them; without a limit, many of them would fill memory.
-            if ready == images_at_once or len(batch) == 4 * images_at_once or not ready:
+            place = one.item.place
+            if len(batch) == images_at_once or (batch and place is not None and place % images_at_once == 0):
                 yield from _run(classifier, batch, size)
-                batch, ready = [], 0
+                batch = []
+            batch.append(one)
     yield from _run(classifier, batch, size)
 
 
@@ -70,6 +68,8 @@ def _reader(classifier: Classifier) -> Callable[[Item], _Input]:
     def read(item: Item) -> _Input:
         try:
             return _Input(item, classifier.read(item))
+        except UnavailableError:
+            raise  # not the image is at fault: its store does not answer
         except RunError as error:
             return _Input(item, Failure(item.name, error.diagnostic))
 

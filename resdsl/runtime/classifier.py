@@ -15,11 +15,11 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.ir.preprocess import Crop, Preprocess
 from resdsl.runtime.images import MAX_PIXELS
+from resdsl.runtime.item import Item
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.preprocess import at_scale, invalid_reason, output_size, prepare, prepare_ten
 from resdsl.runtime.results import FeatureType, Pool
 from resdsl.runtime.session import Port, Session
-from resdsl.runtime.sources import Item
 
 Array = npt.NDArray[Any]
 

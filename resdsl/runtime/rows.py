@@ -12,9 +12,9 @@ from resdsl.ir.preprocess import Preprocess
 from resdsl.runtime.batching import run_images
 from resdsl.runtime.classifier import Array, Classifier
 from resdsl.runtime.images import MAX_PIXELS
+from resdsl.runtime.item import Item
 from resdsl.runtime.results import Failure, Features, Pool, Prediction, Ranked, Result
 from resdsl.runtime.session import Session
-from resdsl.runtime.sources import Item
 
 Results = Generator[Result, None, None]
 
@@ -26,7 +26,8 @@ class PredictOptions(TypedDict, total=False):
     ``pool = "none"``, ``"avg"`` or ``"max"``: how those that are maps become one value for each channel.
     ``batch_size = 8``: images that run at once, if the batch size of the model is symbolic. ``crops = 1`` or 10, and
     ``scales``: the views of an image to average over. ``readers``: threads that read images (default: one for each
-    available processor, at most 8). ``null``: paths on standard input end with a zero byte. ``max_pixels``: the limit
+    available processor, at most 8). ``null``: paths on standard input end with a zero byte. ``column``: the column of
+    Parquet files that has the images or their paths (default: found by type and name). ``max_pixels``: the limit
     for an image. ``preprocess`` and ``labels`` replace those of the model's metadata.
     """
 
@@ -38,6 +39,7 @@ class PredictOptions(TypedDict, total=False):
     scales: Sequence[int]
     readers: int | None
     null: bool
+    column: str | None
     max_pixels: int
     preprocess: Preprocess | None
     labels: Sequence[str] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from resdsl.diagnostics.errors import RunError
-from resdsl.runtime.arrays import arrays_in
+from resdsl.runtime.arrays import Arrays
 
 
 def saved(folder: Path, array: np.ndarray) -> Path:
@@ -17,9 +18,14 @@ def saved(folder: Path, array: np.ndarray) -> Path:
     return folder / "x.npy"
 
 
+def arrays_in(path: Path) -> list[tuple[str, Callable[[int], object]]]:
+    return [(item.name, item.load) for item in Arrays(str(path)).items()]
+
+
 def problem(path: Path) -> str:
     with pytest.raises(RunError) as caught:
-        list(arrays_in(path))
+        for _, load in arrays_in(path):
+            load(10**9)
     found = caught.value.diagnostic
     return f"{found.code.id}: {found.message} | {'; '.join(found.helps)}"
 
@@ -27,7 +33,7 @@ def problem(path: Path) -> str:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bytes_are_images(channels: int, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, channels), np.uint8)
-    found = list(arrays_in(saved(tmp_path, pixels)))
+    found = arrays_in(saved(tmp_path, pixels))
     assert [name for name, _ in found] == [f"{tmp_path}/x.npy[0]", f"{tmp_path}/x.npy[1]"]
     for (_, load), wanted in zip(found, pixels, strict=True):
         image = load(100)

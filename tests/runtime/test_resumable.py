@@ -10,8 +10,8 @@ import pytest
 from resdsl.diagnostics import Diagnostic, catalogue
 from resdsl.diagnostics.errors import OutputError, RunError
 from resdsl.runtime.formats import CsvLines, JsonLines, Lines
+from resdsl.runtime.item import Item
 from resdsl.runtime.results import Failure, Prediction, Ranked, Result
-from resdsl.runtime.sources import Item
 from resdsl.tools.predict.resumable import completed_rows, digest_of, resumable_file
 
 DIGEST = "0123abcd"

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from resdsl.diagnostics.errors import RunError
-from resdsl.runtime.sources import Item, count_of, items_of
+from resdsl.runtime.item import Item
+from resdsl.runtime.sources import count_of, items_of
 
 RED = (255, 0, 0)
 

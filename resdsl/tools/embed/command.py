@@ -8,18 +8,20 @@ from pathlib import Path
 import click
 
 from resdsl.cli.device_options import device_options
+from resdsl.cli.engine_options import engine_options
 from resdsl.cli.image_options import image_options, require_use, show_device
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal
 from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
+from resdsl.ray.cluster import Cluster
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.results import Pool
 from resdsl.runtime.rows import PredictOptions
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.embed.embed import open_layer
 from resdsl.tools.predict.sinks import format_of
-from resdsl.tools.predict.to_file import to_file
+from resdsl.tools.predict.to_file import to_file, to_folder
 
 
 @click.command("embed")
@@ -36,7 +38,14 @@ from resdsl.tools.predict.to_file import to_file
     default="avg",
     help="How maps become one value for each channel (avg); none: all values.",
 )
-@click.option("-o", "--output", "target", metavar="FILE", required=True, help="Write embeddings to FILE.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="FILE",
+    required=True,
+    help="Write embeddings to FILE; with --engine ray, a folder.",
+)
 @click.option(
     "--format",
     "kind",
@@ -45,6 +54,8 @@ from resdsl.tools.predict.to_file import to_file
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run that wrote FILE (jsonl).")
 @click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
+@click.option("--column", metavar="NAME", help="Column of Parquet files with images or paths (default: found by type).")
+@engine_options
 @image_options
 @device_options()
 @network_options
@@ -59,6 +70,8 @@ def command(
     kind: str | None,
     resume: bool,
     null: bool,
+    column: str | None,
+    cluster: Cluster | None,
     batch_size: int,
     readers: int | None,
     max_pixels: int,
@@ -80,9 +93,9 @@ def command(
     build = Build(replace(INFERENCE, weights=weights), network)
     require_use(source, build)
     file = Path(target)
-    form = format_of(file, kind, layer or "embeddings")
-    with open_layer(source, layer, device=device, build=build) as (session, compiled, output):
-        show_device(terminal, source, session)
+    form = "" if cluster else format_of(file, kind, layer or "embeddings")
+    here = DeviceOptions("cpu", 1) if cluster else device
+    with open_layer(source, layer, device=here, build=build) as (session, compiled, output):
         options = PredictOptions(
             output=output,
             pool=pool,
@@ -91,6 +104,13 @@ def command(
             scales=scales,
             readers=readers,
             null=null,
+            column=column,
             max_pixels=max_pixels,
         )
+        if cluster is not None:
+            model = (session, compiled)
+            return to_folder(
+                terminal, model, images, target, cluster, options, device=device, format=kind, resume=resume
+            )
+        show_device(terminal, source, session)
         return to_file(terminal, (session, compiled), images, file, form, options, resume=resume)

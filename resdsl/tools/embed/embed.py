@@ -20,7 +20,8 @@ from resdsl.runtime.rows import PredictOptions
 from resdsl.runtime.session import Session
 from resdsl.runtime.sources import Source
 from resdsl.specification.load import NetworkOptions
-from resdsl.tools.predict.predict import Written, write_results
+from resdsl.tools.predict.predict import write_results
+from resdsl.tools.predict.written import Written
 
 
 @as_one_run

@@ -10,6 +10,7 @@ import click
 
 from resdsl.cli.columns import columns
 from resdsl.cli.device_options import device_options
+from resdsl.cli.engine_options import engine_options
 from resdsl.cli.image_options import image_options, require_use, show_device
 from resdsl.cli.image_progress import Failures
 from resdsl.cli.options import command_options, network_options
@@ -19,12 +20,16 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.inputs import record_output
+from resdsl.ray.cluster import Cluster
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.results import Failure
+from resdsl.runtime.rows import PredictOptions
 from resdsl.runtime.sources import count_of
 from resdsl.specification.load import NetworkOptions
 from resdsl.tools.evaluate.evaluate import evaluate, write_confusion
+from resdsl.tools.evaluate.on_cluster import evaluate_on_cluster
 from resdsl.tools.evaluate.scores import Evaluation, Score
+from resdsl.untrusted import printable
 
 
 @click.command("evaluate")
@@ -33,6 +38,7 @@ from resdsl.tools.evaluate.scores import Evaluation, Score
 @click.option("--truth", metavar="FILE", help="A CSV file with the columns path and label, instead of FOLDER.")
 @click.option("--confusion", metavar="FILE", help="Write the confusion matrix as CSV.")
 @click.option("--worst", type=click.IntRange(0), default=10, help="Number of classes and confusions to show (10).")
+@engine_options
 @image_options
 @device_options()
 @network_options
@@ -44,6 +50,7 @@ def command(
     truth: str | None,
     confusion: str | None,
     worst: int,
+    cluster: Cluster | None,
     batch_size: int,
     readers: int | None,
     max_pixels: int,
@@ -67,8 +74,10 @@ def command(
         record_output(Path(confusion))  # images are read before it is written
     failures = Failures()
     wanted = not terminal.quiet and not terminal.as_json
-    with open_model(source, device=device, build=build) as (session, _):
-        show_device(terminal, source, session)
+    here = DeviceOptions("cpu", 1) if cluster else device
+    with open_model(source, device=here, build=build) as (session, model):
+        if cluster is None:
+            show_device(terminal, source, session)
         with bar("images", wanted=wanted, unit="images") as progress:
             total = count_of([folder]) if progress and folder else None
 
@@ -78,17 +87,32 @@ def command(
                 if progress:
                     progress(done, total)
 
-            evaluation = evaluate(
-                session,
-                folder,
-                truth=truth,
-                batch_size=batch_size,
-                crops=crops,
-                scales=scales,
-                readers=readers,
-                max_pixels=max_pixels,
-                each=each,
-            )
+            if cluster is not None:
+                options = PredictOptions(
+                    batch_size=batch_size, crops=crops, scales=scales, readers=readers, max_pixels=max_pixels
+                )
+                evaluation = evaluate_on_cluster(
+                    folder,
+                    truth,
+                    (session, model),
+                    cluster,
+                    options,
+                    device=device,
+                    begin=lambda copies: terminal.say(f"{printable(source, most=500)} on Ray: {copies}"),
+                    each=each,
+                )
+            else:
+                evaluation = evaluate(
+                    session,
+                    folder,
+                    truth=truth,
+                    batch_size=batch_size,
+                    crops=crops,
+                    scales=scales,
+                    readers=readers,
+                    max_pixels=max_pixels,
+                    each=each,
+                )
     if confusion is not None:
         write_confusion(evaluation, Path(confusion))
     if terminal.as_json:

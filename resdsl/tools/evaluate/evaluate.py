@@ -13,18 +13,17 @@ from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.files import write_file
 from resdsl.inputs import as_one_run, record_input
+from resdsl.ray.cluster import Cluster
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.csv_lines import csv_line
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.results import Failure
+from resdsl.runtime.rows import PredictOptions
 from resdsl.runtime.session import Session
 from resdsl.specification.load import NetworkOptions
-from resdsl.tools.evaluate.ground_truth import (
-    ClassNames,
-    labels_from_csv,
-    labels_from_folders,
-)
+from resdsl.tools.evaluate.ground_truth import labelled_images
+from resdsl.tools.evaluate.on_cluster import evaluate_on_cluster
 from resdsl.tools.evaluate.scores import Evaluation, score
 
 
@@ -42,6 +41,7 @@ def evaluate(
     scales: Sequence[int] = (),
     readers: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    cluster: Cluster | None = None,
     each: Callable[[Failure | None, int], None] = lambda _failure, _done: None,
 ) -> Evaluation:
     """Top-1 and top-5 accuracy of a model, and its confusion matrix.
@@ -49,7 +49,7 @@ def evaluate(
     The images are in ``folder``, one subfolder for each class, or listed in the CSV file ``truth`` with the columns
     ``path`` (relative to the file) and ``label``. Classes are named by label, index, or WordNet ID if the model has the
     labels of ImageNet. ``each`` gets the failure of each image, if any, and the number of images so far; other
-    arguments are as for ``resdsl.predict``.
+    arguments are as for ``resdsl.predict_to``. On a ``cluster``, ``model`` is a file or a specification, no session.
 
     Raises ``ValueError`` unless exactly one of ``folder`` and ``truth`` is given, ``RunError`` for an unknown class,
     and as ``resdsl.predict``.
@@ -60,17 +60,19 @@ def evaluate(
     if not isinstance(model, Session):
         files.append(Path(model))
         build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
+        if cluster is not None:
+            options = PredictOptions(
+                batch_size=batch_size, crops=crops, scales=scales, readers=readers, max_pixels=max_pixels
+            )
+            there = device if isinstance(device, DeviceOptions) else DeviceOptions(device, threads)
+            with open_model(model, device="cpu", threads=1, build=build) as opened:
+                evaluation = evaluate_on_cluster(folder, truth, opened, cluster, options, device=there, each=each)
+            return replace(evaluation, files=tuple(files))
         with open_model(model, device=device, threads=threads, build=build) as (session, _):
             model = session
     classifier = Classifier.of(model, max_pixels=max_pixels).with_views(crops, tuple(scales))
     classifier.require_preprocess()
-    count = classifier.output.shape[-1]
-    classes = ClassNames(model.name, classifier.labels, count if isinstance(count, int) else None)
-    if folder is not None:
-        images = labels_from_folders(os.fspath(folder), classes)
-    else:
-        assert truth is not None
-        images = labels_from_csv(Path(truth), classes)
+    images = labelled_images(classifier, folder, truth)
     evaluation = score(classifier, images, batch_size=batch_size, readers=readers, each=each)
     return replace(evaluation, files=tuple(files))
 

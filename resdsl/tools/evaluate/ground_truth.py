@@ -15,8 +15,11 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.inputs import record_input
 from resdsl.labels import synsets_of
+from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.files import require_file
-from resdsl.runtime.sources import Item, file_item, files_below
+from resdsl.runtime.item import Item, file_item
+from resdsl.runtime.sources import files_below
+from resdsl.runtime.stores import is_address
 
 _MOST_SHOWN = 5
 _LONGEST_LINE = 1_000_000
@@ -91,6 +94,18 @@ class ClassNames:
         return f"the first labels of `{self.model}` are {first}; indices from 0{identifiers} are accepted too"
 
 
+def labelled_images(
+    classifier: Classifier, folder: str | os.PathLike[str] | None, truth: str | os.PathLike[str] | None
+) -> Iterator[LabelledImage]:
+    """The images below ``folder`` or in the CSV file ``truth``. Raises ``RunError`` for an unknown class."""
+    count = classifier.output.shape[-1]
+    classes = ClassNames(classifier.session.name, classifier.labels, count if isinstance(count, int) else None)
+    if folder is not None:
+        return labels_from_folders(os.fspath(folder), classes)
+    assert truth is not None
+    return labels_from_csv(Path(truth), classes)
+
+
 def labels_from_folders(name: str | os.PathLike[str], classes: ClassNames) -> Iterator[LabelledImage]:
     """The images in a folder that has one subfolder for each class, sorted by name.
 
@@ -131,7 +146,11 @@ def labels_from_csv(table: Path, classes: ClassNames) -> Iterator[LabelledImage]
     if not labels:
         raise _invalid(f"`{table}` has no rows", "add a row with the path and label of each image")
     indices = classes.require(labels, "the label")
-    return ((file_item(str(table.parent / path)), indices[label]) for path, label in _rows(table))
+    return ((file_item(_place(table, path)), indices[label]) for path, label in _rows(table))
+
+
+def _place(table: Path, path: str) -> str:
+    return path if is_address(path) else str(table.parent / path)
 
 
 def _rows(table: Path) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from resdsl.cli.device_options import device_options
+from resdsl.cli.engine_options import engine_options
 from resdsl.cli.image_options import image_options, require_use, show_device
 from resdsl.cli.image_progress import Failures, progress_of
 from resdsl.cli.options import command_options, network_options
@@ -17,6 +18,7 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.diagnostics.errors import RunError
+from resdsl.ray.cluster import Cluster
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.formats import FORMATS
 from resdsl.runtime.rows import PredictOptions
@@ -25,7 +27,7 @@ from resdsl.specification.load import NetworkOptions
 from resdsl.tools.predict.predict import session_results
 from resdsl.tools.predict.printing import JsonRows, PrintedRows
 from resdsl.tools.predict.sinks import format_of, lines_of
-from resdsl.tools.predict.to_file import to_file
+from resdsl.tools.predict.to_file import to_file, to_folder
 
 
 @click.command("predict")
@@ -38,7 +40,7 @@ from resdsl.tools.predict.to_file import to_file
     metavar="NAME",
     help="Instead of classes, the values of this output or layer.",
 )
-@click.option("-o", "--output", "target", metavar="FILE", help="Write results to FILE.")
+@click.option("-o", "--output", "target", metavar="FILE", help="Write results to FILE; with --engine ray, a folder.")
 @click.option(
     "--format",
     "kind",
@@ -47,6 +49,8 @@ from resdsl.tools.predict.to_file import to_file
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run that wrote FILE (jsonl, csv).")
 @click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
+@click.option("--column", metavar="NAME", help="Column of Parquet files with images or paths (default: found by type).")
+@engine_options
 @image_options
 @device_options()
 @network_options
@@ -61,6 +65,8 @@ def command(
     kind: str | None,
     resume: bool,
     null: bool,
+    column: str | None,
+    cluster: Cluster | None,
     batch_size: int,
     readers: int | None,
     max_pixels: int,
@@ -92,11 +98,19 @@ def command(
         scales=scales,
         readers=readers,
         null=null,
+        column=column,
         max_pixels=max_pixels,
     )
     file = None if target in (None, "-") else Path(str(target))
     if resume and file is None:
         raise click.UsageError("--resume needs --output")
+    if cluster is not None:
+        if target is None:
+            raise click.UsageError("--engine ray needs --output")
+        with open_model(source, device="cpu", threads=1, build=build, output=output) as model:
+            return to_folder(
+                terminal, model, images, target, cluster, options, device=device, format=kind, resume=resume
+            )
     form = format_of(file, kind, output)
     with open_model(source, device=device, build=build, output=output) as (session, compiled):
         show_device(terminal, source, session)

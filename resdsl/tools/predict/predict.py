@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Unpack
@@ -16,28 +16,18 @@ from resdsl.compiler.models import Build
 from resdsl.compiler.options import INFERENCE
 from resdsl.compiler.sessions import open_model
 from resdsl.inputs import as_one_run, record_input
+from resdsl.ray.cluster import Cluster
 from resdsl.runtime.device import DeviceOptions
+from resdsl.runtime.item import Item
 from resdsl.runtime.results import Result
 from resdsl.runtime.rows import PredictOptions, Results, classifier_of, results_of
 from resdsl.runtime.session import Session
-from resdsl.runtime.sources import Item, Source, items_of
+from resdsl.runtime.sources import Source, items_of
 from resdsl.specification.load import NetworkOptions
+from resdsl.tools.predict.on_cluster import write_on_cluster
 from resdsl.tools.predict.resumable import digest_of
 from resdsl.tools.predict.sinks import format_of, sink
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A file of results: one for each of ``images``, ``failed`` of them with an error.
-
-    ``resumed`` of the results were there from an earlier run.
-    """
-
-    path: Path
-    format: str
-    images: int
-    failed: int
-    resumed: int = 0
+from resdsl.tools.predict.written import Written
 
 
 def predict(
@@ -93,6 +83,7 @@ def predict_to(
     set: Mapping[str, object] = MappingProxyType({}),
     format: str | None = None,
     resume: bool = False,
+    cluster: Cluster | None = None,
     **options: Unpack[PredictOptions],
 ) -> Written:
     """Write the results of ``predict`` to the file ``target``, which appears once it is complete.
@@ -101,11 +92,20 @@ def predict_to(
     suffix of ``target``. ``resume`` continues the partial file of an interrupted run (jsonl and csv) and keeps a
     complete file; the model, options and images must be the same.
 
+    With ``cluster`` (``resdsl.ray.Cluster``), ``target`` is a folder of partitions, which are written on a Ray cluster,
+    as Parquet or jsonl.
+
     Raises ``RunError`` if the run cannot be resumed, if the format does not fit, or if the file cannot be written, and
     as ``predict``.
     """
     build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
     output = options.get("output")
+    if cluster is not None:
+        there = device if isinstance(device, DeviceOptions) else DeviceOptions(device, threads)
+        with open_model(model, device="cpu", threads=1, build=build, output=output) as (session, file):
+            return write_on_cluster(
+                os.fspath(target), session, file, images, cluster, device=there, format=format, resume=resume, **options
+            )
     with open_model(model, device=device, threads=threads, build=build, output=output) as (session, file):
         return write_results(Path(target), session, file, images, format=format, resume=resume, **options)
 
@@ -150,7 +150,9 @@ def session_results(
     classifier = classifier_of(session, options)
     if not _all_preprocessed(images):
         classifier.require_preprocess()
-    return results_of(classifier, select(items_of(images, null=options.get("null", False))), options)
+    return results_of(
+        classifier, select(items_of(images, null=options.get("null", False), column=options.get("column"))), options
+    )
 
 
 def _all_preprocessed(images: Source | Iterable[Source]) -> bool:

@@ -21,8 +21,8 @@ from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError
 from resdsl.files import check_target, explained
 from resdsl.runtime.formats import Lines
+from resdsl.runtime.item import Item
 from resdsl.runtime.results import Failure, Result
-from resdsl.runtime.sources import Item
 
 _DIGEST = r"\.[0-9a-f]{8}\.part"
 

@@ -23,8 +23,8 @@ from resdsl.runtime.formats import (
     Table,
     TextLines,
 )
+from resdsl.runtime.item import Item
 from resdsl.runtime.results import Failure, FeatureType, Result
-from resdsl.runtime.sources import Item
 from resdsl.tools.predict.resumable import completed_rows, resumable_file
 
 _ENDINGS = {"txt": "text", "ndjson": "jsonl", "json": "jsonl", "pq": "parquet"}

@@ -6,12 +6,18 @@ import time
 from pathlib import Path
 
 from resdsl.cli.image_progress import Failures, progress_of
+from resdsl.cli.progress import bar
 from resdsl.cli.terminal import Terminal
+from resdsl.ray.cluster import Cluster, Copies
+from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.formats import LINES
 from resdsl.runtime.results import Result
 from resdsl.runtime.rows import PredictOptions
 from resdsl.runtime.session import Session
-from resdsl.tools.predict.predict import Written, write_results
+from resdsl.tools.predict.on_cluster import write_on_cluster
+from resdsl.tools.predict.partitions import Done
+from resdsl.tools.predict.predict import write_results
+from resdsl.tools.predict.written import summary
 from resdsl.untrusted import printable
 
 
@@ -43,7 +49,7 @@ def to_file(
                 terminal.say(f"\nstopped after {finished:,} images; repeat the command with --resume to continue")
             raise
     failures.show(terminal)
-    terminal.say(_line(written, time.perf_counter() - start))
+    terminal.say(summary(written, time.perf_counter() - start))
     if terminal.as_json:
         session = model[0]
         facts = {"output": str(file), "format": form, "images": written.images, "resumed": written.resumed}
@@ -51,10 +57,51 @@ def to_file(
     return failures.status or int(written.failed > 0)
 
 
-def _line(written: Written, seconds: float) -> str:
-    failed = f", {written.failed:,} failed" if written.failed else ""
-    facts = f"{printable(str(written.path), most=500)}: {written.images:,} images{failed}"
-    if written.resumed and written.resumed == written.images:
-        return f"{facts}; all were complete from an earlier run"
-    before = f", {written.resumed:,} of them from an earlier run" if written.resumed else ""
-    return f"{facts}{before}; {(written.images - written.resumed) / seconds:,.1f} images/s"
+def to_folder(
+    terminal: Terminal,
+    model: tuple[Session, Path],
+    images: tuple[str, ...],
+    target: str,
+    cluster: Cluster,
+    options: PredictOptions,
+    *,
+    device: DeviceOptions,
+    format: str | None,
+    resume: bool,
+) -> int:
+    """Write the results of ``model`` to partitions on a cluster, as ``to_file`` does to a file."""
+    failures = Failures()
+    start = time.perf_counter()
+    session, file = model
+
+    def begin(copies: Copies) -> None:
+        terminal.say(f"{printable(session.name, most=500)} on Ray: {copies}")
+
+    with bar("images", wanted=not terminal.quiet and not terminal.as_json, unit="images") as drawn:
+
+        def each(done: Done, finished: int, total: int | None) -> None:
+            for diagnostic in done.diagnostics:
+                failures.add(diagnostic)
+            failures.count += done.failed
+            if drawn:
+                drawn(finished, total)
+
+        written = write_on_cluster(
+            target,
+            session,
+            file,
+            images,
+            cluster,
+            device=device,
+            format=format,
+            resume=resume,
+            begin=begin,
+            each=each,
+            **options,
+        )
+    failures.show(terminal)
+    terminal.say(summary(written, time.perf_counter() - start))
+    if terminal.as_json:
+        facts = {"output": target, "format": written.format, "images": written.images, "resumed": written.resumed}
+        terminal.data({**facts, **failures.data()})
+    return failures.status or int(written.failed > 0)

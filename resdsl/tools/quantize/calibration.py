@@ -12,7 +12,7 @@ from resdsl.diagnostics import CompileError, Diagnostics, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.images import MAX_PIXELS
-from resdsl.runtime.sources import Item
+from resdsl.runtime.item import Item
 
 Array = npt.NDArray[Any]
 

@@ -26,8 +26,9 @@ from resdsl.onnx.qdq import QdqModel, prepare
 from resdsl.onnx.replace_metadata import replace_metadata
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.files import ModelFile
+from resdsl.runtime.item import Item
 from resdsl.runtime.session import Session, open_session
-from resdsl.runtime.sources import Item, Source, items_of
+from resdsl.runtime.sources import Source, items_of
 from resdsl.tools.quantize.agreement import Agreement, Layer
 from resdsl.tools.quantize.calibration import CalibrationImages, Counter, Progress
 from resdsl.tools.quantize.candidates import FITTED, FITTED_RANGES, METHODS, TARGETS, Candidate, Recipe

@@ -1,0 +1,134 @@
+"""Images in tar archives, as WebDataset writes them: read from start to end, never unpacked."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from resdsl.diagnostics import Diagnostic, catalogue
+from resdsl.diagnostics.errors import RunError, UnavailableError
+from resdsl.inputs import record_input
+from resdsl.runtime.files import require_file
+from resdsl.runtime.images import MAX_FILE_BYTES, decode_image, suffixes
+from resdsl.runtime.item import Item, error_item
+from resdsl.runtime.stores import explained_store, is_address, plain, store_of
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz")
+
+_LONGEST_HEADER = 2**20
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The images of a tar archive, in the order in which it has them."""
+
+    file: str
+
+    @property
+    def key(self) -> str:
+        return plain(self.file)
+
+    def items(self) -> Iterator[Item]:
+        """The images in order. A damaged archive ends with an item whose ``load`` raises the reason."""
+        name, place = plain(self.file), 0
+        try:
+            with _opened(self.file) as archive:
+                for place, item in enumerate(_images(archive, name), 1):
+                    yield Item(item.name, item.load, place - 1)
+        except UnavailableError:
+            raise
+        except RunError as error:
+            yield error_item(name, error.diagnostic)
+        except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
+            fact = f"`{name}` is damaged after {place} images: {error}"
+            helps = ("copy or write it again",)
+            yield error_item(name, Diagnostic(catalogue.IMAGE_UNREADABLE, fact, helps=helps))
+        else:
+            if not place:
+                fact = f"`{name}` has no images"
+                yield error_item(name, Diagnostic(catalogue.FILE_NOT_FOUND, fact, helps=("check the path",)))
+
+    def parts(self, size: int) -> Iterator[Archive]:
+        """One part: where images begin is known only after reading those before."""
+        yield self
+
+    def count(self) -> int | None:
+        """``None``: it is known only after reading the archive."""
+        return None
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose extended headers, which are read into memory, are of bounded size."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.type in _HEADERS and self.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header has {self.size:_} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[tarfile.TarFile]:
+    if is_address(file):
+        system, path = store_of(file)
+        with explained_store(plain(file)):
+            stream = system.open_input_file(path)
+    else:
+        require_file(Path(file), "an archive", regular=True)
+        record_input(file, keep=False)
+        stream = Path(file).open("rb")  # noqa: SIM115  closed below
+    source: Any = _Explained(stream, file)
+    with stream, tarfile.open(fileobj=source, mode="r|*", tarinfo=_Member) as archive:
+        yield archive
+
+
+class _Explained:
+    """A stream whose failures are those of its store, so that they are not taken for a damaged archive."""
+
+    def __init__(self, stream: Any, file: str) -> None:
+        self._stream = stream
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        with explained_store(plain(self._file)) if is_address(self._file) else nullcontext():
+            data: bytes = self._stream.read(size)
+        return data
+
+
+def _images(archive: tarfile.TarFile, name: str) -> Iterator[Item]:
+    known = suffixes()
+    for member in archive:
+        vars(archive)["members"] = []  # tarfile keeps every member that it has seen
+        hidden = Path(member.name).name.startswith(".")
+        if not member.isreg() or hidden or not member.name.lower().endswith(known):
+            continue
+        called = f"{name}/{member.name}"
+        if member.size > MAX_FILE_BYTES:
+            fact = f"`{called}` has {member.size:_} bytes; the limit is {MAX_FILE_BYTES:_}"
+            diagnostic = Diagnostic(catalogue.IMAGE_TOO_LARGE, fact, helps=("store a smaller image",))
+            yield error_item(called, diagnostic)
+            continue
+        stream = archive.extractfile(member)
+        assert stream is not None
+        data = stream.read()
+        if len(data) != member.size:
+            raise tarfile.ReadError("it ends in the middle of an image")
+        yield Item(called, partial(_decode, data, called))
+
+
+def _decode(data: bytes, name: str, max_pixels: int) -> Image.Image:
+    return decode_image(data, name, max_pixels=max_pixels)

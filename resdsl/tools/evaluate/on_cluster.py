@@ -1,0 +1,108 @@
+"""Evaluate a model on a cluster: the counts of parts of the images, added up."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from resdsl.ray.cluster import Cluster, Copies, connected, copies_on
+from resdsl.runtime.classifier import Classifier
+from resdsl.runtime.device import DeviceOptions
+from resdsl.runtime.files import ModelFile
+from resdsl.runtime.results import Failure
+from resdsl.runtime.rows import PredictOptions, classifier_of
+from resdsl.runtime.session import Session
+from resdsl.tools.evaluate.ground_truth import LabelledImage, labelled_images
+from resdsl.tools.evaluate.scores import Evaluation, Score, score
+
+Part = tuple[LabelledImage, ...]
+Counted = tuple[Evaluation, tuple[Failure, ...]]
+
+_MOST_FAILURES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateJob:
+    """Counts the correct results of parts: a job for a cluster."""
+
+    options: PredictOptions
+
+    @property
+    def output(self) -> None:
+        return None
+
+    def start(self, session: Session) -> Callable[[Part], Counted]:
+        """What evaluates a part, with a session of the model."""
+        return partial(self._run, classifier_of(session, self.options))
+
+    def _run(self, classifier: Classifier, part: Part) -> Counted:
+        failures: list[Failure] = []
+
+        def each(failure: Failure | None, _done: int) -> None:
+            if failure is not None and len(failures) < _MOST_FAILURES:
+                failures.append(failure)
+
+        batch_size, readers = self.options.get("batch_size", 8), self.options.get("readers")
+        evaluation = score(classifier, part, batch_size=batch_size, readers=readers, each=each)
+        return evaluation, tuple(failures)
+
+
+def evaluate_on_cluster(
+    folder: str | os.PathLike[str] | None,
+    truth: str | os.PathLike[str] | None,
+    model: tuple[Session, Path],
+    cluster: Cluster,
+    options: PredictOptions,
+    *,
+    device: DeviceOptions,
+    begin: Callable[[Copies], None] = lambda _copies: None,
+    each: Callable[[Failure | None, int], None] = lambda _failure, _done: None,
+) -> Evaluation:
+    """As ``evaluate``, on ``cluster``, with an open session of a model file, to check the options with.
+
+    ``each`` gets the failures of each part, at most 100 of them, and the images so far.
+    """
+    from resdsl.ray.job import run_tasks  # loads Ray
+
+    session, file = model
+    classifier = classifier_of(session, options)
+    classifier.require_preprocess()
+    images = labelled_images(classifier, folder, truth)
+    batch = max(classifier.batch_size(options.get("batch_size", 8)) // classifier.views, 1)
+    size = -(-cluster.partition // batch) * batch
+    with connected(cluster):
+        copies = copies_on(cluster, device)
+        begin(copies)
+        options["readers"] = options.get("readers") or copies.threads
+        total: Evaluation | None = None
+        results = run_tasks(_parts(images, size), EvaluateJob(options), ModelFile(session.name, file), copies)
+        for evaluation, failures in results:
+            total = evaluation if total is None else added(total, evaluation)
+            for failure in (*failures, None):
+                each(failure, total.images + total.failed)
+    return total or Evaluation(Score(0, 0), None, {}, tuple(classifier.labels), 0)
+
+
+def _parts(images: Iterable[LabelledImage], size: int) -> Iterator[Part]:
+    remaining = iter(images)
+    while part := tuple(islice(remaining, size)):
+        yield part
+
+
+def added(a: Evaluation, b: Evaluation) -> Evaluation:
+    """The evaluation of the images of both, by the same model."""
+    # A part without a classified image does not know whether there are more than five classes.
+    top5 = a.top5 and b.top5 and _sum(a.top5, b.top5)
+    if top5 is None:
+        top5 = a.top5 if not b.images else b.top5 if not a.images else None
+    counts = dict(sorted((Counter(a.counts) + Counter(b.counts)).items()))
+    return Evaluation(_sum(a.top1, b.top1), top5, counts, a.labels, a.failed + b.failed)
+
+
+def _sum(a: Score, b: Score) -> Score:
+    return Score(a.hits + b.hits, a.images + b.images)

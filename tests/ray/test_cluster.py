@@ -1,0 +1,148 @@
+"""Rows of a cluster are those of one process."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import resdsl
+from resdsl.cli.app import app
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(command: str, *arguments: object) -> Result:
+    result = CliRunner().invoke(app, [command, "--threads", "1", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def joined(folder: str = "rows") -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(Path(folder).glob("part-*.jsonl")))
+
+
+def sources(kind: str, photos: Path) -> list[str]:
+    """The photographs as files, as rows of Parquet, in archives, or as all of them."""
+    import pyarrow
+    from pyarrow import parquet
+
+    files = sorted(photos.iterdir())
+    if kind in ("parquet", "all"):
+        table = pyarrow.table({"image": [file.read_bytes() for file in files]})
+        parquet.write_table(table, "images.parquet", row_group_size=30)
+        parquet.write_table(pyarrow.table({"path": [str(file) for file in files[:50]]}), "paths.parquet")
+    if kind in ("archives", "all"):
+        for number in range(3):
+            with tarfile.open(f"{number}.tar", "w") as archive:
+                for file in files[70 * number : 70 * number + 70]:
+                    archive.add(file, file.name)
+    found = {"files": [str(photos)], "parquet": ["images.parquet", "paths.parquet"], "archives": ["[0-2].tar"]}
+    return [one for name, each in found.items() for one in each if kind in (name, "all")]
+
+
+@pytest.mark.parametrize("kind", ["files", "parquet", "archives", "all"])
+def test_rows_are_those_of_one_process(address: str, model: Path, photos: Path, kind: str) -> None:
+    images = sources(kind, photos)
+    local = run("predict", model, *images, "--device", "cpu", "-o", "rows.jsonl")
+    there = run(
+        "predict", model, *images, "--engine", "ray", "--address", address, "--partition", 32, "-o", "rows.jsonl.d",
+        "--format", "jsonl",
+    )  # fmt: skip
+    assert (local.exit_code, there.exit_code) == (1, 1), there.output
+    assert joined("rows.jsonl.d") == Path("rows.jsonl").read_bytes()
+    assert "2 copies on 1 CPU each" in there.stderr
+    assert "error[E0820]" in there.stderr
+
+
+def test_embeddings_are_those_of_one_process(address: str, model: Path, photos: Path) -> None:
+    from pyarrow import dataset, parquet
+
+    options = ["--layer", "conv2", "--pool", "max"]
+    run("embed", model, photos, *options, "-o", "rows.parquet")
+    run("embed", model, photos, *options, "-o", "rows", "--engine", "ray", "--address", address, "--partition", 50)
+    found = dataset.dataset("rows").to_table()
+    assert found.equals(parquet.read_table("rows.parquet"))
+    assert found.schema.metadata == parquet.read_schema("rows.parquet").metadata
+
+
+def test_accuracy_is_that_of_one_process(address: str, model: Path, photos: Path) -> None:
+    lines = [f"{file},{number % 7}" for number, file in enumerate(sorted(photos.iterdir()))]
+    Path("truth.csv").write_text("\n".join(["path,label", *lines]))
+    arguments = ["--truth", "truth.csv", "--json"]
+    local = json.loads(run("evaluate", model, *arguments).stdout)
+    there = json.loads(
+        run("evaluate", model, *arguments, "--engine", "ray", "--address", address, "--partition", 40).stdout
+    )
+    for name in ("images", "top1", "top5", "classes", "confusions", "failed"):
+        assert there[name] == local[name], name
+
+
+def test_a_complete_run_is_kept_and_a_partial_one_continued(address: str, model: Path, photos: Path) -> None:
+    arguments = [model, photos, "--engine", "ray", "--address", address, "--partition", 32, "-o", "rows.jsonl"]
+    assert run("predict", *arguments).exit_code == 1
+    whole = joined("rows.jsonl")
+    assert "earlier run" in run("predict", *arguments).stderr
+    run_file = json.loads(Path("rows.jsonl/_run.json").read_text())
+    Path("rows.jsonl/_run.json").write_text(json.dumps({key: run_file[key] for key in ("digest", "format")}))
+    for file in sorted(Path("rows.jsonl").glob("part-*"))[2:5]:
+        file.unlink()
+    result = run("predict", *arguments, "--resume")
+    assert "203 images, 3 failed, 107 of them from an earlier run" in result.stderr
+    assert joined("rows.jsonl") == whole
+    assert "all were complete" in run("predict", *arguments, "--resume").stderr
+
+
+def test_what_a_cluster_cannot_do_is_an_error(address: str, model: Path, photos: Path) -> None:
+    engine = ["--engine", "ray", "--address"]
+    for options, expected in (
+        ([*engine, address, "--threads", 2], "use fewer: `--threads 1`"),
+        ([*engine, address, "--device", "cuda"], "has no GPUs"),
+        ([*engine, address, "--device", "cuda:1"], "E0861"),
+    ):
+        result = run("predict", model, photos, "-o", "rows", *options)
+        assert result.exit_code == 3, result.output
+        assert expected in result.stderr
+
+
+@pytest.mark.parametrize("column", ["bytes", "path", "image"])
+def test_a_pipeline_gets_columns(address: str, model: Path, photos: Path, column: str) -> None:
+    import ray
+
+    files = [str(file) for file in sorted(photos.iterdir()) if file.stat().st_size > 100][:40]
+    expected = [
+        row for row in resdsl.predict(model, files, device="cpu", threads=1) if isinstance(row, resdsl.Prediction)
+    ]
+    ray.init(address=address, log_to_driver=False)
+    try:
+        ray.data.DataContext.get_current().execution_options.preserve_order = True
+        if column == "image":
+            expected = expected[::10]
+            dataset = ray.data.read_images(files[::10], include_paths=True, override_num_blocks=2)
+        else:
+            dataset = ray.data.read_binary_files(files, include_paths=True, override_num_blocks=3)
+        cluster = resdsl.ray.Cluster(actors=1)
+        rows = resdsl.ray.map_batches(
+            dataset, model, image=column, cluster=cluster, device=resdsl.DeviceOptions("cpu", threads=1)
+        ).take_all()
+    finally:
+        ray.shutdown()
+    by_path = {row["path"]: row for row in rows}
+    for prediction in expected:
+        row = by_path[prediction.image]
+        assert list(row["class"]) == [one.index for one in prediction.classes]
+        np.testing.assert_allclose(row["probability"], [one.probability for one in prediction.classes], rtol=1e-6)
+        assert row["error"] is None
