@@ -6,4 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${RESDSL_RAY_VENV:-.venv-ray}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install -q -e '.[test,ray]' 'moto[s3,server]'
+if [ -z "${RESDSL_KUBERAY_CRD:-}" ]; then
+  export RESDSL_KUBERAY_CRD=$venv/rayclusters-1.7.0.yaml
+  [ -s "$RESDSL_KUBERAY_CRD" ] || curl -sSfL -o "$RESDSL_KUBERAY_CRD" \
+    https://raw.githubusercontent.com/ray-project/kuberay/v1.7.0/helm-chart/kuberay-operator/crds/ray.io_rayclusters.yaml
+fi
 exec "$venv/bin/pytest" -q -m ray "$@"

@@ -93,7 +93,7 @@ def connected(cluster: Cluster) -> Iterator[None]:
     # A cluster that ends with the job has nothing to report to anybody.
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    except Exception as error:  # Ray raises exceptions of many types, among them `Exception`
         raise unusable(f"the Ray cluster `{address}` cannot be reached: {first_line(error)}") from None
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,9 +61,23 @@ def address() -> Iterator[str]:
     require_ray()  # sets what Ray prints
     from ray.cluster_utils import Cluster
 
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # for machines with other work
     os.environ.setdefault("PYTHONPATH", str(Path(resdsl.__file__).parents[1]))
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+    cluster = started(Cluster)
     yield cluster.address
     cluster.shutdown()
+
+
+def started(kind: Any) -> Any:
+    """A cluster, tried a few times: Ray waits 30 s for a raylet, which is not enough on a machine with other work."""
+    for tries in range(5):
+        cluster = kind()
+        try:
+            cluster.add_node(num_cpus=1, include_dashboard=False)
+            cluster.add_node(num_cpus=1)
+        except Exception:
+            cluster.shutdown()
+            if tries == 4:
+                raise
+        else:
+            return cluster
+    raise AssertionError("the last try returns or raises")

@@ -20,7 +20,7 @@ from resdsl.runtime.images import decode_image
 from resdsl.runtime.inputs import random_inputs
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.session import Port, Session
-from resdsl.runtime.sources import Item
+from resdsl.runtime.item import Item
 from resdsl.tools.serve.batcher import Batcher
 from resdsl.tools.serve.errors import Reason, Refusal
 from resdsl.tools.serve.options import ServeOptions
