@@ -18,9 +18,9 @@ from resdsl.runtime.classifier import Array, Classifier
 from resdsl.runtime.datatypes import datatype
 from resdsl.runtime.images import decode_image
 from resdsl.runtime.inputs import random_inputs
+from resdsl.runtime.item import Item
 from resdsl.runtime.metadata import read_metadata
 from resdsl.runtime.session import Port, Session
-from resdsl.runtime.item import Item
 from resdsl.tools.serve.batcher import Batcher
 from resdsl.tools.serve.errors import Reason, Refusal
 from resdsl.tools.serve.options import ServeOptions
