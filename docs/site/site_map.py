@@ -25,10 +25,12 @@ GUIDE = (
     "optimisation.md",
     "runtime.md",
     "predict.md",
+    "embed.md",
     "evaluate.md",
     "bench.md",
     "compare.md",
     "devices.md",
+    "cluster.md",
     "serving.md",
 )
 PROJECT = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import os
 import pickle
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -52,7 +54,7 @@ def run_tasks(
 
     # One block for each task: a block is what Ray schedules, repeats and balances.
     blocks = [ray.put(pyarrow.table({_TASK: [pickle.dumps(task)]})) for task in tasks]
-    return _results(ray, blocks, (job, model.name, shipped(model.file), copies.device), copies)
+    return _results(ray, blocks, (job, model.name, shipped(model.file), copies.device, Path.cwd()), copies)
 
 
 def _results(ray: Any, blocks: Sequence[Any], arguments: tuple[Any, ...], copies: Copies) -> Generator[Any, None, None]:
@@ -101,7 +103,12 @@ def received(name: str, files: Mapping[str, Any]) -> tuple[tempfile.TemporaryDir
 class _Actor:
     """A process with a session, which runs one task after another."""
 
-    def __init__(self, job: Job[Any, Any], name: str, files: dict[str, Any], device: DeviceOptions) -> None:
+    def __init__(
+        self, job: Job[Any, Any], name: str, files: dict[str, Any], device: DeviceOptions, folder: Path
+    ) -> None:
+        # Relative paths are those of the command.
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
         self._folder, model = received(name, files)
         self._failed: ResdslError | None = None
         try:

@@ -14,7 +14,7 @@ import yaml
 
 pytestmark = pytest.mark.ray
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "cluster"
+EXAMPLES = Path(__file__).parents[2] / "deploy"
 
 
 def read(name: str) -> Any:
@@ -24,7 +24,7 @@ def read(name: str) -> Any:
 def test_the_cluster_on_aws_fits_the_schema_of_ray() -> None:
     pytest.importorskip("ray", reason="tests/with_ray.sh installs Ray")
     schema = json.loads((files("ray") / "autoscaler" / "ray-schema.json").read_text())
-    example = read("aws.yaml")
+    example = read("ray-aws.yaml")
     jsonschema.validate(example, schema)
     example["max_worker"] = 1
     with pytest.raises(jsonschema.ValidationError, match="max_worker"):
@@ -54,7 +54,7 @@ def test_the_cluster_on_kubernetes_fits_the_schema_of_kuberay() -> None:
     )
     closed(schema)
     schema["properties"]["metadata"] = {"type": "object"}
-    example = read("raycluster.yaml")
+    example = read("kuberay.yaml")
     jsonschema.validate(example, schema)
     example["spec"]["workerGroupSpecs"][0]["minReplica"] = 1
     with pytest.raises(jsonschema.ValidationError, match="minReplica"):

@@ -65,6 +65,8 @@ class PartitionFolder:
     def __init__(self, target: str, kind: str) -> None:
         self.target = target
         self.kind = kind
+        # Other machines have other current folders.
+        self._path = "" if is_address(target) else os.path.abspath(target)  # noqa: PTH100  links stay
 
     def begin(self, digest: str, *, resume: bool) -> tuple[frozenset[str], Done | None]:
         """The names of the partitions that are complete, and their totals if the run is.
@@ -156,7 +158,7 @@ class PartitionFolder:
     def _place(self) -> tuple[Any, str]:
         if is_address(self.target):
             return store_of(self.target)
-        return pyarrow("partitions need pyarrow", name="pyarrow.fs").LocalFileSystem(), os.path.abspath(self.target)  # noqa: PTH100  no links
+        return pyarrow("partitions need pyarrow", name="pyarrow.fs").LocalFileSystem(), self._path
 
     def _names(self, system: Any, root: str) -> set[str]:
         files = pyarrow("partitions need pyarrow", name="pyarrow.fs")
