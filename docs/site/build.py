@@ -1,7 +1,8 @@
 """Builds the docs as a static site: ``python docs/site/build.py [-o FOLDER]``. Needs ``resdsl[site]``.
 
 ``--check`` makes the pages, checks their links, and builds nothing; it needs no MkDocs. ``--version NAME`` puts the
-site into FOLDER/NAME, beside other versions that were built there.
+site into FOLDER/NAME, beside other versions that were built there. ``--playground`` adds the playground, which needs
+Node.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import markdown
 
 from check_links import Contents, contents_of, css_loads, faults, is_elsewhere
 from markdown_dialect import EXTENSIONS, SETTINGS
+from playground.build import build as build_playground
 from site_map import SiteMap, site_map
 from versions import publish
 
@@ -31,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("build/site"), metavar="FOLDER")
     parser.add_argument("--version", metavar="NAME", help="build into FOLDER/NAME, and list it in FOLDER/versions.json")
     parser.add_argument("--check", action="store_true", help="make the pages and check their links, without MkDocs")
+    parser.add_argument("--playground", action="store_true", help="with the playground (needs Node 20 or later)")
     given = parser.parse_args(arguments)
     if given.check:
         pages = site_map(drawn=False)
@@ -39,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         with tempfile.TemporaryDirectory() as folder:
             built = Path(folder) / "site" if given.version else given.output
-            build(site_map(), built)
+            build(site_map(playground=given.playground), built)
+            if given.playground:
+                build_playground(built / "playground")
             found = built_faults(built)
             if given.version and not found:
                 publish(built, given.output, given.version)

@@ -68,10 +68,13 @@ class SiteMap:
             shutil.copyfile(file, folder / path)
 
 
-def site_map(*, drawn: bool = True) -> SiteMap:
-    """The whole site. Without ``drawn`` the pictures of the gallery are empty, for checks of the pages alone."""
+def site_map(*, drawn: bool = True, playground: bool = False) -> SiteMap:
+    """The whole site. Without ``drawn`` the pictures of the gallery are empty, for checks of the pages alone.
+
+    ``playground`` says whether the site has one, which its pages then link to.
+    """
     docs = repository.docs()
-    gallery = networks.part(drawn=drawn)
+    gallery = networks.part(drawn=drawn, playground=playground)
     parts = (gallery, library.part(), operators.part(), commands.part(docs), errors.part(docs["errors.md"]), api.part())
     pages = [*docs.values(), *(page for part in parts for page in part.pages)]
     pages += repository.sources(list(pages))

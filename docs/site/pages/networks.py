@@ -56,12 +56,15 @@ def blocks_used(text: str) -> Mapping[str, tuple[str, ...]]:
     }
 
 
-def part(*, drawn: bool) -> Part:
-    """The gallery. Without ``drawn`` its pictures are empty files, for checks of the pages alone."""
+def part(*, drawn: bool, playground: bool) -> Part:
+    """The gallery. Without ``drawn`` its pictures are empty files, for checks of the pages alone.
+
+    With ``playground`` each network has a link to it there.
+    """
     table = {one.name: one for one in specs()}
     order = [name for family in families() for name in family.networks]
     pages = [Page("networks/index.md", "Overview", _overview(table))]
-    pages += [Page(f"networks/{name}.md", name, _text(table[name])) for name in order]
+    pages += [Page(f"networks/{name}.md", name, _text(table[name], playground=playground)) for name in order]
     pictures = [picture for name in order for picture in _pictures(name, drawn=drawn)]
     return Part("Networks", tuple(pages), tuple(pictures))
 
@@ -112,11 +115,11 @@ def _macs(one: BuiltinSpec) -> str:
     return f"{short(one.macs)} MACs" if isinstance(one.macs, int) else "MACs by input size"
 
 
-def _text(one: BuiltinSpec) -> str:
-    return "".join(f"{line}\n" for line in _lines(one))
+def _text(one: BuiltinSpec, *, playground: bool) -> str:
+    return "".join(f"{line}\n" for line in _lines(one, playground=playground))
 
 
-def _lines(one: BuiltinSpec) -> Iterator[str]:
+def _lines(one: BuiltinSpec, *, playground: bool) -> Iterator[str]:
     specification = network(one.name)
     family = next(family for family in families() if one.name in family.networks)
     text = specification.source.text
@@ -129,9 +132,10 @@ def _lines(one: BuiltinSpec) -> Iterator[str]:
         ("input", "parameters:", "MACs:"),
         [(shape(one.input), exact(one.parameters), macs)],
     )
-    # The playground adds its link here: `assets/site.css` hides the element while it is empty.
-    yield f'<p class="playground" data-network="{one.name}"></p>'
-    yield ""
+    if playground:
+        # As HTML: MkDocs knows only the pages that it makes.
+        yield f'<p><a href="../playground/index.html?network={one.name}">Change it in the playground</a></p>'
+        yield ""
     yield "## Picture"
     yield ""
     yield f'<figure class="network" markdown>{_figure(one.name, one.name, f"pictures/{one.name}-light.svg")}</figure>'

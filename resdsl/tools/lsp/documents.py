@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from lsprotocol import types
 from pygls import uris
@@ -23,6 +25,10 @@ _STACK = 64 * 2**20
 
 _MOST_FILES = 1_000
 """Files of a workspace that are looked through for uses of a name."""
+
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
 
 class Superseded(Exception):
@@ -42,10 +48,8 @@ class Documents:
         self._texts: dict[str, str] = {}
         self._analyses: dict[str, Analysis] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        before = threading.stack_size(_STACK)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="resdsl")
-        self._thread.submit(lambda: None).result()
-        threading.stack_size(before)
+        self._thread = _one_thread()
+        self._pictures = _one_thread()
 
     def __contains__(self, uri: str) -> bool:
         return uri in self._texts
@@ -94,7 +98,14 @@ class Documents:
     def shut_down(self) -> None:
         for analysis in self._analyses.values():
             analysis.trace.cancelled = True
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._pictures):
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    async def drawn(
+        self, draw: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> _Result:
+        """The result of a function that may take long, computed beside the analyses of texts."""
+        return await asyncio.wrap_future(self._pictures.submit(draw, *args, **kwargs))
 
     def _analyse(self, uri: str) -> None:
         before = self._analyses.get(uri)
@@ -161,6 +172,31 @@ class Documents:
                 if len(text) <= Limits().file_bytes:
                     found.append(Analysis(Source(path.name, text, path), Settings(), self.encoding, self._read))
         return found
+
+
+def _one_thread() -> Executor:
+    """A thread with a large stack; in a browser, which has none, the caller's own."""
+    if sys.platform == "emscripten":
+        return _InPlace()
+    before = threading.stack_size(_STACK)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="resdsl")
+    thread.submit(lambda: None).result()
+    threading.stack_size(before)
+    return thread
+
+
+class _InPlace(Executor):
+    """Runs what is submitted at once."""
+
+    def submit(
+        self, function: Callable[_Parameters, _Result], /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> Future[_Result]:
+        future: Future[_Result] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def _is_used(path: Path, analysis: Analysis) -> bool:

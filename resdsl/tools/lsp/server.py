@@ -393,7 +393,7 @@ def _register_picture(one: Server) -> None:
         revision = getattr(params, "compare", None) or ""
         theme = getattr(params, "theme", "light")
         try:
-            drawn = await asyncio.get_running_loop().run_in_executor(None, picture.svg, analysis, theme, revision)
+            drawn = await one.documents.drawn(picture.svg, analysis, theme, revision)
         except (ResdslError, ValueError) as problem:
             return {"problem": str(problem)}
         return {"svg": drawn} if drawn is not None else {"problem": "the text has errors"}

@@ -1,0 +1,156 @@
+// The playground in Chromium: node tests/playground/browser.mjs URL [FOLDER for screenshots].
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const require = createRequire(new URL("../../build/node/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const axe = require.resolve("axe-core/axe.min.js");
+
+const [url, pictures] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+const context = await browser.newContext({ viewport: { width: 1400, height: 850 } });
+const page = await context.newPage();
+page.setDefaultTimeout(180_000);
+const faults = [];
+page.on("console", (message) => ["error", "warning"].includes(message.type()) && faults.push(`console: ${message.text()}`));
+page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+page.on("request", (request) => {
+  const to = new URL(request.url());
+  if (["http:", "https:"].includes(to.protocol) && to.origin !== new URL(url).origin) faults.push(`request to ${to.host}`);
+});
+
+const step = async (name, run) => {
+  const start = performance.now();
+  await run();
+  console.log(`${Math.round(performance.now() - start).toString().padStart(6)} ms  ${name}`);
+};
+const picture = async (name) => pictures && page.screenshot({ path: `${pictures}/${name}.png` });
+const status = (text) => page.waitForFunction((wanted) => document.getElementById("status").textContent === wanted, text);
+const restore = async () => {
+  await page.dispatchEvent("#examples", "change");
+  await status("No errors");
+};
+const write = async (from, to) => {
+  // As a person would: find the word with the keyboard, and type over it.
+  await page.click("#new .cm-content");
+  await page.keyboard.press("Control+f");
+  await page.keyboard.type(from);
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Escape");
+  await page.keyboard.type(to);
+};
+
+await step("first paint", async () => {
+  await page.goto(url);
+  await page.waitForSelector("#new .cm-line");
+});
+await step("ready", () => page.waitForSelector("body[data-ready]"));
+await step("picture", async () => {
+  await page.waitForSelector("#picture svg");
+  await status("No errors");
+  await page.waitForSelector(".hint");
+});
+await picture("picture");
+
+await step("a typing error, and its correction", async () => {
+  await write("avgpool", "avgpol");
+  await status("1 error");
+  await page.waitForSelector(".cm-lintRange-error");
+  await page.waitForSelector("#output.stale svg"); // the last picture stays
+  await picture("error");
+  await page.click("#new .cm-content");
+  await page.keyboard.press("Control+z");
+  await status("No errors");
+  await restore();
+});
+
+await step("completion", async () => {
+  await write("softmax", "softmax\n  max");
+  await page.keyboard.press("Control+Space");
+  await page.waitForSelector(".cm-tooltip-autocomplete >> text=maxpool");
+  await page.keyboard.press("Escape");
+  await restore();
+});
+
+await step("summary", async () => {
+  await page.focus("#picture-tab");
+  await page.keyboard.press("ArrowRight");
+  await page.waitForSelector("#summary td");
+  assert.match(await page.textContent("#summary"), /11,689,512/); // torchvision's count of ResNet-18
+});
+await picture("summary");
+
+await step("explorer", async () => {
+  await page.focus("#summary-tab");
+  await page.keyboard.press("ArrowRight");
+  await page.frameLocator("#explorer").locator("svg").first().waitFor();
+});
+await picture("explorer");
+
+await step("comparison", async () => {
+  await page.click("#compare");
+  await page.click("#picture-tab");
+  await page.waitForSelector("#old .cm-line");
+  await write("maxpool(3x3", "avgpool(3x3");
+  await page.waitForFunction(() => /old: old\.res/.test(document.getElementById("picture").textContent));
+});
+await picture("comparison");
+await page.click("#compare");
+
+await step("another example", async () => {
+  await page.selectOption("#examples", "densenet121");
+  await page.waitForFunction(() => /densenet121/.test(document.getElementById("picture").textContent));
+  await status("No errors");
+});
+
+await step("a link that holds the text", async () => {
+  await page.click("#share");
+  await page.waitForFunction(() => location.hash.startsWith("#text="));
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await other.waitForFunction(() => /densenet121/.test(document.querySelector("#new .cm-content").textContent));
+  await other.close();
+});
+
+await step("download of the picture", async () => {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save-svg")]);
+  assert.equal(download.suggestedFilename(), "network.svg");
+});
+
+for (const scheme of ["light", "dark"]) {
+  await step(`no serious fault of accessibility, ${scheme}`, async () => {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.waitForTimeout(500);
+    await page.evaluate(readFileSync(axe, "utf8"));
+    const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    const found = serious.map(({ id, nodes }) => [id, ...nodes.map((node) => node.html.slice(0, 200))]);
+    // The text in CodeMirror's scrolling box takes the focus and scrolls it; axe does not see editable text as focusable.
+    assert.deepEqual(found.filter(([id, ...nodes]) => id !== "scrollable-region-focusable" || !nodes.every((node) => /cm-scroller/.test(node))), []);
+  });
+}
+await picture("dark");
+
+await step("a phone", async () => {
+  await page.setViewportSize({ width: 390, height: 800 });
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
+});
+await picture("phone");
+await page.setViewportSize({ width: 1400, height: 850 });
+
+await step("from the cache, without a network", async () => {
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await context.setOffline(true);
+  await page.reload();
+  await page.waitForSelector("body[data-ready]");
+  await page.waitForSelector("#picture svg");
+  await context.setOffline(false);
+});
+
+await browser.close();
+assert.deepEqual(faults, []);
+console.log("passed");
