@@ -61,14 +61,15 @@ class Scopes:
         """Write the branches out before a join that would tear a module apart.
 
         In a feature pyramid the stages of the backbone are the longer branches of nested sums. They are one module, so
-        they come first, and each sum starts a branch from a value that was tapped.
+        they come first, and each sum starts a branch from a value that was tapped. A list of modules whose results are
+        added outside of it stays torn: a sum would still stand between any two.
         """
         modules = [self._modules(item, len(prefix)) for item in sequence.items]
         holders = Counter(module for found in modules for module in found)
         place = 0
         while place < len(sequence.items):
             item = sequence.items[place]
-            torn = any(holders[module] > 1 for module in modules[place])
+            torn = any(holders[module] > 1 for module in modules[place] & self._before(sequence, place, len(prefix)))
             if torn and isinstance(item, Join | Residual) and self._scope(item) in (None, prefix):
                 start = sequence.start if not place else _end(sequence.items[place - 1])
                 flat = self._flat(item, start)
@@ -89,6 +90,12 @@ class Scopes:
                 if len(parts) > depth + 1:
                     found.add(parts[depth])
         return found
+
+    def _before(self, sequence: Sequence, place: int, depth: int) -> set[str]:
+        """The module at this depth in which the value before an item is made, as far as that is known."""
+        scopes = (self._scope(item) for item in reversed(sequence.items[:place]))
+        scope = next((scope for scope in scopes if scope is not None), ())
+        return set(scope[depth : depth + 1])
 
     def _flat(self, item: Join | Residual, start: int) -> list[Item] | None:
         """The longest branch as items of its own, and the join of what is left with it."""

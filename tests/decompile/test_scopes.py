@@ -6,6 +6,7 @@ import pytest
 
 from resdsl.decompile.labels import assign
 from resdsl.decompile.program import Blocks, decompile
+from resdsl.ops.add import Add
 
 from ..building import network
 from .round_trip import written
@@ -43,6 +44,14 @@ def test_a_module_in_two_places_is_a_group_once() -> None:
     found = grouped("a: { x: { conv(3, 3x3);  bn } };  b: { conv(3, 3x3);  bn };  a.y: conv(3, 3x3);  a.z: bn")
     # The rest of it has labels with dots.
     assert found == "a(x(conv bn)) b(conv bn) conv bn"
+
+
+def test_modules_of_a_list_whose_results_are_added_outside_of_it_stay_residuals() -> None:
+    body = "\n".join(f"residual {{ layers.{place}: {{ conv(3, 3x3);  bn }} }}" for place in range(3))
+    graph = network(f"stem: conv(3, 1x1)\n{body}\n  output y")
+    sums = frozenset(node.index for node in graph.nodes if isinstance(node.operator, Add))
+    found = sketch(decompile(graph, placed=sums, blocks=Blocks.NONE).top)
+    assert found == "conv " + " ".join(f"residual(layers.{place}(conv bn) | )" for place in range(3))
 
 
 def test_the_backbone_of_a_pyramid_stays_whole() -> None:
