@@ -3,9 +3,9 @@ something is not current.
 
 A generated part stands between ``<!-- generated: NAME ARGUMENTS -->`` and ``<!-- end: NAME -->``: ``operators``;
 ``steps``, of preprocessing; ``codes``, of errors and warnings; ``specs NAME ...``, a table of built-in specifications;
-``blocks FILE NAME ...``, blocks of the standard library. ``coverage`` and ``unprepared`` take
-an hour and PyTorch: they are left as ``tests/onnx_import/coverage.py`` and ``tests/torch/unprepared.py`` wrote them. The pictures in ``docs/pictures`` are those that
-``docs/pictures.py`` lists.
+``blocks FILE NAME ...``, blocks of the standard library. ``coverage`` and ``unprepared`` take an hour and PyTorch: they
+are left as ``tests/onnx_import/coverage.py`` and ``tests/torch/unprepared.py`` wrote them. The pictures in
+``docs/pictures`` are those that ``docs/pictures.py`` lists.
 """
 
 from __future__ import annotations
