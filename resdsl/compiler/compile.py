@@ -95,7 +95,7 @@ def compile(
     specification = load(network)
     with _reporting_in(specification.diagnostics), ExitStack() as files:
         prepared = prepare(specification, options, files, after_pass)
-        for file in specification.program.files:
+        for file in specification.files:
             record_input(file)  # it may have been read before this call
         progress_of = _Progress(prepared.lowered, progress)
         written = _written(prepared.lowered, output, prepared.metadata, options, progress_of)

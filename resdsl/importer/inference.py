@@ -31,9 +31,10 @@ def infer_types(file: OnnxFile) -> Mapping[str, ValueRecord]:
     if inferred is None:
         return {}
     try:
-        return parse_model(inferred).values
+        model = parse_model(inferred)
     except NotOnnx:
         return {}
+    return model.values | {output.name: output for output in model.outputs}
 
 
 def inlined_nodes(file: OnnxFile) -> list[NodeRecord]:

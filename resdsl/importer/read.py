@@ -24,10 +24,18 @@ from resdsl.untrusted import printable
 MOST_FOLDED = 4_000_000
 """Numbers that nodes make when a file is read: sizes, and constants of one number each, which take no place in it."""
 
+_OPSETS_SINCE = 3
+"""The version of the format since which a file states its operator sets."""
+
 
 def read_draft(file: NetworkSource) -> Draft:
     """Every value of the file. Raises ``CompileError`` for a cycle, or for a node that reads what nobody makes."""
     model = file.model
+    if not model.opsets and model.ir_version >= _OPSETS_SINCE:
+        raise _invalid(file, "it names no operator set; it may be truncated")
+    version = model.opsets.get("", 1)
+    if version < 1:
+        raise _invalid(file, f"there is no operator set {version:,}")
     if model.functions and isinstance(file, OnnxFile):
         from resdsl.importer.inference import inlined_nodes  # needs the onnx library
 

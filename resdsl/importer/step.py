@@ -12,6 +12,9 @@ from resdsl.importer.records import NodeRecord
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator
 
+_INFERENCE_SINCE = 7
+"""The operator set since which dropouts and batch norms are those of inference, unless they say otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -34,6 +37,13 @@ class Step:
     def opset(self) -> int:
         """The version of standard ONNX that the file is written in."""
         return self.draft.file.model.opsets.get("", 1)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a dropout or a batch norm does what it does in training."""
+        if self.opset < _INFERENCE_SINCE:
+            return not self.node.integer("is_test")
+        return bool(self.node.integer("training_mode"))
 
     def output(self, name: str) -> Step:
         """The step of one output of a node that has several."""

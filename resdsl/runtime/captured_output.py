@@ -9,6 +9,11 @@ import re
 import tempfile
 from collections.abc import Iterator
 
+from resdsl.untrusted import printable
+
+_LONGEST = 1_000
+"""Characters of a message."""
+
 _STYLE = re.compile(r"\x1b\[[\d;]*m")
 # 2026-01-31 12:00:00.000000001 [E:onnxruntime:Default, provider_bridge_ort.cc:2458 operator()] the message
 _LOG_HEAD = re.compile(r"\d{4}-\d\d-\d\d \S+ \[(?P<severity>[VIWEF]):onnxruntime:[^\]]*\] ?")
@@ -61,8 +66,8 @@ def _native_stderr(target: int) -> Iterator[None]:
 
 
 def simplified(message: str) -> str:
-    """A message of ONNX Runtime without source locations and status codes."""
+    """A message of ONNX Runtime without source locations and status codes, cut where a name of the model fills it."""
     text = _LOG_HEAD.sub("", _STYLE.sub("", message))
     text = _STATUS.sub("", _CODE_LOCATION.sub("", text))
     text = " ".join(text.split()).rstrip(" .")
-    return text or "no reason was given"
+    return printable(text, most=_LONGEST) or "no reason was given"

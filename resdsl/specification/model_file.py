@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +66,11 @@ class ModelFile(Specification):
             input_shape=None,
             limits=dataclasses.replace(limits, file_bytes=max(limits.file_bytes, len(self.text.encode()))),
         )
+
+    @property
+    def files(self) -> Sequence[Path]:
+        path = self.imported.file.path
+        return () if path is None else (path,)
 
     @property
     def models(self) -> tuple[str, ...]:

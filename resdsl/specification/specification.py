@@ -11,6 +11,8 @@ from resdsl.elaborate.limits import Budget, Limits
 from resdsl.elaborate.program import Program, Reader, load_program, read_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from resdsl.analysis.summary import Summary
     from resdsl.elaborate.claims import Claim, Comparison
     from resdsl.elaborate.trace import Trace
@@ -73,6 +75,11 @@ class Specification:
     def module(self) -> Module:
         """The syntax tree of the text. Syntax errors appear as ``Broken`` nodes."""
         return self.program.main.module
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that it has been read from."""
+        return self.program.files
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -10,10 +11,12 @@ import onnx
 import pytest
 
 import resdsl
+from resdsl.analysis.same_network import same_network
 from resdsl.diagnostics import CompileError
 from resdsl.importer.inference import from_onnx
 from resdsl.importer.paths import _list
 from resdsl.importer.read import MOST_FOLDED
+from resdsl.ir.graph import Stored
 from resdsl.tools.git.layer_table import layer_table
 from resdsl.tools.summary.formats import text
 from tests.foreign_onnx import FOREIGN, copies, doubled, filled, hostile, raw_model, raw_node
@@ -85,13 +88,189 @@ def test_the_onnx_library_has_bounded_memory(kind: Literal["Gather", "Concat"]) 
     assert large is None
 
 
-def test_truncated_files_are_named_as_such(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_truncated_anywhere_is_no_model(tmp_path: Path, name: str) -> None:
     path = tmp_path / "net.onnx"
-    data = FOREIGN["convolutions"]().SerializeToString()
-    for length in range(0, len(data), 97):
+    data = FOREIGN[name]().SerializeToString()
+    whole = onnx.load_from_string(data)
+    for length in range(len(data)):
         path.write_bytes(data[:length])
-        with pytest.raises(CompileError):
+        try:
             _ = resdsl.load(path).graph
+        except CompileError as error:
+            assert error.diagnostics.errors
+        else:
+            # Cut between two fields behind all that matters: the library reads the same network.
+            assert onnx.load_from_string(data[:length]).graph == whole.graph
+
+
+@pytest.mark.parametrize(
+    ("opsets", "expected"),
+    [
+        ([("", 17)], ""),
+        ([("", 1 << 40)], ""),
+        ([], "names no operator set"),
+        ([("", 0)], "no operator set 0"),
+        ([("", -1)], "no operator set -1"),
+        ([("", -(1 << 63))], "no operator set -9,223,372,036,854,775,808"),
+        ([("", 17), ("", 0)], "no operator set 0"),
+    ],
+)
+def test_an_operator_set_that_there_is_not_is_named(
+    tmp_path: Path, opsets: list[tuple[str, int]], expected: str
+) -> None:
+    path = tmp_path / "net.onnx"
+    model = onnx.load_from_string(raw_model(raw_node("Relu", ["x"], ["y"])))
+    del model.opset_import[:]
+    model.opset_import.extend(onnx.helper.make_opsetid(domain, version) for domain, version in opsets)
+    path.write_bytes(model.SerializeToString())
+    if not expected:
+        assert len(resdsl.load(path).graph.nodes) == 2
+        return
+    with pytest.raises(CompileError, match=expected):
+        _ = resdsl.load(path).graph
+
+
+_BYTES = 8 * 3 * 9 * 4
+"""Of the weight of the convolution below."""
+
+
+def _beside(folder: Path) -> None:
+    """What a model could be made to read: files in its folder and outside, links, a pipe, a folder."""
+    (folder / "weights.bin").write_bytes(bytes(_BYTES))
+    (folder / "short.bin").write_bytes(bytes(_BYTES - 1))
+    (folder.parent / "secret.bin").write_bytes(bytes(_BYTES))
+    (folder / "link.bin").symlink_to(folder.parent / "secret.bin")
+    (folder / "inner").mkdir()
+    (folder / "out").symlink_to(folder.parent)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ({"location": "weights.bin"}, ""),
+        ({"location": "./inner/../weights.bin"}, "outside the model's folder"),
+        ({"location": "../secret.bin"}, "outside the model's folder"),
+        ({"location": "{folder}/weights.bin"}, "outside the model's folder"),
+        ({"location": "/etc/passwd"}, "outside the model's folder"),
+        ({"location": "link.bin"}, "outside the model's folder"),
+        ({"location": "out/secret.bin"}, "outside the model's folder"),
+        ({"location": ""}, "outside the model's folder"),
+        ({}, "outside the model's folder"),
+        ({"location": "a\0b"}, "outside the model's folder"),
+        ({"location": "n" * 5000}, "outside the model's folder"),
+        ({"location": "inner"}, "does not exist"),
+        ({"location": "pipe"}, "does not exist"),
+        ({"location": "missing.bin"}, "does not exist"),
+        ({"location": "short.bin"}, "does not have its bytes"),
+        ({"location": "weights.bin", "offset": "1"}, "does not have its bytes"),
+        ({"location": "weights.bin", "offset": "-1"}, "does not have its bytes"),
+        ({"location": "weights.bin", "offset": str(1 << 62)}, "does not have its bytes"),
+        ({"location": "weights.bin", "offset": "9" * 5000}, "does not have its bytes"),
+        ({"location": "weights.bin", "offset": "\u0660"}, "does not have its bytes"),
+        ({"location": "weights.bin", "offset": "zero"}, "does not have its bytes"),
+        ({"location": "weights.bin", "length": "0"}, "does not have its bytes"),
+        ({"location": "weights.bin", "length": "-1"}, "does not have its bytes"),
+        ({"location": "weights.bin", "length": str(_BYTES * 2)}, "does not have its bytes"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes")
+def test_weights_are_read_from_the_folder_of_the_model_alone(
+    tmp_path: Path, entries: dict[str, str], expected: str
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    _beside(folder)
+    model = FOREIGN["convolutions"]()
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in entries.items():
+        tensor.external_data.add(key=key, value=value.replace("{folder}", str(folder)))
+    path = folder / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    # The structure needs none of it.
+    network = resdsl.load(path)
+    assert len(network.graph.nodes) == 9
+    source = network.graph.parameters["conv.weight"].source
+    assert isinstance(source, Stored)
+    if not expected:
+        assert source.checkpoint.read(source.key).shape == (8, 3, 3, 3)
+        return
+    with pytest.raises(CompileError) as caught:
+        source.checkpoint.read(source.key)
+    (error,) = caught.value.diagnostics.errors
+    assert expected in error.message and len(error.message) < 300 and error.message.isprintable()
+
+
+_NAMES = {
+    "escape": "a\x1b[31mred\x1b[0m",
+    "8-bit escape": "a\x9b31m",
+    "line ends": "a\nb\r\nc\u2028d",
+    "right to left": "a\u202egpj.exe",
+    "HTML": "</script><img src=x onerror=alert(1)>",
+    "Markdown": "`|](http://x) **a** <!-- -->",
+    "language": 'a { } ; # " \' \\ use "std/x"',
+    "template": "{{ 7 * 7 }}${x}%s%n",
+    "keyword": "model",
+    "long": "n" * 50_000,
+}
+
+
+def _named(name: str) -> onnx.ModelProto:
+    """A network in which everything that can have a name has this one: nodes, tensors, modules, sizes, metadata."""
+    model = FOREIGN["convolutions"]()
+    model.producer_name = model.producer_version = model.graph.name = model.doc_string = name
+    model.metadata_props.add(key=name, value=name)
+    new = {tensor.name: f"{name}.{tensor.name}" for tensor in model.graph.initializer}
+    for tensor in model.graph.initializer:
+        tensor.name = new[tensor.name]
+    for place, node in enumerate(model.graph.node):
+        node.input[:] = [new.get(one, one) for one in node.input]
+        node.name = f"/{name}/{name}.0/{node.op_type}_{place}"
+        node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=repr(["", name, name]))
+        node.metadata_props.add(key="pkg.torch.onnx.class_hierarchy", value=repr([name, name, name]))
+    for value, old in ((model.graph.input[0], "x"), (model.graph.output[0], "logits")):
+        value.name = f"{name} {old}"
+        for node in model.graph.node:
+            node.input[:] = [value.name if one == old else one for one in node.input]
+            node.output[:] = [value.name if one == old else one for one in node.output]
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = name
+    return model
+
+
+@pytest.mark.parametrize("kind", _NAMES)
+@pytest.mark.parametrize("known", [True, False])
+def test_no_name_changes_how_anything_is_read(tmp_path: Path, kind: str, known: bool) -> None:
+    """Neither the text, which has to be this network, nor pages, pictures, comments and what a terminal shows."""
+    path = tmp_path / "net.onnx"
+    model = _named(_NAMES[kind])
+    if not known:
+        model.graph.node[2].op_type = _NAMES[kind][:200]
+        model.graph.node[2].attribute.add(name=_NAMES[kind], s=_NAMES[kind].encode(), type=3)
+    path.write_bytes(model.SerializeToString())
+    network = resdsl.load(path)
+    assert len(network.graph.nodes) == 9 and bool(network.source.text) == known
+    check_onnx(path, thorough=True)
+    if known:
+        assert same_network(resdsl.import_network(path).specification.graph, network.graph)
+
+
+def test_names_that_are_not_utf_8_are_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    data = _named("NAME").SerializeToString()
+    places = [place for place in range(len(data)) if data.startswith(b"NAME", place)]
+    assert len(places) > 50
+    for place in places:
+        path.write_bytes(data[:place] + b"\xff\xfe\x80A" + data[place + 4 :])
+        try:
+            network = resdsl.load(path)
+        except CompileError as error:
+            assert "UTF-8" in error.diagnostics.errors[0].message
+        else:  # a text that says nothing of the network
+            assert len(network.graph.nodes) == 9
 
 
 def test_lists_in_metadata_are_read_without_evaluating_them() -> None:

@@ -758,3 +758,29 @@ def test_idioms_in_any_order_compute_the_same(seed: int, tmp_path: Path) -> None
     network = read_model(original, tmp_path)
     assert not network.opaque
     assert deviation(network, original.SerializeToString(), model.input(), tmp_path) < 2e-5
+
+
+@pytest.mark.parametrize(
+    ("body", "opset", "left"),
+    [
+        ("y = BatchNormalization<training_mode = 1>(x, s, b, m, var)", 15, "BatchNormalization"),
+        ("y = BatchNormalization<spatial = 0>(x, s, b, m, var)", 7, "BatchNormalization"),
+        ("y = BatchNormalization(x, s, b, m, var)", 6, "BatchNormalization"),
+        ("y = BatchNormalization<is_test = 1>(x, s, b, m, var)", 6, ""),
+        ("y = Dropout(x, rate, yes)", 18, "Dropout"),
+        ("y = Dropout(x, rate, no)", 18, ""),
+        ("y = Dropout(x)", 6, "Dropout"),
+        ("y = Dropout<is_test = 1>(x)", 6, ""),
+        ('y = MaxPool<kernel_shape = [3, 3], dilations = [2, 2], auto_pad = "SAME_UPPER">(x)', 18, "MaxPool"),
+        ('y = MaxPool<kernel_shape = [3, 3], dilations = [2, 2], auto_pad = "SAME_LOWER">(x)', 18, "MaxPool"),
+        ("y = MaxPool<kernel_shape = [3, 3], dilations = [2, 2]>(x)", 18, ""),
+        ("y = AveragePool<kernel_shape = [3, 3], dilations = [2, 2]>(x)", 19, "AveragePool"),
+        ("y = Add<axis = 1, broadcast = 1>(x, b)", 6, "Add"),
+    ],
+)
+def test_what_the_language_cannot_say_is_named(body: str, opset: int, left: str, tmp_path: Path) -> None:
+    """What differs from an operator of the language in one argument is no such operator."""
+    weights = {name: (8,) for name in ("s", "b", "m", "var") if name in body}
+    constants = {"rate": 0.25, "yes": np.array(True), "no": np.array(False)}
+    model = Model(body, ("N", 8, 9, 9), weights=weights, constants=constants, opset=opset)
+    assert [node.operator.type for node in read_model(model.proto(), tmp_path).opaque] == [left] * bool(left)

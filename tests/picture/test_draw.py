@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from click.testing import CliRunner, Result
 
 import resdsl
 from resdsl.cli.app import app
+from resdsl.diagnostics.errors import OutputError
 from resdsl.picture.cost import layers
 from resdsl.picture.diagram import Box, Detail, Kind, Skip, walk
 from resdsl.picture.scene import Text
 from resdsl.picture.theme import LIGHT
-from resdsl.tools.draw.draw import compared, cost_picture, draw
+from resdsl.tools.draw.draw import Picture, compared, cost_picture, draw
 
 
 def run(*arguments: str, text: str | None = None) -> Result:
@@ -244,3 +246,20 @@ def test_costs_of_an_open_size_are_refused() -> None:
     assert done.exit_code == 1
     assert "--input" in done.stderr
     assert run("resnet50_conv", "--cost", "--input", "N,3,224,224", "-o", "c.svg").exit_code == 0
+
+
+@pytest.mark.parametrize("show", [draw, lambda path: compared("resnet18", path), cost_picture])
+def test_a_picture_does_not_replace_the_network(show: Callable[[Path], Picture], tmp_path: Path) -> None:
+    text, model = tmp_path / "net.res", tmp_path / "net.onnx"
+    text.write_text("model net() {\n  input x: f32[1, 3, 8, 8]\n  conv(4, 3x3)\n  output y\n}\n")
+    resdsl.compile(text, model)
+    for path in (text, model):
+        before = path.read_bytes()
+        link = tmp_path / f"{path.suffix[1:]}.svg"
+        link.symlink_to(path)
+        picture = show(path)
+        for target in (path, link):
+            with pytest.raises(OutputError, match="read by this command"):
+                picture.save(target, "svg")
+        assert path.read_bytes() == before
+        picture.save(tmp_path / "new.svg")

@@ -16,7 +16,10 @@ _NAMES = ("weight", "bias", "running_mean", "running_var")
 def read(step: Step) -> Value | None:
     x = step.value(0)
     constants = [step.constant(index) for index in range(1, 5)]
-    if x is None or step.node.integer("training_mode") or len([name for name in step.node.outputs if name]) > 1:
+    if x is None or step.is_training or len([name for name in step.node.outputs if name]) > 1:
+        return None
+    # Up to operator set 8, it may have statistics for each pixel too.
+    if not step.node.integer("spatial", 1):
         return None
     tensors = {name: stored(one) for name, one in zip(_NAMES, constants, strict=True) if one is not None}
     return step.made(BatchNorm(short(step.node.number("epsilon", 1e-5))), x, tensors=tensors)

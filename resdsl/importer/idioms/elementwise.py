@@ -52,7 +52,8 @@ def read(step: Step) -> Value | None:
     if x is None or operator is None:
         return None
     if step.type == "Dropout":
-        if any(step.draft.uses[name] for name in step.node.outputs[1:]):
+        drops = step.is_training or (step.given(2) and step.scalar(2) != 0)
+        if drops or any(step.draft.uses[name] for name in step.node.outputs[1:]):
             return None
         rate = step.scalar(1)
         operator = operator if rate is None else Dropout(short(rate))

@@ -11,6 +11,7 @@ from typing import Unpack
 
 from resdsl.diagnostics import CompileError, Diagnostic, Option, Source, Text, catalogue
 from resdsl.files import write_file
+from resdsl.inputs import as_one_run, record_input
 from resdsl.ir.graph import Graph, Scope
 from resdsl.picture.build import build
 from resdsl.picture.canvas import Direction
@@ -69,12 +70,16 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Picture:
-    """A picture that can be written in any of ``FORMATS``. Notebooks display it."""
+    """A picture that can be written in any of ``FORMATS``. Notebooks display it.
+
+    ``files`` are those that the networks were read from, which no picture replaces.
+    """
 
     scene: Scene
     diagrams: tuple[Diagram, ...]
     theme: Theme
     direction: Direction
+    files: tuple[Path, ...] = ()
 
     def svg(self) -> str:
         """The text of an SVG file, deterministic and with selectable text."""
@@ -113,11 +118,15 @@ class Picture:
                 )
             ) from None
 
+    @as_one_run
     def save(self, path: str | os.PathLike[str], format: str | None = None, *, scale: float = 2.0) -> None:
         """Write a file atomically, in ``format`` or else in the format of its suffix.
 
-        Raises like ``render``, and ``ValueError`` for an unknown suffix.
+        Raises like ``render``, ``OutputError`` for a file that the networks were read from, and ``ValueError`` for an
+        unknown suffix.
         """
+        for file in self.files:
+            record_input(file)
         write_file(Path(path), self.render(format or format_of(path), scale=scale))
 
     def _text(self, format: str) -> str:
@@ -169,7 +178,8 @@ def draw(
     given = [specs] if isinstance(specs, str | os.PathLike | Source | Specification) else specs
     loaded = [load(one, **network) for one in given]
     diagrams = [_diagram(one.graph, Detail(detail)) for one in loaded]
-    return _arranged(diagrams, Detail(detail), repeats, Direction(direction), _theme(theme))
+    picture = _arranged(diagrams, Detail(detail), repeats, Direction(direction), _theme(theme))
+    return _of(loaded, picture)
 
 
 def compared(
@@ -188,7 +198,8 @@ def compared(
 
     The networks are given as for ``resdsl.load``, the options are those of ``draw``.
     """
-    review = diff(old, new, **network)
+    loaded = [load(one, **network) for one in (old, new)]
+    review = diff(*loaded)
     sides = zip(
         ("old", "new"), (review.old, review.new), review.graphs, (review.marks.old, review.marks.new), strict=True
     )
@@ -199,7 +210,7 @@ def compared(
         )
     ]
     legend = _legend(review)
-    return _arranged(diagrams, Detail(detail), repeats, Direction(direction), _theme(theme), legend)
+    return _of(loaded, _arranged(diagrams, Detail(detail), repeats, Direction(direction), _theme(theme), legend))
 
 
 def cost_picture(
@@ -214,7 +225,8 @@ def cost_picture(
     ``detail`` selects what a row is; the default is the finest level with few enough rows to read. The other options
     are those of ``draw``. Raises ``CompileError`` also for a symbolic input size, whose costs are formulas.
     """
-    graph = load(spec, **network).graph
+    loaded = load(spec, **network)
+    graph = loaded.graph
     if not is_fixed(graph):
         raise CompileError(
             Diagnostic(
@@ -224,7 +236,12 @@ def cost_picture(
             )
         )
     scene = arrange_costs(graph, _theme(theme), detail=None if detail is None else Detail(detail))
-    return Picture(scene, (), _theme(theme), Direction.DOWN)
+    return _of([loaded], Picture(scene, (), _theme(theme), Direction.DOWN))
+
+
+def _of(networks: Sequence[Specification], picture: Picture) -> Picture:
+    """The picture with the files that its networks were read from."""
+    return replace(picture, files=tuple(file for one in networks for file in one.files))
 
 
 def _theme(name: str) -> Theme:
