@@ -39,7 +39,7 @@ def run(bench: Bench) -> Iterable[Row]:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         port, output = session.get_inputs()[0], session.get_outputs()[-1].name
         row = np.random.default_rng(0).standard_normal((1, *port.shape[1:])).astype(np.float32)
-        with _server(bench, model) as ours, _loop(bench, model) as theirs:
+        with _server(bench, model) as ours, _loop(bench, model, 1) as theirs, _loop(bench, model, 0) as sleeping:
             body, headers = _message(port.name, output, row)
             for clients in _CLIENTS:
                 asked = _Load(f"{ours.url}/v2/models/{name}/infer", body, headers, clients, count, ours.pid)
@@ -50,6 +50,10 @@ def run(bench: Bench) -> Iterable[Row]:
                 yield pairs.row(f"{what}, time", by="wall", at_most=target, note="against the FastAPI loop")
                 yield pairs.row(f"{what}, CPU of the server", by="cpu", note="against the FastAPI loop")
                 yield from _latencies(what, asked, bare)
+                other = _Load(f"{sleeping.url}/infer", row.tobytes(), {}, clients, count, sleeping.pid)
+                pairs = bench.pairs(asked, other)
+                yield pairs.row(f"{what}, time", by="wall", note="against the FastAPI loop without spinning")
+                yield pairs.row(f"{what}, CPU", by="cpu", note="against the FastAPI loop without spinning")
 
                 alone = partial(_alone, session, {port.name: row}, output, clients, count)
                 pairs = bench.pairs(asked, alone)
@@ -141,11 +145,13 @@ def _server(bench: Bench, model: Path) -> Iterator[_Running]:
 
 
 @contextlib.contextmanager
-def _loop(bench: Bench, model: Path) -> Iterator[_Running]:
+def _loop(bench: Bench, model: Path, spinning: int) -> Iterator[_Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with _process(bench, [bench.python, Path(__file__).with_name("fastapi_loop.py"), model, str(port)]) as process:
+    with _process(
+        bench, [bench.python, Path(__file__).with_name("fastapi_loop.py"), model, str(port), str(spinning)]
+    ) as process:
         for _ in range(600):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break

@@ -1,6 +1,7 @@
 """What people write to serve a model: FastAPI, and one run of ONNX Runtime for each request.
 
-``python fastapi_loop.py MODEL PORT``; a request is a row of float32, its answer the model's last output.
+``python fastapi_loop.py MODEL PORT SPINNING``; a request is a row of float32, its answer the model's last output.
+SPINNING is 1 as by default, or 0: then threads of ONNX Runtime sleep between operators, as they do in ``resdsl serve``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import onnxruntime
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+options = onnxruntime.SessionOptions()
+options.add_session_config_entry("session.intra_op.allow_spinning", sys.argv[3])
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 port = session.get_inputs()[0]
 app = FastAPI()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from resdsl.tools.serve.errors import Reason, Refusal
 from resdsl.tools.serve.options import ServeOptions
 from resdsl.tools.serve.repository import Repository
 from resdsl.tools.serve.served import Served, ServedPort
-from resdsl.untrusted import bounded_int, bounded_text, json_text, parse_json, printable
+from resdsl.untrusted import bounded_int, bounded_text, parse_json, printable
 from resdsl.version import __version__
 
 PLATFORM = "onnxruntime_onnx"
@@ -102,7 +103,7 @@ def infer_response(served: Served, request: InferRequest, values: Mapping[str, A
     message: dict[str, object] = {"model_name": served.name, "model_version": str(served.version), "outputs": outputs}
     if request.id:
         message["id"] = request.id
-    text = json_text(message).encode()
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
     if not blobs:
         return {"Content-Type": "application/json"}, text
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(text))}

@@ -38,7 +38,17 @@ def application(service: Service, *, loopback: bool) -> Starlette:
     hosts = ["localhost", "127.0.0.1", "[::1]", "::1"] if loopback else ["*"]
     endpoints = _Endpoints(service)
     guarded, observed = endpoints.guarded, endpoints.observed
-    routes = [
+    routes = [Route("/predict", observed("predict", endpoints.predict), methods=["POST"])]
+    # The first that fits is taken, so those with work to do come first.
+    for prefix in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+        routes += [
+            Route(f"{prefix}/infer", observed("infer", endpoints.infer), methods=["POST"]),
+            Route(f"{prefix}/predict", observed("predict", endpoints.predict), methods=["POST"]),
+            Route(f"{prefix}/ready", guarded(endpoints.model_ready)),
+            Route(f"{prefix}/config", guarded(endpoints.model_config)),
+            Route(prefix, guarded(endpoints.model_metadata)),
+        ]
+    routes += [
         Route("/", endpoints.page),
         Route("/v2/health/live", endpoints.live),
         Route("/v2/health/ready", endpoints.ready),
@@ -46,16 +56,7 @@ def application(service: Service, *, loopback: bool) -> Starlette:
         Route("/v2", guarded(endpoints.server_metadata)),
         Route("/v2/repository/index", guarded(endpoints.index), methods=["POST"]),
         Route("/v2/repository/models/{model}/load", guarded(endpoints.load), methods=["POST"]),
-        Route("/predict", observed("predict", endpoints.predict), methods=["POST"]),
     ]
-    for prefix in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        routes += [
-            Route(prefix, guarded(endpoints.model_metadata)),
-            Route(f"{prefix}/ready", guarded(endpoints.model_ready)),
-            Route(f"{prefix}/config", guarded(endpoints.model_config)),
-            Route(f"{prefix}/infer", observed("infer", endpoints.infer), methods=["POST"]),
-            Route(f"{prefix}/predict", observed("predict", endpoints.predict), methods=["POST"]),
-        ]
     return Starlette(
         routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from resdsl.compiler.models import Build, Model, is_specification, name_of
-from resdsl.compiler.sessions import open_model
+from resdsl.compiler.models import Build, Model, is_specification, model_files, name_of
 from resdsl.diagnostics import RunError, catalogue
 from resdsl.ir import metadata
 from resdsl.runtime.device import DeviceOptions
@@ -22,6 +21,9 @@ MODEL_FILE = "model.onnx"
 _MOST_VERSION = 2**31 - 1
 _MOST_FILES = 1000
 _NAMED = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)=(.+)", re.DOTALL)
+
+NO_SPINNING = {"session.intra_op.allow_spinning": "0"}
+"""Threads of ONNX Runtime sleep between operators: by default they wait in a loop, on the cores that requests need."""
 
 Stamp = tuple[object, ...]
 """What changes when files do."""
@@ -63,7 +65,9 @@ class Folder:
             number = bounded_int(inside.name, least=1, most=_MOST_VERSION)
             file = inside / MODEL_FILE
             if number is not None and file.is_file():
-                versions[number] = Offer(_stamp_below(inside), partial(open_session, file, device=self._device))
+                versions[number] = Offer(
+                    _stamp_below(inside), partial(open_session, file, device=self._device, entries=NO_SPINNING)
+                )
         return versions
 
 
@@ -94,14 +98,14 @@ class File:
         return session
 
     def _open(self) -> Session:
-        with open_model(self._model, device=self._device, build=self._build) as (session, _):
-            return session
+        with model_files([(self._model, self._build)]) as (made,):
+            return open_session(made.file, device=self._device, name=made.name, entries=NO_SPINNING)
 
 
 def source_of(given: str, build: Build, device: DeviceOptions) -> Source:
     """The source that an argument names: a folder, a file, a specification, or ``NAME=`` before one of the latter.
 
-    Raises ``RunError`` for a folder without models, and for a model as ``open_model`` does.
+    Raises ``RunError`` for a folder without models, and for a model as ``open_session`` does.
     """
     name, model = _split_name(given)
     if Path(model).is_dir():
