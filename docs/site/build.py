@@ -1,8 +1,7 @@
 """Builds the docs as a static site: ``python docs/site/build.py [-o FOLDER]``. Needs ``resdsl[site]``.
 
-``--check`` makes the pages, checks their links, and builds nothing; it needs no MkDocs. ``--version NAME`` puts the
-site into FOLDER/NAME, beside other versions that were built there. ``--playground`` adds the playground, which needs
-Node.
+``--check`` makes the pages, checks their links, and builds nothing; it needs no MkDocs. ``--playground`` adds the
+playground, which needs Node. To read the site, run ``python -m http.server -d build/site``.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from check_links import Contents, contents_of, css_loads, faults, is_elsewhere
 from markdown_dialect import EXTENSIONS, SETTINGS
 from playground.build import build as build_playground
 from site_map import SiteMap, site_map
-from versions import publish
 
 FOLDER = Path(__file__).parent
 CONFIGURATION = FOLDER / "mkdocs.yml"
@@ -31,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build or check; gives the exit status."""
     parser = argparse.ArgumentParser(description="Build the docs as a static site.")
     parser.add_argument("-o", "--output", type=Path, default=Path("build/site"), metavar="FOLDER")
-    parser.add_argument("--version", metavar="NAME", help="build into FOLDER/NAME, and list it in FOLDER/versions.json")
     parser.add_argument("--check", action="store_true", help="make the pages and check their links, without MkDocs")
     parser.add_argument("--playground", action="store_true", help="with the playground (needs Node 20 or later)")
     given = parser.parse_args(arguments)
@@ -40,14 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = source_faults(pages)
         done = f"{len(pages.pages)} pages, every link resolves"
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            built = Path(folder) / "site" if given.version else given.output
-            build(site_map(playground=given.playground), built)
-            if given.playground:
-                build_playground(built / "playground")
-            found = built_faults(built)
-            if given.version and not found:
-                publish(built, given.output, given.version)
+        build(site_map(playground=given.playground), given.output)
+        if given.playground:
+            build_playground(given.output / "playground")
+        found = built_faults(given.output)
         done = f"{given.output}: built, every link resolves, and nothing is loaded from other hosts"
     for fault in found:
         print(fault, file=sys.stderr)

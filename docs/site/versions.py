@@ -1,5 +1,7 @@
 """A folder with several versions of the site, one in each subfolder, as the version selector of the theme expects it.
 
+``python docs/site/versions.py SITE FOLDER VERSION`` puts a built site into it.
+
 ``versions.json`` lists them, and ``index.html`` leads to the newest release, or to ``dev`` before there is one.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -56,3 +59,8 @@ def _order(version: str) -> tuple[bool, Version]:
         return True, Version(version)
     except InvalidVersion:
         raise ValueError(f"'{version}' is neither the number of a release nor {DEVELOPMENT}") from None
+
+
+if __name__ == "__main__":
+    site, folder, version = sys.argv[1:]
+    publish(Path(site), Path(folder), version)
