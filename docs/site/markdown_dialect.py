@@ -47,8 +47,11 @@ def for_site(text: str, link: Callable[[str], str]) -> str:
 def _lines(text: str, link: Callable[[str], str]) -> Iterator[str]:
     closing = ""
     before = ""
+    in_list = False
     for given in text.splitlines():
-        line = given
+        if given and not given.startswith(" ") and not closing:
+            in_list = _ITEM.match(given) is not None or (in_list and before != "" and _FENCE.match(given) is None)
+        line = _indented(given) if in_list and not closing else given
         fence = _FENCE.match(line)
         if closing:
             if fence is not None and fence["ticks"] == closing and not fence["info"]:
@@ -64,6 +67,12 @@ def _lines(text: str, link: Callable[[str], str]) -> Iterator[str]:
                 yield ""  # elsewhere a list or a table ends the paragraph above
         yield line
         before = "" if closing else line
+
+
+def _indented(line: str) -> str:
+    """A line of a list. What belongs to an item is indented by its marker on GitHub, and by 4 here."""
+    margin = len(line) - len(line.lstrip(" "))
+    return f"    {line.lstrip(' ')}" if margin in (2, 3) else line
 
 
 def _language(info: str) -> str:

@@ -105,6 +105,10 @@ def test_the_page_of_a_command_has_its_options(pages: SiteMap) -> None:
     [
         ("text:\n- item\n", "text:\n\n- item\n"),
         ("- one\n- two\n", "- one\n- two\n"),
+        (
+            "- one\n\n  | a |\n  |---|\n\n  more\n\ntext\n\n  text\n",
+            "- one\n\n    | a |\n    |---|\n\n    more\n\ntext\n\n  text\n",
+        ),
         ("| a \\| b | `c \\| d` |\n", "| a \\| b | `c | d` |\n"),
         ("```res wrong\n[a](b.md)\n```\n", "```res\n[a](b.md)\n```\n"),
         ("[a](b.md#c) [d](#e) [f](https://example.org)\n", "[a](<b.md#c>) [d](#e) [f](https://example.org)\n"),
