@@ -34,6 +34,8 @@ Besides the fields of operators there are ``present`` (an item that some instanc
 residual) and ``argument:NAME`` (a parameter of a block that is called).
 """
 
+_HALF, _SAME = Word("half"), Word("same")
+
 COUNTS = ("channels", "features", "groups", "start", "stop", "branches")
 """Fields that count channels, and follow from each other."""
 
@@ -156,9 +158,22 @@ class _Fitter:
         here = self._here(found)
         for one in dataclasses.fields(item.node.operator):
             values = [None if not isinstance(op, Op) else getattr(op.node.operator, one.name) for op in found]
+            if one.name == "pad" and _HALF in values and _SAME in values:
+                # Of a step of 1, `half` is the same numbers.
+                values = self._same_pads(found, values)
             if one.name == "pad" and len({type(value) for value in values if value is not None}) > 1:
                 values = [self._sides(op) if isinstance(op, Op) else None for op in found]
             self.places.append(_Place((id(item), one.name), self._label(item), values, here, one.name in COUNTS))
+
+    def _same_pads(self, found: list[Item | None], values: list[object]) -> list[object]:
+        """``same`` for every instance, as TensorFlow has it, where that is what they have; else the values."""
+        for op, value in zip(found, values, strict=True):
+            if isinstance(op, Op) and value == _HALF:
+                operator, x = op.node.operator, self.graph.nodes[op.node.inputs[0]].type
+                same = dataclasses.replace(operator, pad=_SAME)  # type: ignore[call-arg]
+                if same.canonical(x) != operator.canonical(x):
+                    return values
+        return [_SAME if value == _HALF else value for value in values]
 
     def _sides(self, op: Op) -> Sides:
         operator, x = op.node.operator, self.graph.nodes[op.node.inputs[0]].type
@@ -262,9 +277,13 @@ class _Fitter:
         if not place.is_count or not all(_is_integer(a) and _is_integer(b) and b > 0 for a, b in pairs):  # type: ignore[operator]
             return ""
         factors = [None if a is None else a / b for a, b in zip(place.values, self.incoming, strict=True)]  # type: ignore[operator]
+        starts = [b for a, b in zip(place.values, self.incoming, strict=True) if a is not None]
+        if 1 not in factors and [one for one in place.here if one is not None] == starts:
+            # An instance that does not widen its input at all has the factor 1.
+            factors = [1 if one is None else one for one in factors]
         counts = Counter(one for one in factors if one is not None)
         ((usual, _),) = counts.most_common(1)
-        few = 1 < len(counts) < len({a for a, _ in pairs}) and len(counts) <= MOST_FACTORS
+        few = 1 < len(counts) <= min(MOST_FACTORS, len({a for a, _ in pairs}))
         if not few or usual < LEAST_EXPANSION or any(one != int(one) for one in counts):
             return ""
         values: list[object] = [None if one is None else int(one) for one in factors]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ _MOST_STATEMENTS = 400
 _ANY = range(1, _LONGEST_PERIOD + 1)
 LEAST_SAVED = 3
 """Statements that a loop must save to be easier to read than what it stands for."""
+
+LONGEST_RUN = 5
+"""Passes in a row with the same numbers from which on they are a loop of their own, and not rows of a longer one."""
 
 
 class _Repeat(NamedTuple):
@@ -56,6 +60,8 @@ def _best(statements: list[str], least: int, periods: range) -> _Repeat | None:
             while skeletons[start : start + period] == skeletons[start + count * period : start + (count + 1) * period]:
                 count += 1
             usable = all(skeletons[start : start + period])
+            if usable and count > LONGEST_RUN:
+                count = _run(statements, _Repeat(start, period, count))
             gain = (count - 1) * _size(statements[start : start + period]) - 1
             repeat = _Repeat(start, period, count)
             # What repeats inside a repeat comes before it.
@@ -64,6 +70,27 @@ def _best(statements: list[str], least: int, periods: range) -> _Repeat | None:
                 best, saved = repeat, rank
             start += 1
     return best
+
+
+def _run(statements: list[str], repeat: _Repeat) -> int:
+    """How many passes a loop takes: not more than one run of the same numbers, where it is long."""
+    labels: list[int] = []
+    place = 0
+    for statement in statements[repeat.start : repeat.start + repeat.period]:
+        if _LABEL.match(statement):
+            labels.append(place)
+        place += len(_integers(statement))
+    rows = [
+        [number for place, number in enumerate(numbers) if place not in labels]
+        for numbers in _numbers(statements, repeat)
+    ]
+    at = 0
+    for _, run in itertools.groupby(rows):
+        length = len(list(run))
+        if length >= LONGEST_RUN:
+            return at or length
+        at += length
+    return repeat.passes
 
 
 def _size(statements: list[str]) -> int:

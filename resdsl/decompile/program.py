@@ -164,7 +164,7 @@ def _name(blocks: tuple[Family, ...], classes: Mapping[str, str], model: str) ->
 def _stem(block: Family) -> str:
     """What the labels of its instances have in common: ``inception`` of ``inception3a``, ``inception3b``."""
     stem = os.path.commonprefix([member.path.rpartition(".")[2] for member in block.members]).rstrip("_")  # noqa: RUF071 letters are meant, not folders
-    if len(stem) < 4 or stem.lower() in _TOO_GENERAL:
+    if len(stem) < 4 or stem.lower().rstrip("0123456789") in _TOO_GENERAL:
         return ""
     word = snake_case(stem)
     return word if re.fullmatch(r"[a-z][a-z_]*(_?\d+)?", word) else ""

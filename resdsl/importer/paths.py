@@ -126,7 +126,8 @@ def _by_operations(names: Sequence[str], records: Sequence[NodeRecord]) -> str:
     A tensor that was computed from others may have lost its name, and a folded norm leaves its own at the bias.
     """
     found = [_OPERATION.sub("", name) for name in names]
-    found += [layer for record in records if (layer := _OPERATION.sub("", record.name)) != record.name]
+    nodes = [record.name for record in records if not record.name.startswith("/")]
+    found += [layer for name in nodes if (layer := _OPERATION.sub("", name)) != name]
     path = _ROLE.sub("", found[0]) if found else ""
     return _labels([part for part in path.removeprefix("ConstantFolding/").split("/") if part])
 
