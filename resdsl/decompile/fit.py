@@ -339,7 +339,7 @@ class _Fitter:
         item = self.items[place.key[0]]
         first = next(iter(nodes_of(item)), None)
         if first is not None and isinstance(first.operator, Conv):
-            here = next((one for one, there in zip(place.here, place.values, strict=True) if there), None)
+            here = self._channels(first.inputs[0])
             if _is_integer(here) and first.operator.channels > here:  # type: ignore[operator]
                 return "expand"
         last = place.label.rpartition("_")[2]

@@ -154,6 +154,9 @@ class Scopes:
             # A dense layer is concatenated with its input by the module around it, or by the next layer.
             if found is None or (place == found[: len(place)] and not (grows and _has_identity(item))):
                 return place
+            if place[:1] != found[:1]:
+                # It joins what another module has made, as a decoder does with the values of its encoder.
+                return ()
         return found
 
 

@@ -53,13 +53,14 @@ def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
         if path[end] == "."
     }
     holders.add("")
-    paths: list[str] = []
+    paths = [""] * len(values)
     taken: dict[str, int] = {}
-    for value, owner, hint in zip(values, owners, hints, strict=True):
-        path = owner or hint
-        if not owner and (path in holders or not path):
-            path = f"{path}.{_word(value)}" if path else _word(value)
-        paths.append(unique(path, taken))
+    # Layers first: a name that two have is that of the tensors.
+    for place in sorted(range(len(values)), key=lambda place: not values[place].tensors):
+        path = owners[place] or hints[place]
+        if not owners[place] and (path in holders or not path):
+            path = f"{path}.{_word(values[place])}" if path else _word(values[place])
+        paths[place] = unique(path, taken)
     known = frozenset(place for place, value in enumerate(values) if owners[place] or _knows_place(value.records))
     return paths, known
 

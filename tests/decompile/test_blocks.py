@@ -172,3 +172,26 @@ def test_a_block_of_one_kind_of_operator_is_not_named_like_it() -> None:
     part = "a{0}.0: conv({1}, 3x3);  a{0}.1: conv({1}, 3x3);  a{0}.2: conv({1}, 3x3);  a{0}.3: conv({1}, 1x1)"
     text = text_of("\n".join(part.format(i, 8 * i * i) for i in (1, 2, 3, 4)))
     assert block(text)[0] == "conv_block(width)"
+
+
+def test_padding_as_in_tensorflow_is_no_parameter_of_a_stride() -> None:
+    """Of a stride of 1, `same` and `half` are the same numbers."""
+    text = text_of(
+        "\n".join(
+            f"part{place}: {{ a: conv(8, 3x3, stride = {stride}, pad = {pad});  b: bn;  relu;  c: conv({width}, 1x1) }}"
+            for place, (stride, pad, width) in enumerate([(2, "same", 8), (1, "half", 8), (2, "same", 16)], start=1)
+        )
+    )
+    head, body = block(text)
+    assert "pad" not in head
+    assert "a: conv(8, 3x3, stride = stride, pad = same)" in body
+
+
+def test_a_padding_that_differs_is_a_parameter() -> None:
+    text = text_of(
+        "\n".join(
+            f"part{place}: {{ a: conv(8, 3x3, stride = 2, pad = {pad});  b: bn;  relu;  c: conv(16, 1x1);  d: bn }}"
+            for place, pad in enumerate(["same", "half", "same"], start=1)
+        )
+    )
+    assert "pad: {half, same}" in block(text)[0]

@@ -31,6 +31,11 @@ from ..properties.budget import examples
             [f"layer{i}: conv({width}, 3x3)" for i, width in ((1, 8), (2, 24), (3, 16), (4, 64), (5, 32))],
             ["for (i, width) in [[1, 8], [2, 24], [3, 16], [4, 64], [5, 32]] {\n  layer{i}: conv(width, 3x3)\n}"],
         ),
+        # Long runs of one number are no rows of a table.
+        (
+            [f"layer{i}: conv({8 if i < 7 else 16}, 3x3)" for i in range(1, 13)],
+            ["for i in 1..6 { layer{i}: conv(8, 3x3) }", "for i in 7..12 { layer{i}: conv(16, 3x3) }"],
+        ),
         # The number of calls.
         (
             [f"{count} x basic({width})" for count, width in ((3, 8), (4, 16), (6, 24), (3, 32))],

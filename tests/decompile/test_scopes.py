@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from resdsl.decompile.labels import assign
@@ -102,3 +104,18 @@ def test_labels_of_operators_are_not_those_of_joins() -> None:
     )
     found = written(graph, library=False)
     assert found.blocks is Blocks.VARIANTS
+
+
+def test_a_decoder_joins_what_the_encoder_made() -> None:
+    """The join at the bottom of a U is the decoder's, and the encoder stays whole."""
+    graph = network(
+        "e: { a: { x: conv(8, 3x3);  y: bn } };  tap t\n"
+        "e.b: { x: conv(8, 3x3, stride = 2);  y: bn };  upsample\n"
+        "concat { identity; from t {} }\n"
+        "d: { x: conv(8, 3x3);  y: bn }\n  output z",
+        "N, 3, 16, 16",
+    )
+    (join,) = (node for node in graph.nodes if len(node.inputs) > 1)
+    nodes = tuple(dataclasses.replace(node, path="d.concat") if node is join else node for node in graph.nodes)
+    program = decompile(dataclasses.replace(graph, nodes=nodes), placed={join.index}, blocks=Blocks.NONE)
+    assert sketch(program.top).startswith("e(a(conv bn) b(conv bn)) upsample")

@@ -1,0 +1,59 @@
+"""Where operators stand, by what exporters leave in a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from resdsl.importer.draft import Tensor, Value
+from resdsl.importer.paths import paths_of
+from resdsl.importer.records import NodeRecord
+from resdsl.ir.initializers import Constant
+from resdsl.ir.operator import Operator
+from resdsl.ir.types import DType, Size, TensorType
+from resdsl.ops.conv import Conv
+from resdsl.ops.linear import Linear
+from resdsl.ops.relu import Relu
+
+
+def value(operator: Operator, node: str, *tensors: str) -> Value:
+    owned = {name: Tensor(name, (1,), Constant(0.0)) for name in tensors}  # type: ignore[arg-type]
+    return Value("v", operator, (), TensorType(DType.F32, (1,)), owned, (NodeRecord("Op", name=node),))
+
+
+CONV = Conv(8, Size(3, 3))
+
+
+@pytest.mark.parametrize(
+    ("operator", "node", "tensors", "path"),
+    [
+        # PyTorch: tensors, or else nodes.
+        (CONV, "/layer1/layer1.0/conv1/Conv", ("layer1.0.conv1.weight", "layer1.0.conv1.bias"), "layer1.0.conv1"),
+        (CONV, "/layer1/layer1.0/conv1/Conv", ("onnx::Conv_497", "onnx::Conv_498"), "layer1.0.conv1"),
+        (Linear(8), "/blocks/blocks.0/fc/MatMul", ("onnx::MatMul_9",), "blocks.0.fc"),
+        # onnxslim calls tensors by nodes, and a folded norm by its own.
+        (
+            CONV,
+            "/layer1/layer1.0/conv1/Conv_output_0",
+            ("/layer1/layer1.0/bn1/BatchNormalization_output_0_weight",),
+            "layer1.0.conv1",
+        ),
+        # TensorFlow: layers below a model, whose name may have dots.
+        (
+            CONV,
+            "Conv__339",
+            ("net_1.00_224/Conv1/convolution/merged_input:0", "net_1.00_224/bn_Conv1/batchnorm/sub:0"),
+            "net_1_00_224.Conv1",
+        ),
+        (CONV, "net/block_1_depthwise/depthwise", ("const_fold_opt__613",), "net.block_1_depthwise"),
+        (CONV, "Conv__3", ("ConstantFolding/net/norm/truediv_recip",), "net.norm"),
+        # Names that tools make up say nothing.
+        (CONV, "Conv_17", ("1025",), "conv"),
+    ],
+)
+def test_a_layer_stands_where_its_names_say(operator: Operator, node: str, tensors: tuple[str, ...], path: str) -> None:
+    assert paths_of([value(operator, node, *tensors)])[0] == [path]
+
+
+def test_a_name_that_two_have_is_that_of_the_tensors() -> None:
+    found, _ = paths_of([value(Relu(), "net/stem/mul"), value(CONV, "net/stem/Conv2D", "net/stem/Conv2D:0")])
+    assert found == ["net.stem_2", "net.stem"]
