@@ -345,7 +345,7 @@ def main(executions: int = 100_000, seed: int = 0, numbers: Iterable[int] | None
         if (taken := time.process_time() - start) > SLOW:
             print(f"{number}: {taken:.1f} s", flush=True)
         kinds[kind] = kinds.get(kind, 0) + 1
-        if number % 5_000 == 4_999:
+        if number % 1_000 == 999:
             print(f"{number + 1:,} in {time.monotonic() - begin:.0f} s: {kinds}", flush=True)
     print(f"{executions:,} executions in {time.monotonic() - begin:.0f} s: {kinds}; {failed}")
     return sum(failed.values())
