@@ -54,16 +54,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
-    """The address of a cluster of two raylets, one CPU each."""
+    """The address of a cluster of two raylets, one CPU each, which this process is connected to."""
     pytest.importorskip("ray.data", reason="tests/with_ray.sh installs Ray")
     from resdsl.ray.cluster import require_ray
 
-    require_ray()  # sets what Ray prints
+    ray = require_ray()  # sets what Ray prints
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("PYTHONPATH", str(Path(resdsl.__file__).parents[1]))
     cluster = started(Cluster)
+    ray.init(address=cluster.address, log_to_driver=False)
     yield cluster.address
+    ray.shutdown()
     cluster.shutdown()
 
 

@@ -118,30 +118,24 @@ def test_what_a_cluster_cannot_do_is_an_error(address: str, model: Path, photos:
         assert expected in result.stderr
 
 
+@pytest.mark.usefixtures("address")
 @pytest.mark.parametrize("column", ["bytes", "path", "image"])
-def test_a_pipeline_gets_columns(address: str, model: Path, photos: Path, column: str) -> None:
+def test_a_pipeline_gets_columns(model: Path, photos: Path, column: str) -> None:
     import ray
 
     files = [str(file) for file in sorted(photos.iterdir()) if file.stat().st_size > 100][:40]
-    expected = [
-        row for row in resdsl.predict(model, files, device="cpu", threads=1) if isinstance(row, resdsl.Prediction)
-    ]
-    ray.init(address=address, log_to_driver=False)
-    try:
-        ray.data.DataContext.get_current().execution_options.preserve_order = True
-        if column == "image":
-            expected = expected[::10]
-            dataset = ray.data.read_images(files[::10], include_paths=True, override_num_blocks=2)
-        else:
-            dataset = ray.data.read_binary_files(files, include_paths=True, override_num_blocks=3)
-        cluster = resdsl.ray.Cluster(actors=1)
-        rows = resdsl.ray.map_batches(
-            dataset, model, image=column, cluster=cluster, device=resdsl.DeviceOptions("cpu", threads=1)
-        ).take_all()
-    finally:
-        ray.shutdown()
+    files = files[::10] if column == "image" else files
+    if column == "image":
+        dataset = ray.data.read_images(files, include_paths=True, override_num_blocks=2)
+    else:
+        dataset = ray.data.read_binary_files(files, include_paths=True, override_num_blocks=3)
+    cluster = resdsl.ray.Cluster(actors=1)
+    device = resdsl.DeviceOptions("cpu", threads=1)
+    rows = resdsl.ray.map_batches(dataset, model, image=column, cluster=cluster, device=device).take_all()
     by_path = {row["path"]: row for row in rows}
-    for prediction in expected:
+    assert by_path.keys() == set(files)
+    for prediction in resdsl.predict(model, files, device="cpu", threads=1):
+        assert isinstance(prediction, resdsl.Prediction)
         row = by_path[prediction.image]
         assert list(row["class"]) == [one.index for one in prediction.classes]
         np.testing.assert_allclose(row["probability"], [one.probability for one in prediction.classes], rtol=1e-6)
