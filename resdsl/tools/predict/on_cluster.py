@@ -52,9 +52,7 @@ def write_on_cluster(
     settings = [options.get(name) for name in ("output", "pool", "crops", "scales", "max_pixels", "column", "top")]
     digest = digits(digest_of(model, kind, *settings), size, batch)
     folder = PartitionFolder(target, kind)
-    complete, whole = folder.begin(digest, resume=resume)
-    if whole is not None:
-        return Written(path, kind, whole.images, whole.failed, whole.images)
+    complete: frozenset[str] = frozenset()
     earlier: list[str] = []
     total: int | None = 0
 
@@ -72,6 +70,10 @@ def write_on_cluster(
 
     with connected(cluster):
         copies = copies_on(cluster, device)
+        # Only now: a run that cannot start leaves no folder.
+        complete, whole = folder.begin(digest, resume=resume)
+        if whole is not None:
+            return Written(path, kind, whole.images, whole.failed, whole.images)
         begin(copies)
         options["readers"] = options.get("readers") or copies.threads
         job = PredictJob(folder, options)
