@@ -47,12 +47,8 @@ MODELS = [
     Model("segmentation-models-pytorch", f"{OWN}:unet", "N,3,64,64"),
     Model("segmentation-models-pytorch", f"{OWN}:deeplab", "N,3,128,128"),
     Model("pytorchcv", "pytorchcv.models.diracnetv2:diracnet18v2"),
-    Model("pytorchcv", "pytorchcv.models.menet:menet108_8x1_g3"),
     Model("facenet-pytorch", "facenet_pytorch:InceptionResnetV1", "N,3,160,160"),
-    Model("kornia", "kornia.feature:HardNet", "N,1,32,32"),
-    Model("torchxrayvision", "torchxrayvision.models:DenseNet"),
-    Model("open-clip-torch", f"{OWN}:clip_resnet50"),
-    Model("resnest", "resnest.torch:resnest50"),
+    Model("kornia", f"{OWN}:hardnet", "N,1,32,32"),
 ]
 
 

@@ -27,7 +27,7 @@ def deeplab() -> Any:
     return segmentation_models_pytorch.DeepLabV3Plus("resnet18", encoder_weights=None)
 
 
-def clip_resnet50() -> Any:
-    from open_clip.modified_resnet import ModifiedResNet
+def hardnet() -> Any:
+    from kornia.feature import HardNet
 
-    return ModifiedResNet([3, 4, 6, 3], output_dim=1024, heads=32)
+    return HardNet(pretrained=False)
