@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import re
 import socket
 import subprocess
@@ -17,6 +18,9 @@ from click.testing import CliRunner, Result
 
 from resdsl.cli.app import app
 
+has_hadolint = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="hadolint is installed on one system"
+)
 NETWORK = """\
 model net(classes = 3) {
   input image: f32[N, 3, 16, 16]
@@ -43,6 +47,7 @@ def instructions(folder: Path) -> dict[str, str]:
     return found
 
 
+@has_hadolint
 def test_hadolint_finds_nothing_and_every_instruction_is_explained(tmp_path: Path) -> None:
     done = run(tmp_path, "--check")
     assert done.exit_code == 0, done.output
@@ -55,6 +60,7 @@ def test_hadolint_finds_nothing_and_every_instruction_is_explained(tmp_path: Pat
     assert {f"!{one}" for one in copied} < set((tmp_path / "image/.dockerignore").read_text().split())
 
 
+@has_hadolint
 def test_a_build_file_that_someone_spoilt_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from resdsl.tools.package import package
 
@@ -85,6 +91,7 @@ def test_every_library_is_pinned_to_what_is_installed(tmp_path: Path) -> None:
                 assert needed and re.sub(r"[-_.]+", "-", needed[0]).lower() in pinned, (name, text)
 
 
+@has_hadolint
 def test_a_wheel_is_copied_and_installed(tmp_path: Path) -> None:
     wheel = tmp_path / "resdsl-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"wheel")
@@ -96,6 +103,7 @@ def test_a_wheel_is_copied_and_installed(tmp_path: Path) -> None:
     assert "no wheel of resdsl" in run(tmp_path, "--wheel", wheel, "--model-version", "2").output
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked to end there")
 def test_the_command_of_the_image_serves_the_model_and_its_check_says_so(tmp_path: Path) -> None:
     options = ("--max-batch", "8", "--max-delay", "0.5", "--threads", "1", "--accelerator", "cpu")
     assert run(tmp_path, *options).exit_code == 0

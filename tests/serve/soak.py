@@ -81,6 +81,8 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self.latencies: list[float] = []
         self.wrong: list[str] = []
+        # A server does not start while the newest version is broken.
+        self.breaking = asyncio.Lock()
         self.expected: dict[str, np.ndarray] = {}
         self.server: Server
         self.session: aiohttp.ClientSession
@@ -195,11 +197,12 @@ class Soak:
             await asyncio.sleep(2)
             version += 1
             if version % 4 == 0:
-                broken = self.models / f"net/{version}"
-                broken.mkdir()
-                (broken / "model.onnx").write_bytes(b"broken")
-                await asyncio.sleep(1)
-                shutil.rmtree(broken)
+                async with self.breaking:
+                    broken = self.models / f"net/{version}"
+                    broken.mkdir()
+                    (broken / "model.onnx").write_bytes(b"broken")
+                    await asyncio.sleep(1)
+                    shutil.rmtree(broken)
                 self.counts["broken version"] += 1
             else:
                 await asyncio.to_thread(self.add_version, version)
@@ -210,7 +213,8 @@ class Soak:
         """Another server takes over, twice in the first third; the last one runs long enough to watch its memory."""
         for _ in range(2):
             await asyncio.sleep(self.seconds / 6)
-            old, self.server = self.server, await started(self.models)
+            async with self.breaking:
+                old, self.server = self.server, await started(self.models)
             await asyncio.sleep(0.5)
             old.process.send_signal(signal.SIGTERM)
             if status := await old.process.wait():

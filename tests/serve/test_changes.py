@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 import time
 import urllib.error
@@ -19,7 +20,10 @@ from serving import SECONDS, Server, compiled, serving
 
 import resdsl
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+    pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be asked to end there"),
+]
 IMAGE = np.random.default_rng(0).standard_normal((1, 3, 16, 16), dtype=np.float32)
 CLIENTS = 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from serving import Server, serving
 from tritonclient.grpc import service_pb2, service_pb2_grpc  # type: ignore[import-untyped]
 
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
 TOKEN = "a7" * 16
 MOST_BODY = 4096
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def test_a_specification_with_errors(tmp_path: Path) -> None:
     assert done.exit_code == 1 and "linaer" in done.output
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="ports are shared there")
 def test_a_port_that_is_taken(model: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -47,6 +49,7 @@ def test_a_port_that_is_taken(model: Path) -> None:
         assert done.exit_code == 3 and "E0874" in done.output and "--grpc-port" in done.output
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no modes there")
 def test_tokens_that_others_can_read_or_that_are_missing(model: Path, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     assert run(model, "--port", "0", "--token-file", tokens).exit_code == 2
