@@ -91,10 +91,7 @@ class _Stage:
                 f"the data set has no column `{self._image}`",
                 helps=(f"its columns are {', '.join(f'`{name}`' for name in batch.column_names)}",),
             )
-        values = batch[self._image]
-        pixels = hasattr(values.type, "to_numpy") or hasattr(values.type, "value_type")
-        cells = values.combine_chunks().to_numpy_ndarray() if hasattr(values.type, "shape") and pixels else values
-        items = [replace(_item(value, number), place=number) for number, value in enumerate(cells)]
+        items = [replace(_item(value, number), place=number) for number, value in enumerate(batch[self._image])]
         stream = io.BytesIO()
         table = ParquetTable(stream, self._classifier.feature_type)
         for result in results_of(self._classifier, items, self._options):
