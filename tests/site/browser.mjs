@@ -68,7 +68,7 @@ assert.match(await page.locator('article').innerText(), /channel_shuffle/);
 
 // The version selector leads to the same page of the other version.
 await page.goto(`${origin}/dev/operators/conv.html`);
-await page.hover('.md-version__current');
+await page.focus('.md-version__current');
 await page.click('.md-version__link >> text="9.9.9"');
 await page.waitForURL(`${origin}/9.9.9/operators/conv.html*`);
 
