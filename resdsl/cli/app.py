@@ -54,7 +54,7 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry("Write and review", "explain an error code such as E0301, with an example and its fix"),
     "operators": Entry("Write and review", "list the operators of the language and their arguments"),
     "compile": Entry("Build", "compile a specification to an ONNX file"),
-    "import": Entry("Build", "write an ONNX file as a specification that computes the same", "import_network"),
+    "import": Entry("Build", "write an ONNX file or a PyTorch model as a specification", "import_network"),
     "export": Entry("Build", "write a network as PyTorch source code"),
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "convert the weights of a model or checkpoint to .safetensors"),
