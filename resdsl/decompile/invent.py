@@ -46,7 +46,7 @@ def with_modules(graph: Graph, placed: Set[int]) -> tuple[Graph, Set[int]]:
     labels = _labels(nest, units, paths, weighted)
     inner = inner_names(units, paths, weighted)
     if nameless:
-        paths |= numbered(node for node in layers if node.index not in inside)
+        paths |= numbered((node for node in layers if node.index not in inside), paths)
     for unit, label in zip(units, labels, strict=True):
         paths |= {node.index: f"{label}.{inner[node.index]}" for node in unit.nodes}
     return _renamed(graph, paths), (placed - _flat(placed, paths)) | inside

@@ -56,10 +56,15 @@ def are_nameless(nodes: Collection[Node], names: Mapping[int, str]) -> bool:
     return len(stems) <= 1 and all(len(stem) <= LONGEST_CODE for stem in stems)
 
 
-def numbered(nodes: Iterable[Node]) -> dict[int, str]:
-    """Names by operator for layers outside of units: ``conv1``, ``bn1``, ``conv2``; a single one has no number."""
+def numbered(nodes: Iterable[Node], own: Mapping[int, str]) -> dict[int, str]:
+    """Names by operator for layers outside of units: ``conv1``, ``bn1``, ``conv2``; a single one has no number.
+
+    Where the file's names are of this kind they stay, with their numbers.
+    """
     layers = list(nodes)
     words = [_WORDS.get(node.operator.name, node.operator.name) for node in layers]
+    if all(re.fullmatch(rf"{word}\d*", own[node.index]) for node, word in zip(layers, words, strict=True)):
+        return {}
     totals, counts = Counter(words), Counter[str]()
     names = {}
     for node, word in zip(layers, words, strict=True):

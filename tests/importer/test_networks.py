@@ -63,6 +63,8 @@ def test_an_exported_network_computes_the_same(name: str, tmp_path: Path) -> Non
     network = read_model(model, tmp_path)
     batch, *shape = network.graph.nodes[0].type.shape
     x = random("x", [batch if isinstance(batch, int) else 1, *(size for size in shape if isinstance(size, int))])
+    if network.channels_last_input:
+        x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
     assert deviation(network, model.SerializeToString(), x, tmp_path) < 1e-4
 
 
