@@ -48,7 +48,7 @@ def folded(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None]) -> lis
         return [constants[0]]
     if node.domain:
         return None
-    if node.type == "ConstantOfShape":
+    if node.type == "ConstantOfShape" and len(constants) == 1:
         return _filled(draft, node, constants[0])
     small = None
     if draft.items_to_fold > 0:

@@ -43,6 +43,9 @@ def small_result(node: NodeRecord, inputs: Inputs) -> list[Constant] | None:
     function = _FUNCTIONS.get(node.type)
     if function is None or any(one is not None and one.items is None for one in inputs):
         return None
+    # A tensor without elements may have any number of rows, which nothing here should count.
+    if any(size > MOST_ITEMS for one in inputs if one is not None for size in one.shape):
+        return None
     try:
         results = function(node, inputs)
     except (IndexError, ValueError, TypeError, ZeroDivisionError, OverflowError, AttributeError):

@@ -9,6 +9,7 @@ from typing import Literal
 
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import resdsl
 from resdsl.analysis.same_network import same_network
@@ -21,6 +22,8 @@ from resdsl.tools.git.layer_table import layer_table
 from resdsl.tools.summary.formats import text
 from tests.foreign_onnx import FOREIGN, copies, doubled, filled, hostile, raw_model, raw_node
 from tests.fuzz.fuzz_onnx import check_onnx, mutant
+
+from .models import read_model
 
 FILES = hostile(300)
 
@@ -296,3 +299,40 @@ def test_mutants_give_a_network_or_a_diagnostic(tmp_path: Path) -> None:
         path.write_bytes(mutant(7, number))
         kinds.add(check_onnx(path, thorough=number % 10 == 0))
     assert kinds == {"text", "graph", "error"}
+
+
+@pytest.mark.parametrize("inputs", [[], ["", ""]])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Cast", "Concat", "ConstantOfShape", "Div", "Expand", "Gather", "Identity", "Range", "Reshape", "Shape", "Size",
+        "Slice", "Squeeze", "Transpose", "Unsqueeze", "Where",
+    ],
+)  # fmt: skip
+def test_a_node_without_its_inputs_is_refused_or_opaque(tmp_path: Path, kind: str, inputs: list[str]) -> None:
+    nodes = [helper.make_node(kind, inputs, ["c"]), helper.make_node("Add", ["x", "c"], ["y"])]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    model = helper.make_model(helper.make_graph(nodes, "net", [given], [result]), ir_version=8)
+    try:
+        network = read_model(model, tmp_path)
+    except CompileError:
+        return
+    assert network.opaque
+
+
+@pytest.mark.parametrize("kind", ["Split", "Slice", "Gather", "Transpose", "Concat", "Squeeze", "Reshape"])
+def test_rows_of_a_tensor_without_elements_are_not_counted(tmp_path: Path, kind: str) -> None:
+    zero = TensorProto(name="c", data_type=TensorProto.INT64, dims=[0, 2**60])
+    index = TensorProto(name="i", data_type=TensorProto.INT64, dims=[1], int64_data=[0])
+    inputs = {"Split": ["c"], "Transpose": ["c"], "Concat": ["c", "c"], "Slice": ["c", "i", "i"]}.get(kind, ["c", "i"])
+    axis = {"axis": 0} if kind in ("Concat", "Split", "Gather") else {}
+    nodes = [helper.make_node(kind, inputs, ["d"], **axis), helper.make_node("Add", ["x", "d"], ["y"])]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "net", [given], [result], [zero, index])
+    try:
+        network = read_model(helper.make_model(graph, ir_version=8), tmp_path)
+    except CompileError:
+        return
+    assert network.opaque

@@ -46,7 +46,9 @@ def _in_one_order(step: Step, join: Operator) -> Value | View | None:
 def _unexpanded(join: Operator, values: list[Value]) -> list[Value]:
     """Without the nodes that only repeat a value as the join itself does."""
     sources = [
-        value.inputs[0] if isinstance(value.operator, Opaque) and value.operator.type == "Expand" else value
+        value.inputs[0]
+        if isinstance(value.operator, Opaque) and value.operator.type == "Expand" and value.inputs
+        else value
         for value in values
     ]
     whole = next((value.type.shape for value in values), ())
