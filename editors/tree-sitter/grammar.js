@@ -1,5 +1,5 @@
 // The grammar of resdsl for tree-sitter. It says what resdsl/syntax/grammar.lark says, with nodes that editors can ask
-// for; the tests compare the two parsers on the built-in networks and on thousands of random texts.
+// for; the tests compare the two parsers on the built-in networks and on random texts.
 //
 // src/scanner.c decides what needs to look ahead: which line ends terminate a statement, where a label begins (a colon
 // follows), and which braces in a name are a hole (`layer{i}`).

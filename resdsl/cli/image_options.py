@@ -53,6 +53,19 @@ def image_options(function: Function) -> Function:
     return function
 
 
+def source_options(function: Function) -> Function:
+    """``--null`` and ``--column``: how lists of paths and Parquet files are read."""
+    decorators = (
+        click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte."),
+        click.option(
+            "--column", metavar="NAME", help="Column of Parquet files with images or paths (default: found by type)."
+        ),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
 def require_use(model: str, build: Build) -> None:
     """Reject options for specifications if the model is compiled already."""
     if is_specification(model):

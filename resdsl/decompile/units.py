@@ -242,7 +242,7 @@ class _Finder:
 
 
 def _parts(template: tuple[Signature, ...]) -> Iterator[tuple[Signature, ...]]:
-    """What a unit may be that lacks the expansion at its beginning, or a join, and is still told from others."""
+    """Templates without the expansion at the beginning, or without a join, that still identify a unit."""
     for start in range(1, len(template) // 2 + 1):
         part = template[start:]
         if str(part[0]).endswith("conv") and ("depthwise conv" in part):

@@ -1,4 +1,4 @@
-"""A mistake at the start is a diagnostic, and nothing listens."""
+"""An error at the start is a diagnostic, and nothing listens."""
 
 from __future__ import annotations
 

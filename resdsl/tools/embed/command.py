@@ -9,7 +9,7 @@ import click
 
 from resdsl.cli.device_options import device_options
 from resdsl.cli.engine_options import engine_options
-from resdsl.cli.image_options import image_options, require_use, show_device
+from resdsl.cli.image_options import image_options, require_use, show_device, source_options
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal
 from resdsl.compiler.models import Build
@@ -53,8 +53,7 @@ from resdsl.tools.predict.to_file import to_file, to_folder
     help="Format of FILE (default: from its suffix).",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run that wrote FILE (jsonl).")
-@click.option("-0", "--null", is_flag=True, help="Paths on standard input end with a zero byte.")
-@click.option("--column", metavar="NAME", help="Column of Parquet files with images or paths (default: found by type).")
+@source_options
 @engine_options
 @image_options
 @device_options()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from resdsl.cli.image_progress import Failures, progress_of
@@ -17,7 +18,7 @@ from resdsl.runtime.session import Session
 from resdsl.tools.predict.on_cluster import write_on_cluster
 from resdsl.tools.predict.partitions import Done
 from resdsl.tools.predict.predict import write_results
-from resdsl.tools.predict.written import summary
+from resdsl.tools.predict.written import Written, summary
 from resdsl.untrusted import printable
 
 
@@ -48,13 +49,9 @@ def to_file(
             if finished and form in LINES:
                 terminal.say(f"\nstopped after {finished:,} images; repeat the command with --resume to continue")
             raise
-    failures.show(terminal)
-    terminal.say(summary(written, time.perf_counter() - start))
-    if terminal.as_json:
-        session = model[0]
-        facts = {"output": str(file), "format": form, "images": written.images, "resumed": written.resumed}
-        terminal.data({"device": str(session.device), "reason": session.reason, **facts, **failures.data()})
-    return failures.status or int(written.failed > 0)
+    session = model[0]
+    facts = {"device": str(session.device), "reason": session.reason, "output": str(file), "format": form}
+    return _end(terminal, written, time.perf_counter() - start, failures, facts)
 
 
 def to_folder(
@@ -99,9 +96,15 @@ def to_folder(
             each=each,
             **options,
         )
+    facts = {"output": target, "format": written.format}
+    return _end(terminal, written, time.perf_counter() - start, failures, facts)
+
+
+def _end(terminal: Terminal, written: Written, seconds: float, failures: Failures, facts: Mapping[str, object]) -> int:
+    """Say what was written and what failed; ``facts`` begin the JSON object. Gives the exit status."""
     failures.show(terminal)
-    terminal.say(summary(written, time.perf_counter() - start))
+    terminal.say(summary(written, seconds))
     if terminal.as_json:
-        facts = {"output": target, "format": written.format, "images": written.images, "resumed": written.resumed}
-        terminal.data({**facts, **failures.data()})
+        counts = {"images": written.images, "resumed": written.resumed}
+        terminal.data({**facts, **counts, **failures.data()})
     return failures.status or int(written.failed > 0)

@@ -52,7 +52,7 @@ class Log:
         else:
             words = " ".join(f"{name}={value}" for name, value in known.items())
             line = visible(f"{now:%H:%M:%S} {event} {words}".replace("\n", " "))
-        with contextlib.suppress(OSError):  # whoever read the log has left
+        with contextlib.suppress(OSError):  # the reader of the log has closed it
             os.write(self._descriptor, f"{line}\n".encode(errors="backslashreplace"))
 
     def close(self) -> None:

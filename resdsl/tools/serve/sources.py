@@ -81,7 +81,7 @@ class File:
         self._changes = not is_specification(model)
         self._version = 1
         self._opened: Stamp | None = None
-        # Opened now, so that a mistake is reported before the server starts.
+        # Opened now, so that an error is reported before the server starts.
         self._first: Session | None = self._open()
         self._name = name or _plain_name(metadata.NAME.find(self._first.metadata) or Path(name_of(model)).stem)
 
