@@ -11,6 +11,7 @@ from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow, Frame, Naming, Variable
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.program import Defined, Unit
+from resdsl.elaborate.replay import Built, Mark, built
 from resdsl.elaborate.values import listed
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Scope, ScopeKind
@@ -36,10 +37,12 @@ class Bound:
 
 
 class Repetition:
-    """The calls of one ``3 x block(...)``, all in one place: only what flows in can make their arguments differ."""
+    """The calls of one ``3 x block(...)``, all in one place: only what flows in can make them differ."""
 
     def __init__(self) -> None:
         self._bound: dict[TensorType, Bound] = {}
+        self.built: dict[TensorType, Built] = {}
+        """What they built, by the type of what flowed in, if it can be copied."""
 
     def known(self, builder: GraphBuilder, flow: int) -> Bound | None:
         """What was bound before for a value of the same type."""
@@ -95,7 +98,7 @@ def _enter(
     frame.arguments = scope.arguments = bound.arguments
     scope.given = bound.given
     builder.budget.steps += bound.steps
-    builder.claim_name(path, step.span, context)
+    is_new = builder.claim_name(path, step.span, context)
     inner = inner.inside(variables=bound.variables)
     if flow is None:
         # What does not depend on the value that flows in is checked all the same.
@@ -105,9 +108,27 @@ def _enter(
     if defined.tree.kind == "model" and not _accepts(builder, defined, step, flow, frame, context):
         return None
     scope.input = flow
-    result = builder.run_body(builder, defined.tree.body, flow, inner)
+    if repetition is not None and is_new and builder.recording is None:
+        result = _build_or_copy(builder, defined, flow, inner, repetition)
+    else:
+        result = builder.run_body(builder, defined.tree.body, flow, inner)
     if result is not None:
         scope.output = result
+    return result
+
+
+def _build_or_copy(builder: GraphBuilder, defined: Defined, flow: int, inner: Context, repetition: Repetition) -> Flow:
+    type_ = builder.nodes[flow].type
+    known = repetition.built.get(type_)
+    if known is not None and known.fits(builder):
+        return known.again(builder, inner.scope, flow)
+    if repetition.known(builder, flow) is None:
+        return builder.run_body(builder, defined.tree.body, flow, inner)
+    mark = Mark(builder)
+    result = builder.run_body(builder, defined.tree.body, flow, inner)
+    found = built(builder, mark, inner.scope, flow, result)
+    if found is not None:
+        repetition.built[type_] = found
     return result
 
 

@@ -7,7 +7,7 @@ each error.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from resdsl.diagnostics import Call, Span
 from resdsl.elaborate.context import Context, Flow, Variable
@@ -65,6 +65,8 @@ class Trace:
     visits: dict[Span, Visits] = field(default_factory=dict)
     cancelled: bool = False
     """Set by another thread, to end the elaboration with ``Cancelled``."""
+    _followed: list[tuple[Span, Visit | None]] = field(default_factory=list)
+    _followers: int = 0
 
     def add(
         self,
@@ -86,11 +88,10 @@ class Trace:
         if known is None:
             known = self.visits[span] = Visits()
         known.count += 1
-        if known.count > MOST_VISITS:
-            return
-        before, after = ends
-        known.kept.append(
-            Visit(
+        visit = None
+        if known.count <= MOST_VISITS:
+            before, after = ends
+            visit = Visit(
                 None if before is None else nodes[before].type,
                 None if after is None else nodes[after].type,
                 context.frame.chain(),
@@ -100,4 +101,40 @@ class Trace:
                 first,
                 len(nodes),
             )
-        )
+            known.kept.append(visit)
+        if self._followers:
+            self._followed.append((span, visit))
+
+    def follow(self) -> int:
+        """Keep the visits from here on in order, up to the call of ``followed`` with what this returns."""
+        self._followers += 1
+        return len(self._followed)
+
+    def followed(self, start: int) -> Sequence[tuple[Span, Visit | None]]:
+        """The visits since a call of ``follow``, ``None`` for those of which only the number is kept."""
+        visits = self._followed[start:]
+        self._followers -= 1
+        if not self._followers:
+            self._followed.clear()
+        return visits
+
+    def repeat(self, visits: Sequence[tuple[Span, Visit | None]], old: str, new: str, shift: int) -> None:
+        """Record visits once more, of a copy of the call ``old`` that is ``new``, so many nodes further on."""
+        chains: dict[int, tuple[Call, ...]] = {}
+        for span, visit in visits:
+            known = self.visits[span]
+            known.count += 1
+            copied = None
+            if visit is not None and known.count <= MOST_VISITS:
+                chain = chains.get(id(visit.chain))
+                if chain is None:
+                    chain = chains[id(visit.chain)] = tuple(_renamed(call, old, new) for call in visit.chain)
+                copied = replace(visit, chain=chain, first=visit.first + shift, last=visit.last + shift)
+                known.kept.append(copied)
+            if self._followers:
+                self._followed.append((span, copied))
+
+
+def _renamed(call: Call, old: str, new: str) -> Call:
+    is_inside = call.path == old or call.path.startswith(f"{old}.")
+    return replace(call, path=new + call.path[len(old) :]) if is_inside else call

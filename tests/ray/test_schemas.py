@@ -14,7 +14,7 @@ import yaml
 
 pytestmark = pytest.mark.ray
 
-EXAMPLES = Path(__file__).parents[2] / "deploy"
+EXAMPLES = Path(__file__).parents[2] / "docs" / "deploy"
 
 
 def read(name: str) -> Any:
