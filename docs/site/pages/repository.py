@@ -20,6 +20,8 @@ _BUTTONS = (
     "[A first network](first_network.md){ .md-button .md-button--primary } [Gallery](networks/index.md){ .md-button }"
 )
 
+_PICTURES = (".svg", ".png")
+
 _FOLDERS = {"docs/families": "families/README.md", "specs": "networks/index.md", "resdsl/std": "library/index.md"}
 _IN_TEXT = {"resdsl/diagnostics/pages": "errors", "specs": "networks", "resdsl/std": "library"}
 
@@ -35,7 +37,7 @@ def site_path(path: str) -> str:
         return "changelog.md"
     if folder in _IN_TEXT:
         return f"{_IN_TEXT[folder]}/{PurePosixPath(name).stem}.md"
-    if path.startswith("docs/"):
+    if path.startswith("docs/") and path.endswith((".md", *_PICTURES)):
         return path.removeprefix("docs/")
     return f"source/{path}" if path.endswith(".md") else f"source/{path}.md"
 
@@ -74,7 +76,7 @@ def docs() -> dict[str, Page]:
 def pictures() -> dict[str, Path]:
     """The pictures in the docs, by their paths on the site."""
     folder = ROOT / "docs"
-    files = (file for file in sorted(folder.rglob("*")) if file.suffix in (".svg", ".png"))
+    files = (file for file in sorted(folder.rglob("*")) if file.suffix in _PICTURES)
     return {file.relative_to(folder).as_posix(): file for file in files}
 
 
