@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -111,9 +111,19 @@ class Diagnostics:
         for diagnostic in diagnostics:
             self.report(diagnostic)
 
-    def absorb(self, diagnostics: Diagnostics) -> None:
-        """Report all of others, as often as they were reported there."""
+    @classmethod
+    def of(cls, diagnostics: Iterable[Diagnostic]) -> Diagnostics:
+        """Some diagnostics, each reported once."""
+        made = cls()
+        for diagnostic in diagnostics:
+            made.report(diagnostic)
+        return made
+
+    def absorb(self, diagnostics: Diagnostics, *, beyond: Diagnostics | None = None) -> None:
+        """Report all of others, as often as they were reported there, without those of ``beyond``."""
         for key, diagnostic in diagnostics._found.items():
+            if beyond is not None and key in beyond._found:
+                continue
             self.report(diagnostic)
             if more := diagnostics._repeats.get(key, 0):
                 self._repeats[key] = self._repeats.get(key, 0) + more

@@ -20,9 +20,10 @@ class Allowances:
 
     def add(self, module: tree.Module) -> None:
         """Obey the comments of one more file."""
-        source = module.source
         self._allowed.update(
-            (id(source), line, code) for comment in module.comments for line, code in _allowed_by(comment, source)
+            (id(comment.span.source), line, code)
+            for comment in module.comments
+            for line, code in _allowed_by(comment, comment.span.source)
         )
 
     def silence(self, code: Code, span: Span | None) -> bool:

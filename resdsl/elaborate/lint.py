@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -107,4 +106,4 @@ def _below(roots: Iterable[object]) -> Iterator[tree.Tree]:
             stack.extend(item)
         elif isinstance(item, tree.Tree):
             yield item
-            stack.extend(getattr(item, field.name) for field in dataclasses.fields(item))
+            stack += [getattr(item, name) for name in tree.field_names(type(item))]

@@ -24,6 +24,9 @@ _LONGEST_CHAIN = 50
 Reader = Callable[[Path], str]
 """Gives the text of a file; raises ``OSError`` or ``UnicodeDecodeError``."""
 
+Parser = Callable[[Source, Diagnostics], tree.Module]
+"""Gives the tree of a text, and reports the errors in it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Unit:
@@ -97,13 +100,19 @@ def read_file(path: Path) -> str:
 
 
 def load_program(
-    source: Source, diagnostics: Diagnostics, *, limits: Limits | None = None, read: Reader = read_file
+    source: Source,
+    diagnostics: Diagnostics,
+    *,
+    limits: Limits | None = None,
+    read: Reader = read_file,
+    parse: Parser = parse,
 ) -> Program:
     """Parse a file and, following ``use``, all the files that it needs.
 
-    Errors are reported; what could not be read is missing from the units. ``read`` is how other files are read.
+    Errors are reported; what could not be read is missing from the units. ``read`` is how other files are read, and
+    ``parse`` how all of them are parsed.
     """
-    loader = _Loader(diagnostics, limits or Limits(), read, _root(source))
+    loader = _Loader(diagnostics, limits or Limits(), read, parse, _root(source))
     loader.load(source, ())
     units = tuple(loader.units.values())
     allowances = Allowances()
@@ -126,6 +135,7 @@ class _Loader:
     diagnostics: Diagnostics
     limits: Limits
     read: Reader
+    parse: Parser
     root: Path
     units: dict[object, Unit] = field(default_factory=dict)
     suggester: Suggester = field(default_factory=Suggester)
@@ -135,7 +145,7 @@ class _Loader:
     """Whether no more files may be read; the error has been reported."""
 
     def load(self, source: Source, users: tuple[tuple[Path, tree.Use], ...]) -> Unit:
-        unit = Unit(parse(source, self.diagnostics))
+        unit = Unit(self.parse(source, self.diagnostics))
         self.units[source.path.resolve() if source.path else source] = unit
         self._define_own(unit)
         for item in unit.module.items:

@@ -53,7 +53,7 @@ class Built:
         return (
             budget.steps + self.steps <= limits.steps
             and budget.nodes + len(self.nodes) <= limits.nodes
-            and (builder.trace is None or not builder.trace.cancelled)
+            and (builder.trace is None or not builder.trace.cancellation.requested)
         )
 
     def again(self, builder: GraphBuilder, scope: Scope, flow: int) -> int:

@@ -22,6 +22,13 @@ class Cancelled(Exception):
     """The text has changed, so that nobody needs the result any more."""
 
 
+@dataclass(slots=True)
+class Cancellation:
+    """Another thread sets ``requested``, to end the elaboration with ``Cancelled``."""
+
+    requested: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One time that a statement was carried out.
@@ -63,8 +70,7 @@ class Trace:
     """Visits by the span of the statement, of every model of a file that was elaborated."""
 
     visits: dict[Span, Visits] = field(default_factory=dict)
-    cancelled: bool = False
-    """Set by another thread, to end the elaboration with ``Cancelled``."""
+    cancellation: Cancellation = field(default_factory=Cancellation)
     _followed: list[tuple[Span, Visit | None]] = field(default_factory=list)
     _followers: int = 0
 
@@ -82,7 +88,7 @@ class Trace:
         ``ends`` are the values that flow in and out, ``first`` is the index of the first node that it made, ``nodes``
         and ``parameters`` are those of the network, which grow.
         """
-        if self.cancelled:
+        if self.cancellation.requested:
             raise Cancelled
         known = self.visits.get(span)
         if known is None:

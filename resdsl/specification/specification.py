@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.elaborate.limits import Budget, Limits
-from resdsl.elaborate.program import Program, Reader, load_program, read_file
+from resdsl.elaborate.lint import lint
+from resdsl.elaborate.program import Parser, Program, Reader, load_program, read_file
+from resdsl.syntax import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +49,7 @@ class Specification:
         input_shape: tuple[int | str, ...] | None,
         limits: Limits,
         read: Reader = read_file,
+        parse: Parser = parse,
     ) -> None:
         self.source = source
         self.model = model
@@ -54,6 +57,7 @@ class Specification:
         self.input_shape = input_shape
         self.limits = limits
         self.read = read
+        self.parse = parse
         self.diagnostics = Diagnostics()
         """Everything reported so far."""
         self.trace: Trace | None = None
@@ -69,7 +73,7 @@ class Specification:
     @cached_property
     def program(self) -> Program:
         """The syntax trees of the text and of all used files, as far as they could be parsed."""
-        return load_program(self.source, self.diagnostics, limits=self.limits, read=self.read)
+        return load_program(self.source, self.diagnostics, limits=self.limits, read=self.read, parse=self.parse)
 
     @property
     def module(self) -> Module:
@@ -88,7 +92,7 @@ class Specification:
 
     @cached_property
     def _graph(self) -> Graph | None:
-        return self._elaborate(self.model)
+        return self.elaborate(self.program, self.model, self.diagnostics, trace=self.trace)
 
     @property
     def graph(self) -> Graph:
@@ -121,10 +125,16 @@ class Specification:
         """
         if self.model is not None or len(self.models) == 1:
             self._keep(self._graph)
-        else:
-            budget = Budget()
-            for model in self.models:
-                self._keep(self._elaborate(model, budget))
+            return self.diagnostics
+        budget = Budget(linted=True)
+        program, before = self.program, Diagnostics.of(self.diagnostics)
+        for model in self.models:
+            # An error in one network is no reason to say less of another.
+            found = Diagnostics.of(before)
+            self._keep(self.elaborate(program, model, found, budget=budget, trace=self.trace))
+            self.diagnostics.absorb(found, beyond=before)
+        if self.models:
+            lint(program.main.module, self.diagnostics, program.allowances)
         return self.diagnostics
 
     def _keep(self, graph: Graph | None) -> None:
@@ -155,25 +165,37 @@ class Specification:
         shown = {} if self.display is None else self.display()
         return {"text/plain": repr(self), **shown}
 
-    def _compare(self, graph: Graph, claims: Sequence[Claim]) -> Comparison | None:
-        from resdsl.specification.nearest import compare_with_builtin  # only for networks with wrong totals
+    def elaborate(
+        self,
+        program: Program,
+        model: str | None,
+        diagnostics: Diagnostics,
+        *,
+        budget: Budget | None = None,
+        trace: Trace | None = None,
+    ) -> Graph | None:
+        """The graph of one model, with the settings of this specification; ``None`` where it has errors.
 
-        if not self.diagnostics.errors:
-            self.unexpected_graph = graph
-        return compare_with_builtin(graph, claims)
-
-    def _elaborate(self, model: str | None, budget: Budget | None = None) -> Graph | None:
+        ``program`` is its own, or one of the same text in which places are stated in another way.
+        """
         from resdsl.elaborate.network import elaborate  # not needed to list the models
+
+        def compare(graph: Graph, claims: Sequence[Claim]) -> Comparison | None:
+            from resdsl.specification.nearest import compare_with_builtin  # only for networks with wrong totals
+
+            if not diagnostics.errors:
+                self.unexpected_graph = graph
+            return compare_with_builtin(graph, claims)
 
         # A program with errors is elaborated too, to check everything that does not depend on the broken part.
         return elaborate(
-            self.program,
-            self.diagnostics,
+            program,
+            diagnostics,
             model=model,
             arguments=self.arguments,
             input_shape=self.input_shape,
             limits=self.limits,
             budget=budget,
-            compare=self._compare,
-            trace=self.trace,
+            compare=compare,
+            trace=trace,
         )

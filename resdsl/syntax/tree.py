@@ -45,6 +45,29 @@ class Tree:
         return tuple([getattr(self, name) for name in _compared_fields(kind)])
 
 
+def moved(item: Node, source: Source, by: int) -> Node:
+    """A copy of a tree that was read from a part of a text, as of the text ``source``, whose part begins at ``by``."""
+    made: Any = type(item)
+    copied = made.__new__(made)
+    for name in field_names(made):
+        value = getattr(item, name)
+        kind = type(value)
+        if kind is Span:
+            value = Span(source, value[1] + by, value[2] + by)
+        elif kind is tuple:
+            value = tuple([moved(one, source, by) if isinstance(one, Tree) else one for one in value])
+        elif isinstance(value, Tree):
+            value = moved(value, source, by)
+        setattr(copied, name, value)
+    return copied  # type: ignore[no-any-return]
+
+
+@cache
+def field_names(kind: Any) -> tuple[str, ...]:
+    """The names of the fields of a class of nodes, that of the span included."""
+    return tuple(one.name for one in fields(kind))
+
+
 @cache
 def _compared_fields(kind: Any) -> tuple[str, ...]:
     return tuple(one.name for one in fields(kind) if one.compare)

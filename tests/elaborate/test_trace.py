@@ -7,7 +7,7 @@ import pytest
 from resdsl.diagnostics import Diagnostics, Source
 from resdsl.elaborate.network import elaborate
 from resdsl.elaborate.program import load_program
-from resdsl.elaborate.trace import MOST_VISITS, Cancelled, Trace
+from resdsl.elaborate.trace import MOST_VISITS, Cancellation, Cancelled, Trace
 
 TEXT = """\
 block unit(width, stride = 1) { a: conv(width, 3x3, stride = stride); bn; relu }
@@ -63,6 +63,6 @@ def test_the_tensors_of_a_statement_are_its_own() -> None:
 
 
 def test_an_elaboration_that_nobody_needs_ends() -> None:
-    diagnostics, trace = Diagnostics(), Trace(cancelled=True)
+    diagnostics, trace = Diagnostics(), Trace(cancellation=Cancellation(requested=True))
     with pytest.raises(Cancelled):
         elaborate(load_program(Source("net.res", TEXT), diagnostics), diagnostics, trace=trace)

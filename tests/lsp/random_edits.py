@@ -1,11 +1,14 @@
 """Random edits of a text, as an editor sends them, with every feature asked at random places.
 
+After each edit the state is that of a start on the text as it is then: what the command line says of it.
+
 Run it for longer with ``python -m tests.lsp.random_edits EDITS [SEED]``.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +16,13 @@ from typing import Any
 
 from lsprotocol import converters, types
 
-from resdsl.diagnostics import Source
+from resdsl.diagnostics import Source, Span
+from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.program import read_file
-from resdsl.tools.lsp.analysis import Analysis, Settings
+from resdsl.elaborate.trace import Trace, Visits
+from resdsl.ir.graph import Graph
+from resdsl.specification.specification import Specification
+from resdsl.tools.lsp.analysis import Analysis, Known, Settings
 from resdsl.tools.lsp.features import (
     completion,
     diagnostics,
@@ -30,7 +37,41 @@ from resdsl.tools.lsp.features import (
 from resdsl.tools.lsp.positions import Positions
 
 SPECS = Path(__file__).parents[2] / "specs"
-START = [SPECS / "resnet18.res", SPECS / "mobilenet_v2.res", SPECS / "densenet121.res", SPECS / "googlenet.res"]
+START = [
+    SPECS / f"{name}.res" for name in ("resnet18", "mobilenet_v2", "vgg19", "resnet_cifar", "wrn_16_8", "googlenet")
+]
+SMALL = """\
+use "std/residual.res" (basic)
+
+const widths = [8, 16]
+const k = 3
+
+# resdsl: allow W0501
+block cell(w, n = 2) {
+  parts: n x { conv(w, k); relu }  # resdsl: allow W0501
+  residual { a: conv(w, 3x3); b: bn } shortcut pad
+  tap kept
+  concat { identity; from kept { relu } }
+}
+
+block unused(w) { conv(w, 1x1, bias = true); bn }
+
+model one(width = 8) {
+  input x: f32[N, 3, 16, 16]
+  for w in widths { cell{w}: cell(w) }
+  stage layer1(stride = 2) { 3 x basic(width) }
+  output y
+}
+
+model two {
+  input x: f32[N, 4, H, W]
+  one: cell(4)
+  4 x cell(8, 1)
+  head: { avgpool(global); flatten; fc: linear(10) }
+  output logits
+  expect parameters == 1_000
+}
+"""
 PIECES = [
     "\n", "\r\n", " ", "{", "}", "(", ")", "[", "]", '"', ",", ":", ";", "#", "=", "->", "..", "relu", "if ", "else",
     "conv(64, 3x3)", "stage layer9 { relu }", "residual { conv(8, 3x3) } shortcut pad", "tap t", "from t { relu }",
@@ -45,13 +86,71 @@ _CONVERTER: Callable[..., Any] = converters.get_converter().unstructure
 def random_edits(edits: int, seed: int) -> Iterator[str]:
     """Make edits, ask after each, and check the answers; gives each text."""
     chance = random.Random(seed)
-    text = ""
+    text, known = "", Known()
     for number in range(edits):
-        if number % 60 == 0 or len(text) > 4_000:
-            text = chance.choice(START).read_text()
-        text = _edited(chance, text)
-        _ask(chance, text)
-        yield text
+        if number % 60 == 0 or len(text) > 6_000:
+            text, known = _start(chance), Known()
+        changed = _edited(chance, text)
+        has_errors = _ask(chance, changed, known)
+        yield changed
+        # Most edits break a text. Those that follow begin with one that is whole, or nothing would be kept of it.
+        text = changed if not has_errors or chance.random() < 0.3 else text
+
+
+def _start(chance: random.Random) -> str:
+    """One text, or several that share a file: their definitions get names of their own."""
+    if chance.random() < 0.5:
+        return SMALL
+    texts = [path.read_text(encoding="utf-8") for path in chance.sample(START, chance.choice([1, 1, 2, 3]))]
+    numbered = [
+        re.sub(r"(?m)^(model|block|const) (\w+)", rf"\1 \2_{number}", text) if number else text
+        for number, text in enumerate(texts)
+    ]
+    return "\n".join(numbered)
+
+
+def _whole(source: Source) -> Specification:
+    """The text as the command line checks it."""
+    whole = Specification(source, model=None, arguments={}, input_shape=None, limits=Limits())
+    whole.trace = Trace()
+    whole.check()
+    return whole
+
+
+def _check_state(analysis: Analysis) -> None:
+    """What is known of the text is what the command line finds, whatever was taken over from earlier versions."""
+    whole = _whole(analysis.source)
+    assert sorted(map(repr, analysis.diagnostics)) == sorted(map(repr, whole.diagnostics)), analysis.source.text
+    graphs = {} if whole.diagnostics.errors else whole.checked
+    assert list(analysis.graphs) == list(graphs), analysis.source.text
+    for name, graph in graphs.items():
+        assert _parts(analysis, analysis.graphs[name]) == _parts(analysis, graph), analysis.source.text
+    assert whole.trace is not None
+    found = {step.span: _shown(analysis, analysis.visits(step.span)) for step in analysis.steps}
+    expected = {step.span: _shown(analysis, whole.trace.visits.get(step.span, Visits())) for step in analysis.steps}
+    assert found == expected, analysis.source.text
+
+
+def _parts(analysis: Analysis, graph: Graph) -> object:
+    spans = [_place(analysis, node.span) for node in graph.nodes]
+    scopes = [
+        (one.kind, one.path, one.arguments, one.given, _place(analysis, one.span), one.input, one.output)
+        for one in graph.root.leaves_first()
+    ]
+    return graph.nodes, spans, graph.outputs, graph.parameters, scopes, graph.labels, graph.preprocess
+
+
+def _shown(analysis: Analysis, visits: Visits) -> object:
+    return visits.count, [
+        (
+            one.before,
+            one.after,
+            [(call.path, call.text, _place(analysis, call.span)) for call in one.chain],
+            [node.path for node in one.nodes],
+            [tensor.name for tensor in one.parameters],
+        )
+        for one in visits.kept
+    ]
 
 
 def _edited(chance: random.Random, text: str) -> str:
@@ -70,10 +169,18 @@ def _edited(chance: random.Random, text: str) -> str:
     return changed
 
 
-def _ask(chance: random.Random, text: str) -> None:
+def _place(analysis: Analysis, span: Span) -> tuple[Path | None, int, int]:
+    """A place by its file: each analysis reads the files that a text uses anew."""
+    span = analysis.in_text(span)
+    return span.source.path, span.start, span.end
+
+
+def _ask(chance: random.Random, text: str, known: Known) -> bool:
+    """Check everything that an editor may ask of a text; whether it has errors."""
     source = Source("net.res", text, SPECS / "net.res")
-    analysis = Analysis(source, Settings(), "utf-16", read_file)
+    analysis = Analysis(source, Settings(), "utf-16", read_file, known)
     analysis.run()
+    _check_state(analysis)
     offset = chance.randint(0, len(text))
     position = analysis.positions.position(offset)
     assert analysis.positions.offset(position) <= offset
@@ -100,6 +207,7 @@ def _ask(chance: random.Random, text: str) -> None:
     _check_tokens(analysis, tokens.data)
     for answer in answers:
         _check_places(_CONVERTER(answer))
+    return bool(analysis.diagnostics.errors)
 
 
 def _check_places(answer: object) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, Source, Span
-from resdsl.elaborate.limits import Limits
-from resdsl.elaborate.program import Unit, standard_library
-from resdsl.elaborate.trace import Trace, Visit, Visits
+from resdsl.elaborate.limits import MOST_ERRORS, Budget, Limits
+from resdsl.elaborate.lint import lint
+from resdsl.elaborate.program import Program, Unit, load_program, standard_library
+from resdsl.elaborate.trace import MOST_VISITS, Cancellation, Cancelled, Trace, Visit, Visits
+from resdsl.gc_pause import collection_paused
 from resdsl.ir.graph import Graph
 from resdsl.specification.specification import Specification
 from resdsl.syntax import parse, tree
@@ -19,7 +22,11 @@ from resdsl.syntax.lexing import lex
 from resdsl.syntax.parser import Reading, read
 from resdsl.syntax.token import Token
 from resdsl.tools.lsp.names import Names, names_of
+from resdsl.tools.lsp.pieces import Layout, Piece, read_pieces
 from resdsl.tools.lsp.positions import Positions
+
+_MOST_MODULES = 200
+"""Trees of used files that are kept."""
 
 Reader = Callable[[Path], str]
 
@@ -33,61 +40,170 @@ class Settings:
     model: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What elaborating a model found: all of it follows from ``key``.
+
+    Places are those in the pieces of the text. ``diagnostics`` has no errors of the file as a whole.
+    """
+
+    key: tuple[object, ...]
+    used: tuple[tree.Module, ...]
+    graph: Graph | None
+    diagnostics: Diagnostics
+    trace: Trace
+    budget: Budget
+
+
+class Known:
+    """What the versions of a text leave to the next: its pieces, its networks, and the trees of the files it uses."""
+
+    def __init__(self) -> None:
+        self.pieces: Sequence[Piece] = ()
+        self.networks: Mapping[str, Network] = {}
+        self.modules: dict[tuple[str, Path | None, str], tree.Module] = {}
+        self.lock = Lock()
+
+
 class Analysis:
     """One version of a text.
 
     Making it takes no time. ``run`` elaborates the text, in another thread; everything that the tree alone says is
-    there before. ``reader`` gives the texts of used files, which may be open in the editor as well.
+    there before. ``reader`` gives the texts of used files, which may be open in the editor as well. ``refusal`` is why
+    the text is not read at all.
     """
 
-    def __init__(self, source: Source, settings: Settings, encoding: str, reader: Reader) -> None:
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings,
+        encoding: str,
+        reader: Reader,
+        known: Known | None = None,
+        refusal: Diagnostic | None = None,
+    ) -> None:
         self.source = source
         self.settings = settings
         self.positions = Positions(source.text, encoding)
-        self.trace = Trace()
         self.used: frozenset[Path | None] = frozenset()
         """The files that the text uses, once it has been elaborated."""
+        self.graphs: Mapping[str, Graph] = {}
+        """The networks of the text, by the names of their models; none where it has errors. ``in_text`` gives places
+        in them as places of the text."""
+        self.diagnostics = Diagnostics()
         self._encoding = encoding
         self._reader = reader
-        self._specification = Specification(
-            source,
-            model=settings.model,
-            arguments=settings.arguments,
-            input_shape=settings.input_shape,
-            limits=Limits(),
-            read=reader,
-        )
-        self._specification.trace = self.trace
+        self._known = known or Known()
+        self._refusal = refusal
+        self._cancellation = Cancellation()
+        self._visits: Mapping[Span, Visits] = {}
+        self._in_pieces = False
+        self._specification = self._of_model(settings.model)
         self._others: dict[Source, Positions] = {}
 
-    def run(self) -> None:
-        """Elaborate every model. Raises ``Cancelled`` once ``trace.cancelled`` is set."""
-        self._specification.check()
-        self.used = frozenset(unit.module.source.path for unit in self.units[1:])
-
-    @property
-    def graphs(self) -> Mapping[str, Graph]:
-        """The networks of the text, by the names of their models; none where it has errors."""
-        return {} if self.diagnostics.errors else self._specification.checked
-
-    def network(self) -> Specification | None:
-        """The network to draw: the only model of the text, or its first; ``None`` while it has errors."""
-        if self.diagnostics.errors or not self.graphs:
-            return None
-        if len(self.graphs) == 1:
-            return self._specification
+    def _of_model(self, model: str | None) -> Specification:
         return Specification(
             self.source,
-            model=next(iter(self.graphs)),
-            arguments={},
+            model=model,
+            arguments=self.settings.arguments,
             input_shape=self.settings.input_shape,
             limits=Limits(),
             read=self._reader,
+            parse=self._parse,
         )
 
-    @property
-    def diagnostics(self) -> Diagnostics:
-        return self._specification.diagnostics
+    def cancel(self) -> None:
+        """Have ``run`` end with ``Cancelled``: the text has changed."""
+        self._cancellation.requested = True
+
+    def run(self) -> None:
+        """Elaborate every model, or take over what earlier versions found. Raises ``Cancelled``."""
+        if self._cancellation.requested:
+            raise Cancelled
+        with collection_paused():
+            self._run()
+
+    def _run(self) -> None:
+        self._in_pieces = self.layout.is_clean and self._check_pieces()
+        if not self._in_pieces:
+            trace = Trace(cancellation=self._cancellation)
+            self._specification.trace = trace
+            self.diagnostics = self._specification.check()
+            self.graphs = {} if self.diagnostics.errors else self._specification.checked
+            self._visits = trace.visits
+        if self._refusal is not None:
+            self.diagnostics.report(self._refusal)
+        self.used = frozenset(unit.module.source.path for unit in self.units[1:])
+
+    def _check_pieces(self) -> bool:
+        """Check the networks that earlier versions do not have; ``False`` if the text has to be checked whole."""
+        before = Diagnostics()
+        program = load_program(self.source, before, limits=Limits(), read=self._reader, parse=self._parse_pieces)
+        models = [one.name for one in program.main.models]
+        if self.settings.model is not None:
+            if self.settings.model not in models:
+                return False
+            models = [self.settings.model]
+        networks: dict[str, Network] = {}
+        for model in models:
+            networks[model] = self._network(program, before, model)
+            self._known.networks = {**self._known.networks, **networks}
+        self._known.networks = networks
+        if not _are_within(Limits(), [network.budget for network in networks.values()]):
+            return False
+        found = Diagnostics.of(before)
+        for network in networks.values():
+            found.absorb(network.diagnostics)
+        if models:
+            lint(program.main.module, found, program.allowances)
+        self.diagnostics = Diagnostics.of(map(self.layout.diagnostic, found))
+        graphs = {model: network.graph for model, network in networks.items() if network.graph is not None}
+        self.graphs = {} if found.errors else graphs
+        self._visits = _together([network.trace for network in networks.values()])
+        return True
+
+    def _network(self, program: Program, before: Diagnostics, model: str) -> Network:
+        used = tuple(unit.module for unit in program.units[1:])
+        layout = self.layout
+        # The names of the whole text are for suggestions, their order for what is defined twice.
+        key = (self.settings, layout.needed(model), layout.names, tuple(map(id, used)), bool(before.errors))
+        known = self._known.networks.get(model)
+        if known is not None and known.key == key:
+            return known
+        trace, budget = Trace(cancellation=self._cancellation), Budget(linted=True)
+        found, own = Diagnostics.of(before), Diagnostics()
+        graph = self._specification.elaborate(program, model, found, budget=budget, trace=trace)
+        own.absorb(found, beyond=before)
+        return Network(key, used, graph, own, trace, budget)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The pieces of the text."""
+        with self._known.lock:
+            pieces = self._known.pieces = read_pieces(self.source, self._known.pieces)
+        return Layout(self.source, pieces)
+
+    def _parse(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
+        if source is self.source:
+            return self.layout.module() if self.layout.is_clean else parse(source, diagnostics)
+        key = (source.name, source.path, source.text)
+        module = self._known.modules.get(key)
+        if module is None:
+            errors = Diagnostics()
+            module = parse(source, errors)
+            diagnostics.extend(errors)
+            if not len(errors):
+                if len(self._known.modules) >= _MOST_MODULES:
+                    self._known.modules.clear()
+                self._known.modules[key] = module
+        return module
+
+    def _parse_pieces(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
+        return self.layout.module_of_pieces() if source is self.source else self._parse(source, diagnostics)
+
+    def network(self) -> Specification | None:
+        """The network to draw: the only model of the text, or its first; ``None`` while it has errors."""
+        return None if self.diagnostics.errors or not self.graphs else self._of_model(next(iter(self.graphs)))
 
     @property
     def unit(self) -> Unit:
@@ -142,7 +258,11 @@ class Analysis:
 
     def visits(self, span: Span) -> Visits:
         """What became of the statement at a span of this text."""
-        return self.trace.visits.get(span, Visits())
+        return self._visits.get(self.layout.in_piece(span) if self._in_pieces else span, Visits())
+
+    def in_text(self, span: Span) -> Span:
+        """A place in a graph of this text, as a place of the text; those of used files as they are."""
+        return self.layout.in_text(span)
 
     def step_at(self, offset: int) -> tuple[tree.Step, Visit | None] | None:
         """The innermost statement around a place, and its first visit."""
@@ -169,6 +289,27 @@ class Analysis:
     def own(self, diagnostic: Diagnostic) -> bool:
         """Whether a diagnostic is of this text, rather than of a file that it uses."""
         return diagnostic.primary is None or diagnostic.primary.span.source is self.source
+
+
+def _are_within(limits: Limits, budgets: Sequence[Budget]) -> bool:
+    """Whether networks that were elaborated on their own are within the limits of a file."""
+    return (
+        sum(budget.steps for budget in budgets) <= limits.steps
+        and sum(budget.nodes for budget in budgets) <= limits.nodes
+        and sum(budget.errors for budget in budgets) < MOST_ERRORS
+        and not any(budget.exhausted for budget in budgets)
+    )
+
+
+def _together(traces: Sequence[Trace]) -> Mapping[Span, Visits]:
+    """The visits of several networks: those of a block that they share follow each other."""
+    found: dict[Span, Visits] = {}
+    for trace in traces:
+        for span, visits in trace.visits.items():
+            known = found.setdefault(span, visits)
+            if known is not visits:
+                found[span] = Visits([*known.kept, *visits.kept][:MOST_VISITS], known.count + visits.count)
+    return found
 
 
 def steps_of(body: tree.Body) -> list[tree.Step]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 
@@ -40,6 +41,8 @@ def command(terminal: Terminal, stdio: bool, port: int | None, check: bool) -> N
     if check:
         terminal.say("the language server can start")
         return
+    # The tree and the networks of a long text are a million objects without cycles: looking through them takes seconds.
+    gc.set_threshold(100_000, 20, 100)
     if port is None:
         # What else is printed in this process must not get into the protocol.
         with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as target:

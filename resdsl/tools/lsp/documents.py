@@ -17,7 +17,7 @@ from resdsl.diagnostics import Diagnostic, Source, catalogue
 from resdsl.elaborate.limits import Limits
 from resdsl.elaborate.program import read_file
 from resdsl.elaborate.trace import Cancelled
-from resdsl.tools.lsp.analysis import Analysis, Settings
+from resdsl.tools.lsp.analysis import Analysis, Known, Settings
 from resdsl.tools.lsp.positions import Positions
 
 _STACK = 64 * 2**20
@@ -47,6 +47,7 @@ class Documents:
         self._published = published
         self._texts: dict[str, str] = {}
         self._analyses: dict[str, Analysis] = {}
+        self._known: dict[str, Known] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._thread = _one_thread()
         self._pictures = _one_thread()
@@ -87,17 +88,19 @@ class Documents:
         self._texts.pop(uri, None)
         analysis = self._analyses.pop(uri, None)
         if analysis is not None:
-            analysis.trace.cancelled = True
+            analysis.cancel()
         self._tasks.pop(uri, None)
+        self._known.pop(uri, None)
 
     def analyse_all(self) -> None:
         """Analyse every open document again: a setting or a file on the disk has changed."""
+        self._known.clear()
         for uri in self.open:
             self._analyse(uri)
 
     def shut_down(self) -> None:
         for analysis in self._analyses.values():
-            analysis.trace.cancelled = True
+            analysis.cancel()
         for thread in (self._thread, self._pictures):
             thread.shutdown(wait=False, cancel_futures=True)
 
@@ -110,21 +113,19 @@ class Documents:
     def _analyse(self, uri: str) -> None:
         before = self._analyses.get(uri)
         if before is not None:
-            before.trace.cancelled = True
-        analysis = self._analyses[uri] = self._new(uri, self._texts[uri])
+            before.cancel()
+        known = self._known.setdefault(uri, Known())
+        analysis = self._analyses[uri] = self._new(uri, self._texts[uri], known)
         self._tasks[uri] = asyncio.get_running_loop().create_task(self._run(uri, analysis))
 
-    def _new(self, uri: str, text: str) -> Analysis:
+    def _new(self, uri: str, text: str, known: Known) -> Analysis:
         path = _path(uri)
         name = path.name if path is not None else uri.rpartition("/")[2]
         limit = Limits().file_bytes
         too_large = len(text) > limit
         source = Source(name, "" if too_large else text, path)
-        analysis = Analysis(source, self.settings(path), self.encoding, self._read)
-        if too_large:
-            message = f"the file has more than {limit:,} bytes"
-            analysis.diagnostics.report(Diagnostic(catalogue.LIMIT, message))
-        return analysis
+        refusal = Diagnostic(catalogue.LIMIT, f"the file has more than {limit:,} bytes") if too_large else None
+        return Analysis(source, self.settings(path), self.encoding, self._read, known, refusal)
 
     def _read(self, path: Path) -> str:
         """The text of a used file: as it is in the editor, where it is open."""
@@ -137,7 +138,7 @@ class Documents:
 
     async def _run(self, uri: str, analysis: Analysis) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, _elaborate, analysis)
+            await asyncio.get_running_loop().run_in_executor(self._thread, analysis.run)
         except (Cancelled, RuntimeError):
             return  # changed, or the server is shutting down
         if self._analyses.get(uri) is analysis:
@@ -201,12 +202,6 @@ class _InPlace(Executor):
 
 def _is_used(path: Path, analysis: Analysis) -> bool:
     return any(used is not None and used.resolve() == path.resolve() for used in analysis.used)
-
-
-def _elaborate(analysis: Analysis) -> None:
-    if analysis.trace.cancelled:
-        raise Cancelled
-    analysis.run()
 
 
 def _path(uri: str) -> Path | None:

@@ -41,7 +41,7 @@ def place_of(analysis: Analysis, path: str) -> types.Location | None:
     """Where this text makes the box with a path: its own statement, or the call of the block that it is in."""
     uri = analysis.source.path.absolute().as_uri() if analysis.source.path else ""
     for graph in analysis.graphs.values():
-        spans = _spans(graph)
+        spans = _spans(analysis, graph)
         name = path
         while name:
             span = spans.get(name)
@@ -61,23 +61,23 @@ def paths_at(analysis: Analysis, position: types.Position) -> list[str]:
     paths = [
         path
         for graph in analysis.graphs.values()
-        for path, span in _spans(graph).items()
+        for path, span in _spans(analysis, graph).items()
         if span.source is analysis.source and span.start <= step.span.start and step.span.end <= span.end
     ]
     nearest = sorted(paths, key=lambda path: path.count("."), reverse=True)
     return list(dict.fromkeys([*([node.path for node in visit.nodes] if visit else []), *nearest]))
 
 
-def _spans(graph: Graph) -> dict[str, Span]:
+def _spans(analysis: Analysis, graph: Graph) -> dict[str, Span]:
     """Where scopes and layers were written, by their paths."""
     spans: dict[str, Span] = {}
     stack: list[Scope | int] = [graph.root]
     while stack:
         one = stack.pop()
         if isinstance(one, int):
-            spans.setdefault(graph.nodes[one].path, graph.nodes[one].span)
+            spans.setdefault(graph.nodes[one].path, analysis.in_text(graph.nodes[one].span))
             continue
         if one.path:
-            spans.setdefault(one.path, one.span)
+            spans.setdefault(one.path, analysis.in_text(one.span))
         stack += one.children
     return spans

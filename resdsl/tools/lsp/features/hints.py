@@ -93,13 +93,14 @@ def _stages(analysis: Analysis, graph: Graph) -> Iterator[types.CodeLens]:
     for parameter in graph.parameters.values():
         tensors[parameter.node] += parameter.count * parameter.trainable
     for scope in graph.root.leaves_first():
-        if scope.kind is ScopeKind.STAGE and scope.span.source is analysis.source:
+        span = analysis.in_text(scope.span)
+        if scope.kind is ScopeKind.STAGE and span.source is analysis.source:
             nodes = list(scope.nodes())
             macs: Dim = 0
             for node in nodes:
                 macs = macs + graph.applications[node].macs
             title = _costs(sum(tensors[node] for node in nodes), macs)
-            yield types.CodeLens(analysis.positions.of(scope.span), types.Command(title, ""))
+            yield types.CodeLens(analysis.positions.of(span), types.Command(title, ""))
 
 
 def _costs(parameters: int, macs: Dim) -> str:
