@@ -22,6 +22,7 @@ GUIDE = (
     "import.md",
     "weights.md",
     "pytorch.md",
+    "training-step.md",
     "optimisation.md",
     "runtime.md",
     "predict.md",

@@ -157,6 +157,7 @@ NOT_EQUAL = _code("E0853", "imported network does not compute what its original 
 NOT_THE_NETWORK = _code("E0854", "model is not the network of the specification")
 NO_MODULE = _code("E0855", "Python code gives no PyTorch module")
 NOT_TRACED = _code("E0856", "PyTorch module cannot be traced")
+NO_GRADIENT = _code("E0857", "network cannot be trained")
 DEVICE_NAME = _code("E0860", "unknown device", _USAGE)
 DEVICE_UNUSABLE = _code("E0861", "device cannot be used", _MACHINE)
 NO_ONNX_RUNTIME = _code("E0862", "ONNX Runtime cannot be loaded", _MACHINE)

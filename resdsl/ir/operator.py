@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+from resdsl.diagnostics.catalogue import NO_GRADIENT
 from resdsl.diagnostics.diagnostic import Code
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import Initializer
@@ -88,11 +89,16 @@ Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A value inside a lowering: an input, a parameter, a constant or the result of an earlier primitive."""
+    """A value inside a lowering: an input, a parameter, a constant or the result of an earlier primitive.
 
-    kind: Literal["input", "parameter", "constant", "prim"]
+    A primitive can have several results, counted by ``place``. The other kinds occur in training alone: the seed of the
+    step, the operator's result, its gradient, and what ``TrainingLowering.keep`` kept.
+    """
+
+    kind: Literal["input", "parameter", "constant", "prim", "seed", "output", "gradient", "kept"]
     index: int
     name: str = ""
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class Prim:
     type: str
     inputs: tuple[Ref | None, ...]
     attributes: Mapping[str, Attribute]
+    outputs: int = 1
 
 
 class Lowering:
@@ -164,6 +171,89 @@ class Lowering:
         """Add an ONNX node with these inputs and attributes; gives its (first) output."""
         self.prims.append(Prim(type, inputs, attributes))
         return Ref("prim", len(self.prims) - 1)
+
+    def several(self, type: str, outputs: int, /, *inputs: Ref | None, **attributes: Attribute) -> tuple[Ref, ...]:
+        """Add an ONNX node with so many outputs; gives all of them."""
+        self.prims.append(Prim(type, inputs, attributes, outputs))
+        return tuple(Ref("prim", len(self.prims) - 1, place=place) for place in range(outputs))
+
+
+class TrainingLowering(Lowering):
+    """Collects the ONNX nodes of an operator in training mode; see ``Operator.lower_training``.
+
+    ``is_frozen`` says that its buffers keep their values, so that a batch norm normalises by its running statistics.
+    ``place`` numbers the operator within the network: what it draws at random differs from what others draw.
+    """
+
+    def __init__(self, types: tuple[TensorType, ...], result: TensorType, *, place: int, is_frozen: bool) -> None:
+        super().__init__(types, result)
+        self.place = place
+        self.is_frozen = is_frozen
+        self.kept: dict[str, Ref] = {}
+        self.updates: dict[str, Ref] = {}
+        self.value: Ref | None = None
+        self.seed = Ref("seed", 0)
+        """The seed of the step, an ``int64`` scalar from 0 to 2^31 - 1."""
+
+    def keep(self, name: str, value: Ref) -> None:
+        """Keep a value for ``gradient``, which asks for it by ``to.kept(name)``."""
+        self.kept[name] = value
+
+    def update(self, buffer: str, value: Ref) -> None:
+        """The value that a buffer (running statistics) has after the step."""
+        self.updates[buffer] = value
+
+    def returns(self, value: Ref) -> None:
+        """The operator's result, where it is not that of the last node."""
+        self.value = value
+
+
+class Gradient(Lowering):
+    """Collects the ONNX nodes that compute the gradients of an operator's inputs and parameters.
+
+    ``gradient`` is that of the loss by the operator's result, whose value is ``output``; ``inputs`` are the values that
+    it was computed from. ``wants(index)`` and ``wants_parameter(name)`` say whether a gradient is needed:
+    others are not asked for, and giving them costs nodes that nothing reads. Each is given once.
+    """
+
+    def __init__(
+        self,
+        types: tuple[TensorType, ...],
+        result: TensorType,
+        *,
+        wanted: Sequence[bool],
+        parameters: Collection[str],
+        is_frozen: bool,
+    ) -> None:
+        super().__init__(types, result)
+        self._wanted = tuple(wanted)
+        self._parameters = frozenset(parameters)
+        self.is_frozen = is_frozen
+        self.output = Ref("output", 0)
+        self.gradient = Ref("gradient", 0)
+        self.of_inputs: dict[int, Ref] = {}
+        self.of_parameters: dict[str, Ref] = {}
+
+    def wants(self, index: int = 0) -> bool:
+        """Whether the gradient of this input is needed."""
+        return self._wanted[index]
+
+    def wants_parameter(self, *names: str) -> bool:
+        """Whether the gradient of one of these parameters is needed."""
+        return not self._parameters.isdisjoint(names)
+
+    def kept(self, name: str) -> Ref:
+        """What the training form of the operator kept."""
+        return Ref("kept", 0, name)
+
+    def give(self, value: Ref, index: int = 0) -> None:
+        """The gradient of an input, of that input's shape."""
+        self.of_inputs[index] = value
+
+    def give_parameter(self, name: str, value: Ref) -> None:
+        """The gradient of a parameter, of that parameter's shape; dropped where it is not needed."""
+        if name in self._parameters:
+            self.of_parameters[name] = value
 
 
 class Steps(NamedTuple):
@@ -286,3 +376,13 @@ class Operator:
     def lower(self, to: Lowering) -> None:
         """Describe the ONNX nodes that compute it; the last one added gives the result."""
         raise NotImplementedError
+
+    def lower_training(self, to: TrainingLowering) -> None:
+        """Describe the ONNX nodes that compute it in training mode: as ``lower``, where training is no different."""
+        self.lower(to)
+
+    def gradient(self, to: Gradient) -> None:
+        """Describe the ONNX nodes that compute the gradients of its inputs and parameters, by ``to.give`` and
+        ``to.give_parameter``; raises ``Refusal`` where it has none.
+        """
+        raise Refusal(NO_GRADIENT, f"`{self.name or type(self).__name__}` has no gradient")

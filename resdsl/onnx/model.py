@@ -6,7 +6,7 @@ four times as long, and importing it longer than all the rest of compiling a sma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from resdsl import protobuf
 from resdsl.ir import metadata
@@ -22,7 +22,7 @@ IR_VERSION = 10
 # Field numbers, from onnx.proto.
 _IR_VERSION, _PRODUCER_NAME, _PRODUCER_VERSION, _OPSET_IMPORT, _METADATA = 1, 2, 3, 8, 14  # ModelProto
 _DOMAIN, _VERSION = 1, 2  # OperatorSetIdProto
-_NAME, _INPUT, _OUTPUT, _VALUE_INFO = 2, 11, 12, 13  # GraphProto
+GRAPH_NAME, GRAPH_INPUT, GRAPH_OUTPUT, _VALUE_INFO = 2, 11, 12, 13  # GraphProto
 _VALUE_NAME, _VALUE_TYPE = 1, 2  # ValueInfoProto
 _TENSOR_TYPE, _ELEM_TYPE, _SHAPE = 1, 1, 2  # TypeProto, TypeProto.Tensor
 _DIM, _DIM_VALUE, _DIM_PARAM = 1, 1, 2  # TensorShapeProto, TensorShapeProto.Dimension
@@ -68,9 +68,9 @@ def encode_graph(graph: Graph) -> bytes:
         if name not in outputs:
             inner.append(types.value(_VALUE_INFO, name, node.type))
     nodes += [identity(f"{output.name}:identity", names.of[output.node], output.name) for output in names.copies]
-    ends = [types.value(_OUTPUT, output.name, graph.nodes[output.node].type) for output in graph.outputs]
-    begin = types.value(_INPUT, graph.input_name, graph.input.type)
-    return b"".join((*nodes, protobuf.text(_NAME, graph.name), *constants, begin, *ends, *inner))
+    ends = [types.value(GRAPH_OUTPUT, output.name, graph.nodes[output.node].type) for output in graph.outputs]
+    begin = types.value(GRAPH_INPUT, graph.input_name, graph.input.type)
+    return b"".join((*nodes, protobuf.text(GRAPH_NAME, graph.name), *constants, begin, *ends, *inner))
 
 
 class _Types:
@@ -88,13 +88,24 @@ class _Types:
         return protobuf.message(field, protobuf.text(_VALUE_NAME, name) + known[1])
 
 
+def encoded_value(field: int, name: str, element_type: int, shape: Sequence[int | str]) -> bytes:
+    """A value with its type, as a field of the graph: ``GRAPH_INPUT`` or ``GRAPH_OUTPUT``."""
+    return protobuf.message(
+        field, protobuf.text(_VALUE_NAME, name) + protobuf.message(_VALUE_TYPE, _tensor_type(element_type, shape))
+    )
+
+
 def _type(type: TensorType) -> bytes:
+    return _tensor_type(ELEMENT_TYPES[type.dtype], [dim if isinstance(dim, int) else str(dim) for dim in type.shape])
+
+
+def _tensor_type(element_type: int, shape: Sequence[int | str]) -> bytes:
     dims = b"".join(
         protobuf.message(
-            _DIM, protobuf.integer(_DIM_VALUE, dim) if isinstance(dim, int) else protobuf.text(_DIM_PARAM, str(dim))
+            _DIM, protobuf.integer(_DIM_VALUE, dim) if isinstance(dim, int) else protobuf.text(_DIM_PARAM, dim)
         )
-        for dim in type.shape
+        for dim in shape
     )
     # A scalar has a shape too, of no dimensions.
-    tensor = protobuf.integer(_ELEM_TYPE, ELEMENT_TYPES[type.dtype]) + protobuf.message(_SHAPE, dims)
+    tensor = protobuf.integer(_ELEM_TYPE, element_type) + protobuf.message(_SHAPE, dims)
     return protobuf.message(_TENSOR_TYPE, tensor)

@@ -6,7 +6,7 @@ are encoded once for each such application, and only names and source positions 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
@@ -128,6 +128,26 @@ def identity(name: str, source: str, output: str) -> bytes:
     return protobuf.message(_NODE, b"".join(parts))
 
 
+def encoded_node(
+    type: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attributes: Mapping[str, Attribute]
+) -> bytes:
+    """One ONNX node, as a field of the graph. An input or output that is left out is ``""``."""
+    parts = [
+        *(protobuf.text(_INPUT, value) for value in inputs),
+        *(protobuf.text(_OUTPUT, value) for value in outputs),
+        protobuf.text(_NAME, name),
+        protobuf.text(_OP_TYPE, type),
+        *(protobuf.message(_ATTRIBUTE, _attribute(key, value)) for key, value in attributes.items()),
+    ]
+    return protobuf.message(_NODE, b"".join(parts))
+
+
+def encoded_constant(name: str, array: np.ndarray) -> bytes:
+    """A constant that nodes read, as a field of the graph."""
+    before, after = _tensor(array)
+    return protobuf.message(protobuf.GRAPH_INITIALIZER, before + protobuf.text(_TENSOR_NAME, name) + after)
+
+
 def _recipe(applied: Application, path: str) -> _Recipe:
     lowering = Lowering(applied.inputs, applied.result)
     applied.operator.lower(lowering)
@@ -162,12 +182,18 @@ def _input(ref: Ref, last: int, path: str) -> int | str:
 
 
 def _constant(index: int, array: np.ndarray) -> tuple[bytes, str, bytes]:
+    before, after = _tensor(array)
+    return before, f":const{index}", after
+
+
+def _tensor(array: np.ndarray) -> tuple[bytes, bytes]:
+    """The fields of a tensor before its name, and those after it."""
     from resdsl.weights.dtypes import raw_bytes  # most operators have none
 
     element_type = ELEMENT_TYPES[_NUMPY_TYPES[array.dtype.name]]
     dims = [protobuf.integer(_DIMS, size) for size in array.shape]
     before = b"".join((*dims, protobuf.integer(_DATA_TYPE, element_type)))
-    return before, f":const{index}", protobuf.message(protobuf.TENSOR_RAW_DATA, bytes(raw_bytes(array)))
+    return before, protobuf.message(protobuf.TENSOR_RAW_DATA, bytes(raw_bytes(array)))
 
 
 def _attribute(name: str, value: Attribute) -> bytes:

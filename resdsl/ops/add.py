@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
+from resdsl.ops.gradients import sum_to
 from resdsl.ops.join import Join, broadcast, require_fit
 
 
@@ -41,3 +42,8 @@ class Add(Join):
             to("Identity", total)
         for branch in rest:
             total = to("Add", total, branch)
+
+    def gradient(self, to: Gradient) -> None:
+        for index, x in enumerate(to.types):
+            if to.wants(index):
+                to.give(sum_to(to, to.gradient, x, to.result), index)

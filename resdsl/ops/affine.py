@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.initializers import ONES, ZEROS, Constant
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Ref, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Ref, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.gradients import sum_channels
 from resdsl.ops.signature import arg
 
 
@@ -88,6 +89,21 @@ class Affine(Operator):
             y = to("Mul", y, self._broadcast(to, "weight"))
         if self.bias:
             to("Add", y, self._broadcast(to, "bias"))
+
+    def gradient(self, to: Gradient) -> None:
+        if to.wants():
+            to.give(to("Mul", to.gradient, self._broadcast(to, "weight")) if self.weight else to.gradient)
+        if to.wants_parameter("weight"):
+            to.give_parameter("weight", self._total(to, to("Mul", to.gradient, to.input)))
+        if to.wants_parameter("bias"):
+            to.give_parameter("bias", self._total(to, to.gradient))
+
+    def _total(self, to: Gradient, value: Ref) -> Ref:
+        """The sum in the shape of the parameters."""
+        (x,) = to.types
+        if self.per_channel:
+            return sum_channels(to, value, x.rank)
+        return to("Reshape", to("ReduceSum", value, keepdims=0), to.integers((1,)))
 
     def _broadcast(self, to: Lowering, name: str) -> Ref:
         """The parameter in a shape that fits the input's channels."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Window
 from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
+from resdsl.ops.gradients import pixels_of, repeated, separable_gradient
 from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, window, window_label, windows
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _NO_DILATION = Size(1, 1)
 
@@ -132,6 +136,32 @@ class AvgPool(Operator):
             pads=tuple(reach),
             count_include_pad=int(count_pad),
         )
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        size = pixels_of(x)
+        if not isinstance(self.kernel, Size):
+            to.give(repeated(to, to("Div", to.gradient, to.number(size[0] * size[1])), x))
+            return
+        pad = self._sides(x, self.kernel)
+        # The count of a window is the product of its rows and columns, so the mean is one of rows, then one of columns.
+        rows, columns = (
+            self._mean(size[axis], self.kernel[axis], axis, pad[axis], pad[axis + 2], places)
+            for axis, places in enumerate(pixels_of(to.result))
+        )
+        to.give(separable_gradient(to, to.gradient, rows, columns))
+
+    def _mean(self, size: int, kernel: int, axis: int, before: int, after: int, places: int) -> np.ndarray:
+        """``[places, size]``: what each pixel adds to the mean of each window, along one axis."""
+        import numpy as np
+
+        pixels = np.arange(-before, size + after)
+        starts = np.arange(places)[:, None] * self.stride[axis] - before
+        covered = (pixels >= starts) & (pixels < starts + kernel)
+        inside = (pixels >= 0) & (pixels < size)
+        counts = (covered if self.count_pad else covered & inside).sum(1, keepdims=True)
+        mean: np.ndarray = (covered / counts)[:, inside]
+        return mean
 
     def _sides(self, x: TensorType, kernel: Size) -> Sides:
         return sides(self.pad, x, kernel, self.stride, _NO_DILATION)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Operator, Refusal, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal, Window
 from resdsl.ir.torch_code import TorchCode, padded, square
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.gradients import pixels_of, separable_gradient
 from resdsl.ops.pooling import require_pixels
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, counted, sides, window, window_label, windows
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _NO_DILATION = Size(1, 1)
 _LARGEST = 7
@@ -123,6 +127,25 @@ class BlurPool(Operator):
             pads=tuple(pad),
             group=channels,
         )
+
+    def gradient(self, to: Gradient) -> None:
+        size, places, pad = pixels_of(to.types[0]), pixels_of(to.result), self._sides(to.types[0])
+        rows, columns = (self._matrix(size[axis], places[axis], self.stride[axis], pad[axis]) for axis in (0, 1))
+        to.give(separable_gradient(to, to.gradient, rows, columns))
+
+    def _matrix(self, size: int, places: int, stride: int, before: int) -> np.ndarray:
+        """``[places, size]``: the weight of each pixel in each place of the result, along one axis."""
+        import numpy as np
+
+        matrix = np.zeros((places, size))
+        for place in range(places):
+            for point, weight in enumerate(self._line()):
+                pixel = place * stride - before + point
+                if self.edge == "reflect":
+                    pixel = -pixel if pixel < 0 else 2 * (size - 1) - pixel if pixel >= size else pixel
+                if 0 <= pixel < size:
+                    matrix[place, pixel] += weight
+        return matrix
 
     def _line(self) -> list[float]:
         """The filter along one axis."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.branches import channels_of_each
+from resdsl.ops.gradients import shape_of, softmax_gradient
 from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
 
@@ -51,3 +52,9 @@ class BranchSoftmax(Operator):
         each = channels_of_each(x, self.branches, "")
         apart = to("Reshape", to.input, to.integers((0, self.branches, each, -1)))
         with_pixels(to, to("Softmax", apart, axis=1), self.branches * each)
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        apart = to.integers((0, self.branches, channels_of_each(x, self.branches, ""), -1))
+        y, gradient = (to("Reshape", value, apart) for value in (to.output, to.gradient))
+        to.give(to("Reshape", softmax_gradient(to, y, gradient, 1), shape_of(to, x)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.branches import channels_of_each
@@ -45,3 +45,6 @@ class BranchSum(Operator):
         (x,) = to.types
         apart = to("Reshape", to.input, to.integers((0, self.branches, -1)))
         with_pixels(to, to("ReduceSum", apart, to.integers((1,)), keepdims=0), channels_of_each(x, self.branches, ""))
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(to("Concat", *[to.gradient] * self.branches, axis=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resdsl.ir.operator import Lowering, Operator
+from resdsl.ir.operator import Gradient, Lowering, Operator
 from resdsl.ir.types import DType, TensorType
 
 ONNX_TYPES = {DType.F32: 1, DType.F16: 10, DType.BF16: 16}
@@ -23,3 +23,7 @@ class Cast(Operator):
 
     def lower(self, to: Lowering) -> None:
         to("Cast", to.input, to=ONNX_TYPES[self.dtype])
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        to.give(to("Cast", to.gradient, to=ONNX_TYPES[x.dtype]))

@@ -9,10 +9,11 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import VarianceScaling
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known, known_channels, require_channels
+from resdsl.ops.gradients import shape_of
 from resdsl.ops.signature import arg
 
 
@@ -78,3 +79,33 @@ class ChannelConv(Operator):
         line = to("Reshape", to.input, to.integers((0, 1, channels)))
         y = to("Conv", line, to.parameter("weight"), kernel_shape=(self.kernel,), pads=(half, half))
         to("Reshape", y, to.integers((0, channels, *(1,) * (x.rank - 2))))
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        channels, half = known_channels(x), self.kernel // 2
+        line = to.integers((0, 1, channels))
+        gradient = to("Reshape", to.gradient, line)
+        if to.wants():
+            first, last, axis, back = (to.integers((number,)) for number in (-1, -self.kernel - 1, 2, -1))
+            mirrored = to("Slice", to.parameter("weight"), first, last, axis, back)
+            dx = to("Conv", gradient, mirrored, kernel_shape=(self.kernel,), pads=(half, half))
+            to.give(to("Reshape", dx, shape_of(to, x)))
+        if to.wants_parameter("weight"):
+            # The images as channels of one image: their products with each place of the window are summed over all.
+            beside = to.integers((1, -1, channels))
+            image = to("Pad", to("Reshape", to.input, beside), to.integers((0, 0, half, 0, 0, half)))
+            change = to("Reshape", to.gradient, beside)
+            products = [
+                to(
+                    "ReduceSum",
+                    to(
+                        "Mul",
+                        to("Slice", image, to.integers((u,)), to.integers((u + channels,)), to.integers((2,))),
+                        change,
+                    ),
+                    to.integers((1, 2)),
+                    keepdims=1,
+                )
+                for u in range(self.kernel)
+            ]
+            to.give_parameter("weight", to("Concat", *products, axis=2) if len(products) > 1 else products[0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
@@ -51,3 +51,8 @@ class ChannelShuffle(Operator):
         each = known_channels(to.types[0]) // self.groups
         order = [group * each + place for place in range(each) for group in range(self.groups)]
         to("Gather", to.input, to.integers(order), axis=1)
+
+    def gradient(self, to: Gradient) -> None:
+        each = known_channels(to.types[0]) // self.groups
+        order = [place * self.groups + group for group in range(self.groups) for place in range(each)]
+        to.give(to("Gather", to.gradient, to.integers(order), axis=1))

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Example, Lowering, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
+from resdsl.ops.checks import known_channels
 from resdsl.ops.join import Join, require_fit
 
 
@@ -40,3 +41,12 @@ class Concat(Join):
 
     def lower(self, to: Lowering) -> None:
         to("Concat", *to.inputs, axis=1)
+
+    def gradient(self, to: Gradient) -> None:
+        start = 0
+        for index, x in enumerate(to.types):
+            stop = start + known_channels(x)
+            if to.wants(index):
+                bounds = (to.integers((number,)) for number in (start, stop, 1))
+                to.give(to("Slice", to.gradient, *bounds) if len(to.types) > 1 else to.gradient, index)
+            start = stop

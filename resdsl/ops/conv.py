@@ -10,10 +10,12 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Refusal, Window
 from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.conv_gradients import Geometry, input_gradient, weight_gradient
+from resdsl.ops.gradients import pixels_of, sum_channels
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, sides, spacing, window, window_label, windows
 
@@ -117,6 +119,26 @@ class Conv(Operator):
             dilations=tuple(self.dilation),
             group=self.groups,
         )
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        of = Geometry(
+            channels=known_channels(x),
+            filters=self.channels,
+            groups=self.groups,
+            kernel=self.kernel,
+            stride=self.stride,
+            dilation=spacing(self.kernel, self.dilation),
+            pad=self._sides(x),
+            size=pixels_of(x),
+            result=pixels_of(to.result),
+        )
+        if to.wants():
+            to.give(input_gradient(to, to.parameter("weight"), to.gradient, of))
+        if to.wants_parameter("weight"):
+            to.give_parameter("weight", weight_gradient(to, to.input, to.gradient, of))
+        if to.wants_parameter("bias"):
+            to.give_parameter("bias", sum_channels(to, to.gradient, 4))
 
     def _sides(self, x: TensorType) -> Sides:
         return sides(self.pad, x, self.kernel, self.stride, self.dilation)

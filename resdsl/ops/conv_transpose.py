@@ -9,10 +9,12 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Steps, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Ref, Refusal, Steps, Window
 from resdsl.ir.torch_code import TorchCode, is_symmetric, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.conv_gradients import Geometry, weight_gradient
+from resdsl.ops.gradients import pixels_of, sum_channels
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import extent, sides, size_label, spacing
 
@@ -151,6 +153,42 @@ class ConvTranspose(Operator):
             dilations=tuple(self.dilation),
             group=self.groups,
         )
+
+    def gradient(self, to: Gradient) -> None:
+        """A convolution backwards is a transposed one, so that here the gradient of the input is a convolution."""
+        (x,) = to.types
+        of = Geometry(
+            channels=self.channels,
+            filters=known_channels(x),
+            groups=self.groups,
+            kernel=self.kernel,
+            stride=self.stride,
+            dilation=spacing(self.kernel, self.dilation),
+            pad=self._sides(x),
+            size=pixels_of(to.result),
+            result=pixels_of(x),
+        )
+        if to.wants():
+            to.give(
+                to(
+                    "Conv",
+                    self._cropped(to, of),
+                    to.parameter("weight"),
+                    kernel_shape=tuple(self.kernel),
+                    strides=tuple(self.stride),
+                    dilations=tuple(self.dilation),
+                    group=self.groups,
+                )
+            )
+        if to.wants_parameter("weight"):
+            to.give_parameter("weight", weight_gradient(to, to.gradient, to.input, of))
+        if to.wants_parameter("bias"):
+            to.give_parameter("bias", sum_channels(to, to.gradient, 4))
+
+    def _cropped(self, to: Gradient, of: Geometry) -> Ref:
+        """The gradient with the padding that was taken off, and without what no pixel of the input reaches."""
+        pads = (0, 0, of.pad.top, of.pad.left, 0, 0, of.cropped(0), of.cropped(1))
+        return to("Pad", to.gradient, to.integers(pads), to.number(0.0), mode="constant") if any(pads) else to.gradient
 
     def _sides(self, x: TensorType) -> Sides:
         return sides(self.pad, x, self.kernel, self.stride, self.dilation)

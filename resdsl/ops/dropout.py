@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Ref, Refusal, TrainingLowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
+from resdsl.ops.cast import ONNX_TYPES
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
 
@@ -50,3 +51,38 @@ class Dropout(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("Dropout", to.input, to.number(self.rate))
+
+    def lower_training(self, to: TrainingLowering) -> None:
+        """``y = x * mask / (1 - rate)``. The mask is a hash of the seed, the operator's place and the element's index.
+
+        So it is the same on every machine, unlike numbers of ``RandomUniform``, whose seed is an attribute. The hash is
+        ``[15 2c1b3c6d 12 297a2d39 15]`` of C. Wellons' hash prospector: its products of 32 bits with 30 fit in an
+        ``int64``.
+        """
+        if self.rate == 0:
+            self.lower(to)
+            return
+        import numpy as np
+
+        def number(value: int) -> Ref:
+            return to.constant(np.array(value, dtype=np.int64))
+
+        def hashed(value: Ref) -> Ref:
+            low = number(2**32 - 1)
+            for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
+                value = to("BitwiseXor", value, to("Div", value, number(2**shift)))
+                value = to("BitwiseAnd", to("Mul", value, number(factor)), low)
+            return to("BitwiseXor", value, to("Div", value, number(2**15)))
+
+        shape = to("Shape", to.input)
+        index = to("Range", number(0), to("ReduceProd", shape, keepdims=0), number(1))
+        key = hashed(to("Add", to("Mul", hashed(to.seed), number(1)), number(to.place * 0x9E3779B1 % 2**32)))
+        bits = hashed(to("BitwiseAnd", to("Add", hashed(index), key), number(2**32 - 1)))
+        kept = to("GreaterOrEqual", bits, number(round(self.rate * 2**32)))
+        mask = to("Mul", to("Cast", kept, to=ONNX_TYPES[to.types[0].dtype]), to.number(1 / (1 - self.rate)))
+        mask = to("Reshape", mask, shape)
+        to.keep("mask", mask)
+        to.returns(to("Mul", to.input, mask))
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(to("Mul", to.gradient, to.kept("mask")) if self.rate else to.gradient)

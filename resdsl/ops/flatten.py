@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_channels
+from resdsl.ops.gradients import shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,6 @@ class Flatten(Operator):
 
     def lower(self, to: Lowering) -> None:
         to("Flatten", to.input, axis=1)
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(to("Reshape", to.gradient, shape_of(to, to.types[0])))

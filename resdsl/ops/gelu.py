@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import Word
 from resdsl.ops.elementwise import Elementwise
@@ -45,3 +45,23 @@ class Gelu(Elementwise):
         else:
             curve = to("Erf", to("Div", x, to.number(math.sqrt(2))))
         to("Mul", to("Mul", x, to("Add", curve, to.number(1.0))), to.number(0.5))
+
+    def gradient(self, to: Gradient) -> None:
+        """``P(X <= x) + x * density(x)``; of the approximation ``(1 + t) / 2 + x / 2 * (1 - t^2) * u'`` with
+        ``t = tanh(u)``.
+        """
+        x = to.input
+        square = to("Mul", x, x)
+        if self.approximate == "tanh":
+            root = math.sqrt(2 / math.pi)
+            cubic = to("Mul", to("Mul", square, x), to.number(0.044715 * root))
+            t = to("Tanh", to("Add", cubic, to("Mul", x, to.number(root))))
+            rise = to("Add", to("Mul", square, to.number(3 * 0.044715 * root)), to.number(root))
+            steep = to("Mul", to("Mul", to("Sub", to.number(1.0), to("Mul", t, t)), rise), to("Mul", x, to.number(0.5)))
+            curve = t
+        else:
+            curve = to("Erf", to("Div", x, to.number(math.sqrt(2))))
+            density = to("Exp", to("Mul", square, to.number(-0.5)))
+            steep = to("Mul", to("Mul", x, density), to.number(1 / math.sqrt(2 * math.pi)))
+        share = to("Mul", to("Add", curve, to.number(1.0)), to.number(0.5))
+        to.give(to("Mul", to.gradient, to("Add", share, steep)))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.initializers import ZEROS
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Window
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.gradients import sum_channels
 from resdsl.ops.signature import arg
 
 
@@ -69,3 +70,27 @@ class GlobalResponseNorm(Operator):
         # x * (1 + weight * n) instead of x + weight * (x * n): what is added and multiplied twice is [N, C, 1, 1].
         factor = to("Add", to("Mul", weight, n), to.number(1.0))
         to("Add", to("Mul", to.input, factor), bias)
+
+    def gradient(self, to: Gradient) -> None:
+        """With ``q[c]`` the gradient of ``n[c]`` and ``m = mean(g) + eps``, that of ``g[c]`` is
+        ``q[c] / m - mean(q * g) / m^2``, and that of ``x`` through it ``x / g[c]`` times it.
+        """
+        pixels, one = to.integers((2, 3)), to.integers((1,))
+        weight = to("Reshape", to.parameter("weight"), to.integers((known_channels(to.types[0]), 1, 1)))
+        response = to("ReduceL2", to.input, pixels)
+        m = to("Add", to("ReduceMean", response, one), to.number(self.eps))
+        n = to("Div", response, m)
+        along = to("ReduceSum", to("Mul", to.gradient, to.input), pixels, keepdims=1)
+        if to.wants():
+            q = to("Mul", weight, along)
+            shared = to("ReduceMean", to("Mul", q, n), one)
+            of_response = to("Div", to("Sub", q, shared), m)
+            # An image of zeros has no slope.
+            is_zero = to("Equal", response, to.number(0.0))
+            slope = to("Where", is_zero, to.number(0.0), to("Div", of_response, response))
+            factor = to("Add", to("Mul", weight, n), to.number(1.0))
+            to.give(to("Add", to("Mul", to.gradient, factor), to("Mul", to.input, slope)))
+        if to.wants_parameter("weight"):
+            to.give_parameter("weight", sum_channels(to, to("Mul", along, n), 4))
+        if to.wants_parameter("bias"):
+            to.give_parameter("bias", sum_channels(to, to.gradient, 4))

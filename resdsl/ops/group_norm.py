@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Refusal, Window
 from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.gradients import normalised_gradient, per_channel, shape_of, sum_channels
 from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
 
@@ -78,3 +79,17 @@ class GroupNorm(Operator):
             each = to.integers((known_channels(x), *(1,) * (x.rank - 2)))
             weight, bias = (to("Reshape", to.parameter(name), each) for name in ("weight", "bias"))
             to("Add", to("Mul", y, weight), bias)
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        grouped = to.integers((0, self.groups, -1))
+        gradient = to("Mul", to.gradient, per_channel(to, to.parameter("weight"), x)) if self.affine else to.gradient
+        values = [to("Reshape", value, grouped) for value in (to.input, gradient)]
+        z, dx = (
+            to("Reshape", value, shape_of(to, x))
+            for value in normalised_gradient(to, values[0], values[1], (2,), self.eps)
+        )
+        to.give(dx)
+        if to.wants_parameter("weight", "bias"):
+            to.give_parameter("weight", sum_channels(to, to("Mul", to.gradient, z), x.rank))
+            to.give_parameter("bias", sum_channels(to, to.gradient, x.rank))

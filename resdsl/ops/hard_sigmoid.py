@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
@@ -26,3 +26,7 @@ class HardSigmoid(Elementwise):
     def lower(self, to: Lowering) -> None:
         # ONNX: max(0, min(1, alpha * x + beta)), by default with the 0.2 of Keras, not this sixth.
         to("HardSigmoid", to.input, alpha=1 / 6, beta=0.5)
+
+    def gradient(self, to: Gradient) -> None:
+        sloping = to("Less", to("Abs", to.input), to.number(3.0))
+        to.give(to("Where", sloping, to("Mul", to.gradient, to.number(1 / 6)), to.number(0.0)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
@@ -25,3 +25,9 @@ class HardSwish(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("HardSwish", to.input)
+
+    def gradient(self, to: Gradient) -> None:
+        x = to.input
+        between = to("Add", to("Mul", x, to.number(1 / 3)), to.number(0.5))
+        above = to("Where", to("Greater", x, to.number(3.0)), to.number(1.0), between)
+        to.give(to("Mul", to.gradient, to("Where", to("Less", x, to.number(-3.0)), to.number(0.0), above)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
@@ -27,3 +27,6 @@ class Identity(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("Identity", to.input)
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(to.gradient)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Window
 from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.gradients import normalised_gradient, per_channel, sum_channels
 from resdsl.ops.signature import arg
 
 
@@ -65,3 +66,12 @@ class InstanceNorm(Operator):
             else (to.floats([1] * channels), to.floats([0] * channels))
         )
         to("InstanceNormalization", to.input, *learned, epsilon=self.eps)
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        gradient = to("Mul", to.gradient, per_channel(to, to.parameter("weight"), x)) if self.affine else to.gradient
+        z, dx = normalised_gradient(to, to.input, gradient, (2, 3), self.eps)
+        to.give(dx)
+        if to.wants_parameter("weight", "bias"):
+            to.give_parameter("weight", sum_channels(to, to("Mul", to.gradient, z), x.rank))
+            to.give_parameter("bias", sum_channels(to, to.gradient, x.rank))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Window
 from resdsl.ir.torch_code import TorchCode, square, unless
 from resdsl.ir.types import Size, TensorType, Word
 from resdsl.ops.checks import require_image
-from resdsl.ops.resampling import MODES, require_corners, resample
+from resdsl.ops.resampling import MODES, require_corners, resample, resampling_gradient
 from resdsl.ops.signature import arg
 
 
@@ -57,3 +57,6 @@ class Interpolate(Operator):
 
     def lower(self, to: Lowering) -> None:
         resample(to, None, to.integers(self.size), mode=self.mode, align_corners=self.align_corners, axes=(2, 3))
+
+    def gradient(self, to: Gradient) -> None:
+        resampling_gradient(to, mode=self.mode, align_corners=self.align_corners)

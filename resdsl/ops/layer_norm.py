@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec
 from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
 from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.gradients import normalised_gradient, per_channel, sum_channels
 from resdsl.ops.signature import arg
 
 
@@ -71,3 +72,12 @@ class LayerNorm(Operator):
         x = to("Transpose", to.input, perm=(0, *range(2, last + 1), 1))
         y = to("LayerNormalization", x, *learned, axis=-1, epsilon=self.eps)
         to("Transpose", y, perm=(0, last, *range(1, last)))
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        gradient = to("Mul", to.gradient, per_channel(to, to.parameter("weight"), x)) if self.affine else to.gradient
+        z, dx = normalised_gradient(to, to.input, gradient, (1,), self.eps)
+        to.give(dx)
+        if to.wants_parameter("weight", "bias"):
+            to.give_parameter("weight", sum_channels(to, to("Mul", to.gradient, z), x.rank))
+            to.give_parameter("bias", sum_channels(to, to.gradient, x.rank))

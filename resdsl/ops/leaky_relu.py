@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
@@ -29,3 +29,7 @@ class LeakyRelu(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("LeakyRelu", to.input, alpha=self.slope)
+
+    def gradient(self, to: Gradient) -> None:
+        below = to("Mul", to.gradient, to.number(self.slope))
+        to.give(to("Where", to("Greater", to.input, to.number(0.0)), to.gradient, below))

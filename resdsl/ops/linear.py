@@ -9,7 +9,7 @@ from typing import ClassVar
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.initializers import ZEROS, VarianceScaling
-from resdsl.ir.operator import Example, Lowering, Operator, ParameterSpec, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Refusal
 from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known
@@ -66,6 +66,14 @@ class Linear(Operator):
     def lower(self, to: Lowering) -> None:
         weights = [to.parameter("weight")] + ([to.parameter("bias")] if self.bias else [])
         to("Gemm", to.input, *weights, transB=1)
+
+    def gradient(self, to: Gradient) -> None:
+        if to.wants():
+            to.give(to("Gemm", to.gradient, to.parameter("weight")))
+        if to.wants_parameter("weight"):
+            to.give_parameter("weight", to("Gemm", to.gradient, to.input, transA=1))
+        if to.wants_parameter("bias"):
+            to.give_parameter("bias", to("ReduceSum", to.gradient, to.integers((0,)), keepdims=0))
 
 
 def _features(x: TensorType) -> int:

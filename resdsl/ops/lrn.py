@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Ref, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.gradients import shape_of
 from resdsl.ops.signature import SMALLEST_NUMBER, arg
 
 
@@ -72,3 +73,26 @@ class LocalResponseNorm(Operator):
             # This many reach every channel from any other, and ONNX Runtime allocates memory for all of `size`.
             size, alpha = whole, alpha * whole / size
         to("LRN", to.input, size=size, alpha=alpha, beta=self.beta, bias=self.k)
+
+    def gradient(self, to: Gradient) -> None:
+        """With ``d = k + alpha / size * sum_j x[j]^2``:
+        ``dx[c] = g[c] * d[c]^-beta - 2 * alpha * beta / size * x[c] * sum_j g[j] * x[j] * d[j]^(-beta - 1)``.
+        """
+        import numpy as np
+
+        (x,) = to.types
+        places = np.arange(known_channels(x))
+        # Channel j is among the neighbours of c exactly where c is among those of j.
+        near = to.numbers(np.abs(places[:, None] - places) <= self.size // 2)
+
+        def sum_near(value: Ref) -> Ref:
+            flat = to("Reshape", value, to.integers((0, 0, -1)))
+            return to("Reshape", to("MatMul", near, flat), shape_of(to, x))
+
+        squares = sum_near(to("Mul", to.input, to.input))
+        d = to("Add", to("Mul", squares, to.number(self.alpha / self.size)), to.number(self.k))
+        power = to("Pow", d, to.number(-self.beta))
+        direct = to("Mul", to.gradient, power)
+        shared = sum_near(to("Div", to("Mul", direct, to.input), d))
+        factor = to.number(2 * self.alpha * self.beta / self.size)
+        to.give(to("Sub", direct, to("Mul", to("Mul", to.input, shared), factor)))

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Ref, TrainingLowering, Window
 from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
-from resdsl.ops.checks import require_image
+from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.gradients import pixels_of, shape_of
 from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, spacing, window, window_label, windows
@@ -104,13 +105,7 @@ class MaxPool(Operator):
         if not isinstance(self.kernel, Size):
             to("GlobalMaxPool", to.input)
             return
-        x = to.input
-        # Not ONNX's ceil_mode: with wider padding after the input, whole windows are exactly PyTorch's, for any size.
-        pad = self._reach(to.types[0], self.kernel)
-        if any(side >= points for side, points in zip(pad, (*self.kernel, *self.kernel), strict=True)):
-            # ONNX Runtime takes no padding as large as the kernel, dilated though that may be.
-            x = to("Pad", x, to.integers((0, 0, *pad[:2], 0, 0, *pad[2:])), to.number(-math.inf), mode="constant")
-            pad = Sides(0, 0, 0, 0)
+        x, pad = self._padded(to)
         to(
             "MaxPool",
             x,
@@ -119,6 +114,65 @@ class MaxPool(Operator):
             pads=tuple(pad),
             dilations=tuple(self.dilation),
         )
+
+    def _padded(self, to: Lowering) -> tuple[Ref, Sides]:
+        """The input, and the padding that the pool adds."""
+        assert isinstance(self.kernel, Size)
+        # Not ONNX's ceil_mode: with wider padding after the input, whole windows are exactly PyTorch's, for any size.
+        pad = self._reach(to.types[0], self.kernel)
+        if not self._is_written_out(pad):
+            return to.input, pad
+        around = to.integers((0, 0, *pad[:2], 0, 0, *pad[2:]))
+        return to("Pad", to.input, around, to.number(-math.inf), mode="constant"), Sides(0, 0, 0, 0)
+
+    def _is_written_out(self, pad: Sides) -> bool:
+        """ONNX Runtime takes no padding as large as the kernel, dilated though that may be."""
+        assert isinstance(self.kernel, Size)
+        return any(side >= points for side, points in zip(pad, (*self.kernel, *self.kernel), strict=True))
+
+    def lower_training(self, to: TrainingLowering) -> None:
+        """Keeps the index of each maximum among all elements of the input, with the padding that is written out."""
+        if not isinstance(self.kernel, Size):
+            self.lower(to)
+            return
+        x, pad = self._padded(to)
+        y, index = to.several(
+            "MaxPool",
+            2,
+            x,
+            kernel_shape=tuple(self.kernel),
+            strides=tuple(self.stride),
+            pads=tuple(pad),
+            dilations=tuple(self.dilation),
+        )
+        to.keep("index", index)
+        to.returns(y)
+
+    def gradient(self, to: Gradient) -> None:
+        """Goes to the first pixel of each window that has the maximum, in the order of the rows."""
+        (x,) = to.types
+        channels, (rows, columns) = known_channels(x), pixels_of(x)
+        if not isinstance(self.kernel, Size):
+            pixels = to("Reshape", to.input, to.integers((0, 0, -1)))
+            place = to("ArgMax", pixels, axis=2, keepdims=1)
+            empty = to("Expand", to.number(0.0), to("Shape", pixels))
+            upward = to("Reshape", to.gradient, to.integers((0, 0, 1)))
+            to.give(to("Reshape", to("ScatterElements", empty, place, upward, axis=2), shape_of(to, x)))
+            return
+        pad = self._reach(x, self.kernel)
+        around = pad if self._is_written_out(pad) else Sides(0, 0, 0, 0)
+        whole = (rows + around.top + around.bottom, columns + around.left + around.right)
+        batch = to("Shape", to.gradient, end=1)
+        size = to("Mul", batch, to.integers((channels * whole[0] * whole[1],)))
+        flat = to.integers((-1,))
+        index, upward = (to("Reshape", value, flat) for value in (to.kept("index"), to.gradient))
+        empty = to("Expand", to.number(0.0), size)
+        dx = to("ScatterElements", empty, index, upward, axis=0, reduction="add")
+        dx = to("Reshape", dx, to.integers((-1, channels, *whole)))
+        if any(around):
+            sides = (0, 0, -around.top, -around.left, 0, 0, -around.bottom, -around.right)
+            dx = to("Pad", dx, to.integers(sides))
+        to.give(dx)
 
     def _reach(self, x: TensorType, kernel: Size) -> Sides:
         pad = sides(self.pad, x, kernel, self.stride, self.dilation)

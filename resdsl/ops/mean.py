@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.join import Join, require_fit
@@ -36,3 +36,9 @@ class Mean(Join):
         for branch in rest:
             total = to("Add", total, branch)
         to("Div", total, to.number(len(to.inputs)))
+
+    def gradient(self, to: Gradient) -> None:
+        share = to("Div", to.gradient, to.number(len(to.inputs)))
+        for index in range(len(to.inputs)):
+            if to.wants(index):
+                to.give(share, index)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
+from resdsl.ops.gradients import sum_to
 from resdsl.ops.join import Join, broadcast, require_fit
 
 
@@ -42,3 +43,13 @@ class Mul(Join):
             to("Identity", product)
         for branch in rest:
             product = to("Mul", product, branch)
+
+    def gradient(self, to: Gradient) -> None:
+        for index, x in enumerate(to.types):
+            if not to.wants(index):
+                continue
+            product = to.gradient
+            for other, factor in enumerate(to.inputs):
+                if other != index:
+                    product = to("Mul", product, factor)
+            to.give(sum_to(to, product, x, to.result), index)

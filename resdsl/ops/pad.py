@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator, Steps, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Steps, Window
 from resdsl.ir.torch_code import TorchCode, padded
 from resdsl.ir.types import Sides, TensorType
 from resdsl.ops.checks import require_image
@@ -62,3 +62,8 @@ class Pad(Operator):
         # A pad of some axes, as ONNX Runtime makes one of all axes with zeros the padding of a max pool that reads it,
         # and its padding is below all values (its `PadFusion`; found in 1.31).
         to("Pad", to.input, pads, to.number(self.value), to.integers((1, 2, 3)), mode="constant")
+
+    def gradient(self, to: Gradient) -> None:
+        top, left, bottom, right = self.sides
+        pads = (self.before, top, left, self.after, bottom, right)
+        to.give(to("Pad", to.gradient, to.integers([-side for side in pads]), None, to.integers((1, 2, 3))))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Window
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.gradients import shape_of, softmax_gradient
 from resdsl.ops.pixels import with_pixels
 
 
@@ -47,3 +48,7 @@ class PixelSoftmax(Operator):
     def lower(self, to: Lowering) -> None:
         pixels = to("Reshape", to.input, to.integers((0, 0, -1)))
         with_pixels(to, to("Softmax", pixels, axis=2), known_channels(to.types[0]))
+
+    def gradient(self, to: Gradient) -> None:
+        y, gradient = (to("Reshape", value, to.integers((0, 0, -1))) for value in (to.output, to.gradient))
+        to.give(to("Reshape", softmax_gradient(to, y, gradient, 2), shape_of(to, to.types[0])))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_image
+from resdsl.ops.gradients import repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,6 @@ class PixelSum(Operator):
 
     def lower(self, to: Lowering) -> None:
         to("ReduceSum", to.input, to.integers((2, 3)), keepdims=1)
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(repeated(to, to.gradient, to.types[0]))

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.initializers import Constant
-from resdsl.ir.operator import Example, Lowering, ParameterSpec
+from resdsl.ir.operator import Example, Gradient, Lowering, ParameterSpec
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
 from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.gradients import per_channel, sum_channels
 from resdsl.ops.signature import arg
 
 
@@ -54,3 +55,19 @@ class PRelu(Elementwise):
         if self.per_channel and x.rank > 2:
             weight = to("Reshape", weight, to.integers((known_channels(x), *(1,) * (x.rank - 2))))
         to("PRelu", to.input, weight)
+
+    def gradient(self, to: Gradient) -> None:
+        (x,) = to.types
+        positive = to("Greater", to.input, to.number(0.0))
+        if to.wants():
+            weight = to.parameter("weight")
+            below = to("Mul", to.gradient, per_channel(to, weight, x) if self.per_channel else weight)
+            to.give(to("Where", positive, to.gradient, below))
+        if to.wants_parameter("weight"):
+            products = to("Where", positive, to.number(0.0), to("Mul", to.gradient, to.input))
+            total = (
+                sum_channels(to, products, x.rank)
+                if self.per_channel
+                else to("Reshape", to("ReduceSum", products, keepdims=0), to.integers((1,)))
+            )
+            to.give_parameter("weight", total)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.gradients import where_positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,6 @@ class Relu(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("Relu", to.input)
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(where_positive(to, to.output, to.gradient))

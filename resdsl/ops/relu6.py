@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.gradients import where_positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,7 @@ class Relu6(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("Clip", to.input, to.number(0.0), to.number(6.0))
+
+    def gradient(self, to: Gradient) -> None:
+        below = to("Where", to("Less", to.input, to.number(6.0)), to.gradient, to.number(0.0))
+        to.give(where_positive(to, to.input, below))

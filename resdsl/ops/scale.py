@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.signature import arg
@@ -31,3 +31,6 @@ class Scale(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("Mul", to.input, to.number(self.factor))
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(to("Mul", to.gradient, to.number(self.factor)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
@@ -27,3 +27,9 @@ class Silu(Elementwise):
     def lower(self, to: Lowering) -> None:
         # The one operator that ONNX has for it (Swish) is of set 24 and has no kernel. ONNX Runtime fuses these two.
         to("Mul", to.input, to("Sigmoid", to.input))
+
+    def gradient(self, to: Gradient) -> None:
+        """With ``s = sigmoid(x)``: ``s + y * (1 - s)``."""
+        s = to("Sigmoid", to.input)
+        rest = to("Mul", to.output, to("Sub", to.number(1.0), s))
+        to.give(to("Mul", to.gradient, to("Add", s, rest)))

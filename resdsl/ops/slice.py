@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Lowering, Operator, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
@@ -66,3 +66,7 @@ class Slice(Operator):
 
     def lower(self, to: Lowering) -> None:
         to("Slice", to.input, to.integers((self.start,)), to.integers((self.stop,)), to.integers((1,)))
+
+    def gradient(self, to: Gradient) -> None:
+        after = known_channels(to.types[0]) - self.stop
+        to.give(to("Pad", to.gradient, to.integers((self.start, after)), None, to.integers((1,))))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_channels
+from resdsl.ops.gradients import softmax_gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,6 @@ class Softmax(Operator):
 
     def lower(self, to: Lowering) -> None:
         to("Softmax", to.input, axis=1)
+
+    def gradient(self, to: Gradient) -> None:
+        to.give(softmax_gradient(to, to.output, to.gradient, 1))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Example, Lowering, Operator, Refusal, Steps, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal, Steps, Window
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
@@ -82,3 +82,7 @@ class SpaceToDepth(Operator):
             channels, pixels = known_channels(to.types[0]), self.block * self.block
             order = [pixel * channels + channel for channel in range(channels) for pixel in range(pixels)]
             to("Gather", y, to.integers(order), axis=1)
+
+    def gradient(self, to: Gradient) -> None:
+        mode = "CRD" if self.order == "channels" else "DCR"
+        to.give(to("DepthToSpace", to.gradient, blocksize=self.block, mode=mode))

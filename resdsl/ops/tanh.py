@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ops.elementwise import Elementwise
 
@@ -25,3 +25,7 @@ class Tanh(Elementwise):
 
     def lower(self, to: Lowering) -> None:
         to("Tanh", to.input)
+
+    def gradient(self, to: Gradient) -> None:
+        slope = to("Sub", to.number(1.0), to("Mul", to.output, to.output))
+        to.give(to("Mul", to.gradient, slope))

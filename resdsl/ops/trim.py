@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Example, Lowering, Operator, Refusal, Steps, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal, Steps, Window
 from resdsl.ir.torch_code import TorchCode, padded
 from resdsl.ir.types import Sides, TensorType
 from resdsl.ops.checks import require_image
@@ -55,6 +55,10 @@ class Trim(Operator):
         top, left, bottom, right = self.sides
         ends = to.integers([-side if side else _END for side in (bottom, right)])
         to("Slice", to.input, to.integers((top, left)), ends, to.integers((2, 3)))
+
+    def gradient(self, to: Gradient) -> None:
+        top, left, bottom, right = self.sides
+        to.give(to("Pad", to.gradient, to.integers((top, left, bottom, right)), None, to.integers((2, 3))))
 
 
 def _without(dim: Dim, taken: int, axis: str) -> Dim:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Lowering, Operator
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode, square, unless
 from resdsl.ir.types import Size, TensorType, Word
 from resdsl.ops.checks import require_image
-from resdsl.ops.resampling import MODES, require_corners, resample
+from resdsl.ops.resampling import MODES, require_corners, resample, resampling_gradient
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import size_label
 
@@ -58,3 +58,6 @@ class Upsample(Operator):
 
     def lower(self, to: Lowering) -> None:
         resample(to, to.floats((1, 1, *self.factor)), mode=self.mode, align_corners=self.align_corners)
+
+    def gradient(self, to: Gradient) -> None:
+        resampling_gradient(to, mode=self.mode, align_corners=self.align_corners)

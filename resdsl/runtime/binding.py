@@ -1,4 +1,4 @@
-"""Inputs and outputs in the memory of the device, so that a run copies nothing."""
+"""Inputs and outputs in the memory of the device, so that a run copies nothing, or nothing but what changes."""
 
 from __future__ import annotations
 
@@ -72,3 +72,53 @@ class Binding:
         """Copies of the outputs of the last run, by name."""
         self._io.synchronize_outputs()
         return dict(zip(self._outputs, (np.array(value) for value in self._io.copy_outputs_to_cpu()), strict=True))
+
+
+class StateBinding:
+    """Inputs of a session whose values stay in the memory of the device, and outputs that are written over them.
+
+    Made by ``Session.bind_state``. A model may be run so if it reads no such input after it has computed the output.
+    """
+
+    def __init__(self, onnxruntime: Any, native: Any, memory: tuple[str, int]) -> None:
+        self._onnxruntime = onnxruntime
+        self._native = native
+        self._memory = memory
+        self._io = native.io_binding()
+        self._values: dict[str, Any] = {}
+        self._outputs: dict[str, None] = {}
+
+    def set(self, name: str, array: Array) -> None:
+        """Set an input to a copy of ``array``."""
+        self.share(name, self._onnxruntime.OrtValue.ortvalue_from_numpy(np.array(array, order="C"), *self._memory))
+
+    def share(self, name: str, value: Any) -> None:
+        """Set an input to a value that another binding has."""
+        self._values[name] = value
+        self._io.bind_ortvalue_input(name, value)
+
+    def write_over(self, name: str, output: str) -> None:
+        """Write an output to the memory of an input that was set."""
+        self._io.bind_ortvalue_output(output, self._values[name])
+        self._outputs[output] = None
+
+    def value(self, name: str) -> Any:
+        """The value of an input."""
+        return self._values[name]
+
+    def array(self, name: str) -> Array:
+        """A copy of the value of an input."""
+        return np.array(self._values[name].numpy())
+
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Run the model on the inputs that were set and ``feeds``. Exceptions of ONNX Runtime pass through."""
+        for name, array in feeds.items():
+            self._io.bind_ortvalue_input(name, self._onnxruntime.OrtValue.ortvalue_from_numpy(array, *self._memory))
+        for name in outputs:
+            self._io.bind_output(name, "cpu")
+            self._outputs[name] = None
+        self._native.run_with_iobinding(self._io)
+        self._io.synchronize_outputs()
+        # In the order in which outputs were bound first.
+        bound = dict(zip(self._outputs, self._io.get_outputs(), strict=True))
+        return [bound[name].numpy() for name in outputs]

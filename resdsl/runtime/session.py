@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from resdsl.diagnostics import Diagnostic, Option, Text, catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
-from resdsl.runtime.binding import Binding
+from resdsl.runtime.binding import Binding, StateBinding
 from resdsl.runtime.captured_output import simplified
 from resdsl.runtime.device import Device, DeviceOptions, nvidia_driver, parse_device
 from resdsl.runtime.files import require_file, require_no_pointer
@@ -98,7 +98,7 @@ class Session:
     def bind(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> Binding:
         """``feeds`` copied to the memory of the device once; ``run_bound`` then runs them without copies."""
         names = [port.name for port in self.outputs] if outputs is None else list(outputs)
-        memory = ("cpu", 0) if self.device.kind == "cpu" else ("cuda", self.device.index)
+        memory = self._memory
         self._bindings += 1
         graph = self._bindings if self.records else None
         return self._with_diagnostics(lambda: Binding(self._onnxruntime, self._native, memory, feeds, names, graph))
@@ -106,6 +106,18 @@ class Session:
     def run_bound(self, binding: Binding) -> None:
         """Run the model on the inputs of ``binding``, which then has the ``values``. Raises as ``run`` does."""
         self._with_diagnostics(binding.run)
+
+    def bind_state(self) -> StateBinding:
+        """A binding whose inputs stay in the memory of the device between runs, and can be written by outputs."""
+        return StateBinding(self._onnxruntime, self._native, self._memory)
+
+    def run_state(self, binding: StateBinding, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """The values of ``outputs`` for the state of ``binding`` and ``feeds``. Raises as ``run`` does."""
+        return self._with_diagnostics(lambda: binding.run(feeds, outputs))
+
+    @property
+    def _memory(self) -> tuple[str, int]:
+        return ("cpu", 0) if self.device.kind == "cpu" else ("cuda", self.device.index)
 
     def end_profile(self) -> Path:
         """Finish the profile and return its file. Only for a session opened with ``profile``."""

@@ -30,7 +30,9 @@ from resdsl.passes import PASSES
 from resdsl.specification.load import NetworkOptions, load
 from resdsl.specification.specification import Specification
 from resdsl.specification.text import LARGEST_FILE, read_bounded
+from resdsl.tools.compile.training_step import require_no_others, step_options, write_step
 from resdsl.tools.compile.tree_text import tree_text
+from resdsl.training.options import StepOptions
 from resdsl.untrusted import visible
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
@@ -156,6 +158,20 @@ def _renames_file(path: Path) -> str:
     is_flag=True,
     help="Let ONNX Runtime optimise the model for the CPU of this machine: it loads faster, and runs only here.",
 )
+@click.option(
+    "--train",
+    is_flag=True,
+    help="Write a training step: a model that computes the loss and new weights from images, targets and weights.",
+)
+@click.option(
+    "--step",
+    "step",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=step_options,
+    help="With --train: an option of the step, such as optimizer=adamw, weight_decay=1e-4, label_smoothing=0.1, "
+    "clip_norm=1, accumulate=4, precision=mixed or frozen='layer1.*'. Repeatable.",
+)
 @command_options
 def command(
     terminal: Terminal,
@@ -179,6 +195,8 @@ def command(
     embed_preprocess: bool,
     precision: str,
     for_runtime: bool,
+    train: bool,
+    step: StepOptions | None,
 ) -> None:
     """Compile a specification to an ONNX file, for ONNX Runtime on CPU and CUDA.
 
@@ -187,6 +205,14 @@ def command(
     file is written atomically: after an error, an existing file is unchanged.
     """
     specification = load(spec, **network)
+    if train:
+        require_no_others(click.get_current_context())
+        written = write_step(specification, output or _default_output(spec), step or StepOptions())
+        terminal.report(specification.diagnostics, **written.data)
+        terminal.say(str(written))
+        return
+    if step is not None:
+        raise click.UsageError("--step is an option of --train")
     options = CompileOptions(
         weights=weights,
         partial=partial,
