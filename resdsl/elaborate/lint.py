@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Label, catalogue
 from resdsl.elaborate.allowances import Allowances
@@ -106,4 +107,5 @@ def _below(roots: Iterable[object]) -> Iterator[tree.Tree]:
             stack.extend(item)
         elif isinstance(item, tree.Tree):
             yield item
-            stack += [getattr(item, name) for name in tree.field_names(type(item))]
+            kind: Any = type(item)  # mypy takes the hash of a class for that of its objects
+            stack += [getattr(item, name) for name in tree.field_names(kind)]
