@@ -27,6 +27,10 @@ local found = { filetype = vim.bo.filetype, diagnostics = vim.diagnostic.get(0) 
 vim.api.nvim_buf_set_lines(0, 3, 4, false, { "  conv1: conv(8, 3x3);   relu" })
 wait("end of diagnostics", function() return #vim.diagnostic.get(0) == 0 end)
 
+if vim.lsp.inlay_hint then -- Neovim 0.10 or later shows hints in the text
+  wait("hints", function() return #vim.lsp.inlay_hint.get({ bufnr = vim.api.nvim_get_current_buf() }) > 0 end)
+end
+
 local whole = { start = { line = 0, character = 0 }, ["end"] = { line = vim.api.nvim_buf_line_count(0), character = 0 } }
 found.hints = ask("textDocument/inlayHint", { textDocument = { uri = vim.uri_from_bufnr(0) }, range = whole })
 found.completion = ask("textDocument/completion", at(4, 6))
@@ -41,7 +45,7 @@ found.renamed = text()
 local edits = ask("textDocument/formatting", {
   textDocument = { uri = vim.uri_from_bufnr(0) }, options = { tabSize = 2, insertSpaces = true },
 })
-vim.lsp.util.apply_text_edits(edits, 0, client.offset_encoding or "utf-16")
+vim.lsp.util.apply_text_edits(edits, vim.api.nvim_get_current_buf(), client.offset_encoding or "utf-16")
 found.formatted = text()
 
 local file = assert(io.open(vim.env.RESDSL_ANSWERS, "w"))

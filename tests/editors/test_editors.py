@@ -59,7 +59,7 @@ def _answers(command: list[str | Path], tmp_path: Path) -> dict[str, Any]:
 def test_neovim_shows_errors_hints_and_completion_and_renames_and_formats(tmp_path: Path) -> None:
     settings, script = ROOT / "editors" / "neovim" / "resdsl.lua", HERE / "neovim.lua"
     start = ["nvim", "--headless", "--clean", "-c", f"luafile {settings}"]
-    found = _answers([*start, "-c", f"edit {tmp_path / 'a.res'}", "-c", f"luafile {script}"], tmp_path)
+    found = _answers([*start, "-c", f"edit {tmp_path / 'a.res'}", "-c", f"luafile {script}", "-c", "cquit"], tmp_path)
     assert found["filetype"] == "res"
     (error,) = found["diagnostics"]
     assert error["code"] == "E0202"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from resdsl.tools.lsp.documents import Documents, Superseded
 from tests.lsp.conftest import Editor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,6 +100,24 @@ async def test_shapes_stand_before_and_behind_an_error(editor: Editor) -> None:
     await editor.open("net.res", text)
     shown = await hints(editor, "net.res")
     assert shown[2] == "-> [N, 4, 8, 8]" and shown[5] == "-> [N, 6, 4, 4]"
+
+
+async def test_what_was_asked_before_a_setting_arrived_is_answered() -> None:
+    # Neovim asks for shapes when it opens a file, and not again until it is edited.
+    documents = Documents(lambda _uri: None)
+    documents.set_text("untitled:net", BLOCKS + NET.replace('use "blocks.res" (unit)\n', ""))
+    asked = asyncio.ensure_future(documents.analysed("untitled:net"))
+    await asyncio.sleep(0)
+    documents.analyse_all()
+    analysis = await asked
+    assert analysis is not None and not analysis.diagnostics.errors and analysis.visits(analysis.steps[-1].span).kept
+    asked = asyncio.ensure_future(documents.analysed("untitled:net"))
+    documents.analyse_all()
+    await asyncio.sleep(0)
+    documents.set_text("untitled:net", "model other {")
+    with pytest.raises(Superseded):
+        await asked
+    documents.shut_down()
 
 
 async def test_another_call_of_a_block_can_be_picked(editor: Editor) -> None:

@@ -150,13 +150,17 @@ class Documents:
 
     async def analysed(self, uri: str) -> Analysis | None:
         """The newest text with what became of its statements. Raises ``Superseded`` if it changes meanwhile."""
-        analysis, task = self._analyses.get(uri), self._tasks.get(uri)
-        if analysis is None or task is None:
-            return None
-        await asyncio.shield(task)
-        if self._analyses.get(uri) is not analysis:
-            raise Superseded
-        return analysis
+        text = self._texts.get(uri)
+        while True:
+            analysis, task = self._analyses.get(uri), self._tasks.get(uri)
+            if analysis is None or task is None:
+                return None
+            await asyncio.shield(task)
+            if self._analyses.get(uri) is analysis:
+                return analysis
+            # Settings or used files have changed: editors ask again only when they have changed the text themselves.
+            if self._texts.get(uri) != text:
+                raise Superseded
 
     def workspace(self, folders: Iterable[Path]) -> list[Analysis]:
         """The open texts and the other files of the folders, for the names in them."""

@@ -89,6 +89,8 @@ class Server(LanguageServer):
 
 def server() -> Server:
     """A server with every feature, that has not started."""
+    # That a text has changed is an answer, and no failure of the server whose traceback editors should log.
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_failure)
     one = Server()
     one.documents.settings = one.settings
     _register_life(one)
@@ -98,6 +100,10 @@ def server() -> Server:
     _register_commands(one)
     _register_picture(one)
     return one
+
+
+def _is_failure(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], JsonRpcException)
 
 
 def _register_life(one: Server) -> None:
