@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,16 +12,26 @@ import pytest
 import resdsl
 from resdsl.tools.quantize.agreement import Agreement
 from resdsl.tools.quantize.candidates import Candidate, Recipe
-from resdsl.tools.quantize.search import choose, keepable, recipes
+from resdsl.tools.quantize.search import choose, is_worse, keepable, recipes
 from resdsl.tools.quantize.speed import gain
 
 GOOD, BAD = (0.999, 1.5), (0.9, 1.5)
 """Cosine, and how many times as fast: what reaches the goal, and what doesn't."""
 
 
-def candidate(recipe: Recipe | str, cosine: float, gain: float = 1.5, *, saturating: tuple[str, ...] = ()) -> Candidate:
+def candidate(
+    recipe: Recipe | str,
+    cosine: float | list[float],
+    gain: float = 1.5,
+    *,
+    saturating: tuple[str, ...] = (),
+    agree: int = 10,
+) -> Candidate:
+    """A candidate with this mean cosine, or with these cosines of single images; ``agree`` of 10 images."""
     recipe = Recipe(recipe) if isinstance(recipe, str) else recipe
-    agreement = Agreement("logits", cosine, cosine, cosine, 20.0, 10, 10)
+    scores = cosine if isinstance(cosine, list) else [cosine]
+    mean = sum(scores) / len(scores)
+    agreement = Agreement("logits", min(scores), mean, mean, 20.0, agree, 10, tuple(scores))
     return Candidate(recipe, seconds=1.0, saturating=saturating, agreement=agreement, gain=gain)
 
 
@@ -66,6 +77,67 @@ def test_no_candidate_is_chosen_that_is_worse_than_the_default_of_onnx_runtime()
     assert chosen(default, candidate(Recipe("gptq", operators="layers"), 0.9, 1.2)) is default
 
 
+# --- the error of the images -----------------------------------------------------------------------------------------
+
+PERCENTILE = Recipe("gptq", ranges="percentile")
+IMAGES = [0.990, 0.984, 0.995, 0.981, 0.992, 0.986, 0.997, 0.988]
+"""Cosines of single images, which differ by more than candidates do."""
+
+CHANCE = [
+    image + change for image, change in zip(IMAGES, [4e-3, -3e-3, 2e-3, 5e-3, -4e-3, 3e-3, -2e-3, 1e-3], strict=True)
+]
+"""Better by 7.5e-4 on average; the differences have a standard deviation of 3.3e-3, so the standard error is 1.2e-3."""
+
+GAIN = [
+    image + change for image, change in zip(IMAGES, [4e-4, 9e-4, 7e-4, 5e-4, 8e-4, 1e-3, 6e-4, 1.1e-3], strict=True)
+]
+"""Better by the same on average, and for each image: the standard error is 8.7e-5."""
+
+
+def test_a_better_score_by_chance_does_not_clip_ranges() -> None:
+    plain = candidate("gptq", IMAGES)
+    assert chosen(candidate("minmax", 0.9), plain, candidate(PERCENTILE, CHANCE)) is plain
+
+
+def test_a_better_score_of_all_images_clips_ranges() -> None:
+    better = candidate(PERCENTILE, GAIN)
+    assert chosen(candidate("minmax", 0.9), candidate("gptq", IMAGES), better) is better
+
+
+def test_the_goal_is_judged_within_the_error_too() -> None:
+    # 8 of 10 images instead of 9 is chance where the cosines are.
+    plain = candidate("gptq", IMAGES, agree=8)
+    assert chosen(plain, candidate(PERCENTILE, CHANCE, agree=9)) is plain
+    better = candidate(PERCENTILE, GAIN, agree=9)
+    assert chosen(plain, better) is better
+
+
+def test_gptq_is_chosen_before_nearest_where_neither_is_better() -> None:
+    gptq, nearest = candidate("gptq", IMAGES), candidate("nearest", CHANCE)
+    assert chosen(nearest, gptq) is gptq
+    nearest = candidate("nearest", GAIN)
+    assert chosen(nearest, gptq) is nearest
+
+
+def test_layers_are_kept_for_a_gain_beyond_the_error_only() -> None:
+    slow = candidate("gptq", IMAGES, 0.7)
+    assert chosen(slow, candidate(Recipe("gptq", keep=("a",)), CHANCE, 0.7)) is slow
+    kept = candidate(Recipe("gptq", keep=("a",)), GAIN, 0.7)
+    assert chosen(slow, kept) is kept
+
+
+def test_the_default_of_onnx_runtime_is_chosen_where_it_is_better_beyond_the_error() -> None:
+    gptq = candidate("gptq", IMAGES)
+    assert chosen(candidate("minmax", CHANCE), gptq) is gptq
+    default = candidate("minmax", GAIN)
+    assert chosen(default, gptq) is default
+
+
+def test_outputs_that_are_no_numbers_are_worse() -> None:
+    assert is_worse(candidate("nearest", [math.nan] * 8), candidate("gptq", IMAGES))
+    assert not is_worse(candidate("gptq", IMAGES), candidate("nearest", [math.nan] * 8))
+
+
 # --- the speed -------------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +180,7 @@ def test_the_search_ends_with_the_goal() -> None:
     assert tried(lambda _: GOOD, Recipe("best")) == FIRST
     assert tried(lambda recipe: GOOD if recipe.operators == "layers" else BAD, Recipe("best")) == [*FIRST, LAYERS]
     kept = tried(lambda recipe: GOOD if len(recipe.keep) == 1 else BAD, Recipe("best"))
-    assert kept == [*FIRST, LAYERS, "minmax, 3 layers kept", "minmax, 1 layer kept"]
+    assert kept == [*FIRST, LAYERS, "gptq, 3 layers kept", "gptq, 1 layer kept"]
 
 
 def test_what_is_slow_is_searched_to_the_end_from_the_best() -> None:
@@ -120,7 +192,7 @@ def test_what_is_slow_is_searched_to_the_end_from_the_best() -> None:
 
 def test_the_search_ends_with_the_budget() -> None:
     names = tried(lambda recipe: None if recipe.keep else (0.9, 0.7), Recipe("best"))
-    assert names == [*FIRST, LAYERS, "minmax, 3 layers kept"]
+    assert names == [*FIRST, LAYERS, "gptq, 3 layers kept"]
 
 
 def test_some_layer_stays_in_int8() -> None:

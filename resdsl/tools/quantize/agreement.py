@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,8 @@ class Agreement:
     ``cosine`` is the minimum and ``mean_cosine`` the mean over the images. ``centred`` is the mean cosine after
     subtracting the original's mean over the images from both, so it measures what distinguishes images; it is ``None``
     for a single image and for outputs other than ``[N, features]``. For ``agree`` of ``images`` the largest value has
-    the same index.
+    the same index. ``scores`` are the cosines of the single images, of which ``centred`` is the mean, or else
+    ``mean_cosine``.
     """
 
     output: str
@@ -48,6 +50,7 @@ class Agreement:
     decibels: float
     agree: int
     images: int
+    scores: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -113,17 +116,30 @@ class OutputComparison:
 
     def agreement(self, name: str) -> Agreement:
         cosines = self._cosines
-        mean = sum(cosines) / len(cosines)
-        decibels = self._all.decibels
-        return Agreement(name, min(cosines), mean, self._centred(), decibels, self._agree, len(cosines))
+        apart = self._centred()
+        return Agreement(
+            name,
+            cosine=min(cosines),
+            mean_cosine=_mean(cosines),
+            centred=_mean(apart) if apart else None,
+            decibels=self._all.decibels,
+            agree=self._agree,
+            images=len(cosines),
+            scores=tuple(apart or cosines),
+        )
 
-    def _centred(self) -> float | None:
+    def _centred(self) -> list[float]:
+        """The cosine of each image after subtracting the mean over images; empty where that says nothing."""
         if len(self._rows) < 2:
-            return None
+            return []
         mean = np.mean([original for original, _ in self._rows], axis=0)
         cosines = []
         for original, quantized in self._rows:
             one = Distance()
             one.add(original - mean, quantized - mean)
             cosines.append(one.cosine)
-        return sum(cosines) / len(cosines)
+        return cosines
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

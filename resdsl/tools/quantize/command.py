@@ -23,6 +23,7 @@ from resdsl.tools.quantize.agreement import Agreement, Layer
 from resdsl.tools.quantize.candidates import FITTED_RANGES, METHODS, TARGETS, Candidate
 from resdsl.tools.quantize.quantize import Quantization, Quantized, quantize
 from resdsl.tools.quantize.quantizer import OPERATORS
+from resdsl.tools.quantize.search import is_worse
 from resdsl.untrusted import MOST_INT, printable
 
 _WORST = 10
@@ -169,6 +170,7 @@ def _lines(model: str, result: Quantized, *, everything: bool) -> list[str]:
         lines.append(f"{hidden} more layers are closer to the original (--all shows them)")
     if len(result.candidates) > 1:
         lines += [_candidate(one) for one in result.candidates]
+        lines += _within_error(result)
     lines += [_agreement(one) for one in result.outputs]
     lines += _kernels(result)
     lines.append(_speed(model, result))
@@ -193,6 +195,16 @@ def _candidate(one: Candidate) -> str:
         f"same top class for {agreement.agree} of {agreement.images}, {_times(one.gain or 0)} as fast; "
         f"{one.seconds:.1f} s{saturating}"
     )
+
+
+def _within_error(result: Quantized) -> list[str]:
+    """The candidates that score more than the chosen one, but not more than chance explains."""
+    chosen = result.chosen
+    better = [one.name for one in result.candidates if one.score > chosen.score and not is_worse(chosen, one)]
+    if not better:
+        return []
+    images = chosen.agreement.images if chosen.agreement else 0
+    return [f"{chosen.name} is the simplest within the error of {images} images; better by chance: {'; '.join(better)}"]
 
 
 def _speed(model: str, result: Quantized) -> str:
@@ -262,15 +274,19 @@ def _data(result: Quantized) -> dict[str, object]:
         "saturating": list(result.saturating),
         "candidates": [_candidate_data(one) for one in result.candidates],
         "layers": [_finite(dataclasses.asdict(layer)) for layer in result.layers],
-        "outputs": [_finite(dataclasses.asdict(output)) for output in result.outputs],
-        "as_written": [_finite(dataclasses.asdict(output)) for output in result.as_written],
+        "outputs": [_agreement_data(output) for output in result.outputs],
+        "as_written": [_agreement_data(output) for output in result.as_written],
     }
 
 
 def _candidate_data(one: Candidate) -> dict[str, object]:
-    agreement = None if one.agreement is None else _finite(dataclasses.asdict(one.agreement))
+    agreement = None if one.agreement is None else _agreement_data(one.agreement)
     entries = {key: value for key, value in dataclasses.asdict(one).items() if key not in {"agreement", "recipe"}}
     return _finite(dataclasses.asdict(one.recipe) | entries) | {"agreement": agreement}
+
+
+def _agreement_data(one: Agreement) -> dict[str, object]:
+    return _finite({key: value for key, value in dataclasses.asdict(one).items() if key != "scores"})
 
 
 def _finite(entries: dict[str, object]) -> dict[str, object]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 
-from resdsl.tools.quantize.candidates import FITTED, Candidate, Recipe
+from resdsl.tools.quantize.candidates import FITTED, GOAL_GAIN, Candidate, Recipe
 from resdsl.tools.quantize.quantizer import RANGES
 
 _NEARLY = 0.9
 """Without a candidate that reaches the goal, those slower than this part of the fastest are not chosen."""
+
+_ERRORS = 2
+"""By how many standard errors the mean difference of two candidates is more than chance."""
 
 _WORST = (1, 2, 4)
 """How many layers that add the most noise are kept in floating point, if nothing else reaches the goal."""
@@ -72,20 +77,64 @@ def keepable(depthwise: Sequence[str], noisiest: Sequence[str]) -> Iterator[tupl
 
 
 def choose(candidates: Sequence[Candidate], target: str, saturates: Callable[[], bool]) -> int:
-    """The index of the best candidate: the best score of those that reach the goal, or else of those nearly as fast.
+    """The index of the simplest candidate that is as good as the best, within the error of the images.
 
-    None is chosen that scores less than ONNX Runtime's own quantization. A candidate with sums that can leave 16 bits
-    is measured on this CPU. If its kernels do not saturate, that does not hold for others, so for any CPU only the
-    other candidates are compared.
+    Compared are those that reach the goal, and those as fast as the goal that are not worse than one that reaches it;
+    without any, those nearly as fast as the fastest. None is chosen that is worse than ONNX Runtime's own quantization.
+    ``is_worse`` says what is worse, ``_order`` what is simple.
+
+    A candidate with sums that can leave 16 bits is measured on this CPU. If its kernels do not saturate, that does not
+    hold for others, so for any CPU only the other candidates are compared.
     """
     usable = [index for index, candidate in enumerate(candidates) if candidate.agreement is not None]
     if target == "any" and any(candidates[index].saturating for index in usable) and not saturates():
         usable = [index for index in usable if not candidates[index].saturating] or usable
-    least = max((candidates[index].score for index in usable if candidates[index].method in RANGES), default=None)
-    if least is not None:
-        usable = [index for index in usable if candidates[index].score >= least]
+
+    def score(index: int) -> float:
+        return candidates[index].score
+
+    def not_worse(indices: Sequence[int], than: Sequence[int]) -> list[int]:
+        """Those of ``indices`` that are not worse than the best of ``than``; all of them if that is empty."""
+        best = max(than, key=score, default=None)
+        return [one for one in indices if best is None or not is_worse(candidates[one], candidates[best])]
+
+    usable = not_worse(usable, than=[index for index in usable if candidates[index].method in RANGES])
     reaching = [index for index in usable if candidates[index].reaches_goal]
-    if not reaching:
-        fastest = max(candidates[index].gain or 0 for index in usable)
-        reaching = [index for index in usable if (candidates[index].gain or 0) >= _NEARLY * fastest]
-    return max(reaching, key=lambda index: candidates[index].score)
+    fastest = max(candidates[index].gain or 0 for index in usable)
+    least = GOAL_GAIN if reaching else _NEARLY * fastest
+    pool = not_worse([index for index in usable if (candidates[index].gain or 0) >= least], than=reaching)
+    return min(not_worse(pool, than=pool), key=lambda index: _order(candidates[index]))
+
+
+def is_worse(one: Candidate, other: Candidate) -> bool:
+    """Whether ``one`` scores less than ``other`` by more than chance explains.
+
+    Candidates are measured on the same images, so the difference is taken image by image: the mean difference must be
+    greater than twice its standard error, ``s / sqrt(n)`` (the one-standard-error rule of Breiman et al. 1984, section
+    3.4.3, with two, because images of one folder resemble each other). A single image has no error to compare with.
+    """
+    if one.agreement is None or other.agreement is None:
+        return one.score < other.score
+    ours, theirs = one.agreement.scores, other.agreement.scores
+    if len(ours) != len(theirs) or len(ours) < 2:
+        return one.score < other.score
+    differences = [b - a for a, b in zip(ours, theirs, strict=True)]
+    if any(map(math.isnan, differences)):
+        return one.score < other.score
+    return statistics.mean(differences) > _ERRORS * statistics.stdev(differences) / math.sqrt(len(differences))
+
+
+def _order(candidate: Candidate) -> tuple[object, ...]:
+    """Simple first: what is most in int8, no clipping of values that other images may have, and fitted weights.
+
+    Images that calibration did not see may have larger values than those it saw. The held-out images are of the same
+    folder and hardly show what clipping these costs. GPTQ rounds with the least error of the layers' results.
+    """
+    recipe = candidate.recipe
+    return (
+        recipe.method in RANGES,
+        recipe.operators != "all",
+        len(recipe.keep),
+        recipe.ranges != "minmax",
+        recipe.method != "gptq",
+    )
