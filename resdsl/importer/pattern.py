@@ -90,7 +90,8 @@ class Match:
 
     def number(self, name: str) -> float | None:
         """A constant of one known number."""
-        return _number(self.constant(name))
+        constant = self.constant(name)
+        return None if constant is None or constant.rank > 1 else _number(constant)
 
     def axes(self, name: str) -> tuple[int, ...] | None:
         """The axes of a reduction, given as an attribute or as its second input; negative ones as they stand there."""
@@ -150,7 +151,9 @@ def _at(draft: Draft, pattern: NodePattern, record: NodeRecord, found: Match) ->
     if count == 2 and record.type in _COMMUTATIVE:
         orders.append(pattern.parts[::-1])
     for parts in orders:
-        yield from _inputs(draft, parts, record.inputs, extended)
+        for whole in _inputs(draft, parts, record.inputs, extended):
+            if not any(isinstance(part, float) for part in parts) or _keeps_rank(draft, record):
+                yield whole
 
 
 def _inputs(draft: Draft, parts: tuple[Part, ...], names: list[str], found: Match) -> Iterator[Match]:
@@ -184,8 +187,20 @@ def _operand(draft: Draft, part: Part, name: str, found: Match) -> Iterator[Matc
             yield found
 
 
-def _number(constant: Constant | None) -> float | None:
-    if constant is None or constant.items is None or len(constant.items) != 1 or constant.rank > 1:
+def _keeps_rank(draft: Draft, record: NodeRecord) -> bool:
+    """Whether the constants of a node do not raise the rank of its result: TensorFlow has some as ``[1, 1, 1, 1]``."""
+    items = [draft.items.get(draft.original(name)) for name in record.inputs if name]
+    constants = [item.rank for item in items if isinstance(item, Constant)]
+    ranks = [
+        len(item.shape) if isinstance(item, View) else item.type.rank
+        for item in items
+        if isinstance(item, Value | View)
+    ]
+    return max(constants, default=0) <= max([1, *ranks])
+
+
+def _number(constant: Constant) -> float | None:
+    if constant.items is None or len(constant.items) != 1:
         return None
     item = constant.items[0]
     return float(item) if isinstance(item, int | float) else None

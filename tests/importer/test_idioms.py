@@ -82,6 +82,13 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             constants={"three": 3.0, "zero": 0.0, "six": 6.0, "k": 1 / 6},
         ),
     ),
+    "hard swish by Clip, TensorFlow's folded": (
+        ["hard_swish"],
+        Model(
+            "a = Add(x, three) c = Clip(a, zero, six) p = Mul(c, k) y = Mul(x, p)",
+            constants={"three": np.full((1, 1, 1, 1), 3, np.float32), "zero": 0.0, "six": 6.0, "k": 1 / 6},
+        ),
+    ),
     "hard swish by Clip with attributes": (
         ["hard_swish"],
         Model(
@@ -610,6 +617,11 @@ NEAR_MISSES: dict[str, Model] = {
     "gelu whose curve is read by another": Model(
         "a = Div(x, s) e = Erf(a) t = Add(e, one) p = Mul(x, t) q = Mul(p, half) y = Add(q, e)",
         constants={"s": 2**0.5, "one": 1.0, "half": 0.5},
+    ),
+    "hard swish of a vector with a constant that makes it an image": Model(
+        "v = ReduceMean<axes = [2, 3], keepdims = 0>(x) a = Add(v, three) c = Clip(a, zero, six) p = Mul(c, k)"
+        " y = Mul(v, p)",
+        constants={"three": np.full((1, 1, 1, 1), 3, np.float32), "zero": 0.0, "six": 6.0, "k": 1 / 6},
     ),
     "layer norm over the columns": Model(
         "m = ReduceMean(x, axis) d = Sub(x, m) q = Pow(d, two) v = ReduceMean(q, axis) e = Add(v, eps) s = Sqrt(e)"
