@@ -20,6 +20,7 @@ from resdsl.importer.records import (
     ValueRecord,
 )
 from resdsl.protobuf import message
+from resdsl.untrusted import printable
 
 MOST_NODES = 320_000
 MOST_RANK = 32
@@ -124,6 +125,16 @@ class _Parser:
             elif field == 13:
                 known = self._value(value, stop)
                 model.values[known.name] = known
+            elif field == 15:
+                name = printable(self._sparse_name(value, stop))
+                raise NotOnnx(f"its tensor `{name}` is sparse; store it as a dense one")
+
+    def _sparse_name(self, start: int, end: int) -> str:
+        """A sparse tensor has the name of its values."""
+        for field, wire, value, stop in self._fields(start, end):
+            if field == 1 and wire == _BYTES:
+                return self._tensor(value, stop).name
+        return ""
 
     def _node(self, start: int, end: int) -> NodeRecord:
         node = NodeRecord("")

@@ -43,6 +43,21 @@ NOT_NETWORKS = {
 }
 
 
+def test_a_sparse_tensor_is_named(tmp_path: Path) -> None:
+    values = helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 2.0])
+    places = helper.make_tensor("w.indices", TensorProto.INT64, [2], [0, 3])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])],
+        sparse_initializer=[helper.make_sparse_tensor(values, places, [4, 4])],
+    )
+    onnx.save(helper.make_model(graph), tmp_path / "net.onnx")
+    with pytest.raises(CompileError, match="its tensor `w` is sparse; store it as a dense one"):
+        _ = resdsl.load(tmp_path / "net.onnx").graph
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_gives_a_network_or_a_diagnostic(tmp_path: Path, name: str) -> None:
     path = tmp_path / "net.onnx"
