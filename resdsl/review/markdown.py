@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from resdsl.review.review import Review
 from resdsl.review.sentences import (
     ChangeText,
-    Note,
     describe_change,
     one_line,
     totals_table,
@@ -61,7 +60,7 @@ def _head(review: Review) -> Iterator[str]:
     if review.forms:
         yield ""
         yield "In another form:"
-        yield from (f"- {escape(form)}" for form in review.forms)
+        yield from (f"- {_note(form.split('`'))}" for form in review.forms)
     if not review.is_architectural:
         return
     yield ""
@@ -84,7 +83,7 @@ def _block(change: ChangeText) -> str:
     return "\n".join(one_line(line) for line in lines)
 
 
-def _note(note: Note) -> str:
+def _note(note: Sequence[str]) -> str:
     return "".join(code_span(part) if place % 2 else escape(part) for place, part in enumerate(note))
 
 

@@ -108,6 +108,17 @@ def test_a_review_is_a_comment_that_does_nothing(name: str) -> None:
 
 
 @hostile
+def test_names_of_another_form_are_code(name: str) -> None:
+    form = f"the output `logits` is called `{name}`"
+    text = render_markdown(replace(labelled("net"), forms=(form,)))
+    check_comment(text)
+    shown = text.split("In another form:\n- ")[1].split("\n")[0]
+    codes = [child.content for token in tokens(shown) for child in token.children or () if child.type == "code_inline"]
+    assert codes[0] == "logits"
+    assert "`" in name or len(codes) == 2
+
+
+@hostile
 def test_a_range_is_a_comment_that_does_nothing(name: str) -> None:
     differences = [broken(name), Difference(name, name, True, True, review=labelled(name))]
     text = markdown(differences, name, render_markdown)
