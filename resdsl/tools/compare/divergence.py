@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError
-from resdsl.runtime.session import Session
+from resdsl.runtime.session import Port, Session
+from resdsl.untrusted import printable
 
 Array = npt.NDArray[Any]
 
 # All values of a large network at once would take gigabytes; each group takes one more run.
 _GROUP_SIZE = 64
 _ATOL_OVER_RTOL = 0.1
+_MOST_INPUTS = 4  # that a message lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,14 @@ def differences(
 
 
 def inputs_for(b: Session, a: Session, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """``feeds`` of ``a`` by the names of the inputs of ``b``, which are matched by position."""
-    if [len(port.shape) for port in a.inputs] != [len(port.shape) for port in b.inputs]:
-        raise _incomparable(a, b, "their inputs differ in number or rank")
+    """``feeds`` of ``a`` by the names of the inputs of ``b``: the same names, or else those at the same places."""
+    named = {port.name: port for port in a.inputs}
+    same = named.keys() == {port.name for port in b.inputs}
+    inputs = [named[port.name] for port in b.inputs] if same else a.inputs
+    if [len(port.shape) for port in inputs] != [len(port.shape) for port in b.inputs]:
+        raise _incomparable(a, b, f"one takes {_listed(a.inputs)}, the other {_listed(b.inputs)}")
     renamed = {}
-    for ours, theirs in zip(a.inputs, b.inputs, strict=True):
+    for ours, theirs in zip(inputs, b.inputs, strict=True):
         array = feeds[ours.name]
         if ours.dtype != theirs.dtype:
             raise _incomparable(a, b, f"one takes {ours.dtype} and the other {theirs.dtype}")
@@ -101,6 +106,12 @@ def inputs_for(b: Session, a: Session, feeds: Mapping[str, Array]) -> dict[str, 
             raise _incomparable(a, b, f"`{b.name}` takes {theirs.sizes}, and the input is {list(array.shape)}")
         renamed[theirs.name] = array
     return renamed
+
+
+def _listed(ports: Sequence[Port]) -> str:
+    shown = [f"`{printable(port.name)}` {printable(port.sizes)}" for port in ports[:_MOST_INPUTS]]
+    more = [f"{len(ports) - _MOST_INPUTS} more"] if len(ports) > _MOST_INPUTS else []
+    return ", ".join(shown + more) or "none"
 
 
 def difference(value: ValuePair, a: Array, b: Array, tolerance: Tolerance) -> Difference:
