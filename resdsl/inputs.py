@@ -49,6 +49,19 @@ def one_run() -> Iterator[None]:
         _RUN.reset(token)
 
 
+@contextmanager
+def own_files() -> Iterator[None]:
+    """While the block runs, nothing is recorded: it reads files that it has written itself, and replaces them.
+
+    State before it with ``record_output`` which files these are.
+    """
+    token = _RUN.set(None)
+    try:
+        yield
+    finally:
+        _RUN.reset(token)
+
+
 def as_one_run(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """A function whose calls are runs."""
 

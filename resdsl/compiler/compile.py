@@ -153,6 +153,8 @@ def prepare(
         graph, report, source, adopted = _with_weights(graph, options, diagnostics, files, heads)
     if options.labels is not None:
         graph = _with_labels(graph, options.labels)
+    if options.preprocess is not None:
+        graph = replace(graph, preprocess=options.preprocess)
     if options.zero_init_residual:
         graph = zero_init_residual(graph)
     lowered = lower(graph, diagnostics, options, after_pass)

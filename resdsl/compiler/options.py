@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from resdsl.ir.operator import OPSET
+from resdsl.ir.preprocess import Preprocess
 from resdsl.ir.types import DType
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.initial import Scheme
@@ -40,6 +41,9 @@ class CompileOptions:
 
     labels: tuple[str, ...] | None = None
     """The names of the classes, in place of those that the specification or the weights have."""
+
+    preprocess: Preprocess | None = None
+    """How an image becomes the input, in place of what the specification or the weights say."""
 
     init: Scheme = Scheme.HE_NORMAL
     """Initialisation of weights that are not loaded, from ``seed`` and the name of each tensor."""

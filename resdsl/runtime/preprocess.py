@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import numpy as np
@@ -16,28 +16,37 @@ from resdsl.ir.preprocess import Crop, Normalize, Preprocess, Resize, Step
 from resdsl.runtime.images import MAX_PIXELS, check_pixels
 from resdsl.untrusted import bounded_float, printable
 
-_INTERPOLATIONS = {
+INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+"""Pillow's filters by their names in the language."""
+
 _LARGEST_SIZE = 16_384
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 def prepare(
-    image: Image.Image, preprocess: Preprocess, *, channels: int = 3, max_pixels: int = MAX_PIXELS
+    image: Image.Image,
+    preprocess: Preprocess,
+    *,
+    channels: int = 3,
+    max_pixels: int = MAX_PIXELS,
+    augment: Callable[[Image.Image], Image.Image] | None = None,
 ) -> npt.NDArray[np.float32]:
     """``image`` as a float32 array ``[channels, H, W]``; ``channels`` is 3, or 1 for greyscale (ITU-R BT.601 luma).
 
     Resize, crop, ``/ 255`` and normalisation equal torchvision's ``Resize``, ``CenterCrop``, ``ToTensor`` and
     ``Normalize`` on a Pillow image, and timm's evaluation transforms. With ``order = bgr`` the channels are reversed
-    first, so ``mean`` and ``std`` are in the network's order. Without a ``normalize`` step white is 1. Raises
-    ``RunError`` for invalid steps, and for images that a step makes too large.
+    first, so ``mean`` and ``std`` are in the network's order. Without a ``normalize`` step white is 1. ``augment``
+    changes the image before it is normalised. Raises ``RunError`` for invalid steps, and for images that a step makes
+    too large.
     """
     _require(preprocess, channels)
-    return _finished(_in_mode(image, channels), preprocess.steps, max_pixels)
+    image, normalize = _stepped(_in_mode(image, channels), preprocess.steps, max_pixels)
+    return _normalized(image if augment is None else augment(image), normalize)
 
 
 def prepare_ten(
@@ -93,8 +102,8 @@ def invalid_reason(preprocess: Preprocess, channels: int = 3) -> str | None:
             return _invalid_normalize(step, channels)
         if not _is_integer(step.size) or not 1 <= step.size <= _LARGEST_SIZE:
             return f"a size is {_shown(step.size)}, and must be an integer from 1 to {_LARGEST_SIZE}"
-        if isinstance(step, Resize) and step.interpolation not in tuple(_INTERPOLATIONS):
-            return f"the interpolation {_shown(step.interpolation)} is not one of {', '.join(_INTERPOLATIONS)}"
+        if isinstance(step, Resize) and step.interpolation not in tuple(INTERPOLATIONS):
+            return f"the interpolation {_shown(step.interpolation)} is not one of {', '.join(INTERPOLATIONS)}"
         if isinstance(step, Resize) and step.fit not in ("short", "exact"):
             return f"the fit {_shown(step.fit)} is neither `short` nor `exact`"
     return None
@@ -172,7 +181,7 @@ def _resized(image: Image.Image, step: Resize, max_pixels: int) -> Image.Image:
         long = int(step.size * long / short)
         size = (step.size, long) if width <= height else (long, step.size)
     check_pixels(size, f"an image of {width} x {height}, resized to a short side of {step.size},", max_pixels)
-    return image if size == image.size else image.resize(size, _INTERPOLATIONS[step.interpolation])
+    return image if size == image.size else image.resize(size, INTERPOLATIONS[step.interpolation])
 
 
 def _cropped(image: Image.Image, size: int) -> Image.Image:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from resdsl.ir.graph import Graph, Node, Scope, ScopeKind
-from resdsl.ir.initializers import ZEROS, Initializer
+from resdsl.ir.initializers import ZEROS, Initializer, VarianceScaling
 from resdsl.ops.add import Add
 from resdsl.ops.mul import Mul
 from resdsl.ops.scale import Scale
@@ -32,6 +32,21 @@ class Scheme(StrEnum):
     XAVIER_UNIFORM = "xavier_uniform"
     LECUN_NORMAL = "lecun_normal"
     ZEROS = "zeros"
+
+    def variance(self, initializer: VarianceScaling) -> float:
+        """The variance of the values."""
+        fan_in, fan_out = max(1, initializer.fan_in), max(1, initializer.fan_out)
+        match self:
+            case Scheme.HE_NORMAL | Scheme.HE_UNIFORM:
+                return 2 / fan_in
+            case Scheme.HE_NORMAL_FAN_OUT:
+                return 2 / fan_out
+            case Scheme.XAVIER_UNIFORM:
+                return 2 / (fan_in + fan_out)
+            case Scheme.LECUN_NORMAL:
+                return 1 / fan_in
+            case Scheme.ZEROS:
+                return 0.0
 
 
 def zero_init_residual(graph: Graph) -> Graph:

@@ -26,24 +26,19 @@ def filler(name: str, initializer: Initializer, seed: int, scheme: Scheme = Sche
     match initializer:
         case Constant(value):
             return lambda values: values.fill(value)
-        case VarianceScaling(fan_in, fan_out):
-            return _scaled(name, max(1, fan_in), max(1, fan_out), seed, scheme)
+        case VarianceScaling():
+            return _scaled(name, scheme.variance(initializer), seed, scheme)
         case _:
             assert_never(initializer)
 
 
-def _scaled(name: str, fan_in: int, fan_out: int, seed: int, scheme: Scheme) -> Filler:
+def _scaled(name: str, variance: float, seed: int, scheme: Scheme) -> Filler:
     match scheme:
-        case Scheme.HE_NORMAL:
-            return _normal(name, seed, sqrt(2 / fan_in))
-        case Scheme.HE_NORMAL_FAN_OUT:
-            return _normal(name, seed, sqrt(2 / fan_out))
-        case Scheme.LECUN_NORMAL:
-            return _normal(name, seed, sqrt(1 / fan_in))
-        case Scheme.HE_UNIFORM:
-            return _uniform(name, seed, sqrt(6 / fan_in))
-        case Scheme.XAVIER_UNIFORM:
-            return _uniform(name, seed, sqrt(6 / (fan_in + fan_out)))
+        case Scheme.HE_NORMAL | Scheme.HE_NORMAL_FAN_OUT | Scheme.LECUN_NORMAL:
+            return _normal(name, seed, sqrt(variance))
+        case Scheme.HE_UNIFORM | Scheme.XAVIER_UNIFORM:
+            # The variance of U(b) is b^2 / 3.
+            return _uniform(name, seed, sqrt(3 * variance))
         case Scheme.ZEROS:
             return lambda values: values.fill(0)
         case _:
@@ -68,7 +63,8 @@ def drawn(fill: Filler, total: int, count: int) -> Iterator[np.ndarray]:
         yield piece
 
 
-def _generator(name: str, seed: int) -> Generator:
+def generator(name: str, seed: int) -> Generator:
+    """Random numbers that depend on the seed and a name alone: the same in every process and every thread."""
     # Not hash(): Python salts it in every process.
     digest = blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()
     # Four words give the same seed as the integer they form, without NumPy splitting it.
@@ -76,21 +72,21 @@ def _generator(name: str, seed: int) -> Generator:
 
 
 def _normal(name: str, seed: int, deviation: float) -> Filler:
-    generator, factor = _generator(name, seed), np.float32(deviation)
+    random, factor = generator(name, seed), np.float32(deviation)
 
     def fill(values: np.ndarray) -> None:
         # Written in place, without a float64 copy. NumPy releases the GIL meanwhile.
-        generator.standard_normal(dtype=np.float32, out=values)
+        random.standard_normal(dtype=np.float32, out=values)
         values *= factor
 
     return fill
 
 
 def _uniform(name: str, seed: int, bound: float) -> Filler:
-    generator, factor = _generator(name, seed), np.float32(2 * bound)
+    random, factor = generator(name, seed), np.float32(2 * bound)
 
     def fill(values: np.ndarray) -> None:
-        generator.random(dtype=np.float32, out=values)
+        random.random(dtype=np.float32, out=values)
         values -= np.float32(0.5)
         values *= factor
 

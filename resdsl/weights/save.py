@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _ALIGNMENT = 8
-_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16"}
-_SIZES = {"float64": 8, "float32": 4, "float16": 2}
+_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "bool": "BOOL"}
+_SIZES = {"float64": 8, "float32": 4, "float16": 2, "int64": 8, "int32": 4, "bool": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class TensorHeader:
-    """Name, shape and type of a tensor to write. ``dtype`` is NumPy's name: ``float32``, ``float16`` or ``float64``."""
+    """Name, shape and type of a tensor to write. ``dtype`` is NumPy's name: ``float32``, ``int64``."""
 
     name: str
     shape: tuple[int, ...]

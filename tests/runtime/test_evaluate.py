@@ -13,9 +13,9 @@ from PIL import Image
 
 from resdsl.ir.preprocess import Preprocess, Resize
 from resdsl.runtime.classifier import Classifier
+from resdsl.runtime.ground_truth import LabelledImage
 from resdsl.runtime.item import Item, file_item
 from resdsl.runtime.session import Session
-from resdsl.tools.evaluate.ground_truth import LabelledImage
 from resdsl.tools.evaluate.scores import Confusion, Evaluation, Score, score
 
 OpenModel = Callable[..., Session]

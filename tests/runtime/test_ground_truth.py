@@ -9,7 +9,7 @@ from PIL import Image
 
 from resdsl.diagnostics.errors import RunError
 from resdsl.labels import read_labels, synsets_of
-from resdsl.tools.evaluate.ground_truth import ClassNames, LabelledImage, labels_from_csv, labels_from_folders
+from resdsl.runtime.ground_truth import ClassNames, LabelledImage, labels_from_csv, labels_from_folders
 
 ANIMALS = ClassNames("m.onnx", ["tench, Tinca tinca", "great white shark", "cat", "Cat", "drum", "drum"], 6)
 IMAGENET = ClassNames("m.onnx", read_labels("imagenet1k"), 1000)

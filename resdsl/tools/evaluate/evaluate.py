@@ -17,12 +17,12 @@ from resdsl.ray.cluster import Cluster
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.csv_lines import csv_line
 from resdsl.runtime.device import DeviceOptions
+from resdsl.runtime.ground_truth import labelled_images
 from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.results import Failure
 from resdsl.runtime.rows import PredictOptions
 from resdsl.runtime.session import Session
 from resdsl.specification.load import NetworkOptions
-from resdsl.tools.evaluate.ground_truth import labelled_images
 from resdsl.tools.evaluate.on_cluster import evaluate_on_cluster
 from resdsl.tools.evaluate.scores import Evaluation, score
 

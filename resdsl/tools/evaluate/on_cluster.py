@@ -14,10 +14,10 @@ from resdsl.ray.cluster import Cluster, Copies, connected, copies_on
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.files import ModelFile
+from resdsl.runtime.ground_truth import LabelledImage, labelled_images
 from resdsl.runtime.results import Failure
 from resdsl.runtime.rows import PredictOptions, classifier_of
 from resdsl.runtime.session import Session
-from resdsl.tools.evaluate.ground_truth import LabelledImage, labelled_images
 from resdsl.tools.evaluate.scores import Evaluation, Score, score
 
 Part = tuple[LabelledImage, ...]

@@ -13,9 +13,9 @@ import numpy as np
 
 from resdsl.runtime.batching import run_images
 from resdsl.runtime.classifier import Array, Classifier
+from resdsl.runtime.ground_truth import LabelledImage
 from resdsl.runtime.item import Item
 from resdsl.runtime.results import Failure
-from resdsl.tools.evaluate.ground_truth import LabelledImage
 
 _NORMAL_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal distribution
 _TOP = 5

@@ -142,11 +142,16 @@ def labels_from_csv(table: Path, classes: ClassNames) -> Iterator[LabelledImage]
     Paths are relative to the folder of the file. The file is read twice: first to check every label. Raises
     ``RunError`` immediately for an unknown label or an invalid file.
     """
-    labels = dict.fromkeys(label for _, label in _rows(table))
+    indices = classes.require(dict.fromkeys(labels_in_csv(table)), "the label")
+    return ((file_item(_place(table, path)), indices[label]) for path, label in _rows(table))
+
+
+def labels_in_csv(table: Path) -> list[str]:
+    """The label of each image that the file lists. Raises ``RunError`` for an invalid file."""
+    labels = [label for _, label in _rows(table)]
     if not labels:
         raise _invalid(f"`{table}` has no rows", "add a row with the path and label of each image")
-    indices = classes.require(labels, "the label")
-    return ((file_item(_place(table, path)), indices[label]) for path, label in _rows(table))
+    return labels
 
 
 def _place(table: Path, path: str) -> str:
