@@ -276,6 +276,18 @@ ONE_PIXEL = Window(Steps(), Steps())
 """The window of what computes each pixel from the one in its place."""
 
 
+class Moments(NamedTuple):
+    """Mean and variance of the elements of a value, over images, pixels and channels."""
+
+    mean: float
+    variance: float
+
+    @property
+    def square(self) -> float:
+        """The mean of the squares."""
+        return self.mean * self.mean + self.variance
+
+
 class Foreign(NamedTuple):
     """An operator of another language: the name of its type, and its attributes."""
 
@@ -353,6 +365,18 @@ class Operator:
         pixels = x.shape[2:]
         # Of an image of one pixel, flattening and global pools depend on that one.
         return ONE_PIXEL if result.shape[2:] == pixels or pixels == (1, 1) else None
+
+    def of_number(self, x: float) -> float | None:
+        """What it gives for one element, if it is a function of single elements: an activation."""
+        return None
+
+    def moments(self, inputs: Sequence[Moments], types: Sequence[TensorType]) -> Moments:
+        """The moments of its result at initialisation, of independent inputs with these moments and types.
+
+        Those of layers with random weights, of norms and of activations follow from what they state; the others leave
+        them as they are, unless they say otherwise.
+        """
+        return inputs[0]
 
     def canonical(self, *inputs: TensorType) -> Operator:
         """One operator for all that compute the same from values of these types, however their arguments are written.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Gradient, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering, Moments
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.gradients import sum_to
@@ -32,6 +33,9 @@ class Add(Join):
     def infer(self, *inputs: TensorType) -> TensorType:
         require_fit(type(self), inputs, broadcast=True)
         return broadcast(inputs)
+
+    def moments(self, inputs: Sequence[Moments], types: Sequence[TensorType]) -> Moments:
+        return Moments(sum(x.mean for x in inputs), sum(x.variance for x in inputs))
 
     def in_torch(self, to: TorchCode) -> str:
         return " + ".join(to.inputs)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
-from resdsl.ir.operator import Example, Gradient, Lowering, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Moments, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels
@@ -35,6 +36,14 @@ class Concat(Join):
         for x in inputs:
             channels = channels + x.channels
         return first.with_shape(first.shape[0], channels, *first.shape[2:])
+
+    def moments(self, inputs: Sequence[Moments], types: Sequence[TensorType]) -> Moments:
+        # Unknown numbers of channels count as equal.
+        channels = [x.channels if isinstance(x.channels, int) else 1 for x in types]
+        shares = [count / sum(channels) for count in channels]
+        mean = sum(share * x.mean for share, x in zip(shares, inputs, strict=True))
+        square = sum(share * x.square for share, x in zip(shares, inputs, strict=True))
+        return Moments(mean, max(square - mean * mean, 0.0))
 
     def in_torch(self, to: TorchCode) -> str:
         return f"torch.cat([{', '.join(to.inputs)}], 1)"

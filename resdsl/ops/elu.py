@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,6 +23,9 @@ class Elu(Elementwise):
     )
 
     alpha: float = arg(1.0, doc="the value approached far below zero is `-alpha`")
+
+    def of_number(self, x: float) -> float:
+        return x if x >= 0 else self.alpha * math.expm1(x)
 
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('ELU', self.alpha)}({to.input})"

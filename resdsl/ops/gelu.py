@@ -32,6 +32,9 @@ class Gelu(Elementwise):
         Word("none"), doc="the exact function or its approximation by a tanh", words=("none", "tanh")
     )
 
+    def of_number(self, x: float) -> float:
+        return x / 2 * (1 + math.erf(x / math.sqrt(2)))
+
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('GELU', approximate=unless(str(self.approximate), 'none'))}({to.input})"
 

@@ -20,6 +20,9 @@ class HardSigmoid(Elementwise):
         Example("hard_sigmoid", (3, 7)),
     )
 
+    def of_number(self, x: float) -> float:
+        return min(max(x + 3, 0.0), 6.0) / 6
+
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('Hardsigmoid')}({to.input})"
 

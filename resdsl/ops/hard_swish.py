@@ -20,6 +20,9 @@ class HardSwish(Elementwise):
         Example("hard_swish", (3, 7)),
     )
 
+    def of_number(self, x: float) -> float:
+        return x * min(max(x + 3, 0.0), 6.0) / 6
+
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('Hardswish')}({to.input})"
 

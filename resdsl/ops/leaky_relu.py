@@ -24,6 +24,9 @@ class LeakyRelu(Elementwise):
 
     slope: float = arg(0.01, doc="slope below zero")
 
+    def of_number(self, x: float) -> float:
+        return x if x >= 0 else self.slope * x
+
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('LeakyReLU', self.slope)}({to.input})"
 

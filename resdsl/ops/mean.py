@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Gradient, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering, Moments
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.join import Join, require_fit
@@ -25,6 +26,10 @@ class Mean(Join):
     def infer(self, *inputs: TensorType) -> TensorType:
         require_fit(type(self), inputs)
         return inputs[0]
+
+    def moments(self, inputs: Sequence[Moments], types: Sequence[TensorType]) -> Moments:
+        count = len(inputs)
+        return Moments(sum(x.mean for x in inputs) / count, sum(x.variance for x in inputs) / count**2)
 
     def in_torch(self, to: TorchCode) -> str:
         total = " + ".join(to.inputs)

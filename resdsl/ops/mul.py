@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Gradient, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering, Moments
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.gradients import sum_to
@@ -33,6 +35,10 @@ class Mul(Join):
     def infer(self, *inputs: TensorType) -> TensorType:
         require_fit(type(self), inputs, broadcast=True)
         return broadcast(inputs)
+
+    def moments(self, inputs: Sequence[Moments], types: Sequence[TensorType]) -> Moments:
+        mean, square = prod(x.mean for x in inputs), prod(x.square for x in inputs)
+        return Moments(mean, max(square - mean * mean, 0.0))
 
     def in_torch(self, to: TorchCode) -> str:
         return " * ".join(to.inputs)

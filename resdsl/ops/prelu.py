@@ -14,6 +14,8 @@ from resdsl.ops.elementwise import Elementwise
 from resdsl.ops.gradients import per_channel, sum_channels
 from resdsl.ops.signature import arg
 
+_INITIAL = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class PRelu(Elementwise):
@@ -42,7 +44,10 @@ class PRelu(Elementwise):
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
         count = known_channels(x) if self.per_channel else 1
-        return (ParameterSpec("weight", (count,), Constant(0.25), dtype=x.dtype),)
+        return (ParameterSpec("weight", (count,), Constant(_INITIAL), dtype=x.dtype),)
+
+    def of_number(self, x: float) -> float:
+        return x if x >= 0 else _INITIAL * x
 
     def in_torch(self, to: TorchCode) -> str:
         (x,) = to.types

@@ -22,6 +22,9 @@ class Relu(Elementwise):
         Example("relu", (3, 7)),
     )
 
+    def of_number(self, x: float) -> float:
+        return max(x, 0.0)
+
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('ReLU', inplace=to.may_overwrite or None)}({to.input})"
 

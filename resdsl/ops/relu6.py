@@ -22,6 +22,9 @@ class Relu6(Elementwise):
         Example("relu6", (3, 7)),
     )
 
+    def of_number(self, x: float) -> float:
+        return min(max(x, 0.0), 6.0)
+
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('ReLU6', inplace=to.may_overwrite or None)}({to.input})"
 

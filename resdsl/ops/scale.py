@@ -26,6 +26,9 @@ class Scale(Elementwise):
     def label(self) -> str:
         return f"x {self.factor:g}"
 
+    def of_number(self, x: float) -> float:
+        return self.factor * x
+
     def in_torch(self, to: TorchCode) -> str:
         return f"{self.factor!r} * {to.input}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +21,9 @@ class Silu(Elementwise):
         Example("silu", (2, 3, 5, 4)),
         Example("silu", (3, 7)),
     )
+
+    def of_number(self, x: float) -> float:
+        return x / (1 + math.exp(-x)) if x > -700 else 0.0
 
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('SiLU')}({to.input})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,9 @@ class Tanh(Elementwise):
         Example("tanh", (2, 3, 5, 4)),
         Example("tanh", (3, 7)),
     )
+
+    def of_number(self, x: float) -> float:
+        return math.tanh(x)
 
     def in_torch(self, to: TorchCode) -> str:
         return f"{to.module('Tanh')}({to.input})"

@@ -187,3 +187,25 @@ def test_a_narrow_terminal_keeps_what_matters(monkeypatch: pytest.MonkeyPatch) -
     assert "stride" not in out.replace("stride = 2", "")
     assert "[N, 512, 7, 7]" in out
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in out.splitlines()[:20]) <= 70
+
+
+def test_training_adds_the_cost_of_a_step_and_checks_the_signal(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.res"
+    deep.write_text(
+        "model deep() {\n  input x: f32[N, 64, 8, 8]\n  l: 30 x { conv(64, 3x3); relu }\n"
+        "  avgpool(global);  flatten;  fc: linear(10)\n  output y\n}\n"
+    )
+    done = run(str(deep), "--training", "--batch", "16", "--init", "xavier_uniform")
+    assert "the signal dies at initialisation" in done.stderr
+    assert "training     a step of 16 images" in done.stdout
+    one = 64 * 64 * 9 * 64  # a layer, for an image
+    step = json.loads(run(str(deep), "--training", "--batch", "16", "--json").stdout)
+    assert step["training"]["macs"] == 16 * (30 * 3 * one - one + 3 * 640)
+    assert "training" not in json.loads(run(str(deep), "--json").stdout)
+
+
+def test_options_of_the_training_need_it() -> None:
+    done = run("resnet18", "--batch", "8")
+    assert (done.exit_code, "need --training" in done.stderr) == (2, True)
+    done = run("resnet18", "--training", "--init", "magic")
+    assert (done.exit_code, "he_normal" in done.stderr) == (2, True)

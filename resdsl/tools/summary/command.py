@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from resdsl.analysis.signal import Variance, signal_warnings
+from resdsl.analysis.training import STATES, TrainingCost, training_cost
 from resdsl.cli.options import command_options, network_options
 from resdsl.cli.terminal import Terminal
 from resdsl.cli.types import Depth
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LAYERS = 1
+_BATCH = 128
 
 
 @click.command("summary")
@@ -40,6 +43,14 @@ _LAYERS = 1
     default="text",
     help="Output format (default: text). csv and json have exact numbers; --json is --format json.",
 )
+@click.option(
+    "--training", is_flag=True, help="Add what a training step costs, and check the signal at initialisation."
+)
+@click.option(
+    "--batch", "batch_size", type=click.IntRange(1), default=None, help="Images of a training step (default: 128)."
+)
+@click.option("--optimizer", type=click.Choice(list(STATES)), help="Optimizer of the training (default: sgd).")
+@click.option("--init", metavar="SCHEME", help="Initialisation, for the signal, as for compile (default: he_normal).")
 @network_options
 @command_options
 def command(
@@ -48,6 +59,10 @@ def command(
     depth: int | None,
     explicit: bool,
     form: str,
+    training: bool,
+    batch_size: int | None,
+    optimizer: str | None,
+    init: str | None,
     network: NetworkOptions,
 ) -> None:
     """Show the layers of a network, stage by stage: output shapes, parameters, MACs, activations, receptive fields.
@@ -59,27 +74,49 @@ def command(
     layer outputs; both are for one image. Parameters are the trainable ones; running statistics of batch norms are
     counted separately. `field` is the receptive field in input pixels, `stride` the distance between the receptive
     fields of neighbouring outputs; "-" means the whole image, or not the same everywhere.
+
+    --training adds the multiply-accumulates and the memory of a training step: what is kept of the forward pass until
+    the gradients are computed, the gradients, and the state of the optimizer. It warns where the signal dies or
+    explodes at initialisation.
     """
+    if not training and (batch_size or optimizer or init):
+        raise click.UsageError("--batch, --optimizer and --init need --training")
     as_json = terminal.as_json or form == "json"
     terminal = Terminal(terminal.color, terminal.quiet, as_json)
     specification = load(spec, **network)
     # --explicit is about the defaults of operators, which only the full depth shows.
     summary = specification.summary(depth=depth or (sys.maxsize if explicit else 1), explicit=explicit)
     smallest = specification.smallest_input
-    terminal.report(specification.diagnostics, **(summary_formats.data(summary, smallest) if as_json else {}))
+    cost: TrainingCost | None = None
+    if training:
+        cost = training_cost(specification.graph, batch_size or _BATCH, optimizer=optimizer or "sgd")
+        for warning in signal_warnings(specification.graph, _variance(init or "he_normal")):
+            specification.diagnostics.report(warning)
+    data = summary_formats.data(summary, smallest, cost) if as_json else {}
+    terminal.report(specification.diagnostics, **data)
     if as_json:
         return
     if form == "csv":
         terminal.result(summary_formats.table_csv(summary))
     elif form == "markdown":
-        terminal.result(summary_formats.markdown(summary, smallest))
+        terminal.result(summary_formats.markdown(summary, smallest, cost))
     elif sys.stdout.isatty() or terminal.color == "always":
-        below = summary_formats.totals_text(summary, smallest)
+        below = summary_formats.totals_text(summary, smallest, cost)
         rows = summary_formats.cells(summary)
         with terminal.drawing() as console:
             _draw(console, summary_formats.heading(summary), rows, below)
     else:
-        terminal.result(summary_formats.text(summary, smallest))
+        terminal.result(summary_formats.text(summary, smallest, cost))
+
+
+def _variance(name: str) -> Variance:
+    from resdsl.weights.initial import Scheme  # only for --training
+
+    try:
+        return Scheme(name).variance
+    except ValueError:
+        schemes = ", ".join(Scheme)
+        raise click.BadParameter(f"'{name}' is not one of {schemes}", param_hint="--init") from None
 
 
 def _draw(console: Console, heading: str, rows: Sequence[tuple[str, ...]], below: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from resdsl.untrusted import printable
 
 if TYPE_CHECKING:
     from resdsl.analysis.cost import Cost
+    from resdsl.analysis.training import TrainingCost
 
 HEADINGS = ("name", "layers", "output", "parameters", "MACs", "activations", "field", "stride")
 NUMBERS_FROM = 3
@@ -56,7 +57,7 @@ def cells(summary: Summary) -> list[tuple[str, ...]]:
     return [_cells(row, level) for level, row in _levels(folded(summary.rows))]
 
 
-def totals(summary: Summary, smallest: Smallest) -> list[tuple[str, str]]:
+def totals(summary: Summary, smallest: Smallest, training: TrainingCost | None = None) -> list[tuple[str, str]]:
     """The lines below the table: a name and its value."""
     cost = summary.cost
     outputs = ", ".join(f"{name} {result}" for name, result in summary.outputs)
@@ -77,10 +78,27 @@ def totals(summary: Summary, smallest: Smallest) -> list[tuple[str, str]]:
         lines.append(("smallest", f"{bounds}: a smaller input makes the output of a layer empty"))
     if not isinstance(cost.macs, int):
         lines.append(("", "fix the input size to count MACs: --input 'N,3,224,224'"))
-    return lines
+    return lines + (_training(training) if training is not None else [])
 
 
-def text(summary: Summary, smallest: Smallest) -> str:
+def _training(cost: TrainingCost) -> list[tuple[str, str]]:
+    """The cost of a training step."""
+    forward, times = cost.forward_macs, ""
+    if isinstance(cost.macs, int) and isinstance(forward, int) and forward:
+        times = f", {cost.macs / forward:.2f} times the forward pass"
+    return [
+        ("training", f"a step of {exact(cost.batch)} images"),
+        ("  MACs", f"{exact(cost.macs)}{times}"),
+        ("  weights", f"{size(cost.parameters)}; gradients {size(cost.gradients)}; optimizer {size(cost.optimizer)}"),
+        (
+            "  values",
+            f"{size(cost.activations)} of layers, kept for the gradients; {size(cost.working)} working memory",
+        ),
+        ("  memory", f"{size(cost.bytes)} together"),
+    ]
+
+
+def text(summary: Summary, smallest: Smallest, training: TrainingCost | None = None) -> str:
     """Columns separated by spaces, numbers right-aligned."""
     table = [HEADINGS, *cells(summary)]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
@@ -91,19 +109,20 @@ def text(summary: Summary, smallest: Smallest) -> str:
         ).rstrip()
         for row in table
     ]
-    return "\n".join([heading(summary), "", *lines, "", *totals_text(summary, smallest)])
+    return "\n".join([heading(summary), "", *lines, "", *totals_text(summary, smallest, training)])
 
 
-def totals_text(summary: Summary, smallest: Smallest) -> list[str]:
-    return [f"{what:11}  {amount}" if what else amount for what, amount in totals(summary, smallest)]
+def totals_text(summary: Summary, smallest: Smallest, training: TrainingCost | None = None) -> list[str]:
+    return [f"{what:11}  {amount}" if what else amount for what, amount in totals(summary, smallest, training)]
 
 
-def markdown(summary: Summary, smallest: Smallest) -> str:
+def markdown(summary: Summary, smallest: Smallest, training: TrainingCost | None = None) -> str:
     """A Markdown table, followed by the totals as a list."""
     marks = ["---" if column < NUMBERS_FROM else "---:" for column in range(len(HEADINGS))]
     table = [HEADINGS, tuple(marks), *(_in_markdown(row) for row in cells(summary))]
     lines = [f"| {' | '.join(row)} |" for row in table]
-    below = [f"- {what}: {amount}" for what, amount in totals(summary, smallest) if what]
+    shown = totals(summary, smallest, training)
+    below = [f"{'  ' * what.startswith(' ')}- {what.strip()}: {amount}" for what, amount in shown if what]
     return "\n".join([f"### {heading(summary)}", "", *lines, "", *below])
 
 
@@ -123,7 +142,7 @@ def table_csv(summary: Summary) -> str:
     return stream.getvalue()
 
 
-def data(summary: Summary, smallest: Smallest) -> dict[str, object]:
+def data(summary: Summary, smallest: Smallest, training: TrainingCost | None = None) -> dict[str, object]:
     """The summary as JSON data. Symbolic sizes and counts are strings."""
     return {
         "name": summary.name,
@@ -138,6 +157,21 @@ def data(summary: Summary, smallest: Smallest) -> dict[str, object]:
         "aux": None if summary.aux is None else _cost_data(summary.aux),
         "depth": summary.depth,
         "smallest_input": dict(smallest),
+        **({} if training is None else {"training": _training_data(training)}),
+    }
+
+
+def _training_data(cost: TrainingCost) -> dict[str, object]:
+    return {
+        "batch": cost.batch,
+        "macs": _number(cost.macs),
+        "forward_macs": _number(cost.forward_macs),
+        "parameter_bytes": cost.parameters,
+        "gradient_bytes": cost.gradients,
+        "optimizer_bytes": cost.optimizer,
+        "activation_bytes": _number(cost.activations),
+        "working_bytes": _number(cost.working),
+        "bytes": _number(cost.bytes),
     }
 
 
