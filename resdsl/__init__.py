@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from resdsl.tools.specs.specs import BuiltinSpec as BuiltinSpec
     from resdsl.tools.specs.specs import specs as specs
     from resdsl.tools.tensors.tensors import tensors as tensors
+    from resdsl.tools.train.options import TrainOptions as TrainOptions
+    from resdsl.tools.train.train import train as train
     from resdsl.tools.verify.verification import Verification as Verification
     from resdsl.tools.verify.verify import verify as verify
     from resdsl.tools.view.view import view as view
@@ -115,6 +117,8 @@ _PUBLIC = {
     "resdsl.tools.serve.serve": ("serve",),
     "resdsl.tools.specs.specs": ("BuiltinSpec", "specs"),
     "resdsl.tools.tensors.tensors": ("tensors",),
+    "resdsl.tools.train.options": ("TrainOptions",),
+    "resdsl.tools.train.train": ("train",),
     "resdsl.tools.verify.verification": ("Verification",),
     "resdsl.tools.verify.verify": ("verify",),
     "resdsl.tools.view.view": ("view",),

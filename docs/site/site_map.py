@@ -22,6 +22,7 @@ GUIDE = (
     "import.md",
     "weights.md",
     "pytorch.md",
+    "train.md",
     "training-step.md",
     "optimisation.md",
     "runtime.md",

@@ -56,6 +56,7 @@ COMMANDS: dict[str, Entry] = {
     "compile": Entry("Build", "compile a specification to an ONNX file"),
     "import": Entry("Build", "write an ONNX file or a PyTorch model as a specification", "import_network"),
     "export": Entry("Build", "write a network as PyTorch source code"),
+    "train": Entry("Build", "train a network on labelled images"),
     "quantize": Entry("Build", "convert a model to int8 and report the accuracy cost"),
     "weights": Entry("Build", "convert the weights of a model or checkpoint to .safetensors"),
     "tensors": Entry("Build", "list the tensors of a network, a model or a checkpoint"),

@@ -13,6 +13,8 @@ _FLAGS = {
     "limits": "--limit",
     "output": "--features",
     "target": "--output",
+    "batch_size": "--batch",
+    "learning_rate": "--lr",
 }
 """Options whose flag differs from their Python name."""
 
