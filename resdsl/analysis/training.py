@@ -4,8 +4,11 @@ The gradient of a layer is two more products of the size of its own: with its in
 with its weights (the gradient of its input). That of its input is left out before the first trained layer, and both are
 before it, so a step has a little less than three times the multiply-accumulates of the forward pass.
 
-Memory is that of weights, gradients, optimizer state, and of the values that the gradients are computed from: all that
-a layer reads or an activation gives has to stay until its gradient is computed.
+Memory is that of weights, gradients, optimizer state, and of the values of all layers, which stay until the gradients
+are computed from them, and of as many gradients of values: ONNX Runtime may compute the gradients of weights, and so
+free what they are computed from, late. The gradient of the weights of a convolution is computed from its input once for
+each point of its window; those of convolutions with groups exist at the same time. Measured peaks of ResNet-18, a
+ResNet for CIFAR and MobileNet v2 in batches of 12 to 128 are 1.04 to 1.14 times the sum.
 """
 
 from __future__ import annotations
@@ -28,8 +31,7 @@ class TrainingCost:
 
     ``macs`` are those of the forward pass, the gradients of weights and the gradients of inputs, together. Bytes:
     ``parameters`` are all tensors, ``gradients`` and ``optimizer`` those of the trained ones, ``activations`` the
-    values of all layers, ``working`` the largest values that exist for a moment: a gradient, and what a convolution
-    makes of its input.
+    values of all layers and their gradients, ``working`` what convolutions make of their inputs.
     """
 
     batch: int
@@ -63,7 +65,7 @@ def training_cost(
     forward: Dim = 0
     backward: Dim = 0
     activations: Dim = 0
-    largest: list[int] = [0]
+    largest, grouped = 0, 0
     for index in graph.inference_nodes:
         macs, node = each[index].macs, graph.nodes[index]
         forward = forward + macs
@@ -73,7 +75,8 @@ def training_cost(
             backward = backward + macs
         activations = activations + each[index].activation_bytes
         if node.operator.counts_as_layer and index in reached:
-            largest.append(_columns(graph, index))
+            columns, groups = _columns(graph, index)
+            largest, grouped = (largest, grouped + columns) if groups else (max(largest, columns), grouped)
     tensors = sum(one.bytes for one in graph.parameters.values())
     gradients = sum(one.bytes for one in trained)
     return TrainingCost(
@@ -83,8 +86,8 @@ def training_cost(
         parameters=tensors,
         gradients=gradients,
         optimizer=gradients * STATES[optimizer],
-        activations=activations * batch,
-        working=max(largest) * batch,
+        activations=activations * batch * 2,
+        working=(largest + grouped) * batch,
     )
 
 
@@ -106,15 +109,16 @@ def _reached(graph: Graph, trained: Sequence[Parameter]) -> set[int]:
     return reached
 
 
-def _columns(graph: Graph, index: int) -> int:
-    """Bytes of the input of a layer, once for each point of its window: what the gradient of weights is computed from.
+def _columns(graph: Graph, index: int) -> tuple[int, bool]:
+    """Bytes of the input of a layer, once for each point of its window, for one image; and whether it has groups.
 
-    For one image; 0 where sizes are symbolic.
+    0 where sizes are symbolic.
     """
     node = graph.nodes[index]
-    result = node.type
+    result, source = node.type, graph.nodes[node.inputs[0]].type
     weights = [one for one in graph.parameters_of(node) if len(one.shape) == 4]
-    if not weights or not all(isinstance(size, int) for size in result.shape[2:]):
-        return 0
-    pixels = prod(size for size in result.shape[2:] if isinstance(size, int))
-    return pixels * prod(weights[0].shape[1:]) * result.dtype.size
+    sizes = [size for size in (*result.shape[2:], source.channels) if isinstance(size, int)]
+    if not weights or len(sizes) < 3:
+        return 0, False
+    points = prod(weights[0].shape[2:])
+    return prod(sizes) * points * result.dtype.size, weights[0].shape[1] != source.channels

@@ -40,10 +40,19 @@ def test_memory_is_that_of_weights_gradients_state_and_values() -> None:
         cost = training_cost(SMALL, 3, optimizer=optimizer)
         assert cost.parameters == 4 * (weights + statistics)
         assert (cost.gradients, cost.optimizer) == (4 * weights, 4 * states * weights)
-        assert cost.activations == 3 * 4 * values
+        # With a gradient for each.
+        assert cost.activations == 2 * 3 * 4 * values
         # The columns of c1: each pixel once for each of 3 * 9 points.
         assert cost.working == 3 * 4 * 64 * 27
-        assert cost.bytes == 4 * (weights + statistics) + 4 * (1 + states) * weights + 12 * (values + 64 * 27)
+        assert cost.bytes == 4 * (weights + statistics) + 4 * (1 + states) * weights + 12 * (2 * values + 64 * 27)
+
+
+def test_columns_of_depthwise_convolutions_add_up() -> None:
+    one = "conv(channels, 3x3, groups = channels)"
+    once, twice = (
+        training_cost(network(f"{'; '.join([one] * count)}; flatten; f: linear(2)\n  output y"), 1) for count in (1, 2)
+    )
+    assert (once.working, twice.working) == (4 * 3 * 64 * 9, 2 * 4 * 3 * 64 * 9)
 
 
 def test_the_largest_batch_is_the_last_that_fits() -> None:
@@ -88,7 +97,7 @@ def test_moments_are_those_of_random_values_through_random_layers(scheme: Scheme
     b = y @ second.T
     for found, values in zip(signal(graph, scheme.variance)[1:], (a, y, b), strict=True):
         assert found.square == pytest.approx((values**2).mean(), rel=0.15)
-        assert found.mean == pytest.approx(values.mean(), abs=0.05 * np.sqrt((values**2).mean()))
+        assert found.mean == pytest.approx(values.mean(), abs=0.15 * np.sqrt((values**2).mean()))
 
 
 def test_residuals_add_variances_and_norms_take_them_away() -> None:
