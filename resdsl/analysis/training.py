@@ -8,7 +8,7 @@ Memory is that of weights, gradients, optimizer state, and of the values of all 
 are computed from them, and of as many gradients of values: ONNX Runtime may compute the gradients of weights, and so
 free what they are computed from, late. The gradient of the weights of a convolution is computed from its input once for
 each point of its window; those of convolutions with groups exist at the same time. Measured peaks of ResNet-18, a
-ResNet for CIFAR and MobileNet v2 in batches of 12 to 128 are 1.04 to 1.14 times the sum.
+ResNet for CIFAR and MobileNet v2 in batches of 12 to 128 are 1.12 to 1.14 times the sum.
 """
 
 from __future__ import annotations
