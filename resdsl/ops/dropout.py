@@ -68,16 +68,16 @@ class Dropout(Elementwise):
             return to.constant(np.array(value, dtype=np.int64))
 
         def hashed(value: Ref) -> Ref:
-            low = number(2**32 - 1)
             for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
                 value = to("BitwiseXor", value, to("Div", value, number(2**shift)))
                 value = to("BitwiseAnd", to("Mul", value, number(factor)), low)
             return to("BitwiseXor", value, to("Div", value, number(2**15)))
 
+        low = number(2**32 - 1)
         shape = to("Shape", to.input)
         index = to("Range", number(0), to("ReduceProd", shape, keepdims=0), number(1))
-        key = hashed(to("Add", to("Mul", hashed(to.seed), number(1)), number(to.place * 0x9E3779B1 % 2**32)))
-        bits = hashed(to("BitwiseAnd", to("Add", hashed(index), key), number(2**32 - 1)))
+        key = hashed(to("BitwiseAnd", to("Add", hashed(to.seed), number(to.place * 0x9E3779B1 % 2**32)), low))
+        bits = hashed(to("BitwiseAnd", to("Add", hashed(index), key), low))
         kept = to("GreaterOrEqual", bits, number(round(self.rate * 2**32)))
         mask = to("Mul", to("Cast", kept, to=ONNX_TYPES[to.types[0].dtype]), to.number(1 / (1 - self.rate)))
         mask = to("Reshape", mask, shape)

@@ -16,7 +16,8 @@ from resdsl.training.nodes import Nodes, Port
 from resdsl.training.options import StepOptions
 
 from ..ops.harness import answers, every_operator, graph_of, name_of, weights_of
-from ..ops.oracles import ORACLES, Array
+from ..ops.oracles import Array
+from .oracles_in_training import answers_in_training
 
 EXAMPLES = [
     pytest.param(example, id=f"{example.text} on {'x'.join(map(str, example.shape))}")
@@ -71,22 +72,6 @@ def _directions(shape: Sequence[int], cost: int) -> Iterator[Array]:
         yield np.eye(1, count, int(place)).reshape(shape)
     for _ in range(3 if cost < 10_000 else 1):
         yield rng.standard_normal(shape)
-
-
-def answers_in_training(graph: Graph, weights: Mapping[str, Array]) -> Array:
-    """What the oracles say for ``images``, with batch norms by the statistics of the batch."""
-    found = [weights["images"]]
-    for node in graph.nodes[1:]:
-        own = {
-            parameter.name.removeprefix(f"{node.path}."): weights[parameter.name]
-            for parameter in graph.parameters_of(node)
-        }
-        inputs = [found[index] for index in node.inputs]
-        if name_of(node.operator) == "bn":
-            axes = (0, *range(2, inputs[0].ndim))
-            own |= {"running_mean": inputs[0].mean(axes), "running_var": inputs[0].var(axes)}
-        found.append(ORACLES[name_of(node.operator)](node.operator, inputs, own).value)
-    return found[-1]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
