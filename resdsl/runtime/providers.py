@@ -59,6 +59,8 @@ class SessionRequest:
     entries: Mapping[str, str] = field(default_factory=dict)
     optimize: bool = True
     """Whether ONNX Runtime optimises the graph. Models of `--for-runtime` are optimised already."""
+    plan_memory: bool = True
+    """Whether runs of shapes that were run before take one block of memory, beside what the first run took."""
 
     @property
     def version(self) -> str:
@@ -118,6 +120,7 @@ class SessionRequest:
         if self.profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = os.fspath(self.profile)
+        options.enable_mem_pattern = self.plan_memory
         return options
 
     def _refused(self, device: Device, causes: list[str]) -> UnavailableError:

@@ -164,6 +164,7 @@ def open_session(
     profile: Path | None = None,
     entries: Mapping[str, str] = MappingProxyType({}),
     optimize: bool = True,
+    plan_memory: bool = True,
 ) -> Session:
     """Load an ONNX file (or its bytes) on ``device``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``tensorrt``.
 
@@ -172,7 +173,7 @@ def open_session(
     ``device`` may also be ``DeviceOptions``; ``threads``, the number of CPU threads, takes precedence over theirs.
     ``name`` is used in messages. With ``profile`` each run is recorded node by node, in a file with that path prefix
     (see ``Session.end_profile``). ``entries`` are ONNX Runtime session configuration entries. Without ``optimize`` the
-    graph runs as written, node by node.
+    graph runs as written, node by node. Without ``plan_memory`` no block is kept for all values of a run.
 
     Raises ``UnavailableError`` if the device or ONNX Runtime cannot be used, ``RunError`` for a model that is missing
     or invalid, and for an unknown ``device``.
@@ -186,7 +187,16 @@ def open_session(
         require_file(model, "a model", regular=True)
         require_no_pointer(model)
     made = made_for(model)
-    request = SessionRequest(onnx_runtime(), model, name, options, profile, entries, optimize=optimize and made is None)
+    request = SessionRequest(
+        onnx_runtime(),
+        model,
+        name,
+        options,
+        profile,
+        entries,
+        optimize=optimize and made is None,
+        plan_memory=plan_memory,
+    )
     if made is not None:
         require_this_machine(made, name, requested)
         return _session(request, Device("cpu"), "the model was compiled for this machine's CPU")

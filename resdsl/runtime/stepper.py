@@ -72,7 +72,11 @@ class Stepper:
     def __init__(self, step: Step, device: str | DeviceOptions = "auto", threads: int | None = None) -> None:
         self._step = step
         self._options = (device, threads)
-        self._session = open_session(step.model_bytes(), device=device, threads=threads, name=f"step of {step.name}")
+        # The values of a step are large, and the block of a plan is memory beside that of the first run. Without it,
+        # ResNet-20 at a batch of 64 takes 204 MB instead of 390, in the same time.
+        self._session = open_session(
+            step.model_bytes(), device=device, threads=threads, name=f"step of {step.name}", plan_memory=False
+        )
         self._binding = self._session.bind_state()
         self._evaluation: tuple[Session, StateBinding] | None = None
 
