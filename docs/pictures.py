@@ -65,9 +65,13 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 }
 
 
+MEASURED = {f"residual-learning-{what}" for what in ("errors", "responses", "shortcuts")}
+"""What ``docs/residual_learning.py`` draws of its measurements, which take half an hour."""
+
+
 def stale() -> list[str]:
     """What is not as it would be drawn now, pictures that nothing draws any more among them."""
-    there = {file.stem for file in FOLDER.glob("*.svg")}
+    there = {file.stem for file in FOLDER.glob("*.svg")} - MEASURED
     return sorted((there ^ PICTURES.keys()) | {name for name in there & PICTURES.keys() if _drawn(name) != _kept(name)})
 
 

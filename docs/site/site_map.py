@@ -37,6 +37,7 @@ GUIDE = (
 )
 PROJECT = (
     "contributing.md",
+    "residual-learning.md",
     "speed.md",
     "robustness.md",
     "architecture.md",
