@@ -33,6 +33,21 @@ def saved(model: onnx.ModelProto, path: Path) -> str:
     return str(path)
 
 
+def test_sizes_that_only_a_run_decides_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As those of a detector, which has hundreds of them in its totals."""
+    nodes = [
+        onnx.helper.make_node("NonZero", ["x" if place == 0 else f"v{place - 1}"], [f"v{place}"]) for place in range(90)
+    ]
+    given = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [3, 8, 8])
+    result = onnx.helper.make_tensor_value_info("v89", onnx.TensorProto.INT64, None)
+    graph = onnx.helper.make_graph(nodes, "many", [given], [result])
+    file = saved(onnx.helper.make_model(graph), tmp_path / "many.onnx")
+    assert run("summary", file) == 0
+    shown = capsys.readouterr().out
+    assert "activations  depends on 90 sizes that only a run decides" in shown
+    assert "fix the input size" not in shown
+
+
 @pytest.mark.parametrize("name", [*FOREIGN, "external"])
 def test_commands_take_networks_of_other_tools(
     files: dict[str, Path], tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]

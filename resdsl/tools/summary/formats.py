@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from resdsl.analysis.quantities import exact, short, size
 from resdsl.analysis.receptive import ReceptiveField
 from resdsl.analysis.summary import Row, Summary, folded
-from resdsl.ir.dims import Dim
+from resdsl.ir.dims import Dim, symbols
 from resdsl.ir.graph import ScopeKind
 from resdsl.untrusted import printable
 
@@ -24,6 +24,9 @@ NUMBERS_FROM = 3
 
 _LONGEST_EXPRESSION = 30
 """Maximum length of a symbolic count in a cell; the totals show longer ones."""
+
+_LONGEST_TOTAL = 400
+"""Maximum length of a symbolic count in the totals; ``--json`` has longer ones."""
 
 _LONGEST_LAYERS = 100
 """Characters of the cell with the layers of a row; ``--json`` and ``csv`` have all of them."""
@@ -67,8 +70,8 @@ def totals(summary: Summary, smallest: Smallest, training: TrainingCost | None =
     lines = [
         ("outputs", outputs),
         ("parameters", f"{exact(cost.parameters)}{buffers}"),
-        ("MACs", f"{exact(cost.macs)} for one image"),
-        ("activations", f"{exact(cost.activation_bytes)} bytes{in_short} for one image, the outputs of all layers"),
+        ("MACs", _total(cost.macs, "for one image")),
+        ("activations", _total(cost.activation_bytes, f"bytes{in_short} for one image, the outputs of all layers")),
         ("depth", f"{summary.depth} layers with weights on the longest path"),
     ]
     if (aux := summary.aux) is not None:
@@ -76,7 +79,7 @@ def totals(summary: Summary, smallest: Smallest, training: TrainingCost | None =
         lines.append(("aux", f"{counted} more in heads that only training needs"))
     if bounds:
         lines.append(("smallest", f"{bounds}: a smaller input makes the output of a layer empty"))
-    if not isinstance(cost.macs, int):
+    if not isinstance(cost.macs, int) and any(map(symbols, summary.input.shape[1:])):
         lines.append(("", "fix the input size to count MACs: --input 'N,3,224,224'"))
     return lines + (_training(training) if training is not None else [])
 
@@ -96,6 +99,14 @@ def _training(cost: TrainingCost) -> list[tuple[str, str]]:
         ),
         ("  memory", f"{size(cost.bytes)} together"),
     ]
+
+
+def _total(count: Dim, what: str) -> str:
+    """A count of ``what``, or how many sizes it depends on: a detector has hundreds that only a run decides."""
+    written = exact(count)
+    if len(written) <= _LONGEST_TOTAL:
+        return f"{written} {what}"
+    return f"depends on {len(symbols(count))} sizes that only a run decides"
 
 
 def text(summary: Summary, smallest: Smallest, training: TrainingCost | None = None) -> str:
