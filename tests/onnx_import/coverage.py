@@ -1,12 +1,12 @@
 """The coverage of ``resdsl import``: which networks of torchvision and timm are read, written as text, proved equal.
 
-    python tests/onnx_import/coverage.py --torch-python PATH [--folder DIR] [--only NAME ...] [--export]
+    python tests/onnx_import/coverage.py --torch-python PATH --keras-python PATH [--folder DIR] [--only NAME]
     python tests/onnx_import/coverage.py [--folder DIR] [--into docs/import.md]
 
-``PATH`` is an interpreter with torch, torchvision, timm, onnx and onnxruntime; without it, the files that the folder
-holds are judged. Files that exist are not exported again. Prints a table as Markdown, or writes it into a page between
-``<!-- generated: coverage -->`` and ``<!-- end: coverage -->``. ``--results FILE`` keeps what was found as JSON, and
-files that it has are not judged again.
+``PATH`` is an interpreter with torch, torchvision, timm, onnx and onnxruntime, and one with keras, tensorflow, tf2onnx
+and onnxruntime; without them, the files that the folder holds are judged. Files that exist are not exported again.
+Prints a table as Markdown, or writes it into a page between ``<!-- generated: coverage -->`` and ``<!-- end: coverage
+-->``. ``--results FILE`` keeps what was found as JSON, and files that it has are not judged again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from export import EXPORTERS, export
+from export import export
 from judge import Verdict, judge
 from networks import NETWORKS
 
@@ -138,6 +138,7 @@ def _why_not(verdict: Verdict) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch-python", metavar="PATH", help="interpreter with torch, torchvision and timm")
+    parser.add_argument("--keras-python", metavar="PATH", help="interpreter with keras, tensorflow and tf2onnx")
     parser.add_argument("--folder", type=Path, default=Path("corpus"), help="where the exports are kept (corpus)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these networks only")
     parser.add_argument("--exporters", nargs="+", default=[], metavar="NAME", help="files of these exporters only")
@@ -146,9 +147,9 @@ def main() -> int:
     parser.add_argument("--known", action="store_true", help="judge nothing that the results do not have")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="write the table into this page")
     given = parser.parse_args()
-    if given.torch_python:
-        wanted = [one for one in EXPORTERS if not given.exporters or one in given.exporters]
-        export(given.torch_python, given.folder, given.only, wanted)
+    for library, python in (("torch", given.torch_python), ("keras", given.keras_python)):
+        if python:
+            export(library, python, given.folder, given.only, given.exporters)
     if given.export:
         return 0
     rows = judged(given.folder, given.only, given.exporters, given.results, known_only=given.known)

@@ -1,4 +1,6 @@
-"""Runs ``export_networks.py`` in an interpreter that has torch, for the files that a folder lacks."""
+"""Runs ``export_networks.py`` in an interpreter that has torch, and ``export_keras.py`` in one that has Keras, for the
+files that a folder lacks.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,29 @@ from typing import Any
 
 from networks import NETWORKS
 
-EXPORTERS = ("dynamo", "legacy", "plain")
+SCRIPTS = {"torch": "export_networks.py", "keras": "export_keras.py"}
+EXPORTERS = {
+    "torch": ("dynamo", "legacy", "plain"),
+    "keras": ("tf2onnx", "tf2onnx-nchw", "tf2onnx-batch1", "keras"),
+}
+"""By the library that the interpreter has."""
+
 LIMIT = 600  # seconds for one export
 
 
-def export(python: str, folder: Path, only: list[str], exporters: list[str]) -> None:
-    """Exports one file at a time; a process that dies or hangs loses one file. Errors are kept in ``failed.json``."""
+def export(library: str, python: str, folder: Path, only: list[str], exporters: list[str]) -> None:
+    """Exports one file at a time; a process that dies or hangs loses one file. Errors are kept in ``failed.json``.
+
+    ``library`` is what the interpreter ``python`` has, ``exporters`` are some of its ``EXPORTERS``, or none for all.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     failed = folder / "failed.json"
     known: dict[str, str] = json.loads(failed.read_text()) if failed.exists() else {}
     jobs: list[dict[str, Any]] = []
     for one in NETWORKS:
-        for exporter in exporters:
+        if (one.package == "keras") != (library == "keras"):
+            continue
+        for exporter in (name for name in EXPORTERS[library] if not exporters or name in exporters):
             file = folder / f"{one.package}_{one.name}.{exporter}.onnx"
             if (only and one.name not in only) or file.exists() or file.name in known:
                 continue
@@ -33,7 +46,7 @@ def export(python: str, folder: Path, only: list[str], exporters: list[str]) -> 
     with (folder / "export.log").open("a") as log:
         child: subprocess.Popen[str] | None = None
         for count, job in enumerate(jobs, 1):
-            child = child or _start(python, log)
+            child = child or _start(python, SCRIPTS[library], log)
             answer = _ask(child, job)
             if answer is None:
                 child.kill()
@@ -49,9 +62,9 @@ def export(python: str, folder: Path, only: list[str], exporters: list[str]) -> 
             child.communicate()
 
 
-def _start(python: str, log: Any) -> subprocess.Popen[str]:
+def _start(python: str, script: str, log: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [python, "-P", str(Path(__file__).with_name("export_networks.py"))],
+        [python, "-P", str(Path(__file__).with_name(script))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -77,7 +90,7 @@ def _ask(child: subprocess.Popen[str], job: dict[str, Any]) -> dict[str, Any] | 
 def _facts(answer: dict[str, Any]) -> str:
     silent = len(answer["silent_parameters"])
     return (
-        f"{answer['nodes']} nodes, {answer['seconds']} s, deviation {answer['deviation_from_torch']:.1e}"
+        f"{answer['nodes']} nodes, {answer['seconds']} s, deviation {answer['deviation']:.1e}"
         + ("" if answer["finite"] else ", not finite")
         + (f", {silent} silent parameters" if silent else "")
     )

@@ -174,7 +174,7 @@ def run(job: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any]:
         "functions": len(graph.functions),
         "seconds": round(seconds, 1),
         "finite": bool(all(np.isfinite(one).all() for one in answers)),
-        "deviation_from_torch": float(np.abs(first - reference.numpy()).max() / np.abs(reference.numpy()).max()),
+        "deviation": float(np.abs(first - reference.numpy()).max() / np.abs(reference.numpy()).max()),
         "output_std": float(first.std()),
         "silent_parameters": keep["silent"],
     }

@@ -1,4 +1,4 @@
-"""The networks of the coverage table: torchvision's classification networks and one small member of timm's families.
+"""The networks of the coverage table: torchvision's classification networks, one of each of timm's families, Keras'.
 
 A network is its constructor's name, and after an ``@`` the side of its square input in pixels where that isn't 96.
 ``CONVOLUTIONAL`` is what the language is for; ``OTHER`` (attention, recurrent, mixers over tokens) is to be
@@ -53,6 +53,12 @@ efficientvit_b0@128 efficientvit_m0@224 bat_resnext26ts@128 shvit_s1@128 levit_1
 sequencer2d_s@224 coat_lite_tiny@224 botnet26t_256@256
 """
 
+# Of keras.applications.
+KERAS = """
+MobileNet MobileNetV2 MobileNetV3Small ResNet50 ResNet50V2 DenseNet121 EfficientNetB0 EfficientNetV2B0 Xception@128
+InceptionV3@128 InceptionResNetV2@128 VGG16 ConvNeXtTiny NASNetMobile@224
+"""
+
 
 def _networks(package: str, words: str, convolutional: bool) -> list[Network]:
     pairs = (word.partition("@") for word in words.split())
@@ -64,4 +70,5 @@ NETWORKS = [
     *_networks("timm", TIMM, True),
     *_networks("torchvision", TORCHVISION_OTHER, False),
     *_networks("timm", TIMM_OTHER, False),
+    *_networks("keras", KERAS, True),
 ]
