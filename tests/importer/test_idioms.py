@@ -223,6 +223,38 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             constants={"pixels": (2, 3), "one": (1,), "eps": 1e-6},
         ),
     ),
+    "vectors of length 1": (
+        ["l2_normalize"],
+        Model(
+            "n = ReduceL2(x, one) c = Clip(n, eps) s = Shape(x) e = Expand(c, s) y = Div(x, e)",
+            constants={"one": (1,), "eps": 1e-12},
+        ),
+    ),
+    "vectors of length 1, no bound": (
+        ["l2_normalize"],
+        Model("n = ReduceL2(x, one) y = Div(x, n)", constants={"one": (1,)}),
+    ),
+    "vectors of length 1, operator set 9": (
+        ["l2_normalize"],
+        Model("n = ReduceL2<axes = [1]>(x) c = Clip<min = 3.0>(n) y = Div(x, c)", shape=("N", 8), opset=9),
+    ),
+    "vectors of length 1, the bound under the root": (
+        ["l2_normalize"],
+        Model(
+            "q = Mul(x, x) n = ReduceSum(q, one) m = Max(n, eps) s = Sqrt(m) r = Reciprocal(s) y = Mul(x, r)",
+            shape=("N", 8),
+            constants={"one": (-1,), "eps": 25.0},
+        ),
+    ),
+    "vectors of length 1, channels last": (
+        ["l2_normalize"],
+        Model(
+            "t = Transpose<perm = [0, 2, 3, 1]>(x) q = ReduceSumSquare(t, last) n = Sqrt(q) m = Max(eps, n)"
+            " d = Div(t, m) y = Transpose<perm = [0, 3, 1, 2]>(d)",
+            constants={"last": (-1,), "eps": 2.0},
+        ),
+    ),
+    "vectors of length 1, one node": (["l2_normalize"], Model("y = LpNormalization<axis = 1>(x)")),
     "lrn": (["lrn"], Model("y = LRN<size = 5, alpha = 0.0005, beta = 0.75, bias = 2.0>(x)")),
     # Weights and biases for each channel.
     "layer scale": (["affine"], Model("y = Mul(w, x)", weights={"w": (8, 1, 1)})),
@@ -632,6 +664,15 @@ NEAR_MISSES: dict[str, Model] = {
         "m = ReduceMean(x, one) d = Sub(x, m) q = Pow(d, two) v = ReduceMean(q, all) e = Add(v, eps) s = Sqrt(e)"
         " y = Div(d, s)",
         constants={"one": (1,), "all": (1, 2, 3), "two": 2.0, "eps": 1e-6},
+    ),
+    "rows of length 1": Model("n = ReduceL2(x, axis) y = Div(x, n)", constants={"axis": (3,)}),
+    "images of length 1": Model("n = ReduceL2(x, axes) y = Div(x, n)", constants={"axes": (1, 2, 3)}),
+    "a length that is read by another": Model(
+        "n = ReduceL2(x, one) d = Div(x, n) y = Add(d, n)", constants={"one": (1,)}
+    ),
+    "vectors of length 1 in the sum of magnitudes": Model("y = LpNormalization<axis = 1, p = 1>(x)"),
+    "a length with a largest value": Model(
+        "n = ReduceL2(x, one) c = Clip(n, eps, most) y = Div(x, c)", constants={"one": (1,), "eps": 0.1, "most": 2.0}
     ),
     "softmax over the columns": Model("y = Softmax(x)"),
     "softmax over all features, operator set 11": Model("y = Softmax(x)", opset=11),

@@ -465,6 +465,17 @@ def layer_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answ
     return Answer(per_channel(y, parameters) if op.affine else y)
 
 
+@oracle("l2_normalize")
+def l2_normalize(op: Any, inputs: Sequence[Array], _: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    for place in np.ndindex(x.shape[0], *x.shape[2:]):
+        vector = (place[0], slice(None), *place[1:])
+        length = math.sqrt(sum(float(one) ** 2 for one in x[vector]))
+        y[vector] = x[vector] / (length if length > op.eps else op.eps)
+    return Answer(y)
+
+
 def per_channel(x: Array, parameters: Parameters) -> Array:
     """``weight[c] * x + bias[c]``."""
     pairs = zip(parameters["weight"], parameters["bias"], strict=True)

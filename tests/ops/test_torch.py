@@ -108,6 +108,7 @@ TWINS: dict[str, Twin] = {
     "interpolate": lambda op, x, _: functional.interpolate(
         x, tuple(op.size), mode=str(op.mode), align_corners=op.align_corners if op.mode == "bilinear" else None
     ),
+    "l2_normalize": lambda op, x, _: functional.normalize(x, eps=op.eps),
     "layer_norm": _layer_norm,
     "leaky_relu": lambda op, x, _: functional.leaky_relu(x, op.slope),
     "linear": lambda _op, x, w: functional.linear(x, w["weight"], w.get("bias")),
