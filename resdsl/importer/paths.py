@@ -9,13 +9,14 @@ from __future__ import annotations
 import os.path
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from resdsl.importer.draft import Value
 from resdsl.importer.records import NodeRecord
 from resdsl.ir import metadata
 from resdsl.ir.graph import ScopeKind
+from resdsl.ops.affine import Affine
 from resdsl.ops.join import Join
 from resdsl.ops.opaque import Opaque
 
@@ -53,6 +54,7 @@ def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
         if path[end] == "."
     }
     holders.add("")
+    owners = [_beside_layers(value, owner, holders) for value, owner in zip(values, owners, strict=True)]
     paths = [""] * len(values)
     taken: dict[str, int] = {}
     # Layers first: a name that two have is that of the tensors.
@@ -63,6 +65,16 @@ def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
         paths[place] = unique(path, taken)
     known = frozenset(place for place, value in enumerate(values) if owners[place] or _knows_place(value.records))
     return paths, known
+
+
+def _beside_layers(value: Value, owner: str, holders: Collection[str]) -> str:
+    """The path of an operator whose module holds others: a tensor of a block (``blocks.0.gamma``) is a layer in it."""
+    tensors = list(value.tensors.values())
+    if owner not in holders or not isinstance(value.operator, Affine) or len(tensors) != 1:
+        return owner
+    name = _labels([part for part in tensors[0].name.split(":")[0].split(".") if part])
+    is_of_block = name.startswith(f"{owner}.") and name.rpartition(".")[2] not in value.tensors
+    return name if is_of_block else owner
 
 
 def _knows_place(records: Sequence[NodeRecord]) -> bool:

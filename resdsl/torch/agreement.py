@@ -19,6 +19,7 @@ from resdsl.specification.specification import Specification
 from resdsl.torch.first_difference import FirstDifference, first_difference
 from resdsl.torch.modules import module
 from resdsl.weights.initial import Scheme
+from resdsl.weights.renaming import weights_of_blocks
 
 TOLERANCE = 1e-4
 """The largest deviation of equal values, relative to the largest magnitude of the value. The same operators in float32
@@ -75,6 +76,8 @@ def compare_tensors(graph: Graph, subject: nn.Module) -> Tensors:
     if heads:
         graph = drop_aux(graph)
     ours = {name: parameter.shape for name, parameter in graph.parameters.items()}
+    of_blocks = weights_of_blocks(theirs, ours)
+    theirs = {of_blocks.get(name, name): shape for name, shape in theirs.items()}
     return Tensors(
         tuple(name for name in ours if name not in theirs),
         {name: shape for name, shape in theirs.items() if name not in ours},
@@ -95,8 +98,9 @@ def compare_computation(
     theirs = copy.deepcopy(subject).float().cpu().eval()
     names = [name for name in ours.state_dict() if not name.endswith("num_batches_tracked")]
     drawn = {name: _drawn(name, tuple(ours.state_dict()[name].shape), seed) for name in names}
-    for each in (ours, theirs):
-        each.load_state_dict(drawn, strict=False)
+    of_blocks = weights_of_blocks(theirs.state_dict(), drawn)
+    ours.load_state_dict(drawn, strict=False)
+    theirs.load_state_dict(drawn | {name: drawn[weight] for name, weight in of_blocks.items()}, strict=False)
     image = torch.randn(_input_shape(specification), generator=torch.Generator().manual_seed(seed))
     compared = _compared(ours, theirs, image)
     if not compared.first:

@@ -15,7 +15,7 @@ from resdsl.ir.graph import Derived, DerivedFunction, Graph, Parameter, Stored, 
 from resdsl.ops.linear import Linear
 from resdsl.weights.checkpoint import Checkpoint
 from resdsl.weights.mismatch import Pairing, ShapeMismatch, explain
-from resdsl.weights.renaming import rename
+from resdsl.weights.renaming import rename, weights_of_blocks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,6 +128,8 @@ def match(
     kept, by_user = _rename(kept, renames or {}, checkpoint, diagnostics)
     kept, prefixes = _strip(kept, graph.parameters)
     kept, by_age = _rename_densenet(kept, graph.parameters)
+    of_blocks = weights_of_blocks(kept, graph.parameters)
+    kept = {of_blocks.get(name, name): key for name, key in kept.items()}
     kept = _without_ignored(kept, ignore, checkpoint, diagnostics)
     excluded = tuple(key for key in available if key not in set(kept.values()))
     prefixes_of_heads = tuple(f"{head}." for head in heads)
@@ -158,7 +160,7 @@ def match(
         ignored=ignored,
         excluded=excluded,
         prefixes=prefixes,
-        renamed=by_user + by_age,
+        renamed=by_user + by_age + len(of_blocks),
         heads=tuple(left_out.values()),
         values=sum(graph.parameters[name].count for name in pairing.loaded),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -39,6 +39,15 @@ def rename(name: str, old: str, new: str) -> str:
             position = name.find(old, position + 1)
     replaced = "".join([*pieces, name[start:]])
     return ".".join(part for part in replaced.split(".") if part)
+
+
+def weights_of_blocks(names: Collection[str], known: Collection[str]) -> dict[str, str]:
+    """Tensors that a block of a module owns itself, and the layers of a network whose weights they are.
+
+    The layer scale of timm's ConvNeXt is the tensor ``blocks.0.gamma``, in a text ``blocks.0.gamma.weight``.
+    """
+    layers = {name: f"{name}.weight" for name in names if name not in known}
+    return {name: weight for name, weight in layers.items() if weight in known and weight not in names}
 
 
 def suggest_renamings(stored: Shapes, wanted: Shapes) -> list[Renaming]:

@@ -111,6 +111,18 @@ def test_a_gate_of_linear_layers_is_one_of_convolutions() -> None:
     assert "mul {" in text and "squeeze: conv(2, 1x1, bias = true)" in text and "sigmoid" in text
 
 
+def test_vectors_divided_by_their_length_are_one_operator() -> None:
+    forms = {
+        "l2_normalize": lambda m, x: F.normalize(m.conv(x)),
+        "l2_normalize(eps = 0.5)": lambda m, x: F.normalize(m.conv(x), eps=0.5),
+        "l2_normalize(eps = 0.0)": lambda m, x: (y := m.conv(x)) / y.norm(2, 1, keepdim=True),
+        "l2_normalize(eps = 0.25)": lambda m, x: (y := m.conv(x)) * y.square().sum(1, True).clamp_min(0.0625).rsqrt(),
+    }
+    for expected, forward in forms.items():
+        statements = statements_of(Layers(forward, conv=Conv(3, 8, 1)))
+        assert statements == ["conv: conv(8, 1x1, bias = true)", expected, "output output"]
+
+
 def test_modules_in_lists_that_a_loop_calls_keep_their_names() -> None:
     def forward(m: Any, x: Any) -> Any:
         x = m.stem(x)
@@ -124,6 +136,31 @@ def test_modules_in_lists_that_a_loop_calls_keep_their_names() -> None:
     names = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
     assert set(imported.specification.graph.parameters) == names
     assert not imported.renamed and not imported.unused
+
+
+class Scaled(nn.Module):
+    """A residual block with a layer scale of its own, as ConvNeXt's in timm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = Conv(8, 8, 3, padding=1)
+        self.gamma = nn.Parameter(torch.full((8,), 1e-6))
+
+    def forward(self, x: Any) -> Any:
+        return x + self.conv(x) * self.gamma.reshape(1, -1, 1, 1)
+
+
+def test_a_tensor_of_a_block_is_a_layer_of_that_name(tmp_path: Path) -> None:
+    model = nn.Sequential(Conv(3, 8, 1), nn.Sequential(*(Scaled() for _ in range(3))))
+    imported = resdsl.from_torch(model, torch.randn(2, 3, 8, 8), tmp_path / "net.res")
+    assert "gamma: affine(bias = false)" in imported.text and "3 x scaled" in imported.text
+    assert not imported.renamed and not imported.unused
+    torch.save(model.state_dict(), tmp_path / "own.pth")
+    compiled = resdsl.compile(tmp_path / "net.res", tmp_path / "net.onnx", weights=tmp_path / "own.pth")
+    assert compiled.random == 0
+    assert resdsl.verify(tmp_path / "net.res", model).agrees
+    model[1][2].gamma = nn.Parameter(torch.ones(4))
+    assert not resdsl.verify(tmp_path / "net.res", model).agrees
 
 
 def test_a_layer_that_is_called_twice_becomes_two_and_is_reported() -> None:

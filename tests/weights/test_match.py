@@ -161,6 +161,16 @@ def test_published_densenets_have_names_from_before_a_change() -> None:
     assert (diagnostics, report.renamed) == ([], 58 * 10)
 
 
+def test_a_tensor_that_a_block_owns_is_the_weight_of_the_layer_of_its_name() -> None:
+    graph = network("part: { conv: conv(4, 3x3); gamma: affine(bias = false) }; gamma: affine(bias = false); output y")
+    stored = {"part.conv.weight": (4, 3, 3, 3), "part.gamma": (4,), "gamma": (4, 1, 1)}
+    diagnostics, report = found(graph, stored)
+    assert (diagnostics, report.renamed, report.is_complete) == ([], 2, True)
+    # Beside a tensor of the full name it is another one.
+    diagnostics, report = found(graph, stored | {"part.gamma.weight": (4,)})
+    assert (len(diagnostics), report.unexpected) == (1, ("part.gamma",))
+
+
 # Renames
 
 

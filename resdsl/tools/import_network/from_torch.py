@@ -25,6 +25,7 @@ from resdsl.tools.import_network.text import written
 from resdsl.tools.import_network.writing import ImportedNetwork, Target, check_options, write_files
 from resdsl.torch import require_torch
 from resdsl.untrusted import printable
+from resdsl.weights.renaming import weights_of_blocks
 
 if TYPE_CHECKING:
     from resdsl.torch.agreement import Module
@@ -132,13 +133,14 @@ def _imported(
     parameters = network.imported.graph.parameters
     used = {key for one in parameters.values() for key in _keys(one.source)}
     state = [key for key in source.state if not key.endswith(_COUNTER)]
+    loading = {*state, *weights_of_blocks(state, parameters).values()}
     return ImportedNetwork(
         specification,
         proved,
         None if options.output is None else Path(options.output),
         saved,
         tuple(key for key in state if key not in used and key not in parameters),
-        tuple(key for key in parameters if key not in state),
+        tuple(key for key in parameters if key not in loading),
     )
 
 
