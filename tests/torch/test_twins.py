@@ -76,6 +76,10 @@ TWINS = {
 }
 
 
+IN_DOUBLE = {"resnet18", "resnet50", "mobilenet_v2", "densenet121", "resnetv2_50", "seresnet50"}
+"""One network of each form is compared in float64 too, which takes ten times as long; ``--parity`` does it for all."""
+
+
 def test_every_network_with_a_reference_has_a_twin_here() -> None:
     references = Path(__file__).parents[1] / "reference"
     assert set(TWINS) == {file.stem for file in (*references.glob("*.json"), *references.glob("dense/*.json"))}
@@ -111,8 +115,9 @@ def relative(found: Any, expected: Any) -> float:
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_tensors_outputs_and_gradients_are_those_of_the_twin(name: str) -> None:
+def test_tensors_outputs_and_gradients_are_those_of_the_twin(name: str, pytestconfig: pytest.Config) -> None:
     twin = TWINS[name]
+    in_double = twin.in_double and (name in IN_DOUBLE or pytestconfig.getoption("--parity"))
     theirs = drawn(twin.make())
     ours = resdsl.torch.module(name, set=twin.set, outputs=list(twin.outputs))
     assert {one: tensor.shape for one, tensor in ours.state_dict().items()} == {
@@ -124,7 +129,7 @@ def test_tensors_outputs_and_gradients_are_those_of_the_twin(name: str) -> None:
             each.p = 0.0
     image = torch.randn(twin.batch, 3, twin.size, twin.size, generator=torch.Generator().manual_seed(1))
     # In the type that people train in, and in one in which a difference is no matter of rounding.
-    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9))[: 1 + twin.in_double]:
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9))[: 1 + bool(in_double)]:
         given = image.to(dtype)
         for model in (ours, theirs):
             model.to(dtype).eval().zero_grad()
