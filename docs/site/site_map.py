@@ -24,6 +24,7 @@ GUIDE = (
     "pytorch.md",
     "train.md",
     "training-step.md",
+    "fine_tuning.md",
     "optimisation.md",
     "runtime.md",
     "predict.md",

@@ -1,4 +1,4 @@
-"""The fine-tuning of docs/pytorch.md, run as it stands: a hub, a small network, and photographs."""
+"""The program of docs/fine_tuning.md, run as it stands: a hub, a small network, and photographs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.torch
 
 __all__ = ["hub", "server", "weights"]
 
-PAGE = Path(__file__).parents[2] / "docs" / "pytorch.md"
+PAGE = Path(__file__).parents[2] / "docs" / "fine_tuning.md"
 
 # The layers of the built-in ResNet-18 at its two ends. In a file of its name it stands for it, and trains in seconds.
 SMALL = """
