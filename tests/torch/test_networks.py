@@ -58,7 +58,11 @@ def test_outputs_are_those_of_onnx_runtime(name: str, tmp_path: Any) -> None:
         found = module.eval()(torch.from_numpy(image))
     for output in names:
         difference = np.abs(found[output].numpy() - expected[output]).max()
-        assert difference <= 1e-5 * np.abs(expected[output]).max(), output
+        allowed = 1e-5 * np.abs(expected[output]).max()
+        if output == "probabilities" and "logits" in expected:
+            # A softmax makes a relative change of an absolute one: twice that of its logits, at most.
+            allowed *= max(1.0, 2 * np.abs(expected["logits"]).max())
+        assert difference <= allowed, output
 
 
 @pytest.mark.parametrize("training", [False, True])
