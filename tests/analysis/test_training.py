@@ -40,11 +40,11 @@ def test_memory_is_that_of_weights_gradients_state_and_values() -> None:
         cost = training_cost(SMALL, 3, optimizer=optimizer)
         assert cost.parameters == 4 * (weights + statistics)
         assert (cost.gradients, cost.optimizer) == (4 * weights, 4 * states * weights)
-        # With a gradient for each.
-        assert cost.activations == 2 * 3 * 4 * values
-        # The columns of c1: each pixel once for each of 3 * 9 points.
-        assert cost.working == 3 * 4 * 64 * 27
-        assert cost.bytes == 4 * (weights + statistics) + 4 * (1 + states) * weights + 12 * (2 * values + 64 * 27)
+        assert cost.activations == 3 * 4 * values
+        # The columns of c1: each pixel once for each of 3 * 9 points; and the gradients of two of its values.
+        working = 64 * 27 + 2 * 4 * 64
+        assert cost.working == 3 * 4 * working
+        assert cost.bytes == 4 * (weights + statistics) + 4 * (1 + states) * weights + 12 * (values + working)
 
 
 def test_columns_of_depthwise_convolutions_add_up() -> None:
@@ -52,7 +52,8 @@ def test_columns_of_depthwise_convolutions_add_up() -> None:
     once, twice = (
         training_cost(network(f"{'; '.join([one] * count)}; flatten; f: linear(2)\n  output y"), 1) for count in (1, 2)
     )
-    assert (once.working, twice.working) == (4 * 3 * 64 * 9, 2 * 4 * 3 * 64 * 9)
+    gradients = 2 * 4 * 3 * 64
+    assert (once.working, twice.working) == (gradients + 4 * 3 * 64 * 9, gradients + 2 * 4 * 3 * 64 * 9)
 
 
 def test_the_largest_batch_is_the_last_that_fits() -> None:

@@ -95,7 +95,7 @@ def _training(cost: TrainingCost) -> list[tuple[str, str]]:
         ("  weights", f"{size(cost.parameters)}; gradients {size(cost.gradients)}; optimizer {size(cost.optimizer)}"),
         (
             "  values",
-            f"{size(cost.activations)} of layers and their gradients; {size(cost.working)} working memory",
+            f"{size(cost.activations)} of layers, kept for gradients; {size(cost.working)} working memory",
         ),
         ("  memory", f"{size(cost.bytes)} together"),
     ]
