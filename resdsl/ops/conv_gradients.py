@@ -60,7 +60,7 @@ def weight_gradient(to: Lowering, x: Ref, gradient: Ref, of: Geometry) -> Ref:
     A matrix with a row for each point of the window and channel needs a copy of ``x`` for each point. With a stride of
     1, copies of ``x`` for the columns of the window and of ``dy`` for its rows are enough, as only the distance of
     rows counts. That is 2 * k copies instead of k^2, and products of k * C by k * O instead of k^2 * C by O, which are
-    nearer to squares. (Of ResNet-20 on a CPU, a step takes 0.8 of the time with it.)
+    nearer to squares.
     """
     if of.stride == Size(1, 1) and of.kernel != Size(1, 1):
         return _by_shifts(to, x, gradient, of)
