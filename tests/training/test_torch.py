@@ -29,7 +29,7 @@ PHOTOS = {
     "seresnet50": 64,
     "resnetv2_50": 64,
     "densenet121": 64,
-    "mobilenet_v2": 64,
+    "mobilenet_v2": 128,
     "googlenet": 128,
     "inception_v3": 139,
     "inception_resnet_v1": 107,
