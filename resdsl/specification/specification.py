@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.elaborate.limits import Budget, Limits
-from resdsl.elaborate.lint import lint
 from resdsl.elaborate.program import Parser, Program, Reader, load_program, read_file
 from resdsl.syntax import parse
 
@@ -134,6 +133,8 @@ class Specification:
             self._keep(self.elaborate(program, model, found, budget=budget, trace=self.trace))
             self.diagnostics.absorb(found, beyond=before)
         if self.models:
+            from resdsl.elaborate.lint import lint  # not needed to format a text
+
             lint(program.main.module, self.diagnostics, program.allowances)
         return self.diagnostics
 

@@ -1,0 +1,219 @@
+"""Measurements on a real cluster of two raylets on this machine, too long for tests: rows, speed, memory, and kills.
+
+    python -m tests.ray.measure rows 20000     # rows of a cluster are those of one process, byte for byte
+    python -m tests.ray.measure speed 5        # images a second, one process and the cluster in turns
+    python -m tests.ray.measure kills 50       # workers, raylets and drivers are killed at random moments
+
+Each prints what it found, and ends with status 1 where rows differ.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import Image
+
+import resdsl
+from tests.ray.conftest import NETWORK, started
+
+_PATIENCE = 900.0
+
+
+def photographs(folder: Path, count: int, size: int = 64) -> Path:
+    """Photographs of scikit-image, cut and resized in many ways; each hundredth file is none."""
+    import skimage.data
+
+    originals = [
+        Image.fromarray(getattr(skimage.data, name)()) for name in ("astronaut", "chelsea", "coffee", "rocket")
+    ]
+    folder.mkdir()
+    chance = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / f"{number:06}.jpg"
+        if number % 100 == 7:
+            path.write_bytes(b"no image")
+            continue
+        original = originals[number % len(originals)]
+        left, top = (int(chance.integers(0, side // 2)) for side in original.size)
+        part = original.crop((left, top, left + original.width // 2, top + original.height // 2))
+        part.resize((size + number % 17, size + number % 13)).save(path, quality=90)
+    return folder
+
+
+@contextmanager
+def cluster_of_two() -> Iterator[Any]:
+    from resdsl.ray.cluster import require_ray
+
+    require_ray()
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("PYTHONPATH", str(Path(resdsl.__file__).parents[1]))
+    cluster = started(Cluster)
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def predict(model: Path, images: Path, output: Path, *options: object) -> subprocess.Popen[bytes]:
+    """A run of ``resdsl predict`` with one thread for each copy of the model."""
+    command = [sys.executable, "-m", "resdsl", "predict", model, images, "--device", "cpu", "--threads", "1",
+               "--format", "jsonl", "-o", output, *options]  # fmt: skip
+    with _log(output).open("wb") as log:
+        return subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=log)
+
+
+def finished(run: subprocess.Popen[bytes], output: Path) -> None:
+    """Wait for a run, whose images that cannot be read make its status 1."""
+    run.wait(_PATIENCE)
+    assert run.returncode in (0, 1), _log(output).read_text()
+
+
+def _log(output: Path) -> Path:
+    return output.with_name(f"{output.name}.log")
+
+
+def joined(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("part-*.jsonl")))
+
+
+def rows(work: Path, count: int) -> bool:
+    """Compare the rows of many images, and watch the memory of the workers."""
+    model = small(work)
+    images = photographs(work / "photos", count)
+    finished(predict(model, images, work / "rows.jsonl"), work / "rows.jsonl")
+    with cluster_of_two() as cluster:
+        run = predict(
+            model, images, work / "rows.d", "--engine", "ray", "--address", cluster.address, "--partition", 256
+        )
+        peaks: list[float] = []
+        while run.poll() is None:
+            peaks.append(sum(one.memory_info().rss for one in workers()) / 2**20)
+            time.sleep(1)
+        finished(run, work / "rows.d")
+    busy = [peak for peak in peaks if peak > max(peaks) / 2]
+    quarter = len(busy) // 4 or 1
+    print(
+        f"memory of all workers: {max(busy[:quarter]):.0f} MiB in the first quarter of the run, "
+        f"{max(busy[-quarter:]):.0f} in the last"
+    )
+    same = joined(work / "rows.d") == (work / "rows.jsonl").read_bytes()
+    print(f"{count:,} images: rows are {'the same' if same else 'DIFFERENT'}")
+    return same
+
+
+def speed(work: Path, rounds: int, few: int = 400, many: int = 2_000) -> bool:
+    """Time ResNet-18 on photographs, by one process with two threads and by the cluster, in turns.
+
+    The difference between many images and few leaves out what every run takes to start.
+    """
+    model = work / "resnet18.onnx"
+    resdsl.compile(resdsl.load("resnet18"), model, seed=1)
+    folders = {count: photographs(work / f"photos{count}", count, size=240) for count in (few, many)}
+    ratios = []
+    with cluster_of_two() as cluster:
+        engine = ("--engine", "ray", "--address", cluster.address, "--partition", "100")
+        for number in range(rounds):
+            taken: dict[tuple[str, int], float] = {}
+            for count, images in folders.items():
+                for name, options in (("one process", ("--threads", "2")), ("cluster", engine)):
+                    output = work / f"{name}{count}.{number}"
+                    start = time.perf_counter()
+                    finished(predict(model, images, output, *options), output)
+                    taken[name, count] = time.perf_counter() - start
+            a_second = {
+                name: (many - few) / (taken[name, many] - taken[name, few]) for name in ("one process", "cluster")
+            }
+            ratios.append(a_second["cluster"] / a_second["one process"])
+            print(f"{taken}; images a second: {a_second}; {ratios[-1]:.2f}", flush=True)
+    print(f"median {sorted(ratios)[len(ratios) // 2]:.2f} of the speed of one process")
+    return True
+
+
+def workers() -> list[psutil.Process]:
+    """The processes that carry out parts."""
+    found = []
+    for one in psutil.process_iter():
+        try:
+            title = " ".join(one.cmdline())
+        except psutil.Error:
+            continue
+        if title.startswith("ray::") and "IDLE" not in title and "Stats" not in title and "Autoscal" not in title:
+            found.append(one)
+    return found
+
+
+def kills(work: Path, wanted: int, seed: int = 0) -> bool:
+    """Kill something every few seconds while jobs run, until there were so many kills; each job has to be complete."""
+    chance = random.Random(seed)
+    model, images = small(work), photographs(work / "photos", 3_000)
+    one_process = work / "expected.jsonl"
+    finished(predict(model, images, one_process), one_process)
+    expected = one_process.read_bytes()
+    counts: Counter[str] = Counter()
+    jobs = 0
+    with cluster_of_two() as cluster:
+        others = [node for node in cluster.list_all_nodes() if not node.head]
+        while sum(counts.values()) < wanted:
+            jobs += 1
+            output = work / f"job{jobs}"
+            options = ["--engine", "ray", "--address", cluster.address, "--partition", 40]
+            run = predict(model, images, output, *options)
+            while True:
+                kind = chance.choice(["worker", "worker", "raylet", "driver"])
+                if _ended(run, chance.uniform(3, 12)):
+                    break
+                if sum(counts.values()) >= wanted:
+                    continue
+                if kind == "worker" and (found := workers()):
+                    chance.choice(found).send_signal(signal.SIGKILL)
+                elif kind == "raylet":
+                    cluster.remove_node(others.pop(), allow_graceful=False)
+                    others.append(cluster.add_node(num_cpus=1))
+                elif kind == "driver":
+                    run.kill()
+                    run.wait()
+                    run = predict(model, images, output, *options, "--resume")
+                else:
+                    continue
+                counts[kind] += 1
+            finished(run, output)
+            if joined(output) != expected:
+                print(f"job {jobs}: rows DIFFER\n{_log(output).read_text()}")
+                return False
+            print(f"job {jobs}: each image has its row; so far {dict(counts)}", flush=True)
+    return True
+
+
+def _ended(run: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        run.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def small(work: Path) -> Path:
+    model = work / "model.onnx"
+    resdsl.compile(resdsl.loads(NETWORK), model, seed=1)
+    return model
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        what = {"rows": rows, "speed": speed, "kills": kills}[sys.argv[1]]
+        ok = what(Path(folder), *map(int, sys.argv[2:]))
+    sys.exit(0 if ok else 1)
