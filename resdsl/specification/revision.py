@@ -113,6 +113,8 @@ def run_git(arguments: list[str], where: Path, *, most: int = -1, into: IO[bytes
     if git.returncode:
         lines = errors.decode(errors="replace").strip().splitlines()
         reason = lines[0].removeprefix("fatal: ") if lines else "no reason given"
+        if reason.startswith("not a git repository"):
+            raise _error("this folder is in no git repository, so it has no revisions", "name files instead")
         raise _error(f"git cannot read `{arguments[-1]}`: {reason}", "`git log --oneline` lists the revisions")
     return output
 

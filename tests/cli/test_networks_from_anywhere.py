@@ -89,6 +89,14 @@ def test_a_revision_that_does_not_exist_is_an_error_of_git(command: str) -> None
     assert "Traceback" not in result.output
 
 
+def test_a_revision_outside_of_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    result = CliRunner().invoke(app, ["diff", "HEAD..main"])
+    assert result.exit_code == 2
+    assert "this folder is in no git repository" in result.output
+
+
 def test_formatting_changes_no_revision(project: Path) -> None:
     subprocess.run(["git", "checkout", "-q", "--", "old.res"], check=True)
     ugly = NETWORK.replace("  input", "      input")

@@ -166,7 +166,8 @@ function mark(scroll) {
 }
 window.addEventListener("message", ({ data }) => {
   if (data.paths) { current = data.paths; mark(true); return; }
-  problem.textContent = data.problem ? data.problem + ": the picture is of the last text without errors" : "";
+  problem.textContent = data.problem
+    ? data.problem + (picture.childElementCount ? " (the picture is an earlier one)" : "") : "";
   picture.classList.toggle("stale", Boolean(data.problem));
   if (data.svg) {
     const parsed = new DOMParser().parseFromString(data.svg, "image/svg+xml");

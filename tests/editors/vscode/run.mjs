@@ -45,7 +45,8 @@ fs.mkdirSync(path.join(work, "data", "User"), { recursive: true });
 fs.mkdirSync(folder);
 fs.writeFileSync(path.join(folder, "a.res"), TEXT);
 fs.writeFileSync(path.join(folder, "small_resnet.res"), SHOWN);
-const settings = { "resdsl.python": process.env.RESDSL_PYTHON, "workbench.startupEditor": "none", "telemetry.telemetryLevel": "off" };
+const settings = { "resdsl.python": process.env.RESDSL_PYTHON, "workbench.startupEditor": "none", "editor.minimap.enabled": false,
+  "telemetry.telemetryLevel": "off" };
 fs.writeFileSync(path.join(work, "data", "User", "settings.json"), JSON.stringify(settings));
 
 const answers = path.join(work, "answers.json");
@@ -86,9 +87,10 @@ try {
     await pause(3);
     await page.keyboard.press("Enter");
     await page.getByText("-> [N, 512, 28, 28]").first().waitFor();
+    await page.keyboard.press("Control+b");
     await page.getByText("maxpool").first().click();
     await page.keyboard.press("F1");
-    await page.keyboard.type("resdsl: Show Picture");
+    await page.keyboard.type("resdsl: Show Picture to the Side");
     await pause(3);
     await page.keyboard.press("Enter");
     await pause(20);
