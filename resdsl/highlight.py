@@ -38,7 +38,6 @@ class ResLexer(RegexLexer):
     name = "resdsl"
     aliases: ClassVar[list[str]] = ["res", "resdsl"]
     filenames: ClassVar[list[str]] = ["*.res"]
-    url = "https://pypi.org/project/resdsl/"
 
     # Most keywords are not reserved: `input`, `mean` and `x` can be names of arguments. So text in brackets, and after
     # `const`, is highlighted as an expression.
