@@ -65,6 +65,44 @@ class Known:
         self.lock = Lock()
 
 
+class Trees:
+    """The trees of one version of a text and of the files that it uses, as far as possible those of earlier versions.
+
+    An object of its own, which analyses refer to and which refers to none: each is freed when the next one is there.
+    """
+
+    def __init__(self, source: Source, known: Known) -> None:
+        self._source = source
+        self._known = known
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The pieces of the text."""
+        with self._known.lock:
+            pieces = self._known.pieces = read_pieces(self._source, self._known.pieces)
+        return Layout(self._source, pieces)
+
+    def parse(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
+        """The tree of the text, or of a used file."""
+        if source is self._source:
+            return self.layout.module() if self.layout.is_clean else parse(source, diagnostics)
+        key = (source.name, source.path, source.text)
+        module = self._known.modules.get(key)
+        if module is None:
+            errors = Diagnostics()
+            module = parse(source, errors)
+            diagnostics.extend(errors)
+            if not len(errors):
+                if len(self._known.modules) >= _MOST_MODULES:
+                    self._known.modules.clear()
+                self._known.modules[key] = module
+        return module
+
+    def parse_pieces(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
+        """The same, with places in the pieces of the text."""
+        return self.layout.module_of_pieces() if source is self._source else self.parse(source, diagnostics)
+
+
 class Analysis:
     """One version of a text.
 
@@ -94,12 +132,18 @@ class Analysis:
         self._encoding = encoding
         self._reader = reader
         self._known = known or Known()
+        self._trees = Trees(source, self._known)
         self._refusal = refusal
         self._cancellation = Cancellation()
         self._visits: Mapping[Span, Visits] = {}
         self._in_pieces = False
         self._specification = self._of_model(settings.model)
         self._others: dict[Source, Positions] = {}
+
+    @property
+    def layout(self) -> Layout:
+        """The pieces of the text."""
+        return self._trees.layout
 
     def _of_model(self, model: str | None) -> Specification:
         return Specification(
@@ -109,7 +153,7 @@ class Analysis:
             input_shape=self.settings.input_shape,
             limits=Limits(),
             read=self._reader,
-            parse=self._parse,
+            parse=self._trees.parse,
         )
 
     def cancel(self) -> None:
@@ -138,7 +182,7 @@ class Analysis:
     def _check_pieces(self) -> bool:
         """Check the networks that earlier versions do not have; ``False`` if the text has to be checked whole."""
         before = Diagnostics()
-        program = load_program(self.source, before, limits=Limits(), read=self._reader, parse=self._parse_pieces)
+        program = load_program(self.source, before, limits=Limits(), read=self._reader, parse=self._trees.parse_pieces)
         models = [one.name for one in program.main.models]
         if self.settings.model is not None:
             if self.settings.model not in models:
@@ -175,31 +219,6 @@ class Analysis:
         graph = self._specification.elaborate(program, model, found, budget=budget, trace=trace)
         own.absorb(found, beyond=before)
         return Network(key, used, graph, own, trace, budget)
-
-    @cached_property
-    def layout(self) -> Layout:
-        """The pieces of the text."""
-        with self._known.lock:
-            pieces = self._known.pieces = read_pieces(self.source, self._known.pieces)
-        return Layout(self.source, pieces)
-
-    def _parse(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
-        if source is self.source:
-            return self.layout.module() if self.layout.is_clean else parse(source, diagnostics)
-        key = (source.name, source.path, source.text)
-        module = self._known.modules.get(key)
-        if module is None:
-            errors = Diagnostics()
-            module = parse(source, errors)
-            diagnostics.extend(errors)
-            if not len(errors):
-                if len(self._known.modules) >= _MOST_MODULES:
-                    self._known.modules.clear()
-                self._known.modules[key] = module
-        return module
-
-    def _parse_pieces(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
-        return self.layout.module_of_pieces() if source is self.source else self._parse(source, diagnostics)
 
     def network(self) -> Specification | None:
         """The network to draw: the only model of the text, or its first; ``None`` while it has errors."""
