@@ -156,7 +156,7 @@ class Session:
 
 
 def open_session(
-    model: Path | bytes,
+    model: Path | str | bytes,
     *,
     device: str | DeviceOptions = "auto",
     threads: int | None = None,
@@ -178,6 +178,7 @@ def open_session(
     Raises ``UnavailableError`` if the device or ONNX Runtime cannot be used, ``RunError`` for a model that is missing
     or invalid, and for an unknown ``device``.
     """
+    model = Path(model) if isinstance(model, str) else model
     options = DeviceOptions(device) if isinstance(device, str) else device
     if threads is not None:
         options = dataclasses.replace(options, threads=threads)

@@ -75,6 +75,11 @@ def test_a_session_has_the_inputs_outputs_and_metadata_of_its_model(open_model: 
     assert (str(session.device), session.reason) == ("cpu", "cpu was requested")
 
 
+def test_a_path_may_be_a_string(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"nosuch\.onnx"):
+        open_session(str(tmp_path / "nosuch.onnx"))
+
+
 def test_a_session_runs_by_names(open_model: Callable[..., Session]) -> None:
     session = open_model(outputs=("logits", "probabilities"))
     image = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)

@@ -42,7 +42,7 @@ def command(terminal: Terminal, stdio: bool, port: int | None, check: bool) -> N
         terminal.say("the language server can start")
         return
     # The tree and the networks of a long text are a million objects without cycles: looking through them takes seconds.
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(10_000, 10, 10)
     if port is None:
         # What else is printed in this process must not get into the protocol.
         with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as target:
