@@ -57,12 +57,18 @@ def run_tasks(
     return _results(ray, blocks, (job, model.name, shipped(model.file), copies.device, Path.cwd()), copies)
 
 
+_DEATHS_AT_START = 3
+"""So many copies in a row may end before they have loaded the model. More are no accident: memory, for example."""
+
+
 def _results(ray: Any, blocks: Sequence[Any], arguments: tuple[Any, ...], copies: Copies) -> Generator[Any, None, None]:
     if not blocks:
         return
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # A machine may go while a copy of the model is being loaded there, which by default ends the job.
+    context.max_consecutive_actor_init_deaths = _DEATHS_AT_START
     number = min(copies.number, len(blocks))
     done = ray.data.from_arrow_refs(blocks).map_batches(
         _Actor,
