@@ -1,7 +1,7 @@
 """Measurements on a real cluster of two raylets on this machine, too long for tests: rows, speed, memory, and kills.
 
     python -m tests.ray.measure rows 20000     # rows of a cluster are those of one process, byte for byte
-    python -m tests.ray.measure speed 5        # images a second, one process and the cluster in turns
+    python -m tests.ray.measure speed 5        # images a second, one process and the cluster, interleaved
     python -m tests.ray.measure kills 50       # workers, raylets and drivers are killed at random moments
 
 Each prints what it found, and ends with status 1 where rows differ.
@@ -117,7 +117,7 @@ def rows(work: Path, count: int) -> bool:
 
 
 def speed(work: Path, rounds: int, few: int = 400, many: int = 2_000) -> bool:
-    """Time ResNet-18 on photographs, by one process with two threads and by the cluster, in turns.
+    """Time ResNet-18 on photographs, by one process with two threads and by the cluster, interleaved.
 
     The difference between many images and few leaves out what every run takes to start.
     """

@@ -54,7 +54,7 @@ class Steps(Protocol):
 
 
 class Listener:
-    """Is told what happens; does nothing with it. ``steps`` and ``epochs`` are those of the whole run."""
+    """Callbacks of a run, which do nothing unless they are overridden. Steps and epochs are those of the whole run."""
 
     def step(self, done: int, of: int, loss: float, images: int) -> None:
         """A step of so many images is done."""

@@ -51,7 +51,7 @@ class Trained:
 
 
 class Watcher(Listener):
-    """A listener that is told also what is decided before the first step."""
+    """The callbacks of a whole run, its start included. Each does nothing unless it is overridden."""
 
     def prepared(self, run: Prepared, device: str, resumed: int) -> None:
         """The run begins, or continues after ``resumed`` steps."""
@@ -109,7 +109,7 @@ def train(
 
 
 def run_training(request: Request, watcher: Watcher) -> Trained:
-    """As ``train``; ``watcher`` is told what happens."""
+    """As ``train``, with callbacks."""
     run = prepare_run(request)
     failures = _Counted(watcher)
     with open_run(request.output, run.description, resume=request.resume) as folder:
@@ -203,7 +203,7 @@ def _compile(run: Prepared, folder: RunFolder, options: TrainOptions) -> Diagnos
 
 
 class _Counted(Listener):
-    """Passes on what it is told, and counts the images that could not be read."""
+    """Forwards the callbacks to a listener, and counts the images that could not be read."""
 
     def __init__(self, listener: Listener) -> None:
         self.count = 0
