@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-_WIDTH, _HEIGHT = 420, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 14, 34, 40
+_WIDTH, _HEIGHT = 480, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 96, 34, 40
+"""The margins of a chart; the names of the curves are in the right one, where no line crosses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,15 @@ def _chart(chart: Chart) -> list[str]:
         x, y = place(left, value)
         parts.append(f'<path d="M{x:.1f} {y:.1f}H{_WIDTH - _RIGHT}" stroke="#ddd" stroke-width="1"/>')
         parts.append(f'<text x="{x - 6:.1f}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>')
-        x, y = place(left + (right - left) * step / 4, 0)
-        label = _number(left + (right - left) * step / 4)
-        parts.append(f'<text x="{x:.1f}" y="{y + 16:.1f}" text-anchor="middle">{label}</text>')
+    for value in _ticks(left, right):
+        x, y = place(value, 0)
+        parts.append(f'<text x="{x:.1f}" y="{y + 16:.1f}" text-anchor="middle">{_number(value)}</text>')
     parts.append(
         f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end" fill="#666">{escape(chart.across)}</text>'
     )
     parts.append(f'<text x="{_LEFT}" y="28" fill="#666">{escape(chart.up)}</text>')
-    for number, curve in enumerate(chart.curves):
+    named = [curve for curve in chart.curves if curve.label]
+    for curve in chart.curves:
         line = " ".join(
             f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in curve.points if math.isfinite(point[1]))
         )
@@ -86,8 +88,8 @@ def _chart(chart: Chart) -> list[str]:
             f'<polyline points="{line}" fill="none" stroke="{curve.color}" stroke-width="{curve.width}"{dashes}/>'
         )
         if curve.label:
-            y = _TOP + 6 + 14 * number
-            x = _WIDTH - _RIGHT - 110
+            y = _TOP + 6 + 16 * next(number for number, one in enumerate(named) if one is curve)
+            x = _WIDTH - _RIGHT + 10
             parts.append(
                 f'<path d="M{x} {y}h18" stroke="{curve.color}" stroke-width="{curve.width}"{dashes}/>'
                 f'<text x="{x + 23}" y="{y + 4}">{escape(curve.label)}</text>'
@@ -101,6 +103,14 @@ def _rounded_up(value: float) -> float:
         return 1.0
     unit = 10.0 ** math.floor(math.log10(value))
     return next(step * unit for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if step * unit >= value * 0.999)
+
+
+def _ticks(left: float, right: float) -> list[float]:
+    """Three to seven round numbers of an axis."""
+    unit = 10.0 ** math.floor(math.log10((right - left) / 6)) if right > left else 1.0
+    step = next(one * unit for one in (1, 2, 5, 10) if one * unit * 6 >= (right - left) * 0.999)
+    first = math.ceil(left / step - 1e-9)
+    return [number * step for number in range(first, math.floor(right / step + 1e-9) + 1)]
 
 
 def _number(value: float) -> str:
