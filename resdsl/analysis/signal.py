@@ -24,6 +24,7 @@ DEAD, EXPLODED = 1e-6, 1e6
 as standard deviations. Losses, gradients and steps are in proportion to it, so no usual learning rate fits."""
 
 _POINTS = 64
+"""Points of an integral over the normal distribution for each standard deviation."""
 
 Variance = Callable[[VarianceScaling], float]
 """The variance of random weights: ``Scheme.variance``."""
@@ -109,8 +110,7 @@ def _through(operator: Operator, moments: Moments) -> Moments:
 @cache
 def _normal() -> tuple[tuple[float, float], ...]:
     """Points of a standard normal distribution with their shares: the middles of strips of equal width up to 8."""
-    width = 16 / (_POINTS * 16)
-    points = [-8 + (place + 0.5) * width for place in range(_POINTS * 16)]
+    points = [-8 + (place + 0.5) / _POINTS for place in range(16 * _POINTS)]
     weights = [math.exp(-point * point / 2) for point in points]
     total = sum(weights)
     return tuple((point, weight / total) for point, weight in zip(points, weights, strict=True))
