@@ -12,7 +12,15 @@ from skimage import data
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from receiver import Spans, receiving
 from serving import Server, compiled, serving
+
+
+@pytest.fixture(scope="session")
+def spans() -> Iterator[Spans]:
+    """What the server of the session exports."""
+    with receiving() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +38,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def server(model: Path) -> Iterator[Server]:
-    with serving(model, f"other={model}") as one:
+def server(model: Path, spans: Spans) -> Iterator[Server]:
+    with serving(model, f"other={model}", "--traces", environment=spans.environment) as one:
         yield one

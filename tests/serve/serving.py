@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import resdsl
 
@@ -56,13 +58,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(*arguments: str | Path) -> Iterator[Server]:
+def serving(*arguments: str | Path, environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[Server]:
     command = [sys.executable, "-m", "resdsl", "serve", *map(str, arguments), "--port", "0", "--grpc-port", "0"]
     process = subprocess.Popen(
         [*command, "--log", "json", "--json", "--device", "cpu"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        env={**os.environ, **environment},
     )
     assert process.stdout is not None and process.stderr is not None
     log: list[str] = []
