@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${RESDSL_RAY_VENV:-.venv-ray}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/pip" install -q -e '.[test,ray]'
+"$venv/bin/pip" install -q -e '.[test,ray]' 'moto[s3,server]>=5.1'
 if [ -z "${RESDSL_KUBERAY_CRD:-}" ]; then
   export RESDSL_KUBERAY_CRD=$venv/rayclusters-1.7.0.yaml
   [ -s "$RESDSL_KUBERAY_CRD" ] || curl -sSfL -o "$RESDSL_KUBERAY_CRD" \

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -19,11 +20,13 @@ from resdsl.inputs import record_input
 from resdsl.runtime.files import require_file
 from resdsl.runtime.images import MAX_FILE_BYTES, decode_image, suffixes
 from resdsl.runtime.item import Item, error_item
-from resdsl.runtime.stores import explained_store, is_address, plain, store_of
+from resdsl.runtime.stores import ObjectFile, is_address, plain
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 _LONGEST_HEADER = 2**20
+_AT_ONCE = 2**23
+"""Bytes of an archive in a store that one request reads."""
 _HEADERS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -83,30 +86,15 @@ class _Member(tarfile.TarInfo):
 
 @contextmanager
 def _opened(file: str) -> Iterator[tarfile.TarFile]:
+    stream: BinaryIO
     if is_address(file):
-        system, path = store_of(file)
-        with explained_store(plain(file)):
-            stream = system.open_input_file(path)
+        stream = io.BufferedReader(ObjectFile(file), _AT_ONCE)
     else:
         require_file(Path(file), "an archive", regular=True)
         record_input(file, keep=False)
         stream = Path(file).open("rb")  # noqa: SIM115  closed below
-    source: Any = _Explained(stream, file)
-    with stream, tarfile.open(fileobj=source, mode="r|*", tarinfo=_Member) as archive:
+    with stream, tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member) as archive:
         yield archive
-
-
-class _Explained:
-    """A stream whose failures are those of its store, so that they are not taken for a damaged archive."""
-
-    def __init__(self, stream: Any, file: str) -> None:
-        self._stream = stream
-        self._file = file
-
-    def read(self, size: int) -> bytes:
-        with explained_store(plain(self._file)) if is_address(self._file) else nullcontext():
-            data: bytes = self._stream.read(size)
-        return data
 
 
 def _images(archive: tarfile.TarFile, name: str) -> Iterator[Item]:

@@ -12,14 +12,14 @@ from typing import Any
 from PIL import Image
 
 from resdsl.diagnostics import Diagnostic, Option, Placeholder, Text, catalogue
-from resdsl.diagnostics.errors import RunError
+from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.diagnostics.suggest import closest
 from resdsl.inputs import record_input
 from resdsl.runtime.arrow import pyarrow
 from resdsl.runtime.files import require_file
 from resdsl.runtime.images import MAX_FILE_BYTES, decode_image
 from resdsl.runtime.item import Item, error_item, file_item
-from resdsl.runtime.stores import explained_store, is_address, plain, store_of
+from resdsl.runtime.stores import ObjectFile, beside, is_address, plain
 
 _PATHS = ("image", "path", "image_path", "file", "file_name", "filename", "uri", "url")
 """Names of columns of text that hold paths."""
@@ -52,22 +52,31 @@ class Rows:
         try:
             source = _open(self.file)
             column, is_path = _column(source.schema_arrow, self.column, plain(self.file))
+        except UnavailableError:
+            raise
         except RunError as error:
-            if error.exit_status == catalogue.STORE.exit_status:
-                raise
             yield error_item(plain(self.file), error.diagnostic)
             return
         with source:
             number = sum(source.metadata.row_group(group).num_rows for group in range(self.first))
             for group in self._groups(source):
-                for place, value in enumerate(_values(source, group, column, self.file)):
-                    yield replace(self._item(value, number, is_path), place=place)
-                    number += 1
+                rows, place = source.metadata.row_group(group).num_rows, 0
+                try:
+                    for place, value in enumerate(_values(source, group, column, self.file), 1):
+                        yield replace(self._item(value, number + place - 1, is_path), place=place - 1)
+                except UnavailableError:
+                    raise
+                except RunError as error:
+                    for rest in range(place, rows):
+                        yield replace(error_item(f"{plain(self.file)}[{number + rest}]", error.diagnostic), place=rest)
+                number += rows
 
     def parts(self, size: int) -> Iterator[Rows]:
         """The same images in parts of whole row groups: as many as have ``size`` rows together, at least one."""
         try:
             source = _open(self.file)
+        except UnavailableError:
+            raise  # otherwise the parts would depend on whether the store answered
         except RunError:
             yield self
             return
@@ -85,6 +94,8 @@ class Rows:
         """The number of images."""
         try:
             source = _open(self.file)
+        except UnavailableError:
+            raise
         except RunError:
             return 1
         with source:
@@ -104,8 +115,7 @@ class Rows:
         if is_address(value) or Path(value).is_absolute():
             return file_item(value)
         if is_address(self.file):
-            place, question, query = self.file.partition("?")
-            return file_item(f"{place.rpartition('/')[0]}/{value}{question}{query}")
+            return file_item(beside(self.file, value))
         return file_item(str(Path(self.file).parent / value))
 
 
@@ -120,12 +130,8 @@ def _open(file: str) -> Any:
         require_file(Path(file), "a Parquet file", regular=True)
         record_input(file, keep=False)
     try:
-        if is_address(file):
-            system, path = store_of(file)
-            with explained_store(plain(file)):
-                return parquet.ParquetFile(system.open_input_file(path))
-        return parquet.ParquetFile(file)
-    except pyarrow("Parquet files need pyarrow").ArrowException as error:
+        return parquet.ParquetFile(ObjectFile(file) if is_address(file) else file)
+    except (pyarrow("Parquet files need pyarrow").ArrowException, OSError) as error:
         raise _damaged(plain(file), error) from None
 
 
@@ -187,9 +193,8 @@ def _values(source: Any, group: int, column: str, file: str) -> Iterator[Any]:
     batches = source.iter_batches(_AT_ONCE, row_groups=[group], columns=[column], use_threads=False)
     while True:
         try:
-            with explained_store(plain(file)):
-                batch = next(batches, None)
-        except arrow.ArrowException as error:
+            batch = next(batches, None)
+        except (arrow.ArrowException, OSError) as error:
             raise _damaged(plain(file), error) from None
         if batch is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from resdsl.runtime.arrow import pyarrow
 Result = TypeVar("Result")
 
 _ADDRESS = re.compile(r"(?:s3|gs|gcs|abfs|abfss)://", re.ASCII)
+_QUERY = re.compile(r"\?\w+=[^?]*\Z", re.ASCII)
+"""The query of an address. Names of objects may have question marks too."""
 _REFUSED = re.compile(
     r"ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE|credential|Forbidden|HTTP 40[13]",
     re.IGNORECASE,
@@ -35,12 +38,11 @@ def store_of(address: str) -> tuple[Any, str]:
     Credentials, regions and endpoints come from where the store's own tools take them (``AWS_ACCESS_KEY_ID``,
     ``AWS_ENDPOINT_URL``, ..), or from the query of the address (``s3://photos/a?region=eu-west-1``).
     """
-    place, question, query = address.partition("?")
+    place, query = _split(address)
     scheme, _, path = place.partition("://")
     bucket, _, key = path.partition("/")
-    with explained_store(plain(address)):
-        system, root = _system(f"{scheme}://{bucket}{question}{query}")
-    return system, f"{root}/{key}".rstrip("/") if key else root
+    system, root = tried_again(lambda: _system(f"{scheme}://{bucket}{query}"), plain(address))
+    return system, "/".join(part for part in (root.rstrip("/"), key.rstrip("/")) if part)
 
 
 @lru_cache(maxsize=32)
@@ -51,8 +53,28 @@ def _system(root: str) -> tuple[Any, str]:
 
 
 def plain(address: str) -> str:
-    """The address without its query, as names and messages have it: the query may hold credentials."""
-    return address.partition("?")[0]
+    """The address as names and messages have it: without what may hold credentials, its query and its user."""
+    place, _ = _split(address)
+    scheme, separator, path = place.partition("://")
+    owner, slash, key = path.partition("/")
+    user, at, host = owner.rpartition("@")
+    if scheme.startswith("abfs"):
+        user = user.partition(":")[0]  # the container, or the account
+    else:
+        user = at = ""
+    return f"{scheme}{separator}{user}{at}{host}{slash}{key}"
+
+
+def _split(address: str) -> tuple[str, str]:
+    """An address without its query, and the query."""
+    found = _QUERY.search(address)
+    return (address[: found.start()], found[0]) if found else (address, "")
+
+
+def beside(address: str, name: str) -> str:
+    """The address of what is called ``name`` where ``address`` is, with the same query."""
+    place, query = _split(address)
+    return f"{place.rpartition('/')[0]}/{name}{query}"
 
 
 def files_at(address: str) -> Iterator[tuple[str, str]]:
@@ -63,7 +85,7 @@ def files_at(address: str) -> Iterator[tuple[str, str]]:
     files = pyarrow("object stores need pyarrow", name="pyarrow.fs")
     system, path = store_of(address)
     shown = plain(address)
-    _, question, query = address.partition("?")
+    place, query = _split(address)
     (here,) = tried_again(lambda: system.get_file_info([path]), shown)
     if here.type == files.FileType.File:
         yield shown, address
@@ -76,8 +98,68 @@ def files_at(address: str) -> Iterator[tuple[str, str]]:
     for one in found:
         rest = one.removeprefix(path).lstrip("/")
         if not any(part.startswith((".", "_")) for part in rest.split("/")):
-            name = f"{shown.rstrip('/')}/{rest}"
-            yield name, f"{name}{question}{query}"
+            yield f"{shown.rstrip('/')}/{rest}", f"{place.rstrip('/')}/{rest}{query}"
+
+
+class ObjectFile(io.RawIOBase):
+    """The bytes of an object, from any position. A read that fails is tried again, from where it began.
+
+    Raises ``RunError`` if the object does not exist, ``UnavailableError`` if the store does not answer.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._shown = plain(address)
+        self._system, self._path = store_of(address)
+        self._stream: Any = None
+        self._place = 0
+        self._size: int = tried_again(lambda: self._opened().size(), self._shown)
+
+    def _opened(self) -> Any:
+        if self._stream is None:
+            self._stream = self._system.open_input_file(self._path)
+        return self._stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = max(start + offset, 0)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        count = max(min(len(buffer), self._size - self._place), 0)
+        if count:
+            buffer[:count] = self.read_at(count, self._place)
+        self._place += count
+        return count
+
+    def read_at(self, count: int, place: int) -> bytes:
+        """``count`` bytes from ``place``, all of which exist."""
+
+        def read() -> bytes:
+            try:
+                data: bytes = self._opened().read_at(count, place)
+            except OSError:
+                self._stream = None
+                raise
+            if len(data) != count:
+                raise OSError(f"{len(data)} of {count} bytes arrived")
+            return data
+
+        return tried_again(read, self._shown)
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        super().close()
 
 
 def read_object(address: str, most: int) -> bytes:
@@ -85,38 +167,29 @@ def read_object(address: str, most: int) -> bytes:
 
     Raises ``RunError`` if it does not exist or is larger, ``UnavailableError`` if the store does not answer.
     """
-    shown = plain(address)
-
-    def read() -> bytes:
-        system, path = store_of(address)
-        with system.open_input_file(path) as stream:
-            size: int = stream.size()
-            if size > most:
-                raise RunError.of(
-                    catalogue.IMAGE_TOO_LARGE,
-                    f"`{shown}` has {size:_} bytes; the limit is {most:_}",
-                    helps=("store a smaller image",),
-                )
-            data: bytes = stream.read()
-        if len(data) != size:
-            raise OSError(f"{len(data)} of {size} bytes arrived")
-        return data
-
-    return tried_again(read, shown)
+    with ObjectFile(address) as stream:
+        size = stream.seek(0, io.SEEK_END)
+        if size > most:
+            raise RunError.of(
+                catalogue.IMAGE_TOO_LARGE,
+                f"`{plain(address)}` has {size:_} bytes; the limit is {most:_}",
+                helps=("store a smaller image",),
+            )
+        return stream.read_at(size, 0) if size else b""
 
 
 def tried_again(act: Callable[[], Result], shown: str) -> Result:
     """The result of ``act``, tried a few times while the store fails. Raises as ``explained_store``."""
-    for pause in _PAUSES:
-        try:
-            return act()
-        except FileNotFoundError:
-            break
-        except OSError as error:
-            if _REFUSED.search(str(error)):
-                break
-            time.sleep(pause)
     with explained_store(shown):
+        for pause in _PAUSES:
+            try:
+                return act()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if _REFUSED.search(str(error)):
+                    raise
+                time.sleep(pause)
         return act()
 
 

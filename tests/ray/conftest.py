@@ -69,6 +69,12 @@ def address() -> Iterator[str]:
     cluster.shutdown()
 
 
+@pytest.fixture(scope="session")
+def cluster(address: str) -> str:
+    """The same, where ``address`` is the name of something else."""
+    return address
+
+
 def started(kind: Any) -> Any:
     """A cluster, tried a few times: Ray waits 30 s for a raylet, which is not enough on a machine with other work."""
     for tries in range(5):
