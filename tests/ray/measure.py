@@ -2,13 +2,14 @@
 
     python -m tests.ray.measure rows 20000     # rows of a cluster are those of one process, byte for byte
     python -m tests.ray.measure speed 5        # images a second, one process and the cluster, interleaved
-    python -m tests.ray.measure kills 50       # workers, raylets and drivers are killed at random moments
+    python -m tests.ray.measure kills 50       # actors, other processes, raylets and drivers are killed while jobs run
 
 Each prints what it found, and ends with status 1 where rows differ.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -62,6 +63,8 @@ def cluster_of_two() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("PYTHONPATH", str(Path(resdsl.__file__).parents[1]))
+    # By default Ray's workers give way to all else that the machine does, one process of this script among it.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     cluster = started(Cluster)
     try:
         yield cluster
@@ -100,17 +103,19 @@ def rows(work: Path, count: int) -> bool:
         run = predict(
             model, images, work / "rows.d", "--engine", "ray", "--address", cluster.address, "--partition", 256
         )
-        peaks: list[float] = []
+        copies: list[float] = []
+        driver: list[float] = []
         while run.poll() is None:
-            peaks.append(sum(one.memory_info().rss for one in workers()) / 2**20)
-            time.sleep(1)
+            if _partitions(work / "rows.d"):  # before, the model and the libraries are being loaded
+                copies.append(_mebibytes(actors()))
+                driver.append(_mebibytes([psutil.Process(run.pid)]))
+            time.sleep(0.5)
         finished(run, work / "rows.d")
-    busy = [peak for peak in peaks if peak > max(peaks) / 2]
-    quarter = len(busy) // 4 or 1
-    print(
-        f"memory of all workers: {max(busy[:quarter]):.0f} MiB in the first quarter of the run, "
-        f"{max(busy[-quarter:]):.0f} in the last"
-    )
+    for name, sizes in (("copies of the model", copies), ("command", driver)):
+        quarter = len(sizes) // 4 or 1
+        first, last = max(sizes[:quarter], default=0), max(sizes[-quarter:], default=0)
+        print(f"memory of the {name} in {len(sizes) / 2:.0f} s of work: ", end="")
+        print(f"{first:.0f} MiB in the first quarter, {last:.0f} in the last")
     same = joined(work / "rows.d") == (work / "rows.jsonl").read_bytes()
     print(f"{count:,} images: rows are {'the same' if same else 'DIFFERENT'}")
     return same
@@ -144,64 +149,95 @@ def speed(work: Path, rounds: int, few: int = 400, many: int = 2_000) -> bool:
     return True
 
 
-def workers() -> list[psutil.Process]:
-    """The processes that carry out parts."""
+def actors() -> list[psutil.Process]:
+    """The processes that have a copy of the model."""
+    return [one for one in _of_ray() if "MapWorker" in " ".join(one.cmdline())]
+
+
+def others() -> list[psutil.Process]:
+    """Other processes that serve jobs: what Ray Data counts and plans with. The agents of machines are none of them."""
+    return [one for one in _of_ray() if not any(word in " ".join(one.cmdline()) for word in ("MapWorker", "Agent"))]
+
+
+def _of_ray() -> list[psutil.Process]:
     found = []
     for one in psutil.process_iter():
-        try:
-            title = " ".join(one.cmdline())
-        except psutil.Error:
-            continue
-        if title.startswith("ray::") and "IDLE" not in title and "Stats" not in title and "Autoscal" not in title:
-            found.append(one)
+        with contextlib.suppress(psutil.Error):
+            if one.username() and (one.cmdline() or [""])[0].startswith("ray::"):
+                found.append(one)
     return found
 
 
-def kills(work: Path, wanted: int, seed: int = 0) -> bool:
+def _mebibytes(processes: list[psutil.Process]) -> float:
+    """What they have for themselves."""
+    total = 0
+    for one in processes:
+        with contextlib.suppress(psutil.Error):
+            total += one.memory_full_info().uss
+    return total / 2**20
+
+
+def _partitions(output: Path) -> int:
+    return sum(1 for _ in output.glob("part-*"))
+
+
+def kills(work: Path, wanted: int, seed: int = 0, images: int = 6_000) -> bool:
     """Kill something every few seconds while jobs run, until there were so many kills; each job has to be complete."""
     chance = random.Random(seed)
-    model, images = small(work), photographs(work / "photos", 3_000)
+    model, photos = work / "model.onnx", photographs(work / "photos", images)
+    resdsl.compile(resdsl.load("resnet_cifar"), model, seed=1)
     one_process = work / "expected.jsonl"
-    finished(predict(model, images, one_process), one_process)
+    finished(predict(model, photos, one_process), one_process)
     expected = one_process.read_bytes()
     counts: Counter[str] = Counter()
-    jobs = 0
+    jobs = done = in_work = 0
     with cluster_of_two() as cluster:
-        others = [node for node in cluster.list_all_nodes() if not node.head]
-        while counts.total() - counts["resumed"] < wanted:
+        machines = [node for node in cluster.list_all_nodes() if not node.head]
+        while done < wanted:
             jobs += 1
             output = work / f"job{jobs}"
             options = ["--engine", "ray", "--address", cluster.address, "--partition", 40]
-            run = predict(model, images, output, *options)
-            while True:
-                kind = chance.choice(["worker", "worker", "raylet", "driver"])
-                if _ended(run, chance.uniform(3, 12)):
-                    break
-                if counts.total() - counts["resumed"] >= wanted:
+            run = predict(model, photos, output, *options)
+            while not _ended(run, chance.uniform(2, 10)):
+                kind = chance.choice(["actor", "process", "raylet", "driver"])
+                found = {"actor": actors, "process": others}.get(kind, list)()
+                if done == wanted or (kind in ("actor", "process") and not found):
                     continue
-                if kind == "worker" and (found := workers()):
-                    chance.choice(found).send_signal(signal.SIGKILL)
-                elif kind == "raylet":
-                    cluster.remove_node(others.pop(), allow_graceful=False)
-                    others.append(cluster.add_node(num_cpus=1))
+                at = _partitions(output)
+                if kind == "raylet":
+                    cluster.remove_node(machines.pop(), allow_graceful=False)
+                    machines.append(cluster.add_node(num_cpus=1))
                 elif kind == "driver":
                     run.kill()
                     run.wait()
-                    run = predict(model, images, output, *options, "--resume")
+                    run = predict(model, photos, output, *options, *_resume(output))
                 else:
-                    continue
+                    one = chance.choice(found)
+                    with contextlib.suppress(psutil.Error):
+                        kind = kind if kind == "actor" else one.cmdline()[0].removeprefix("ray::").strip()
+                        one.send_signal(signal.SIGKILL)
                 counts[kind] += 1
+                done += 1
+                in_work += at > 0
+                print(f"  killed a {kind} at {at} partitions", flush=True)
             # Ray ends a driver whose own raylet is gone, and gives up where too many actors die before they work.
             while not _is_complete(output):
-                counts["resumed"] += 1
-                run = predict(model, images, output, *options, "--resume")
+                counts["(resumed)"] += 1
+                print(f"  resumed: {_log(output).read_text()[-300:]}", flush=True)
+                run = predict(model, photos, output, *options, *_resume(output))
                 run.wait(_PATIENCE)
             finished(run, output)
             if joined(output) != expected:
                 print(f"job {jobs}: rows DIFFER\n{_log(output).read_text()}")
                 return False
             print(f"job {jobs}: each image has its row; so far {dict(counts)}", flush=True)
+    print(f"{done} kills in {jobs} jobs, {in_work} of them when partitions had been written")
     return True
+
+
+def _resume(output: Path) -> list[str]:
+    """A command that was killed before it began has nothing to resume."""
+    return ["--resume"] if output.exists() else []
 
 
 def _is_complete(output: Path) -> bool:

@@ -77,6 +77,9 @@ def test_embeddings_are_those_of_one_process(address: str, model: Path, photos: 
     found = dataset.dataset("rows").to_table()
     assert found.equals(parquet.read_table("rows.parquet"))
     assert found.schema.metadata == parquet.read_schema("rows.parquet").metadata
+    cluster, device = resdsl.ray.Cluster(address, partition=50), resdsl.DeviceOptions("cpu", threads=1)
+    resdsl.embed("python", model, photos, layer="conv2", pool="max", cluster=cluster, device=device)
+    assert dataset.dataset("python").to_table().equals(found)
 
 
 def test_accuracy_is_that_of_one_process(address: str, model: Path, photos: Path) -> None:

@@ -64,7 +64,9 @@ def evaluate(
             options = PredictOptions(
                 batch_size=batch_size, crops=crops, scales=scales, readers=readers, max_pixels=max_pixels
             )
-            there = device if isinstance(device, DeviceOptions) else DeviceOptions(device, threads)
+            there = DeviceOptions(device) if isinstance(device, str) else device
+            if threads is not None:
+                there = replace(there, threads=threads)
             with open_model(model, device="cpu", threads=1, build=build) as opened:
                 evaluation = evaluate_on_cluster(folder, truth, opened, cluster, options, device=there, each=each)
             return replace(evaluation, files=tuple(files))
