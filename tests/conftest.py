@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,11 @@ _COLLECTED = pytest.StashKey[list[pytest.Item]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
     parser.addoption("--parity", action="store_true", help="run the slower networks against their references too")
+
+
+def pytest_configure() -> None:
+    # Shells start background jobs with Ctrl-C ignored, and commands that the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

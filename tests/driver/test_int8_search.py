@@ -67,9 +67,14 @@ def test_the_goal_counts_before_the_score() -> None:
 
 
 def test_without_the_goal_a_slow_candidate_is_not_chosen() -> None:
-    nearly, slow = candidate(Recipe("gptq", keep=("a",)), 0.95, 0.95), candidate("gptq", 0.97, 0.7)
-    fastest = candidate(Recipe("gptq", operators="layers"), 0.94, 1.0)
+    nearly, slow = candidate(Recipe("gptq", keep=("a",)), 0.95, 1.15), candidate("gptq", 0.97, 0.9)
+    fastest = candidate(Recipe("gptq", operators="layers"), 0.94, 1.2)
     assert chosen(slow, fastest, nearly) is nearly
+
+
+def test_the_most_faithful_is_chosen_where_int8_is_slower() -> None:
+    slowest = candidate(Recipe("gptq", keep=("a",)), 0.97, 0.4)
+    assert chosen(candidate("gptq", 0.9, 0.8), slowest, candidate("nearest", 0.85, 0.9)) is slowest
 
 
 def test_no_candidate_is_chosen_that_is_worse_than_the_default_of_onnx_runtime() -> None:

@@ -80,7 +80,8 @@ def choose(candidates: Sequence[Candidate], target: str, saturates: Callable[[],
     """The index of the simplest candidate that is as good as the best, within the error of the images.
 
     Compared are those that reach the goal, and those as fast as the goal that are not worse than one that reaches it;
-    without any, those nearly as fast as the fastest. None is chosen that is worse than ONNX Runtime's own quantization.
+    without any, those nearly as fast as the fastest, and all of them where none is faster than the original: then only
+    the size of the file is left to gain. None is chosen that is worse than ONNX Runtime's own quantization.
     ``is_worse`` says what is worse, ``_order`` what is simple.
 
     A candidate with sums that can leave 16 bits is measured on this CPU. If its kernels do not saturate, that does not
@@ -101,7 +102,7 @@ def choose(candidates: Sequence[Candidate], target: str, saturates: Callable[[],
     usable = not_worse(usable, than=[index for index in usable if candidates[index].method in RANGES])
     reaching = [index for index in usable if candidates[index].reaches_goal]
     fastest = max(candidates[index].gain or 0 for index in usable)
-    least = GOAL_GAIN if reaching else _NEARLY * fastest
+    least = GOAL_GAIN if reaching else _NEARLY * fastest if fastest > 1 else 0
     pool = not_worse([index for index in usable if (candidates[index].gain or 0) >= least], than=reaching)
     return min(not_worse(pool, than=pool), key=lambda index: _order(candidates[index]))
 
