@@ -55,16 +55,10 @@ def test_commands_take_networks_of_other_tools(
     file = str(files[name])
     for arguments in (
         ["summary", file],
-        ["summary", "--depth", "all", "--format", "csv", file],
-        ["summary", "--format", "markdown", file],
         ["check", file],
         ["draw", file, "-o", str(tmp_path / "net.svg")],
-        ["draw", "--detail", "op", file, "-o", str(tmp_path / "net.dot")],
-        ["draw", file, "-o", str(tmp_path / "net.mmd")],
         ["view", file, "-o", str(tmp_path / "net.html")],
         ["diff", file, str(files["convolutions"])],
-        ["diff", "--format", "markdown", str(files["convolutions"]), file],
-        ["diff", "--format", "html", "-o", str(tmp_path / "diff.html"), file, str(files["transformer"])],
     ):
         assert run(*arguments) == 0, arguments
     # A file without weights is none of tensors.
@@ -74,6 +68,20 @@ def test_commands_take_networks_of_other_tools(
     data = json.loads(capsys.readouterr().out)
     assert data["input"]["name"] == onnx.load(file).graph.input[0].name
     assert run("diff", "--exit-code", file, file) == 0
+
+
+@pytest.mark.parametrize("name", ["transformer", "several_inputs"])
+def test_every_format_takes_networks_of_other_tools(files: dict[str, Path], tmp_path: Path, name: str) -> None:
+    file = str(files[name])
+    for arguments in (
+        ["summary", "--depth", "all", "--format", "csv", file],
+        ["summary", "--format", "markdown", file],
+        ["draw", "--detail", "op", file, "-o", str(tmp_path / "net.dot")],
+        ["draw", file, "-o", str(tmp_path / "net.mmd")],
+        ["diff", "--format", "markdown", str(files["convolutions"]), file],
+        ["diff", "--format", "html", "-o", str(tmp_path / "diff.html"), file, str(files["transformer"])],
+    ):
+        assert run(*arguments) == 0, arguments
 
 
 @pytest.mark.parametrize("name", [*FOREIGN, "external"])

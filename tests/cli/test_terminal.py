@@ -184,4 +184,4 @@ def test_what_the_shell_passes_as_a_file_is_read(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_starting_shows_no_traceback() -> None:
-    assert list(failures(12)) == []
+    assert list(failures(6)) == []
