@@ -72,6 +72,17 @@ model two {
   expect parameters == 1_000
 }
 """
+DEFINITIONS = [
+    'use "std/residual.res" (basic)\n',
+    "const k = 3\n",
+    "# resdsl: allow W0501\n",
+    "block cell(w) {\n  a: conv(w, k); bn\n  residual { b: conv(w, 3x3) }\n}\n",
+    "block pair(w = 8) { 2 x cell(w); tap t }\n",
+    "model one {\n  input x: f32[N, 3, 8, 8]\n  c: cell(8) -> [N, 8, 8, 8]\n  output y\n}\n",
+    "model two(n = 2) {\n  input x: f32[N, 4, H, W]\n  n x pair\n  from t { relu; output y }\n}\n",
+    "model three {\n  input x: f32[1, 8, 4, 4]\n  stage s(stride = 2) { b: basic(8) }\n  output z\n}\n",
+]
+"""Short texts, and so many edits in a minute, are some of these, in any order: they use each other, or what is missing."""
 PIECES = [
     "\n", "\r\n", " ", "{", "}", "(", ")", "[", "]", '"', ",", ":", ";", "#", "=", "->", "..", "relu", "if ", "else",
     "conv(64, 3x3)", "stage layer9 { relu }", "residual { conv(8, 3x3) } shortcut pad", "tap t", "from t { relu }",
@@ -98,8 +109,11 @@ def random_edits(edits: int, seed: int) -> Iterator[str]:
 
 
 def _start(chance: random.Random) -> str:
-    """One text, or several that share a file: their definitions get names of their own."""
-    if chance.random() < 0.5:
+    """A few short definitions, one text, or several that share a file: their definitions get names of their own."""
+    kind = chance.random()
+    if kind < 0.7:
+        return "".join(chance.sample(DEFINITIONS, chance.randint(2, len(DEFINITIONS))))
+    if kind < 0.85:
         return SMALL
     texts = [path.read_text(encoding="utf-8") for path in chance.sample(START, chance.choice([1, 1, 2, 3]))]
     numbered = [
