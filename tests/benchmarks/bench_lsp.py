@@ -15,10 +15,11 @@ from texts import long_text
 
 _EDITS = 10_000
 _OPERATORS = 100_000
+_HALF = "conv(8, "
 
 
 def run(bench: Bench) -> Iterable[Row]:
-    """Each edit inserts or removes one character in the middle of the text, and waits for both answers."""
+    """Each edit inserts or removes a blank, or half a statement, in the middle, and waits for both answers."""
     resnet152 = (ROOT / "specs/resnet152.res").read_text(encoding="utf-8")
     for name, text, at_most in (
         ("ResNet-152", resnet152, 0.04),
@@ -30,6 +31,8 @@ def run(bench: Bench) -> Iterable[Row]:
             samples = tuple(editor.edit() for _ in range(bench.rounds + 2))[2:]
             row = Series(samples).row(f"{name}: diagnostics and hints after a keystroke", by="wall", at_most=at_most)
             yield row
+            half = tuple(editor.edit(_HALF) for _ in range(bench.rounds + 3))[3:]
+            yield Series(half).row(f"{name}: the same, half a statement", by="wall", at_most=at_most)
             if text is resnet152:
                 yield from _memory(editor, _EDITS if bench.large else _EDITS // 20)
             else:
@@ -107,22 +110,22 @@ class _Editor:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
 
-    def edit(self) -> Sample:
+    def edit(self, text: str = " ") -> Sample:
         """A keystroke, and the wait for its diagnostics and the hints of the whole file."""
         start = time.perf_counter()
         published = self._published
-        self.change()
+        self.change(text)
         self.settle()
         with self._arrived:
             self._arrived.wait_for(lambda: self._published > published, 120)
         return Sample(time.perf_counter() - start, 0.0)
 
-    def change(self) -> None:
-        """Insert a blank at the begin of a line in the middle, or remove it."""
+    def change(self, text: str = " ") -> None:
+        """Insert a text at the begin of a line in the middle, or remove it."""
         self._version += 1
         place = {"line": self._line, "character": 0}
-        end = {"line": self._line, "character": 1 if self._is_longer else 0}
-        change = {"range": {"start": place, "end": end}, "text": "" if self._is_longer else " "}
+        end = {"line": self._line, "character": len(text) if self._is_longer else 0}
+        change = {"range": {"start": place, "end": end}, "text": "" if self._is_longer else text}
         self._is_longer = not self._is_longer
         document = {"uri": self.uri, "version": self._version}
         self._send("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})

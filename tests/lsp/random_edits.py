@@ -82,7 +82,7 @@ DEFINITIONS = [
     "model two(n = 2) {\n  input x: f32[N, 4, H, W]\n  n x pair\n  from t { relu; output y }\n}\n",
     "model three {\n  input x: f32[1, 8, 4, 4]\n  stage s(stride = 2) { b: basic(8) }\n  output z\n}\n",
 ]
-"""Short texts, and so many edits in a minute, are some of these, in any order: they use each other, or what is missing."""
+"""A short text is some of these, in any order: they use each other, or what is missing."""
 PIECES = [
     "\n", "\r\n", " ", "{", "}", "(", ")", "[", "]", '"', ",", ":", ";", "#", "=", "->", "..", "relu", "if ", "else",
     "conv(64, 3x3)", "stage layer9 { relu }", "residual { conv(8, 3x3) } shortcut pad", "tap t", "from t { relu }",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, Source, Span
+from resdsl.diagnostics import Diagnostic, Diagnostics, Source, Span, catalogue
 from resdsl.elaborate.limits import MOST_ERRORS, Budget, Limits
 from resdsl.elaborate.lint import lint
 from resdsl.elaborate.program import Program, Unit, load_program, standard_library
@@ -44,7 +44,8 @@ class Settings:
 class Network:
     """What elaborating a model found: all of it follows from ``key``.
 
-    Places are those in the pieces of the text. ``diagnostics`` has no errors of the file as a whole.
+    Places are those in the pieces of the text. ``diagnostics`` has no errors of the file as a whole; where there are
+    some, there is no graph.
     """
 
     key: tuple[object, ...]
@@ -54,13 +55,19 @@ class Network:
     trace: Trace
     budget: Budget
 
+    def with_errors_before(self) -> Network:
+        """What would have been found if the file as a whole had errors; for a network that has none itself."""
+        own = Diagnostics.of(one for one in self.diagnostics if one.code is not catalogue.UNREACHABLE_OUTPUT)
+        return replace(self, graph=None, diagnostics=own)
+
 
 class Known:
     """What the versions of a text leave to the next: its pieces, its networks, and the trees of the files it uses."""
 
     def __init__(self) -> None:
         self.pieces: Sequence[Piece] = ()
-        self.networks: Mapping[str, Network] = {}
+        self.networks: Mapping[tuple[str, bool], Network] = {}
+        """By their names, and whether the file as a whole had errors: a text that is being written often has some."""
         self.modules: dict[tuple[str, Path | None, str], tree.Module] = {}
         self.lock = Lock()
 
@@ -76,16 +83,27 @@ class Trees:
         self._known = known
 
     @cached_property
-    def layout(self) -> Layout:
-        """The pieces of the text."""
+    def _read(self) -> Layout:
         with self._known.lock:
             pieces = self._known.pieces = read_pieces(self._source, self._known.pieces)
         return Layout(self._source, pieces)
 
+    @cached_property
+    def _whole(self) -> tuple[tree.Module, Diagnostics]:
+        """The tree of the text, and the errors in it."""
+        errors = Diagnostics()
+        return self._read.module() if self._read.is_clean else parse(self._source, errors), errors
+
+    @cached_property
+    def layout(self) -> Layout | None:
+        """The pieces of the text; ``None`` if they cannot be taken apart."""
+        return self._read if self._read.is_clean else self._read.cut(self._whole[0])
+
     def parse(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
         """The tree of the text, or of a used file."""
         if source is self._source:
-            return self.layout.module() if self.layout.is_clean else parse(source, diagnostics)
+            diagnostics.extend(self._whole[1])
+            return self._whole[0]
         key = (source.name, source.path, source.text)
         module = self._known.modules.get(key)
         if module is None:
@@ -100,7 +118,11 @@ class Trees:
 
     def parse_pieces(self, source: Source, diagnostics: Diagnostics) -> tree.Module:
         """The same, with places in the pieces of the text."""
-        return self.layout.module_of_pieces() if source is self._source else self.parse(source, diagnostics)
+        if source is not self._source or self.layout is None:
+            return self.parse(source, diagnostics)
+        if not self._read.is_clean:
+            diagnostics.extend(self._whole[1])
+        return self.layout.module_of_pieces()
 
 
 class Analysis:
@@ -136,14 +158,10 @@ class Analysis:
         self._refusal = refusal
         self._cancellation = Cancellation()
         self._visits: Mapping[Span, Visits] = {}
-        self._in_pieces = False
+        self._layout: Layout | None = None
+        """The pieces that the text was checked in; ``None`` if it was checked whole."""
         self._specification = self._of_model(settings.model)
         self._others: dict[Source, Positions] = {}
-
-    @property
-    def layout(self) -> Layout:
-        """The pieces of the text."""
-        return self._trees.layout
 
     def _of_model(self, model: str | None) -> Specification:
         return Specification(
@@ -168,8 +186,10 @@ class Analysis:
             self._run()
 
     def _run(self) -> None:
-        self._in_pieces = self.layout.is_clean and self._check_pieces()
-        if not self._in_pieces:
+        layout = self._trees.layout
+        if layout is not None and self._check_pieces(layout):
+            self._layout = layout
+        else:
             trace = Trace(cancellation=self._cancellation)
             self._specification.trace = trace
             self.diagnostics = self._specification.check()
@@ -179,7 +199,7 @@ class Analysis:
             self.diagnostics.report(self._refusal)
         self.used = frozenset(unit.module.source.path for unit in self.units[1:])
 
-    def _check_pieces(self) -> bool:
+    def _check_pieces(self, layout: Layout) -> bool:
         """Check the networks that earlier versions do not have; ``False`` if the text has to be checked whole."""
         before = Diagnostics()
         program = load_program(self.source, before, limits=Limits(), read=self._reader, parse=self._trees.parse_pieces)
@@ -190,9 +210,9 @@ class Analysis:
             models = [self.settings.model]
         networks: dict[str, Network] = {}
         for model in models:
-            networks[model] = self._network(program, before, model)
-            self._known.networks = {**self._known.networks, **networks}
-        self._known.networks = networks
+            networks[model] = self._network(program, layout, before, model)
+            self._known.networks = {**self._known.networks, (model, bool(before.errors)): networks[model]}
+        self._known.networks = {key: one for key, one in self._known.networks.items() if key[0] in networks}
         if not _are_within(Limits(), [network.budget for network in networks.values()]):
             return False
         found = Diagnostics.of(before)
@@ -200,20 +220,24 @@ class Analysis:
             found.absorb(network.diagnostics)
         if models:
             lint(program.main.module, found, program.allowances)
-        self.diagnostics = Diagnostics.of(map(self.layout.diagnostic, found))
+        self.diagnostics = Diagnostics.of(map(layout.diagnostic, found))
         graphs = {model: network.graph for model, network in networks.items() if network.graph is not None}
         self.graphs = {} if found.errors else graphs
         self._visits = _together([network.trace for network in networks.values()])
         return True
 
-    def _network(self, program: Program, before: Diagnostics, model: str) -> Network:
+    def _network(self, program: Program, layout: Layout, before: Diagnostics, model: str) -> Network:
         used = tuple(unit.module for unit in program.units[1:])
-        layout = self.layout
         # The names of the whole text are for suggestions, their order for what is defined twice.
-        key = (self.settings, layout.needed(model), layout.names, tuple(map(id, used)), bool(before.errors))
-        known = self._known.networks.get(model)
-        if known is not None and known.key == key:
-            return known
+        names = layout.names, frozenset(program.main.missing)
+        key = (self.settings, layout.needed(model), names, tuple(map(id, used)))
+        for had_errors in (bool(before.errors), False):
+            known = self._known.networks.get((model, had_errors))
+            if known is not None and known.key == key:
+                if had_errors == bool(before.errors):
+                    return known
+                if known.graph is not None:
+                    return known.with_errors_before()
         trace, budget = Trace(cancellation=self._cancellation), Budget(linted=True)
         found, own = Diagnostics.of(before), Diagnostics()
         graph = self._specification.elaborate(program, model, found, budget=budget, trace=trace)
@@ -277,11 +301,11 @@ class Analysis:
 
     def visits(self, span: Span) -> Visits:
         """What became of the statement at a span of this text."""
-        return self._visits.get(self.layout.in_piece(span) if self._in_pieces else span, Visits())
+        return self._visits.get(span if self._layout is None else self._layout.in_piece(span), Visits())
 
     def in_text(self, span: Span) -> Span:
         """A place in a graph of this text, as a place of the text; those of used files as they are."""
-        return self.layout.in_text(span)
+        return span if self._layout is None else self._layout.in_text(span)
 
     def step_at(self, offset: int) -> tuple[tree.Step, Visit | None] | None:
         """The innermost statement around a place, and its first visit."""

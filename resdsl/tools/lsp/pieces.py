@@ -1,7 +1,8 @@
 """A text as its definitions, each a text of its own: an edit changes one, and what was found of the others holds.
 
 A piece begins with the keyword of a definition in the first column, and the comments above it. Its tree and all that
-was built from it have places in the piece, so they stay right wherever the piece moves to.
+was built from it have places in the piece, so they stay right wherever the piece moves to. An error in the syntax of a
+piece may change how those behind it are read: such a text is read whole, and its tree cut into pieces.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 from resdsl.diagnostics import Diagnostic, Diagnostics, Fix, Label, Source, Span
 from resdsl.gc_pause import collection_paused
@@ -109,6 +111,25 @@ class Layout:
         """Whether no piece has an error in its syntax. One may reach into the pieces behind it."""
         return all(piece.is_clean for piece in self.pieces)
 
+    def cut(self, module: tree.Module) -> Layout | None:
+        """The layout in which pieces have the trees of the whole text; ``None`` if an item is in more than one of them.
+
+        A piece whose tree is the same stays that piece.
+        """
+        items = _by_piece(module.items, self._starts)
+        comments = _by_piece(module.comments, self._starts)
+        if items is None or comments is None:
+            return None
+        cut = []
+        for piece, start, own, said in zip(self.pieces, self._starts, items, comments, strict=False):
+            if piece.is_clean and piece.module.items == own and piece.module.comments == said:
+                cut.append(piece)
+                continue
+            source = Source(piece.source.name, piece.source.text, piece.source.path)
+            tree_ = tree.moved(tree.Module(source, own, said, span=module.span), source, -start)
+            cut.append(Piece(source, tree_, is_clean=False))
+        return Layout(self.source, cut)
+
     def module(self) -> tree.Module:
         """The tree of the whole text."""
         with collection_paused():
@@ -181,6 +202,24 @@ class Layout:
             words = by_name.keys() & piece.words
             named = self._named[piece] = frozenset(other for word in words for other in by_name[word])
         return named
+
+
+_Item = TypeVar("_Item", bound=tree.Tree)
+
+
+def _by_piece(items: Sequence[_Item], starts: Sequence[int]) -> list[tuple[_Item, ...]] | None:
+    """The items that begin in each piece; ``None`` if one ends in another. The last of ``starts`` is the end."""
+    found: list[tuple[_Item, ...]] = []
+    first = 0
+    for end in starts[1:]:
+        last = first
+        while last < len(items) and items[last].span.start < end:
+            last += 1
+        if last > first and items[last - 1].span.end > end:
+            return None
+        found.append(tuple(items[first:last]))
+        first = last
+    return found if first == len(items) else None
 
 
 def _joined(source: Source, modules: Sequence[tree.Module]) -> tree.Module:
