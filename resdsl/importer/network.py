@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from resdsl.diagnostics import CompileError, Source, Span, catalogue
+from resdsl.gc_pause import collection_paused
 from resdsl.importer.draft import Constant, Value
 from resdsl.importer.paths import classes_of, paths_of, unique
 from resdsl.importer.read import read_draft
@@ -47,6 +48,7 @@ class Imported:
         return tuple(node for node in self.graph.nodes if isinstance(node.operator, Opaque))
 
 
+@collection_paused()
 def read_network(file: NetworkSource) -> Imported:
     """The network of a source. Raises ``CompileError`` if it is none."""
     draft = read_draft(file)

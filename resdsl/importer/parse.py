@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from mmap import mmap
 
+from resdsl.gc_pause import collection_paused
 from resdsl.importer.records import (
     AttributeValue,
     Element,
@@ -43,6 +44,7 @@ class NotOnnx(Exception):
 Buffer = mmap | bytes
 
 
+@collection_paused()
 def parse_model(data: Buffer) -> ModelRecord:
     """The model that fills ``data``. Raises ``NotOnnx``."""
     try:
@@ -301,10 +303,19 @@ class _Parser:
         data = self._data
         at = start
         while at < end:
-            key, at = self._varint(at, end)
+            # Nearly all keys and lengths are one byte.
+            key = data[at]
+            if key < 0x80:
+                at += 1
+            else:
+                key, at = self._varint(at, end)
             field, wire = key >> 3, key & 7
             if wire == _BYTES:
-                length, at = self._varint(at, end)
+                length = data[at] if at < end else 0x80
+                if length < 0x80:
+                    at += 1
+                else:
+                    length, at = self._varint(at, end)
                 stop = at + length
                 if stop > end:
                     raise NotOnnx("it is truncated")
