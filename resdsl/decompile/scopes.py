@@ -8,6 +8,7 @@ from collections.abc import Set
 from resdsl.decompile.nest import Nest
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences, nodes_of, sequences_of
 from resdsl.ops.concat import Concat
+from resdsl.ops.flatten import Flatten
 
 Parts = tuple[str, ...]
 
@@ -126,7 +127,7 @@ class Scopes:
         before: Parts | None = None
         for place, (item, own) in enumerate(zip(items, known, strict=True)):
             scope = own
-            if scope is None and before is not None and isinstance(item, Op) and item.node.operator.drawn_inside:
+            if scope is None and before is not None and _is_activation(item):
                 # An activation belongs to what it follows.
                 scope = before
             elif scope is None:
@@ -158,6 +159,11 @@ class Scopes:
                 # It joins what another module has made, as a decoder does with the values of its encoder.
                 return ()
         return found
+
+
+def _is_activation(item: Item) -> bool:
+    """An operator that pictures draw with the layer before it, but for the step from images to features."""
+    return isinstance(item, Op) and item.node.operator.drawn_inside and not isinstance(item.node.operator, Flatten)
 
 
 def _has_identity(item: Item) -> bool:

@@ -19,6 +19,7 @@ from resdsl.ir.graph import Node
 from resdsl.ir.types import Size
 from resdsl.ops.channel_shuffle import ChannelShuffle
 from resdsl.ops.conv import Conv
+from resdsl.ops.flatten import Flatten
 from resdsl.ops.linear import Linear
 
 LONGEST_PERIOD = 12
@@ -129,7 +130,7 @@ class _Finder:
         """The end of the activations from a place on, and of a shuffle of channels: they belong to what they follow."""
         while place < len(self.items) and not self.taken[place]:
             item = self.items[place]
-            if not isinstance(item, Op) or item.node.index in self.weighted:
+            if not isinstance(item, Op) or item.node.index in self.weighted or isinstance(item.node.operator, Flatten):
                 break
             if not item.node.operator.drawn_inside and not isinstance(item.node.operator, ChannelShuffle):
                 break
@@ -217,11 +218,15 @@ class _Finder:
                 item = self.items[place]
                 if count < LEAST_REPEATS or not isinstance(item, Op) or not isinstance(item.node.operator, Conv):
                     continue
-                if (best is None or count * period > best[1] * best[2]) and self.layers(
+                if (best is None or self._covers(place, period, count) > self._covers(*best)) and self.layers(
                     self.items[place : place + period]
                 ) > 1:
                     best = place, period, count
         return best
+
+    def _covers(self, place: int, period: int, count: int) -> tuple[int, bool]:
+        """How much of the chain a repeat is. A depthwise separable convolution begins with the depthwise one."""
+        return period * count, self.signatures[place] == "depthwise conv"
 
     def _between(self, units: list[Unit]) -> list[Unit]:
         """What stands between units, where it stands there more than once: the transitions of a dense network."""

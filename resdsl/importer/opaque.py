@@ -134,7 +134,7 @@ def _dim(size: int | str | None, place: int) -> Dim:
     return symbol("N" if place == 0 and _BATCH.fullmatch(name.lower()) else name)
 
 
-_BATCH = re.compile(r"batch(_?size)?|n|d0|bs|unk_*\d*|none")
+_BATCH = re.compile(r"batch(_?size)?|n|d0|bs|unk_*\d*|none|s\d+|(p2o_)?dynamicdimension_\d+")
 """What exporters call the number of images."""
 
 

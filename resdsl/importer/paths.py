@@ -21,7 +21,8 @@ from resdsl.ops.join import Join
 from resdsl.ops.opaque import Opaque
 
 _INVENTED = re.compile(
-    r"^(onnx::.*|val_\d+|\d+|_val_\d+|const_?\w*|tensor_\d+|.*/ReadVariableOp.*_\d+|/.*|input\d+|Constant_\d+)$"
+    r"^(onnx::.*|val_\d+|\d+|_val_\d+|const_?\w*|tensor_\d+|.*/ReadVariableOp.*_\d+|/.*|input\d+|Constant_\d+"
+    r"|[A-Za-z]+__\d+(_weights|_bias)_fused_bn|(p2o\.)?helper\.constant\.\d+)$"
 )
 """Names that exporters make up for tensors whose own they have lost."""
 
@@ -37,6 +38,11 @@ _SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarch
 _NAMESPACE = "namespace"
 _NO_BLOCKS = frozenset(kind for kind in ScopeKind if kind not in (ScopeKind.BLOCK, ScopeKind.MODEL))
 """What stands in a namespace in place of the name of a block."""
+
+
+def is_invented(name: str) -> bool:
+    """Whether an exporter has made up the name of a tensor."""
+    return _INVENTED.match(name) is not None
 
 
 def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
@@ -124,7 +130,7 @@ def _by_tensors(value: Value, shared: Counter[str]) -> str:
     names = [
         tensor.name.split(":")[0]
         for tensor in value.tensors.values()
-        if shared[tensor.name] == 1 and not _INVENTED.match(tensor.name)
+        if shared[tensor.name] == 1 and not is_invented(tensor.name)
     ]
     if any("/" in name for name in names) or not names:
         return _by_operations(names, value.records)
@@ -136,10 +142,12 @@ def _by_tensors(value: Value, shared: Counter[str]) -> str:
 def _by_operations(names: Sequence[str], records: Sequence[NodeRecord]) -> str:
     """The layer in names of TensorFlow, ``model/block_1_expand/Conv2D``, of its first tensor or of its nodes.
 
-    A tensor that was computed from others may have lost its name, and a folded norm leaves its own at the bias.
+    A tensor that was computed from others may have lost its name, and a folded norm leaves its own at the bias, or at
+    the value.
     """
     found = [_OPERATION.sub("", name) for name in names]
     nodes = [record.name for record in records if not record.name.startswith("/")]
+    nodes += [name.split(":")[0] for record in records for name in record.outputs if not name.startswith("/")]
     found += [layer for name in nodes if (layer := _OPERATION.sub("", name)) != name]
     path = _ROLE.sub("", found[0]) if found else ""
     return _labels([part for part in path.removeprefix("ConstantFolding/").split("/") if part])
@@ -147,13 +155,13 @@ def _by_operations(names: Sequence[str], records: Sequence[NodeRecord]) -> str:
 
 _ROLE = re.compile(
     r"(^|[._/])(weights?|bias(es)?|running(_mean|_var)?|(depthwise_)?kernel|gamma|beta|moving(_mean|_variance)?|scale|[wbs])"
-    r"(_\d+)?$"
+    r"(_\d+)?(_deepcopy_\d+)?$"
 )
-"""What a tensor is to its layer, at the end of its name."""
+"""What a tensor is to its layer, at the end of its name. Paddle appends the number of a copy."""
 
 _OPERATION = re.compile(
     r"(/(batchnorm|convolution|separable_conv2d|depthwise|Conv2D|MatMul|BiasAdd|FusedBatchNormV3|ReadVariableOp|Cast|Reshape"
-    r"|merged_input|truediv_recip|truediv|mul|add|sub|Rsqrt)(_\d+)?)+$"
+    r"|merged_input|truediv_recip|truediv|mul|add|sub|Rsqrt)(_\d+)?)+((_weights|_bias)_fused_bn)?$"
 )
 """The operations of TensorFlow that a layer is made of, behind its name: ``conv1_bn/batchnorm/mul``."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from resdsl.importer.derived import origin
 from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
 from resdsl.importer.layout import layout_of, permuted
+from resdsl.importer.paths import is_invented
 from resdsl.importer.records import NodeRecord
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator
@@ -53,7 +54,8 @@ class Step:
         """Whether it is a tensor of a module (``stages.0.gain``), not numbers that an exporter has named."""
         name = origin(constant)
         # A colon: a constant that the compiler has named (`layer1.0.scale:const0`).
-        return "." in name and not {"/", ":"} & set(name) and name in self.draft.file.model.tensors
+        is_path = "." in name and not {"/", ":"} & set(name) and not is_invented(name)
+        return is_path and name in self.draft.file.model.tensors
 
     def of(self, record: NodeRecord) -> Step:
         """The step of another node, which has been read."""
