@@ -32,7 +32,7 @@ def nested_alike(networks: tuple[Graph, Graph], names: tuple[Names, Names]) -> t
     ``names`` are the names that are known; blocks that have none get one. A graph that nests too deep keeps its
     scopes, and so does the other.
     """
-    if any(graph.aux_heads for graph in networks):
+    if any(graph.aux_heads or is_large(graph) for graph in networks):
         return networks
     both = _side_by_side(networks)
     if is_large(both):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from resdsl.importer.derived import origin, source_of
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Tensor, Value, View
@@ -27,11 +28,25 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
 
 def input_value(draft: Draft, given: ValueRecord) -> Value:
     """An input of the file. The first one is that of the network."""
-    kind = _type(given) or TensorType(DTYPES.get(given.element, DType.OTHER), (symbol("unknown"),))
+    kind = _type(_with_sides(given)) or TensorType(DTYPES.get(given.element, DType.OTHER), (symbol("unknown"),))
     first = not any(isinstance(value.operator, Input) for value in draft.values)
     value = Value(given.name, Input(kind) if first else Opaque("Input", kind), (), kind)
     draft.values.append(value)
     return value
+
+
+_NO_NAME = re.compile(r"\W*|unk_*\d*|(p2o\W)?DynamicDimension\W\d+")
+"""What exporters call a size that they know nothing of."""
+
+
+def _with_sides(given: ValueRecord) -> ValueRecord:
+    """The input with names for the height and the width of an image, where it names neither."""
+    shape = given.shape or ()
+    unnamed = [size is None or _NO_NAME.fullmatch(str(size)) is not None for size in shape]
+    sides = next((at for at in (2, 1) if len(shape) == 4 and all(unnamed[at : at + 2])), None)
+    if sides is None or {"h", "w"} & {str(size).lower() for size in shape}:
+        return given
+    return replace(given, shape=(*shape[:sides], "H", "W", *shape[sides + 2 :]))
 
 
 def opaque_values(draft: Draft, node: NodeRecord, inputs: Sequence[Item | None]) -> dict[str, Item]:

@@ -165,6 +165,9 @@ def _exported_norms(pair: Pair, forms: list[str]) -> Pair:
 
 
 def _norms(pair: Pair, forms: list[str], *, without_bias: bool = False) -> Pair:
+    norms = [{node.path for node in graph.nodes if isinstance(node.operator, BatchNorm)} for graph in pair]
+    if norms[0] == norms[1]:
+        return pair
     folded = [_foldable(graph) for graph in pair]
     layers = [_layers(graph) for graph in pair]
     related = len(layers[0].keys() & layers[1].keys()) * 2 >= min(map(len, layers))
@@ -177,14 +180,14 @@ def _norms(pair: Pair, forms: list[str], *, without_bias: bool = False) -> Pair:
         # trained, an exporter folds all norms and leaves out the biases, which are zeros.
         leaves_out = without_bias and not folded[other]
         chosen: set[str] = set()
-        for layer, norms in folded[side].items():
+        for layer, foldable in folded[side].items():
             has_bias = layers[other].get(layer)
             if not related:
                 is_folded = not folded[other]
             else:
-                is_folded = has_bias is True or (leaves_out and has_bias is False and _adds_nothing(graph, norms))
+                is_folded = has_bias is True or (leaves_out and has_bias is False and _adds_nothing(graph, foldable))
             if is_folded and layer not in folded[other]:
-                chosen.update(norms)
+                chosen.update(foldable)
         if chosen:
             forms.append(
                 f"norms: {len(chosen):,} of the {names[0]} network are folded into layers of the {names[1]} one"

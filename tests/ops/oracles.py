@@ -100,8 +100,8 @@ def elu(op: Any, v: float) -> float:
 
 
 @each_element("hard_sigmoid")
-def hard_sigmoid(_: Any, v: float) -> float:
-    return min(max(v + 3, 0.0), 6.0) / 6
+def hard_sigmoid(op: Any, v: float) -> float:
+    return min(max(v / (2 * op.bound) + 0.5, 0.0), 1.0)
 
 
 @each_element("hard_swish")

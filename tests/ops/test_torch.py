@@ -100,7 +100,7 @@ TWINS: dict[str, Twin] = {
     "gelu": lambda op, x, _: functional.gelu(x, approximate=str(op.approximate)),
     "global_response_norm": _response_norm,
     "group_norm": lambda op, x, w: functional.group_norm(x, op.groups, w.get("weight"), w.get("bias"), op.eps),
-    "hard_sigmoid": lambda _op, x, _w: functional.hardsigmoid(x),
+    "hard_sigmoid": lambda op, x, _: functional.hardsigmoid(x * 3 / op.bound),
     "hard_swish": lambda _op, x, _w: functional.hardswish(x),
     "instance_norm": lambda op, x, w: functional.instance_norm(
         x, weight=w.get("weight"), bias=w.get("bias"), eps=op.eps

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resdsl.importer.draft import Value
+from resdsl.importer.idioms.hard_sigmoid import hard_sigmoid
 from resdsl.importer.numbers import short
 from resdsl.importer.records import NodeRecord
 from resdsl.importer.step import Step
@@ -13,7 +14,6 @@ from resdsl.ir.types import Word
 from resdsl.ops.dropout import Dropout
 from resdsl.ops.elu import Elu
 from resdsl.ops.gelu import Gelu
-from resdsl.ops.hard_sigmoid import HardSigmoid
 from resdsl.ops.hard_swish import HardSwish
 from resdsl.ops.leaky_relu import LeakyRelu
 from resdsl.ops.relu import Relu
@@ -25,9 +25,7 @@ ANY_LAYOUT = True
 
 
 def _hard_sigmoid(node: NodeRecord) -> Operator | None:
-    # ONNX's default slope is 0.2; the language has MobileNet v3's 1/6.
-    alpha, beta = node.number("alpha", 0.2), node.number("beta", 0.5)
-    return HardSigmoid() if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5 else None
+    return hard_sigmoid(node.number("alpha", 0.2), node.number("beta", 0.5))
 
 
 _OPERATORS: dict[str, Callable[[NodeRecord], Operator | None]] = {
