@@ -9,7 +9,7 @@ from resdsl.importer.layout import layout_of, permuted
 from resdsl.ops.input import Input
 
 _BY_ELEMENT = frozenset(("Add", "Sub", "Mul", "Div", "Cast", "Identity", "Clip", "Pad", "BatchNormalization"))
-_TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+_TO_CHANNELS_FIRST, TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 _MOST_STEPS = 16
 
 
@@ -19,16 +19,17 @@ def in_channel_order(draft: Draft, value: Value) -> Value | View:
     Nodes that compute each element alone may stand before the ``Transpose``.
     """
     shape = value.type.shape
-    if not isinstance(value.operator, Input) or len(shape) != 4 or not _is_transposed(draft, value.name):
+    if not isinstance(value.operator, Input) or len(shape) != 4 or not is_transposed(draft, value.name):
         return value
     channels_first = value.type.with_shape(*(shape[axis] for axis in _TO_CHANNELS_FIRST))
     image = replace(value, operator=Input(channels_first), type=channels_first)
     draft.values[draft.values.index(value)] = image
     draft.channels_last_input = True
-    return View(image, permuted(layout_of(channels_first.shape), _TO_CHANNELS_LAST))
+    return View(image, permuted(layout_of(channels_first.shape), TO_CHANNELS_LAST))
 
 
-def _is_transposed(draft: Draft, name: str) -> bool:
+def is_transposed(draft: Draft, name: str) -> bool:
+    """Whether the file itself brings the channels of this image to the front."""
     for _ in range(_MOST_STEPS):
         readers = draft.readers.get(name, [])
         if any(node.type == "Transpose" and node.integers("perm") == _TO_CHANNELS_FIRST for node in readers):

@@ -128,6 +128,8 @@ class Draft:
     """The types of the file's nodes."""
     outputs: Mapping[str, ValueRecord] = field(default_factory=dict)
     """The outputs of the file by name."""
+    given_inputs: dict[str, ValueRecord] = field(default_factory=dict)
+    """The input in the shape that the user has given for it, which the file doesn't know of."""
     _inferred: Mapping[str, ValueRecord] | None = None
     _types: dict[TensorType, TensorType] = field(default_factory=dict)
     _applications: dict[Hashable, tuple[tuple[TensorType, ...], Application | None]] = field(default_factory=dict)
@@ -162,7 +164,7 @@ class Draft:
         if self._inferred is None:
             from resdsl.importer.inference import infer_types  # needs the onnx library
 
-            self._inferred = infer_types(self.file)
+            self._inferred = infer_types(self.file, self.given_inputs)
         return self._inferred.get(name)
 
     def original(self, name: str) -> str:

@@ -25,9 +25,9 @@ _LONGEST = 60.0
 """Seconds that the process may take; its CPU time is bounded more tightly (``onnx_child.MOST_SECONDS``)."""
 
 
-def infer_types(file: OnnxFile) -> Mapping[str, ValueRecord]:
-    """The types of all values, as far as inference finds them; none where it fails."""
-    inferred = from_onnx("infer", file.without_weights(_LARGEST_KEPT))
+def infer_types(file: OnnxFile, inputs: Mapping[str, ValueRecord]) -> Mapping[str, ValueRecord]:
+    """The types of all values, as far as inference finds them; none where it fails. ``inputs`` replace the file's."""
+    inferred = from_onnx("infer", file.without_weights(_LARGEST_KEPT, inputs))
     if inferred is None:
         return {}
     try:
@@ -42,7 +42,7 @@ def inlined_nodes(file: OnnxFile) -> list[NodeRecord]:
 
     They stay as they are where they would be too many, or use each other in a circle.
     """
-    inlined = from_onnx("inline", file.without_weights(_LARGEST_KEPT))
+    inlined = from_onnx("inline", file.without_weights(_LARGEST_KEPT, {}))
     if inlined is None:
         return file.model.nodes
     try:

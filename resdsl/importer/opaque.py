@@ -104,6 +104,8 @@ def _result(draft: Draft, node: NodeRecord, name: str, inputs: Sequence[Item | N
     if shape is not None:
         return TensorType(dtype, shape)
     stated = draft.file.model.values.get(name) or draft.outputs.get(name)
+    if draft.given_inputs and (inferred := draft.inferred(name)) is not None:
+        stated = inferred
     known = None if stated is None else _type(stated)
     if known is not None:
         return known

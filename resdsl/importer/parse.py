@@ -6,7 +6,7 @@ The library reads a model whole, weights included, and takes longer to import th
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from mmap import mmap
 
 from resdsl.gc_pause import collection_paused
@@ -20,7 +20,7 @@ from resdsl.importer.records import (
     TensorRecord,
     ValueRecord,
 )
-from resdsl.protobuf import message
+from resdsl.protobuf import integer, message, text
 from resdsl.untrusted import printable
 
 MOST_NODES = 320_000
@@ -55,8 +55,11 @@ def parse_model(data: Buffer) -> ModelRecord:
         raise NotOnnx("it is truncated") from None
 
 
-def without_weights(data: Buffer, largest: int) -> bytes:
-    """The model without the numbers of initializers of more than ``largest`` bytes. Raises ``NotOnnx``."""
+def without_weights(data: Buffer, largest: int, inputs: Mapping[str, ValueRecord]) -> bytes:
+    """The model without the numbers of initializers of more than ``largest`` bytes, and with other inputs.
+
+    Raises ``NotOnnx``.
+    """
     parser = _Parser(data)
     parts: list[bytes] = []
     for field, begin, start, stop in parser.spans(0, len(data)):
@@ -70,10 +73,18 @@ def without_weights(data: Buffer, largest: int) -> bytes:
                 # Dimensions, element type and name.
                 kept = [data[one:last] for number, one, _, last in spans if number in (1, 2, 8)]
                 graph.append(message(5, b"".join(kept)))
+            elif inner == 11 and inputs and (name := parser.name_of_value(inner_start, inner_stop)) in inputs:
+                graph.append(message(11, _value_info(inputs[name])))
             else:
                 graph.append(data[inner_begin:inner_stop])
         parts.append(message(7, b"".join(graph)))
     return b"".join(parts)
+
+
+def _value_info(record: ValueRecord) -> bytes:
+    dims = (integer(1, size) if isinstance(size, int) else text(2, size or "") for size in record.shape or ())
+    shape = b"".join(message(1, dim) for dim in dims)
+    return text(1, record.name) + message(2, message(1, integer(1, record.element) + message(2, shape)))
 
 
 class _Parser:
@@ -241,6 +252,9 @@ class _Parser:
         elif packed is not None and raw is None:
             raw = packed
         return TensorRecord(name, element, tuple(dims), raw, tuple(numbers), external if location == 1 else None)
+
+    def name_of_value(self, start: int, end: int) -> str:
+        return self._value(start, end).name
 
     def _value(self, start: int, end: int) -> ValueRecord:
         name, element = "", 0

@@ -45,6 +45,11 @@ def is_invented(name: str) -> bool:
     return _INVENTED.match(name) is not None
 
 
+def is_named_by_role(name: str) -> bool:
+    """Whether the name of a tensor ends in what it is to its layer."""
+    return _ROLE.search(name) is not None
+
+
 def paths_of(values: Sequence[Value]) -> tuple[list[str], frozenset[int]]:
     """A path for each value, all different, and the places of those whose module the file has given."""
     shared = Counter(tensor.name for value in values for tensor in value.tensors.values())

@@ -13,6 +13,7 @@ from resdsl.importer.constants import constant_of, folded
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
 from resdsl.importer.fused import unfused
 from resdsl.importer.idioms import idioms
+from resdsl.importer.input_shape import with_given_shape
 from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
 from resdsl.importer.source import NetworkSource
@@ -54,7 +55,7 @@ def read_draft(file: NetworkSource) -> Draft:
         draft.items[name] = constant_of(draft, record, name)
     for given in model.inputs:
         if given.name not in draft.items:
-            draft.items[given.name] = in_channel_order(draft, input_value(draft, given))
+            draft.items[given.name] = in_channel_order(draft, input_value(draft, with_given_shape(draft, given)))
     for node in _in_order(file, model, draft):
         _read(draft, node)
         lacking = next((name for name in node.outputs if draft.uses[name] and name not in draft.items), "")

@@ -12,6 +12,8 @@ class NetworkSource(CheckpointReader):
     """A network that another tool made. ``read`` gives the numbers of a tensor when someone asks for them."""
 
     path: Path | None = None
+    given_shape: tuple[int | str, ...] | None = None
+    """The shape that the user gives the input, with channels first; ``None`` for that of the file."""
     model: ModelRecord
     constants: dict[str, TensorRecord]
     """Tensors that are attributes of nodes, by the name of the value."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from resdsl.importer.derived import origin
 from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
 from resdsl.importer.layout import layout_of, permuted
-from resdsl.importer.paths import is_invented
+from resdsl.importer.paths import is_invented, is_named_by_role
 from resdsl.importer.records import NodeRecord
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator
@@ -55,7 +55,8 @@ class Step:
         name = origin(constant)
         # A colon: a constant that the compiler has named (`layer1.0.scale:const0`).
         is_path = "." in name and not {"/", ":"} & set(name) and not is_invented(name)
-        return is_path and name in self.draft.file.model.tensors
+        # Paddle's exporter writes weights as nodes, as it does numbers.
+        return is_path and (name in self.draft.file.model.tensors or is_named_by_role(name))
 
     def of(self, record: NodeRecord) -> Step:
         """The step of another node, which has been read."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resdsl.diagnostics import CompileError, catalogue
 from resdsl.importer.parse import Buffer, NotOnnx, parse_model, without_weights
-from resdsl.importer.records import NUMPY, Element, TensorRecord
+from resdsl.importer.records import NUMPY, Element, TensorRecord, ValueRecord
 from resdsl.importer.source import NetworkSource
 from resdsl.inputs import record_input
 from resdsl.untrusted import LFS_POINTER, bounded_int, printable
@@ -25,10 +26,13 @@ _FORMATS = {"f4": "f", "f8": "d", "i8": "q", "i4": "i", "u1": "B", "i1": "b", "?
 class OnnxFile(NetworkSource):
     """An ONNX file: its structure, and ``read`` for the numbers of its tensors, in the file or in one beside it."""
 
-    def __init__(self, name: str, data: Buffer, path: Path | None = None) -> None:
+    def __init__(
+        self, name: str, data: Buffer, path: Path | None = None, given_shape: tuple[int | str, ...] | None = None
+    ) -> None:
         """``path`` is the file of ``data``, beside which tensors may be. Raises ``CompileError`` if it is no model."""
         self.name = name
         self.path = path
+        self.given_shape = given_shape
         self._data = data
         try:
             self.model = parse_model(data)
@@ -45,14 +49,14 @@ class OnnxFile(NetworkSource):
         self.constants = {}
 
     @classmethod
-    def open(cls, path: Path, name: str | None = None) -> OnnxFile:
+    def open(cls, path: Path, name: str | None = None, given_shape: tuple[int | str, ...] | None = None) -> OnnxFile:
         """The file ``path``, memory-mapped. Raises ``OSError`` if it cannot be read."""
         record_input(path)
         with path.open("rb") as file:
             empty = not os.fstat(file.fileno()).st_size
             # An empty file cannot be mapped.
             data: Buffer = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return cls(name or path.name, data, path)
+        return cls(name or path.name, data, path, given_shape)
 
     @property
     def content(self) -> Buffer:
@@ -104,9 +108,9 @@ class OnnxFile(NetworkSource):
         """Whether the file has (or says where to find) the elements of this tensor."""
         return bool(record.raw or record.numbers or record.external is not None or record.count == 0)
 
-    def without_weights(self, largest: int) -> bytes:
-        """The file without the numbers of initializers of more than ``largest`` bytes."""
-        return without_weights(self._data, largest)
+    def without_weights(self, largest: int, inputs: Mapping[str, ValueRecord]) -> bytes:
+        """The file without the numbers of initializers of more than ``largest`` bytes, and with other inputs."""
+        return without_weights(self._data, largest, inputs)
 
     def files_beside(self) -> tuple[Path, ...]:
         """The files that hold tensors of this one. Raises ``CompileError`` for one that is not beside it."""

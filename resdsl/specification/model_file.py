@@ -155,7 +155,7 @@ def open_model(path: Path, written: str, limits: Limits, given: Mapping[str, obj
     try:
         if stat.S_ISFIFO(path.stat().st_mode):
             raise OSError(None, "it is a pipe")
-        return ModelFile(OnnxFile.open(path, written), limits)
+        return ModelFile(OnnxFile.open(path, written, _shape(given)), limits)
     except FileNotFoundError:
         message = f"there is no file `{written}`"
         raise CompileError.of(catalogue.FILE_NOT_FOUND, message) from None
@@ -170,11 +170,16 @@ def model_of(revision: Revision, path: str, limits: Limits, given: Mapping[str, 
     """The network in a file as it was in a revision. Raises ``CompileError``."""
     name = f"{revision.name}:{path}"
     _refuse_options(name, given)
-    return ModelFile(OnnxFile(name, revision.mapped(path, largest=LARGEST_BLOB)), limits)
+    return ModelFile(OnnxFile(name, revision.mapped(path, largest=LARGEST_BLOB), given_shape=_shape(given)), limits)
+
+
+def _shape(given: Mapping[str, object]) -> tuple[int | str, ...] | None:
+    shape = given.get("input_shape")
+    return tuple(shape) if isinstance(shape, tuple | list) else None
 
 
 def _refuse_options(name: str, given: Mapping[str, object]) -> None:
-    for option in ("model", "set", "input_shape"):
+    for option in ("model", "set"):
         if given.get(option):
             raise CompileError.of(
                 catalogue.COMMAND_LINE,

@@ -30,7 +30,8 @@ from resdsl.untrusted import MOST_INT, printable
     "input_shape",
     metavar="SHAPE",
     callback=shape_value,
-    help="The input shape of a PyTorch model, such as 'N,3,299,299' (default: what it seems to be made for).",
+    help="The shape of the input, such as 'N,3,299,299': of an ONNX file sizes that it leaves open, of a PyTorch model "
+    "all (default: what it seems to be made for).",
 )
 @click.option(
     "--seed",

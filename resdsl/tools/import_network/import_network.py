@@ -42,8 +42,8 @@ def import_network(
 
     ``model`` is the path of an ONNX file, or ``REV:path``; or a model of PyTorch: ``torchvision:NAME``, ``timm:NAME``,
     or with ``run_code``, which allows to import and run that code, ``package.module:function`` or ``file.py:Class``.
-    For these, ``input_shape`` is the shape of the input, such as ``("N", 3, 224, 224)``, and the rest as in
-    ``from_torch``.
+    For these, the options are those of ``from_torch``. ``input_shape`` is the shape of the input, such as
+    ``("N", 3, 224, 224)``; of an ONNX file it fixes the sizes that the file leaves open.
 
     The text is written to ``output``, and the weights under its names to ``weights_out`` as ``.safetensors``. ``name``
     is the name of the model in the text, by default that of the file. For the ``proof`` the text is compiled with the
@@ -65,7 +65,7 @@ def import_network(
             seed=seed,
             input_shape=input_shape,
         )
-    network = _model_file(model)
+    network = _model_file(model, input_shape)
     check_options(name, output, weights_out)
     network = _in_float32(network)
     specification = written(network, name)
@@ -77,8 +77,8 @@ def import_network(
     return ImportedNetwork(specification, proved, None if output is None else Path(output), saved)
 
 
-def _model_file(model: Network) -> ModelFile:
-    network = load(model)
+def _model_file(model: Network, input_shape: Sequence[int | str] | None) -> ModelFile:
+    network = load(model, input_shape=None if input_shape is None else tuple(input_shape))
     if isinstance(network, ModelFile):
         return network
     raise CompileError.of(
@@ -101,7 +101,8 @@ def _in_float32(network: ModelFile) -> ModelFile:
 
     file = _onnx_file(network)
     try:
-        return ModelFile(OnnxFile(file.name, in_float32(file.content, file.read)), network.limits)
+        content = in_float32(file.content, file.read)
+        return ModelFile(OnnxFile(file.name, content, given_shape=file.given_shape), network.limits)
     except ValueError as error:
         message = f"`{printable(file.name)}` cannot be read in float32: {error}"
         raise CompileError.of(catalogue.NOT_A_NETWORK, message) from None
@@ -120,7 +121,7 @@ def _proved(network: ModelFile, specification: Specification, seed: int) -> Proo
                 raise CompileError.of(
                     catalogue.TENSOR_UNREADABLE, f"`{printable(network.source.name)}` cannot be run: {error}"
                 ) from None
-            filled = _model_file(path)
+            filled = _model_file(path, network.imported.file.given_shape)
             original = OnnxOriginal(filled, path, network.source.name)
             return replace(prove(original, specification, folder, seed=seed), drawn=True)
         with _as_path(network, folder) as path:

@@ -81,15 +81,25 @@ class OnnxOriginal:
     def image(self, seed: int) -> Array:
         session = self.session
         size = session.inputs[0].shape[0] if session.inputs[0].shape else None
-        batch = size if isinstance(size, int) else _BATCH
-        feeds = random_inputs(session, batch=batch, size=None, seed=seed)
-        if batch != size:
+        given, image_size = self._given()
+        batch = next((one for one in (size, given) if isinstance(one, int)), _BATCH)
+        feeds = random_inputs(session, batch=batch, size=image_size, seed=seed)
+        if batch not in (size, given):
             try:
                 session.run(feeds, [session.outputs[0].name])
             except RunError:
                 # Exporters may leave the batch open where the graph has the one that it was traced with.
-                feeds = random_inputs(session, batch=1, size=None, seed=seed)
+                feeds = random_inputs(session, batch=1, size=image_size, seed=seed)
         return feeds[session.inputs[0].name]
+
+    def _given(self) -> tuple[int | None, tuple[int, int] | None]:
+        """The number of images and their size, where the network was read with another input than the file's."""
+        shape = self.network.imported.file.given_shape or ()
+        batch = shape[0] if shape and isinstance(shape[0], int) else None
+        match shape[2:]:
+            case (int(height), int(width)):
+                return batch, (height, width)
+        return batch, None
 
     def run(self, image: Array, values: Sequence[str]) -> dict[str, Array]:
         return dict(self.session.run({self.session.inputs[0].name: image}, list(values)))

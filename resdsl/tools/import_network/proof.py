@@ -18,6 +18,7 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.ir.graph import Graph, Node
 from resdsl.onnx.names import name_values
 from resdsl.onnx.outline import Outline
+from resdsl.ops.sigmoid import Sigmoid
 from resdsl.specification.model_file import ModelFile
 from resdsl.specification.specification import Specification
 from resdsl.tools.import_network.original import Original, exposed, outline_of
@@ -35,6 +36,10 @@ _MOST_AMPLIFIED = 0.03
 """A network may amplify rounding, as a sigmoid of large numbers does. Where a value deviates by more than the
 tolerance, the original runs again with its input changed by ``_ROUNDING``, and the value may deviate as much as it does
 then, up to ``_MOST_AMPLIFIED``. What is misread shows before it is amplified: all values are compared, in order."""
+
+_LEAST_SIGMOID = 0.01
+"""ONNX Runtime computes sigmoids to some 2e-7 of 1, whatever their size: those that are smaller are compared as if the
+largest was this."""
 
 _BYTES_AT_ONCE = 1 << 28
 """Inner values of one run. All values of a large network at once would take gigabytes."""
@@ -72,6 +77,8 @@ class _Pair:
     file: str
     text: str
     is_output: bool
+    least: float = 0.0
+    """What the deviation is relative to at least."""
 
 
 def require_same_parameters(network: ModelFile, text: Specification) -> None:
@@ -125,7 +132,7 @@ def prove(original: Original, text: Specification, folder: Path, *, seed: int = 
         theirs = original.run(image, list(dict.fromkeys(pair.file for pair in group)))
         of_text = ours.run(inputs, list(dict.fromkeys(pair.text for pair in group)))
         for pair in group:
-            found = _deviation(theirs[pair.file], of_text[pair.text])
+            found = _deviation(theirs[pair.file], of_text[pair.text], pair.least)
             if not found <= TOLERANCE and not found <= min(sensitivity(pair.file, theirs), _MOST_AMPLIFIED):
                 raise _not_equal(original, pair, found, theirs[pair.file], of_text[pair.text])
             deviation, compared = max(deviation, found), compared + 1
@@ -143,10 +150,11 @@ def _pairs(original: Original, graph: Graph, text: Outline) -> Iterator[_Pair]:
         for label, record in zip(imported.graph.outputs, imported.file.model.outputs, strict=True)
     }
     for index, name in enumerate(names.of[1:], start=1):
+        least = _LEAST_SIGMOID if isinstance(graph.nodes[index].operator, Sigmoid) else 0.0
         if name in ends and original.has(ends[name]):
-            yield _Pair(ends[name], name, is_output=True)
+            yield _Pair(ends[name], name, True, least)
         elif index in same and original.has(same[index]) and name in text.values:
-            yield _Pair(same[index], name, is_output=False)
+            yield _Pair(same[index], name, False, least)
     for copy in names.copies:
         if original.has(ends[copy.name]):  # and is not the input itself
             yield _Pair(ends[copy.name], copy.name, is_output=True)
@@ -183,17 +191,17 @@ def _require_reasonable_sizes(graph: Graph, name: str) -> None:
         )
 
 
-def _deviation(file: Array, text: Array) -> float:
-    """The largest difference relative to the largest magnitude; infinite where the two cannot be the same value.
+def _deviation(file: Array, text: Array, least: float) -> float:
+    """The largest difference relative to the largest magnitude, or ``least``; infinite where they cannot be the same.
 
     A file may have a value with its channels last, or without axes of size 1.
     """
     forms = [form for form in (file, np.moveaxis(file, -1, 1) if file.ndim > 2 else file) if form.size == text.size]
     shaped = [form.reshape(text.shape) for form in forms if form.shape[:1] == text.shape[:1]]
-    return min((_difference(form, text) for form in shaped), default=float("inf"))
+    return min((_difference(form, text, least) for form in shaped), default=float("inf"))
 
 
-def _difference(a: Array, b: Array) -> float:
+def _difference(a: Array, b: Array, least: float = 0.0) -> float:
     a, b = a.astype(np.float64), b.astype(np.float64)
     if not a.size:
         return 0.0
@@ -203,7 +211,7 @@ def _difference(a: Array, b: Array) -> float:
         return float("inf")
     if not np.array_equal(finite, np.isfinite(b)):
         return float("inf")
-    largest = float(np.abs(a[finite]).max())
+    largest = max(float(np.abs(a[finite]).max()), least)
     distance = float(np.abs(a[finite] - b[finite]).max())
     return distance / largest if largest else distance
 
