@@ -27,6 +27,14 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
     ),
     # Activations.
     "gelu": (["gelu"], Model("y = Gelu(x)", opset=20)),
+    "hard sigmoid of Keras": (["hard_sigmoid"], Model("y = HardSigmoid(x)")),
+    "hard sigmoid by its slope": (
+        ["hard_sigmoid"],
+        Model(
+            "a = Mul(x, slope) b = Add(a, half) y = Clip(b, zero, one)",
+            constants={"slope": 0.2, "half": 0.5, "zero": 0.0, "one": 1.0},
+        ),
+    ),
     "gelu by Erf": (
         ["gelu"],
         Model(
@@ -542,6 +550,13 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             constants={"zero": (0,), "end": ((1 << 63) - 1,), "rows": (2,), "columns": (3,), "two": (2,)},
         ),
     ),
+    "every other pixel from the second on": (
+        ["trim", "maxpool"],
+        Model(
+            "y = Slice(x, one, end, rows, two)",
+            constants={"one": (1,), "end": ((1 << 63) - 1,), "rows": (2,), "two": (2,)},
+        ),
+    ),
     "rows and columns at the sides": (
         ["trim"],
         Model(
@@ -693,16 +708,16 @@ NEAR_MISSES: dict[str, Model] = {
     "group norm with a weight for each group": Model(
         "y = GroupNormalization<num_groups = 2>(x, w, b)", weights={"w": (2,), "b": (2,)}
     ),
-    "hard sigmoid of Keras": Model("y = HardSigmoid(x)"),
+    "hard sigmoid with another middle": Model("y = HardSigmoid<beta = 0.4>(x)"),
     "a pad that takes off channels": Model("y = Pad(x, pads)", constants={"pads": (0, -1, 0, 0, 0, 0, 0, 0)}),
     "a pad that mirrors": Model('y = Pad<mode = "reflect">(x, pads)', constants=PADS),
     "a filter that is almost binomial": Model(
         'a = Pad<mode = "reflect">(x, pads) y = Conv<group = 8, strides = [2, 2]>(a, w)',
         constants={**PADS, "w": np.tile(np.outer([1, 2, 1], [1, 2.1, 1]) / 16, (8, 1, 1, 1)).astype(np.float32)},
     ),
-    "every other pixel from the second on": Model(
-        "y = Slice(x, one, end, rows, two)",
-        constants={"one": (1,), "end": ((1 << 63) - 1,), "rows": (2,), "two": (2,)},
+    "every other pixel up to the fourth": Model(
+        "y = Slice(x, zero, end, rows, two)",
+        constants={"zero": (0,), "end": (4,), "rows": (2,), "two": (2,)},
     ),
     "every other channel": Model(
         "y = Slice(x, zero, end, rows, two)",

@@ -15,9 +15,11 @@ from resdsl.ops.linear import Linear
 from resdsl.ops.relu import Relu
 
 
-def value(operator: Operator, node: str, *tensors: str) -> Value:
+def value(operator: Operator, node: str, *tensors: str, output: str = "v") -> Value:
     owned = {name: Tensor(name, (1,), Constant(0.0)) for name in tensors}  # type: ignore[arg-type]
-    return Value("v", operator, (), TensorType(DType.F32, (1,)), owned, (NodeRecord("Op", name=node),))
+    return Value(
+        "v", operator, (), TensorType(DType.F32, (1,)), owned, (NodeRecord("Op", name=node, outputs=[output]),)
+    )
 
 
 CONV = Conv(8, Size(3, 3))
@@ -46,6 +48,16 @@ CONV = Conv(8, Size(3, 3))
         ),
         (CONV, "net/block_1_depthwise/depthwise", ("const_fold_opt__613",), "net.block_1_depthwise"),
         (CONV, "Conv__3", ("ConstantFolding/net/norm/truediv_recip",), "net.norm"),
+        # tf2onnx folds a norm: the layer has the name of its bias.
+        (
+            CONV,
+            "net/expand/BiasAdd",
+            ("net/expand/BiasAdd_weights_fused_bn", "net/expand/BiasAdd_bias_fused_bn"),
+            "net.expand",
+        ),
+        # Paddle: the number of a copy, and constants.
+        (CONV, "Conv.7", ("conv2d_0.w_0_deepcopy_5", "conv2d_0.b_0_deepcopy_6"), "conv2d_0"),
+        (CONV, "p2o.Conv.7", ("p2o.helper.constant.7",), "conv"),
         # Names that tools make up say nothing.
         (CONV, "Conv_17", ("1025",), "conv"),
     ],
@@ -57,3 +69,8 @@ def test_a_layer_stands_where_its_names_say(operator: Operator, node: str, tenso
 def test_a_name_that_two_have_is_that_of_the_tensors() -> None:
     found, _ = paths_of([value(Relu(), "net/stem/mul"), value(CONV, "net/stem/Conv2D", "net/stem/Conv2D:0")])
     assert found == ["net.stem_2", "net.stem"]
+
+
+def test_a_layer_whose_names_are_lost_stands_where_its_value_says() -> None:
+    layer = value(CONV, "Conv__450", "Conv__450_weights_fused_bn", output="net/norm/FusedBatchNormV3:0")
+    assert paths_of([layer])[0] == ["net.norm"]

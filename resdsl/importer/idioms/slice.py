@@ -87,19 +87,23 @@ def _range(step: Step, channels: int) -> list[tuple[int, int]] | None:
 
 
 def _every_other(step: Step, place: Place, axes: tuple[int, ...]) -> Value | View | None:
-    """Every second (third ..) row or column from the first on: a pool of one pixel with a stride."""
+    """Every second (third ..) row or column: a pool of one pixel with a stride, behind a trim of those before."""
     base, perm = place
     starts, ends, steps = (step.integers(index) for index in (1, 2, 4))
-    if base.type.rank != 4 or starts is None or ends is None or steps is None or set(starts) != {0}:
+    if base.type.rank != 4 or starts is None or ends is None or steps is None:
         return None
-    strides = [1, 1, 1, 1]
-    for axis, end, pace in zip(axes, ends, steps, strict=True):
+    strides, skipped = [1, 1, 1, 1], [0, 0, 0, 0]
+    for axis, start, end, pace in zip(axes, starts, ends, steps, strict=True):
         own = _own(axis, place)
         size = base.type.shape[own]
-        if own < 2 or pace < 1 or end < (size if isinstance(size, int) else 1 << 31):
+        if own < 2 or pace < 1 or start < 0 or end < (size if isinstance(size, int) else 1 << 31):
             return None
-        strides[own] = pace
+        strides[own], skipped[own] = pace, start
     stride = Size(strides[2], strides[3])
+    if any(skipped):
+        trim = Trim(Sides(skipped[2], skipped[3], 0, 0))
+        rest = step.inner(trim, base, name=f"{step.node.outputs[0]}:trim")
+        return None if rest is None else step.made_in((rest, perm), MaxPool(_PIXEL, stride, _VALID))
     before = base.operator
     if isinstance(before, MaxPool) and before == MaxPool(_PIXEL, before.stride, _VALID) and 1 in before.stride:
         # Rows first, then columns.
