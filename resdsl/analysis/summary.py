@@ -142,7 +142,8 @@ def _alike(place: int, row: Row) -> object:
 def _rows(graph: Graph) -> Iterator[Item]:
     """Stages, and all that is not in one, in order.
 
-    A scope around stages is no row itself, nor is a group that is most of the network (``features`` of a DenseNet).
+    A scope around stages is no row itself, nor is a group that is most of the network (``features`` of a DenseNet), nor
+    a join that is (the neck of a detector).
     """
     opened = _around_stages(graph.root)
     pending: list[Item] = list(reversed(graph.root.children))
@@ -174,7 +175,23 @@ def _around_stages(root: Scope) -> set[int]:
 
 
 def _is_most(scope: Scope, graph: Graph) -> bool:
-    return scope.kind is ScopeKind.GROUP and 2 * sum(1 for _ in scope.nodes()) > len(graph.nodes)
+    """Whether a group is most of the network, or a join much of it, as in a detector: modules say more."""
+    if scope.kind not in (ScopeKind.GROUP, ScopeKind.JOIN):
+        return False
+    share = 2 if scope.kind is ScopeKind.GROUP or not _has_modules(scope) else 4
+    return share * sum(1 for _ in scope.nodes()) > len(graph.nodes)
+
+
+def _has_modules(scope: Scope) -> bool:
+    pending = [scope]
+    while pending:
+        for child in pending.pop().children:
+            if isinstance(child, int):
+                continue
+            if child.kind in (ScopeKind.BLOCK, ScopeKind.STAGE):
+                return True
+            pending.append(child)
+    return False
 
 
 class _Writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -143,13 +144,19 @@ def _dim(size: int | str | None, place: int) -> Dim:
     """A size as the file states it; a name is a symbol, as far as the language can write it."""
     if isinstance(size, int):
         return size
-    name = _NOT_A_NAME.sub("_", size or "").strip("_")[:30]
+    if size and (len(size) > _LONGEST_NAME or _FORMULA.search(size)):
+        # Two formulas may differ in what a name cannot have, or behind where it ends.
+        return symbol(f"Size_{zlib.crc32(size.encode()):x}")
+    name = _NOT_A_NAME.sub("_", size or "").strip("_")
     if not name or name[0].isdigit():
         name = f"D{place}{name}"
     # The language's symbols begin with a capital.
     name = name[0].upper() + name[1:]
     return symbol("N" if place == 0 and _BATCH.fullmatch(name.lower()) else name)
 
+
+_FORMULA = re.compile(r"[-+*/()]")
+_LONGEST_NAME = 30
 
 _BATCH = re.compile(r"batch(_?size)?|n|d0|bs|unk_*\d*|none|s\d+|(p2o_)?dynamicdimension_\d+")
 """What exporters call the number of images."""

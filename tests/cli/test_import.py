@@ -472,6 +472,39 @@ def test_usage_errors_have_status_two(
     assert [path.name for path in small.parent.iterdir()] == ["small.onnx"]
 
 
+def test_the_sizes_that_a_file_leaves_open_are_fixed_by_an_option(tmp_path: Path) -> None:
+    """An upsampled value fits the one before it only where a size is even, which nobody knows of an open one."""
+    nodes = [
+        make.make_node("MaxPool", ["x"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
+        make.make_node(
+            "Resize",
+            ["half", "", "factors"],
+            ["whole"],
+            mode="nearest",
+            nearest_mode="floor",
+            coordinate_transformation_mode="asymmetric",
+        ),
+        make.make_node("Concat", ["x", "whole"], ["y"], axis=1),
+    ]
+    sizes = ["N", 3, None, None]
+    graph = make.make_graph(
+        nodes,
+        "g",
+        [make.make_tensor_value_info("x", 1, sizes)],
+        [make.make_tensor_value_info("y", 1, None)],
+        [make.make_tensor("factors", 1, [4], [1, 1, 2, 2])],
+    )
+    file = tmp_path / "open.onnx"
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 13)], ir_version=8), file)
+    result = run("import", file, status=1)
+    assert "`x`" not in result.stderr and "Concat" in result.stderr
+    result = run("import", file, "--input", "N,3,8,6", "-o", tmp_path / "net.res")
+    assert "equal: 3 values" in result.stdout + result.stderr
+    assert "input x: f32[N, 3, 8, 6]" in (tmp_path / "net.res").read_text()
+    assert "[N, 6, 8, 6]" in run("summary", file, "--input", "N,3,8,6").stdout
+    assert "cannot be [N, 4, 8, 6]" in run("summary", file, "--input", "N,4,8,6", status=2).stderr
+
+
 # --- comparing with a model of another exporter --------------------------------------------------------------------
 
 

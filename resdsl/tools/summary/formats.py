@@ -80,7 +80,10 @@ def totals(summary: Summary, smallest: Smallest, training: TrainingCost | None =
     if bounds:
         lines.append(("smallest", f"{bounds}: a smaller input makes the output of a layer empty"))
     if not isinstance(cost.macs, int) and any(map(symbols, summary.input.shape[1:])):
-        lines.append(("", "fix the input size to count MACs: --input 'N,3,224,224'"))
+        sizes = [
+            one if isinstance(one, int) else "N" if place == 0 else 224 for place, one in enumerate(summary.input.shape)
+        ]
+        lines.append(("", f"fix the input size to count MACs: --input '{','.join(map(str, sizes))}'"))
     return lines + (_training(training) if training is not None else [])
 
 
