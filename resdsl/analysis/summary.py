@@ -174,12 +174,16 @@ def _around_stages(root: Scope) -> set[int]:
     return found
 
 
+_LARGE_JOIN = 20
+"""Nodes of a join that is more than one block of a network."""
+
+
 def _is_most(scope: Scope, graph: Graph) -> bool:
-    """Whether a group is most of the network, or a join much of it, as in a detector: modules say more."""
-    if scope.kind not in (ScopeKind.GROUP, ScopeKind.JOIN):
-        return False
-    share = 2 if scope.kind is ScopeKind.GROUP or not _has_modules(scope) else 4
-    return share * sum(1 for _ in scope.nodes()) > len(graph.nodes)
+    """Whether a group is most of the network, or a join much of it, as in a detector: what is inside says more."""
+    count = sum(1 for _ in scope.nodes())
+    if scope.kind is ScopeKind.JOIN:
+        return count > _LARGE_JOIN and (4 if _has_modules(scope) else 2) * count > len(graph.nodes)
+    return scope.kind is ScopeKind.GROUP and 2 * count > len(graph.nodes)
 
 
 def _has_modules(scope: Scope) -> bool:

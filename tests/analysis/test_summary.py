@@ -220,6 +220,14 @@ def test_a_residual_is_shown_in_the_syntax_of_the_language() -> None:
     ]
 
 
+def test_a_join_that_is_most_of_a_network_is_shown_by_what_is_in_it() -> None:
+    """As the neck of a detector, whose last join holds nearly all modules."""
+    body = "concat { { stem: conv(8, 3x3); 24 x { conv(8, 3x3) } }; { conv(8, 3x3) } }\n  output y"
+    rows = summarize(network(body)).rows
+    assert [row.text for row in rows if row.path == "stem"] == ["conv(8, 3x3)"]
+    assert sum(row.cost.parameters for row in rows) == 3 * 8 * 9 * 2 + 24 * 8 * 8 * 9
+
+
 def test_explicit_calls_can_be_built_again() -> None:
     graph = shipped("resnetv2_50")
     rows = [row for row in each(summarize(graph, depth=None, explicit=True).rows) if row.kind == "op"]
