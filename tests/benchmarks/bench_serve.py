@@ -132,7 +132,7 @@ def _message(name: str, output: str, row: np.ndarray) -> tuple[bytes, dict[str, 
 
 @contextlib.contextmanager
 def _server(bench: Bench, model: Path) -> Iterator[_Running]:
-    options = ["--port", "0", "--no-grpc", "--json", "--device", "cpu", "--max-delay", "5"]
+    options = ["--port", "0", "--no-grpc", "--json", "--device", "cpu"]
     command = [bench.python, "-m", "resdsl", "serve", model, *options]
     with _process(bench, command) as process:
         assert process.stdout is not None

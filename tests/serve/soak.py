@@ -2,8 +2,9 @@
 
 Good clients send tensors (HTTP and gRPC) and photos without a pause. Meanwhile versions are swapped, the server is
 replaced by another one (SIGTERM), and bad clients send bodies that are too large, broken, slow or never complete, leave
-in the middle, and do not read their answers. Every good request has to be answered with the result of the version that
-the answer names, every bad one with its status, and memory has to stay flat. Exits with 1 if not.
+in the middle, and do not read their answers. A second server of the same models is killed again and again; its clients
+ask the first when the connection ends, as balancers do. Every good request has to be answered with the result of the
+version that the answer names, every bad one with its status, and memory has to stay flat. Exits with 1 if not.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ class Soak:
         self.breaking = asyncio.Lock()
         self.expected: dict[str, np.ndarray] = {}
         self.server: Server
+        self.replica: Server
         self.session: aiohttp.ClientSession
 
     @property
@@ -106,17 +108,27 @@ class Soak:
             self.wrong.append(f"{kind}: not the answer of version {version}")
 
     async def tensors(self) -> None:
+        start = time.perf_counter()
+        await self._ask(self.server, "tensor")
+        self.latencies.append(time.perf_counter() - start)
+
+    async def balanced(self) -> None:
+        """A request to the server that is killed, or, if it does not answer, to the other one."""
+        try:
+            await self._ask(self.replica, "tensor, replica")
+        except aiohttp.ClientConnectionError:
+            await self._ask(self.server, "tensor, retried")
+
+    async def _ask(self, server: Server, kind: str) -> None:
         raw = IMAGE.tobytes()
         tensor = {"name": "image", "shape": IMAGE.shape, "datatype": "FP32"}
         head = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": len(raw)}}]}).encode()
         headers = {"Inference-Header-Content-Length": str(len(head))}
-        url, start = f"{self.server.url}/v2/models/net/infer", time.perf_counter()
-        async with self.session.post(url, data=head + raw, headers=headers) as response:
+        async with self.session.post(f"{server.url}/v2/models/net/infer", data=head + raw, headers=headers) as response:
             answer = await response.json()
-        self.latencies.append(time.perf_counter() - start)
         assert response.status == 200, answer
         values = np.array(answer["outputs"][0]["data"], np.float32).reshape(answer["outputs"][0]["shape"])
-        self.check("tensor", answer["model_version"], values)
+        self.check(kind, answer["model_version"], values)
 
     async def photos(self) -> None:
         async with self.session.post(f"{self.server.url}/predict", data=_PHOTO) as response:
@@ -224,11 +236,22 @@ class Soak:
             self.server.measure()
             await asyncio.sleep(1)
 
+    async def kill(self) -> None:
+        while self.on:
+            await asyncio.sleep(10)
+            self.replica.process.kill()
+            await self.replica.process.wait()
+            self.counts["killed"] += 1
+            await asyncio.sleep(1)  # its clients ask the other
+            async with self.breaking:
+                self.replica = await started(self.models)
+        self.replica.process.kill()
+
     async def run(self) -> None:
         self.add_version(1)
-        self.server = await started(self.models)
+        self.server, self.replica = await started(self.models), await started(self.models)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as self.session:
-            good = [self.tensors] * 8 + [self.photos] * 4 + [self.grpc] * 2
+            good = [self.tensors] * 8 + [self.photos] * 4 + [self.grpc] * 2 + [self.balanced] * 2
             large, broken = b"x" * (MOST_BODY + 1), _PHOTO[: len(_PHOTO) // 3]
             bad: list[Callable[[], Awaitable[None]]] = [
                 lambda: self.refused("/predict", large, 413, "too large, 413"),
@@ -244,6 +267,7 @@ class Soak:
                 *(self.repeat(act, good=False) for act in bad),
                 self.swap(),
                 self.replace(),
+                self.kill(),
             )
         self.server.process.send_signal(signal.SIGTERM)
         if await self.server.process.wait():

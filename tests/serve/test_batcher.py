@@ -130,6 +130,36 @@ def test_a_lone_request_waits_for_others_only_after_a_batch_of_several() -> None
     assert [one.rows for one in ran] == [1, 3, 3] and ran[2].waited[0] >= 0.05
 
 
+def test_a_lone_request_runs_on_all_cores_and_several_share_them() -> None:
+    all_cores, one_core = Doubling(), Doubling()
+
+    async def ask() -> None:
+        batcher = Batcher(one_core, max_rows=4, max_delay=0, instances=2, alone=all_cores)
+        await batcher.submit(row(1), ["y"], 1)
+        await asyncio.gather(*(batcher.submit(row(value), ["y"], 1) for value in (2, 3, 4, 5)))
+        await batcher.close()
+
+    asyncio.run(ask())
+    assert all_cores.batches == [[1]]
+    assert max(map(len, one_core.batches)) == 2 and sorted(value for batch in one_core.batches for value in batch) == [
+        2,
+        3,
+        4,
+        5,
+    ]
+
+
+@pytest.mark.parametrize("error", [RunError.of(catalogue.RUN_FAILED, "x"), MemoryError("x")])
+def test_a_thread_survives_what_a_model_raises(error: Exception) -> None:
+    def failing(inputs: Arrays, outputs: Sequence[str]) -> Arrays:
+        if len(inputs["x"]) > 1 or inputs["x"][0, 0] == 2:
+            raise error
+        return dict.fromkeys(outputs, inputs["x"])
+
+    given = answers(failing, [row(1), row(2), row(3)])
+    assert [type(one) for one in given] == [np.ndarray, type(error), np.ndarray]
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_photos_in_one_batch_are_those_of_predict_bit_for_bit(model: Path, photos: list[Path], count: int) -> None:
     from resdsl.tools.serve.observe import Log, Observer, Record

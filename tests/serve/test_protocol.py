@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -208,6 +209,14 @@ def test_the_page_loads_nothing_from_elsewhere(server: Server) -> None:
         page, policy = response.read().decode(), response.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'") and "unsafe" not in policy
     assert "http:" not in page and "https:" not in page and " src=" not in page
+
+
+def test_an_answer_is_sent_in_one_piece(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        for last in (b"", b"Connection: close\r\n"):
+            connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % last)
+            assert connection.recv(10_000).endswith(b'{"live":true}')
+        assert not connection.recv(1)
 
 
 def test_metrics_count_requests_and_batches(server: Server) -> None:

@@ -35,10 +35,13 @@ _FILE = click.Path(path_type=Path)
     "--max-delay",
     metavar="MS",
     type=FiniteRange(0, 60_000),
-    default=2,
-    help="Milliseconds that a request waits for others to run with (2).",
+    help="Milliseconds that a request waits for others to run with (GPU: 2, CPU: 0).",
 )
-@click.option("--instances", type=click.IntRange(1, 1024), default=1, help="Batches that run at the same time (1).")
+@click.option(
+    "--instances",
+    type=click.IntRange(1, 1024),
+    help="Batches that run at the same time, on --threads each (GPU: 1, CPU: one on each, and a lone one on all).",
+)
 @click.option(
     "--versions", metavar="N", type=click.IntRange(1, 1024), default=1, help="Newest versions of a model to serve (1)."
 )
@@ -92,7 +95,7 @@ def command(
     models: Sequence[str],
     grpc_port: int,
     no_grpc: bool,
-    max_delay: float,
+    max_delay: float | None,
     log_format: str | None,
     weights: str | None,
     device: DeviceOptions,
@@ -111,7 +114,7 @@ def command(
         require_use(model.rpartition("=")[2], build)
     if (options["tls_certificate"] is None) != (options["tls_key"] is None):
         raise click.UsageError("TLS needs both --tls-cert and --tls-key")
-    if device.cuda_graphs and options["instances"] != 1:
+    if device.cuda_graphs and options["instances"] not in (None, 1):
         raise click.UsageError("--cuda-graphs records one batch at a time, so it needs --instances 1")
     chosen = LogFormat(log_format or ("text" if sys.stderr.isatty() else "json"))
     made = ServeOptions(

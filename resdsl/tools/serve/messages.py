@@ -51,6 +51,11 @@ class InferRequest:
         return self.outputs or tuple(Wanted(port.name, self.binary) for port in served.loaded.outputs)
 
 
+def effort(body: bytes, length: int) -> int:
+    """The bytes that reading a request looks at: numbers in binary data are taken as they are."""
+    return len(body) if b"BYTES" in body[:length] else length
+
+
 def infer_request(body: bytes, length: int) -> InferRequest:
     """The request in a body, whose first ``length`` bytes are JSON and the others binary data. Raises ``Refusal``."""
     try:
@@ -165,7 +170,7 @@ def model_config(served: Served, options: ServeOptions) -> Any:
         ],
     )
     if joins:
-        config.dynamic_batching.max_queue_delay_microseconds = round(options.max_delay_ms * 1000)
+        config.dynamic_batching.max_queue_delay_microseconds = round(loaded.delay(options) * 1000)
     return config
 
 

@@ -19,8 +19,9 @@ class ServeOptions:
     """Addresses, batching, limits and security of a server.
 
     ``port`` is for HTTP, ``grpc_port`` for gRPC (``None``: no gRPC); 0 is any free port. Requests that arrive within
-    ``max_delay_ms`` of each other run as one batch of at most ``max_batch`` rows; ``instances`` batches run at the same
-    time. The newest ``versions`` of each model are served.
+    ``max_delay_ms`` of each other run as one batch of at most ``max_batch`` rows (``None``: 2 ms on a GPU; on CPUs
+    requests do not wait). ``instances`` batches run at the same time (``None``: one on a GPU; on CPUs one on each, if
+    the device states no threads). The newest ``versions`` of each model are served.
 
     ``max_body`` is in bytes, ``max_pixels`` is for one image, ``max_queue`` for the requests of a model that are not
     answered yet, and ``timeout`` for the seconds of one request. At the end the server stays reachable for
@@ -37,8 +38,8 @@ class ServeOptions:
     port: int = 8000
     grpc_port: int | None = 8001
     max_batch: int = 32
-    max_delay_ms: float = 2.0
-    instances: int = 1
+    max_delay_ms: float | None = None
+    instances: int | None = None
     versions: int = 1
     max_body: int = 32 * 2**20
     max_pixels: int = 50_000_000
@@ -62,8 +63,8 @@ class ServeOptions:
             (self.port, 0, 65535),
             (self.grpc_port or 0, 0, 65535),
             (self.max_batch, 1, 65536),
-            (self.max_delay_ms, 0, 60_000),
-            (self.instances, 1, 1024),
+            (self.max_delay_ms or 0, 0, 60_000),
+            (1 if self.instances is None else self.instances, 1, 1024),
             (self.versions, 1, 1024),
             (self.max_body, 1024, 2**31 - 1),
             (self.max_pixels, 1, 2**40),

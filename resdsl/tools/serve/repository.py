@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from resdsl.diagnostics import ResdslError
+from resdsl.runtime.processor import processor
 from resdsl.tools.serve.batcher import Batcher, Ran
 from resdsl.tools.serve.errors import Reason, Refusal
 from resdsl.tools.serve.options import ServeOptions
@@ -112,19 +113,21 @@ class Repository:
     async def _load(self, key: Key, offer: Offer) -> ResdslError | None:
         name, version = key
         try:
-            loaded = await asyncio.to_thread(self._loaded, offer)
+            loaded, most = await asyncio.to_thread(self._loaded, offer)
         except ResdslError as error:
             self._failed[key] = offer.stamp
             self._changed("failed", name, version, error)
             return error
-        options = self._options
+        options, beside = self._options, loaded.one_thread is not None
         batcher = Batcher(
-            loaded.run,
-            max_rows=options.max_batch,
-            max_delay=options.max_delay_ms / 1000,
-            instances=options.instances,
+            loaded.run_beside if beside else loaded.run,
+            max_rows=most,
+            max_delay=loaded.delay(options) / 1000,
+            # One more than there are cores: a thread that has run a batch waits for the interpreter now and then.
+            instances=processor().threads + 1 if beside else options.instances or 1,
             joins=loaded.open_batch or loaded.fixed_batch is not None,
             fixed=loaded.fixed_batch,
+            alone=loaded.run if beside else None,
             ran=lambda ran: self._ran(name, ran),
         )
         old = self._served.get(key)
@@ -135,10 +138,9 @@ class Repository:
             self._close(old)
         return None
 
-    def _loaded(self, offer: Offer) -> Loaded:
+    def _loaded(self, offer: Offer) -> tuple[Loaded, int]:
         loaded = Loaded.of(offer.open(), self._options)
-        loaded.warm_up(self._options.max_batch)
-        return loaded
+        return loaded, loaded.warm_up(self._options.max_batch)
 
     def _retire(self, key: Key) -> None:
         del self._stamps[key]

@@ -106,7 +106,7 @@ class _Endpoints:
             with service.reserved(_declared(request)):
                 body = await _body(request, service.options.max_body)
                 length = _header_length(request, len(body))
-                asked = await service.in_thread(len(body), messages.infer_request, body, length)
+                asked = await service.in_thread(messages.effort(body, length), messages.infer_request, body, length)
                 values = await service.infer(served, asked.inputs, asked.names, record)
             size = sum(array.nbytes for array in values.values())
             headers, content = await service.in_thread(size, messages.infer_response, served, asked, values)

@@ -57,7 +57,8 @@ def serve(
     """
     _require_libraries()
     options = options or ServeOptions()
-    sources = [source_of(one, build or Build(), device or DeviceOptions()) for one in models]
+    spread = options.instances is None
+    sources = [source_of(one, build or Build(), device or DeviceOptions(), spread=spread) for one in models]
     asyncio.run(_serve(sources, options, started))
 
 
@@ -161,6 +162,8 @@ def _stop_event() -> asyncio.Event:
 def _http_server(app: Any, options: ServeOptions, tls: ssl.SSLContext | None) -> Any:
     import uvicorn
 
+    from resdsl.tools.serve.joined_writes import JoinedHttp
+
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -168,7 +171,7 @@ def _http_server(app: Any, options: ServeOptions, tls: ssl.SSLContext | None) ->
 
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=JoinedHttp,
         ws="none",
         lifespan="off",
         loop="asyncio",

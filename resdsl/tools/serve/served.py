@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +26,16 @@ from resdsl.runtime.session import Port, Session
 from resdsl.tools.serve.batcher import Batcher
 from resdsl.tools.serve.errors import Reason, Refusal
 from resdsl.tools.serve.options import ServeOptions
+from resdsl.tools.serve.sources import Opened
 from resdsl.untrusted import printable, printable_shape
+
+_AS_FAST, _SLOWER = 1.05, 1.2
+"""Times of a row as parts of the least: up to the first a batch is as good, from the second on none is tried."""
+
+_DELAY_MS = 2.0
+
+_MOST_SECONDS = 1.0
+"""For trying a size of batches."""
 
 OPEN = -1
 """A size that each request chooses."""
@@ -52,10 +63,12 @@ class Loaded:
     labels: tuple[str, ...]
     classifier: Classifier | None
     why_no_images: str = ""
+    one_thread: Session | None = None
 
     @classmethod
-    def of(cls, session: Session, options: ServeOptions) -> Loaded:
+    def of(cls, opened: Opened, options: ServeOptions) -> Loaded:
         """Raises ``RunError`` for a model whose values are no tensors."""
+        session, one_thread = opened.session, opened.one_thread
         inputs = tuple(_port(port, session.name) for port in session.inputs)
         outputs = tuple(_port(port, session.name) for port in session.outputs)
         labels = read_metadata(session.metadata, session.name).labels or ()
@@ -63,8 +76,8 @@ class Loaded:
             classifier = Classifier.of(session, max_pixels=options.max_pixels)
             classifier.require_preprocess()
         except RunError as error:
-            return cls(session, inputs, outputs, labels, None, error.diagnostic.message)
-        return cls(session, inputs, outputs, labels, classifier)
+            return cls(session, inputs, outputs, labels, None, error.diagnostic.message, one_thread)
+        return cls(session, inputs, outputs, labels, classifier, one_thread=one_thread)
 
     @property
     def open_batch(self) -> bool:
@@ -78,13 +91,29 @@ class Loaded:
         size = first.pop()
         return size if not first and size != OPEN else None
 
+    def delay(self, options: ServeOptions) -> float:
+        """The milliseconds that a request waits for others: batches make GPUs faster, and CPUs hardly."""
+        if options.max_delay_ms is not None:
+            return options.max_delay_ms
+        return 0.0 if self.session.device.kind == "cpu" else _DELAY_MS
+
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """One batch; thread-safe. Raises ``RunError``."""
         return self.session.run(inputs, outputs)
 
-    def warm_up(self, max_batch: int) -> None:
-        """Run the smallest and the largest batch and read an image, so that no client waits for what is done once."""
-        sizes = sorted({1, max_batch}) if self.open_batch else [self.fixed_batch or 1]
+    def run_beside(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """The same on one thread of a CPU, beside others."""
+        return (self.one_thread or self.session).run(inputs, outputs)
+
+    def warm_up(self, max_batch: int) -> int:
+        """Run batches and read an image, so that no client waits for what is done once.
+
+        Gives the most rows that a batch should have: on a CPU those with which a row takes the least time.
+        """
+        most = max_batch
+        if self.one_thread is not None and self.open_batch:
+            most = self._best_batch(self.one_thread, max_batch)
+        sizes = sorted({1, most}) if self.open_batch else [self.fixed_batch or 1]
         for size in sizes:
             with contextlib.suppress(RunError):  # a model whose inputs cannot be generated
                 self.session.run(random_inputs(self.session, batch=size, size=None, seed=0))
@@ -93,6 +122,25 @@ class Loaded:
             Image.new("RGB", (64, 64)).save(png, "PNG")
             with contextlib.suppress(RunError):  # a model that takes images of other sizes
                 self.read_image(png.getvalue())
+        return most
+
+    def _best_batch(self, session: Session, max_batch: int) -> int:
+        best, least, size = 1, math.inf, 1
+        while size <= max_batch:
+            try:
+                inputs = random_inputs(session, batch=size, size=None, seed=0)
+                row = min(_thread_seconds(partial(session.run, inputs)) for _ in range(2)) / size
+            except RunError:  # a model whose inputs cannot be generated
+                return max_batch
+            least = min(row, least)
+            if row <= _AS_FAST * least:
+                best = size
+            elif row > _SLOWER * least:
+                break  # its values no longer fit the caches
+            size *= 2
+            if 2 * size * row > _MOST_SECONDS:
+                break
+        return best
 
     def read_image(self, data: bytes) -> Array:
         """The row ``[1, ..]`` of an encoded image as the model takes it, as for ``resdsl predict``.
@@ -105,6 +153,13 @@ class Loaded:
             )
         (view,) = self.classifier.read(Item("the image", partial(_decoded, data)))
         return view[np.newaxis]
+
+
+def _thread_seconds(act: Callable[[], object]) -> float:
+    """What ``act`` takes of this thread: the time of other work on the machine is no part of it."""
+    start = time.thread_time()
+    act()
+    return time.thread_time() - start
 
 
 def _decoded(data: bytes, max_pixels: int) -> Any:
