@@ -12,6 +12,7 @@ from types import ModuleType
 
 from resdsl.diagnostics import Option, Text, catalogue
 from resdsl.diagnostics.errors import UnavailableError
+from resdsl.runtime.captured_output import captured_output
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.processor import processor
 
@@ -90,9 +91,9 @@ def connected(cluster: Cluster) -> Iterator[None]:
         return
     address = cluster.address or ("auto" if os.environ.get("RAY_ADDRESS") else "local")
     here = {"num_cpus": processor().threads, "include_dashboard": False} if address == "local" else {}
-    # A cluster that ends with the job has nothing to report to anybody.
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
+        with captured_output():  # the native part of Ray states its own settings
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
     except Exception as error:  # Ray raises exceptions of many types, among them `Exception`
         raise unusable(f"the Ray cluster `{address}` cannot be reached: {first_line(error)}") from None
     try:

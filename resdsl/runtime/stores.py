@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from resdsl.diagnostics import catalogue
@@ -30,6 +31,11 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0)
 def is_address(name: str) -> bool:
     """Whether ``name`` is the address of something in an object store, not a path."""
     return _ADDRESS.match(name) is not None
+
+
+def names_a_store(path: Path) -> bool:
+    """Whether a path was made of an address, which is no path."""
+    return bool(path.parts) and is_address(f"{path.parts[0]}//")
 
 
 def store_of(address: str) -> tuple[Any, str]:

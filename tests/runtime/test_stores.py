@@ -15,6 +15,7 @@ from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime import stores
 from resdsl.runtime.parquet import Rows
 from resdsl.runtime.sources import items_of
+from resdsl.tools.predict.sinks import format_of
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra `parquet`")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -138,3 +139,9 @@ def test_damaged_pages_of_parquet_are_rows_with_errors(tmp_path: Path) -> None:
 )
 def test_credentials_are_no_part_of_a_name(address: str, shown: str) -> None:
     assert stores.plain(address) == shown
+
+
+def test_a_file_in_a_store_is_written_by_a_cluster_only() -> None:
+    with pytest.raises(RunError, match="by a cluster only"):
+        format_of(Path("s3://results/rows.jsonl"), None, None)
+    assert format_of(Path("s3/rows.jsonl"), None, None) == "jsonl"

@@ -52,7 +52,9 @@ def write_on_cluster(
     settings = [options.get(name) for name in ("output", "pool", "crops", "scales", "max_pixels", "column", "top")]
     digest = digits(digest_of(model, kind, *settings), size, batch)
     folder = PartitionFolder(target, kind)
-    complete: frozenset[str] = frozenset()
+    complete, whole = folder.earlier(digest, resume=resume)
+    if whole is not None:
+        return Written(path, kind, whole.images, whole.failed, whole.images)
     earlier: list[str] = []
     total: int | None = 0
 
@@ -71,9 +73,7 @@ def write_on_cluster(
     with connected(cluster):
         copies = copies_on(cluster, device)
         # Only now: a run that cannot start leaves no folder.
-        complete, whole = folder.begin(digest, resume=resume)
-        if whole is not None:
-            return Written(path, kind, whole.images, whole.failed, whole.images)
+        complete, _ = folder.begin(digest, resume=resume)
         begin(copies)
         options["readers"] = options.get("readers") or copies.threads
         job = PredictJob(folder, options)

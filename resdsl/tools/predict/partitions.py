@@ -68,8 +68,8 @@ class PartitionFolder:
         # Other machines have other current folders.
         self._path = "" if is_address(target) else os.path.abspath(target)  # noqa: PTH100  links stay
 
-    def begin(self, digest: str, *, resume: bool) -> tuple[frozenset[str], Done | None]:
-        """The names of the partitions that are complete, and their totals if the run is.
+    def earlier(self, digest: str, *, resume: bool) -> tuple[frozenset[str], Done | None]:
+        """The names of the partitions that are complete, and their totals if the run is. Writes nothing.
 
         ``digest`` identifies the model and options. Raises ``RunError`` if the folder has anything else than partitions
         of the same run, or partitions without ``resume``.
@@ -81,7 +81,6 @@ class PartitionFolder:
                 raise _not_resumable(
                     f"`{self._shown}` has files that are not results", "name a new folder, or an empty one"
                 )
-            self._write_run({"digest": digest, "format": self.kind})
             return frozenset(), None
         if not resume:
             raise _not_resumable(
@@ -97,6 +96,16 @@ class PartitionFolder:
             )
         whole = Done(run["images"], run["failed"]) if isinstance(run.get("images"), int) else None
         return frozenset(name for name in names if name.startswith("part-")), whole
+
+    def begin(self, digest: str, *, resume: bool) -> tuple[frozenset[str], Done | None]:
+        """As ``earlier``; a new folder is made, and gets what identifies the run."""
+        done, whole = self.earlier(digest, resume=resume)
+        if not done and whole is None:
+            system, root = self._place()
+            with explained_store(self._shown):
+                system.create_dir(root, recursive=True)
+            self._write_run({"digest": digest, "format": self.kind})
+        return done, whole
 
     def has(self, partition: Partition, done: frozenset[str]) -> bool:
         """Whether a partition is among ``done``. Raises ``RunError`` if it is, with other images."""
@@ -170,7 +179,6 @@ class PartitionFolder:
                     f"`{self._shown}` is a file, and partitions need a folder",
                     helps=("name a folder",),
                 )
-            system.create_dir(root, recursive=True)
             found = system.get_file_info(files.FileSelector(root, allow_not_found=True))
         return {one.base_name for one in found if one.base_name != _TEMPORARY and one.type == files.FileType.File}
 

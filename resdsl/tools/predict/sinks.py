@@ -25,6 +25,7 @@ from resdsl.runtime.formats import (
 )
 from resdsl.runtime.item import Item
 from resdsl.runtime.results import Failure, FeatureType, Result
+from resdsl.runtime.stores import names_a_store
 from resdsl.tools.predict.resumable import completed_rows, resumable_file
 
 _ENDINGS = {"txt": "text", "ndjson": "jsonl", "json": "jsonl", "pq": "parquet"}
@@ -118,6 +119,12 @@ def format_of(path: Path | None, requested: str | None, output: str | None) -> s
 
     ``output`` is the name of the features, if any. Raises ``RunError`` for a format that does not fit.
     """
+    if path is not None and names_a_store(path):
+        raise RunError.of(
+            catalogue.OUTPUT_FOLDER,
+            "results are written to an object store by a cluster only",
+            helps=("run on one, which may be this machine alone: `--engine ray`", "or write a file here, and copy it"),
+        )
     ending = path.suffix.lower().removeprefix(".") if path else "txt"
     kind = requested or _ENDINGS.get(ending, ending)
     if kind not in FORMATS:
