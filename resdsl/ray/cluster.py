@@ -82,6 +82,10 @@ def require_ray() -> ModuleType:
         ) from None
 
 
+_CLIENT_TRIES = 3
+"""The cluster starts a process for each client, which does not always succeed."""
+
+
 @contextmanager
 def connected(cluster: Cluster) -> Iterator[None]:
     """A connection to the cluster, unless there is one already. Raises ``UnavailableError`` if it cannot be reached."""
@@ -91,11 +95,15 @@ def connected(cluster: Cluster) -> Iterator[None]:
         return
     address = cluster.address or ("auto" if os.environ.get("RAY_ADDRESS") else "local")
     here = {"num_cpus": processor().threads, "include_dashboard": False} if address == "local" else {}
-    try:
-        with captured_output():  # the native part of Ray states its own settings
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
-    except Exception as error:  # Ray raises exceptions of many types, among them `Exception`
-        raise unusable(f"the Ray cluster `{address}` cannot be reached: {first_line(error)}") from None
+    for left in range(_CLIENT_TRIES if address.startswith("ray://") else 1, 0, -1):
+        try:
+            with captured_output():  # the native part of Ray states its own settings
+                ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **here)
+            break
+        except Exception as error:  # Ray raises exceptions of many types, among them `Exception`
+            if left > 1 and isinstance(error, ConnectionAbortedError):
+                continue
+            raise unusable(f"the Ray cluster `{address}` cannot be reached: {first_line(error)}") from None
     try:
         yield
     finally:
@@ -145,6 +153,7 @@ def unusable(fact: str, *helps: str | Text) -> UnavailableError:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception of Ray says, without its traces."""
-    text = str(error).strip()
-    return (text.splitlines()[0] if text else type(error).__name__)[:500]
+    """What an exception of Ray says, without its traces: its first line, and the last if that only introduces one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    return said[:500]

@@ -54,7 +54,10 @@ def run_tasks(
 
     # One block for each task: a block is what Ray schedules, repeats and balances.
     blocks = [ray.put(pyarrow.table({_TASK: [pickle.dumps(task)]})) for task in tasks]
-    return _results(ray, blocks, (job, model.name, shipped(model.file), copies.device, Path.cwd()), copies)
+    arguments = (job, model.name, shipped(model.file), copies.device, Path.cwd())
+    if ray.util.client.ray.is_connected():
+        return _results_through_client(ray, blocks, arguments, copies)
+    return _results(ray, blocks, arguments, copies)
 
 
 _DEATHS_AT_START = 3
@@ -88,6 +91,37 @@ def _results(ray: Any, blocks: Sequence[Any], arguments: tuple[Any, ...], copies
                 yield result
     except ray.exceptions.RayError as error:
         raise unusable(f"the job failed on the Ray cluster: {first_line(error)}") from error
+
+
+def _results_through_client(
+    ray: Any, blocks: Sequence[Any], arguments: tuple[Any, ...], copies: Copies
+) -> Generator[Any, None, None]:
+    """The same from outside of the cluster, where Ray Data does not run: a process of the cluster runs it."""
+    try:
+        driver = ray.remote(num_cpus=0)(_Driver).remote(blocks, arguments, copies)
+        while (packed := ray.get(driver.next.remote())) is not None:
+            result = pickle.loads(packed)
+            if isinstance(result, ResdslError):
+                raise result
+            yield result
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        raise unusable(f"the job failed on the Ray cluster: {first_line(error)}") from error
+
+
+class _Driver:
+    """A process of the cluster that runs a job for a client."""
+
+    def __init__(self, blocks: Sequence[Any], arguments: tuple[Any, ...], copies: Copies) -> None:
+        self._results = _results(require_ray(), blocks, arguments, copies)
+
+    def next(self) -> bytes | None:
+        """The next result, pickled; the error that ends the job; ``None`` after the last."""
+        try:
+            return pickle.dumps(next(self._results))
+        except StopIteration:
+            return None
+        except ResdslError as error:
+            return pickle.dumps(error)
 
 
 def shipped(model: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,16 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
+def client_port() -> int:
+    """The port at which the cluster takes clients from outside of it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="session")
+def address(client_port: int) -> Iterator[str]:
     """The address of a cluster of two raylets, one CPU each, which this process is connected to."""
     pytest.importorskip("ray.data", reason="tests/with_ray.sh installs Ray")
     from resdsl.ray.cluster import require_ray
@@ -62,7 +72,7 @@ def address() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("PYTHONPATH", str(Path(resdsl.__file__).parents[1]))
-    cluster = started(Cluster)
+    cluster = started(Cluster, ray_client_server_port=client_port)
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster.address
     ray.shutdown()
@@ -75,12 +85,12 @@ def cluster(address: str) -> str:
     return address
 
 
-def started(kind: Any) -> Any:
+def started(kind: Any, **head: Any) -> Any:
     """A cluster, tried a few times: Ray waits 30 s for a raylet, which is not enough on a machine with other work."""
     for tries in range(5):
         cluster = kind()
         try:
-            cluster.add_node(num_cpus=1, include_dashboard=False)
+            cluster.add_node(num_cpus=1, include_dashboard=False, **head)
             cluster.add_node(num_cpus=1)
         except Exception:
             cluster.shutdown()

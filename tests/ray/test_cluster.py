@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -107,6 +109,17 @@ def test_a_complete_run_is_kept_and_a_partial_one_continued(address: str, model:
     assert "203 images, 3 failed, 107 of them from an earlier run" in result.stderr
     assert joined("rows.jsonl") == whole
     assert "all were complete" in run("predict", *arguments, "--resume").stderr
+
+
+@pytest.mark.usefixtures("address")
+def test_a_client_outside_of_the_cluster_gets_the_same(client_port: int, model: Path, photos: Path) -> None:
+    command = [sys.executable, "-m", "resdsl", "predict", model, photos, "--threads", "1", "--format", "jsonl"]
+    client = ["--engine", "ray", "--address", f"ray://127.0.0.1:{client_port}", "--partition", "32", "-o", "rows"]
+    done = subprocess.run([*command, *client], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "2 copies on 1 CPU each" in done.stderr and "203 images, 3 failed" in done.stderr
+    run("predict", model, photos, "--device", "cpu", "-o", "rows.jsonl")
+    assert joined() == Path("rows.jsonl").read_bytes()
 
 
 def test_what_a_cluster_cannot_do_is_an_error(address: str, model: Path, photos: Path) -> None:
