@@ -124,12 +124,14 @@ def rows(work: Path, count: int) -> bool:
 def speed(work: Path, rounds: int, images: int = 600) -> bool:
     """Time ResNet-18 on photographs, by one process with two threads and by the cluster, interleaved.
 
-    The time is that between two moments of a run, when a fifth of the images and when all are done: starting, which
-    takes a cluster longer, is a matter of how many images there are.
+    Both are measured between two moments of a run, when a fifth of the images and when all are done: starting, which
+    takes a cluster longer, is a matter of how many images there are. On a machine with other work, wall time says
+    how the system divides it among sessions; the CPU time of an image, of all processes of the cluster and the
+    command, is what would be the time on cores of one's own.
     """
     model, photos = work / "resnet18.onnx", photographs(work / "photos", images, size=240)
     resdsl.compile(resdsl.load("resnet18"), model, seed=1)
-    ratios = []
+    ratios: dict[str, list[float]] = {"images a second": [], "images a second of CPU time": []}
     with cluster_of_two() as cluster:
         engine = ("--engine", "ray", "--address", cluster.address, "--partition", str(_SMALL))
         for number in range(rounds):
@@ -137,11 +139,15 @@ def speed(work: Path, rounds: int, images: int = 600) -> bool:
             for name, options in (("one process", ("--threads", "2")), ("cluster", engine)):
                 output = work / f"{name}{number}"
                 run = predict(model, photos, output, *options)
-                rates[name] = _rate(run, output, images)
+                rates[name] = _rates(run, output, images)
                 finished(run, output)
-            ratios.append(rates["cluster"] / rates["one process"])
-            print(f"images a second: {rates}; {ratios[-1]:.2f}", flush=True)
-    print(f"median {sorted(ratios)[len(ratios) // 2]:.2f} of the speed of one process")
+            for (what, all_ratios), there, here in zip(
+                ratios.items(), rates["cluster"], rates["one process"], strict=True
+            ):
+                all_ratios.append(there / here)
+                print(f"{what}: one process {here:.1f}, cluster {there:.1f}, {there / here:.2f} times", flush=True)
+    for what, all_ratios in ratios.items():
+        print(f"{what}: median {sorted(all_ratios)[len(all_ratios) // 2]:.2f} of those of one process")
     return True
 
 
@@ -149,16 +155,31 @@ _SMALL = 24
 """Images in a partition whose number is a measure of time."""
 
 
-def _rate(run: subprocess.Popen[bytes], output: Path, images: int) -> float:
-    """Images a second after the first fifth."""
-    start, before, now = 0.0, 0, 0
+def _rates(run: subprocess.Popen[bytes], output: Path, images: int) -> tuple[float, float]:
+    """Images a second, and images a second of CPU time, after the first fifth."""
+    before, now = 0, 0
+    start, cpu, cpu_now = 0.0, {}, _cpu_seconds(run.pid)
     while run.poll() is None and now < images:
         partial = next(output.parent.glob(f"{output.name}.*.part"), output)
         now = _SMALL * _partitions(output) if output.is_dir() else _lines(partial)
+        cpu_now = {**cpu_now, **_cpu_seconds(run.pid)}
         if not before and now >= images / 5:
-            start, before = time.perf_counter(), now
-        time.sleep(0.1)
-    return (images - before) / (time.perf_counter() - start)
+            start, before, cpu = time.perf_counter(), now, dict(cpu_now)
+        time.sleep(0.2)
+    seconds = sum(after - cpu.get(pid, 0.0) for pid, after in cpu_now.items())
+    return (images - before) / (time.perf_counter() - start), (images - before) / seconds
+
+
+def _cpu_seconds(command: int) -> dict[int, float]:
+    """By process: the command, and all of Ray."""
+    found = {}
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            title = (one.cmdline() or [""])[0]
+            if one.pid == command or title.startswith("ray::") or title.endswith(("/raylet", "/gcs_server")):
+                times = one.cpu_times()
+                found[one.pid] = times.user + times.system
+    return found
 
 
 def _lines(file: Path) -> int:

@@ -172,10 +172,14 @@ def _lines(packaged: Packaged, platform: Platform, storage: str | None) -> list[
     checked = ", valid by the published schemas" if packaged.checked else ""
     lines = [f"{printable(str(file), most=500)} is kept: --replace writes it anew" for file in packaged.kept]
     lines.append(
-        f"{folder}: `{packaged.name}`, version {packaged.version}, {len(packaged.files)} files, "
+        f"{folder}: `{packaged.name}`, version {packaged.version}, {_files(len(packaged.files))}, "
         f"{size(packaged.bytes)}{checked}. Next: {_next(folder, packaged.name, platform, storage)}"
     )
     return lines
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _next(folder: str, name: str, platform: Platform, storage: str | None) -> str:
