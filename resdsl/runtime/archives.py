@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,8 @@ from resdsl.runtime.stores import ObjectFile, is_address, plain
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
+_LABEL = ".cls"
+_LONGEST_LABEL = 1000
 _LONGEST_HEADER = 2**20
 _AT_ONCE = 2**23
 """Bytes of an archive in a store that one request reads."""
@@ -34,6 +36,10 @@ _HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
+
+
+Labelled = tuple[Item, str | None]
+"""An image and its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +54,30 @@ class Archive:
 
     def items(self) -> Iterator[Item]:
         """The images in order. A damaged archive ends with an item whose ``load`` raises the reason."""
+        return (item for item, _ in self._read(_images))
+
+    def labelled(self) -> Iterator[tuple[Item, str | None]]:
+        """The same with the text of the file ``.cls`` beside each, if there is one."""
+        return ((item, label) for item, label in self._read(_labelled))
+
+    def _read(self, of: Callable[[tarfile.TarFile, str], Iterator[Labelled]]) -> Iterator[Labelled]:
         name, place = plain(self.file), 0
         try:
             with _opened(self.file) as archive:
-                for place, item in enumerate(_images(archive, name), 1):
-                    yield Item(item.name, item.load, place - 1)
+                for place, (item, label) in enumerate(of(archive, name), 1):
+                    yield replace(item, place=place - 1), label
         except UnavailableError:
             raise
         except RunError as error:
-            yield error_item(name, error.diagnostic)
+            yield error_item(name, error.diagnostic), None
         except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
             fact = f"`{name}` is damaged after {place} images: {error}"
             helps = ("copy or write it again",)
-            yield error_item(name, Diagnostic(catalogue.IMAGE_UNREADABLE, fact, helps=helps))
+            yield error_item(name, Diagnostic(catalogue.IMAGE_UNREADABLE, fact, helps=helps)), None
         else:
             if not place:
                 fact = f"`{name}` has no images"
-                yield error_item(name, Diagnostic(catalogue.FILE_NOT_FOUND, fact, helps=("check the path",)))
+                yield error_item(name, Diagnostic(catalogue.FILE_NOT_FOUND, fact, helps=("check the path",))), None
 
     def parts(self, size: int) -> Iterator[Archive]:
         """One part: where images begin is known only after reading those before."""
@@ -97,25 +110,50 @@ def _opened(file: str) -> Iterator[tarfile.TarFile]:
         yield archive
 
 
-def _images(archive: tarfile.TarFile, name: str) -> Iterator[Item]:
-    known = suffixes()
+def _images(archive: tarfile.TarFile, name: str) -> Iterator[Labelled]:
+    for member in _members(archive, suffixes()):
+        yield _item(archive, member, name), None
+
+
+def _labelled(archive: tarfile.TarFile, name: str) -> Iterator[Labelled]:
+    """Files of one image follow each other, in any order, and have the same name up to its first dot."""
+    key, items, label = "", list[Item](), None
+    for member in _members(archive, (*suffixes(), _LABEL)):
+        folder, slash, file = member.name.rpartition("/")
+        now = f"{folder}{slash}{file.partition('.')[0]}"
+        if now != key:
+            yield from ((item, label) for item in items)
+            key, items, label = now, [], None
+        if member.name.lower().endswith(_LABEL):
+            label = _content(archive, member)[:_LONGEST_LABEL].decode(errors="replace").strip()
+        else:
+            items.append(_item(archive, member, name))
+    yield from ((item, label) for item in items)
+
+
+def _members(archive: tarfile.TarFile, known: tuple[str, ...]) -> Iterator[tarfile.TarInfo]:
     for member in archive:
         vars(archive)["members"] = []  # tarfile keeps every member that it has seen
         hidden = Path(member.name).name.startswith(".")
-        if not member.isreg() or hidden or not member.name.lower().endswith(known):
-            continue
-        called = f"{name}/{member.name}"
-        if member.size > MAX_FILE_BYTES:
-            fact = f"`{called}` has {member.size:_} bytes; the limit is {MAX_FILE_BYTES:_}"
-            diagnostic = Diagnostic(catalogue.IMAGE_TOO_LARGE, fact, helps=("store a smaller image",))
-            yield error_item(called, diagnostic)
-            continue
-        stream = archive.extractfile(member)
-        assert stream is not None
-        data = stream.read()
-        if len(data) != member.size:
-            raise tarfile.ReadError("it ends in the middle of an image")
-        yield Item(called, partial(_decode, data, called))
+        if member.isreg() and not hidden and member.name.lower().endswith(known):
+            yield member
+
+
+def _item(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Item:
+    called = f"{name}/{member.name}"
+    if member.size > MAX_FILE_BYTES:
+        fact = f"`{called}` has {member.size:_} bytes; the limit is {MAX_FILE_BYTES:_}"
+        return error_item(called, Diagnostic(catalogue.IMAGE_TOO_LARGE, fact, helps=("store a smaller image",)))
+    return Item(called, partial(_decode, _content(archive, member), called))
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
+    assert stream is not None
+    data = stream.read(MAX_FILE_BYTES)
+    if len(data) != member.size:
+        raise tarfile.ReadError("it ends in the middle of a file")
+    return data
 
 
 def _decode(data: bytes, name: str, max_pixels: int) -> Image.Image:

@@ -15,7 +15,6 @@ from resdsl.diagnostics.errors import RunError
 from resdsl.diagnostics.suggest import closest
 from resdsl.inputs import record_input
 from resdsl.labels import synsets_of
-from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.files import require_file
 from resdsl.runtime.item import Item, file_item
 from resdsl.runtime.sources import files_below
@@ -92,18 +91,6 @@ class ClassNames:
         first = ", ".join(f"`{label}`" for label in self.labels[:3])
         identifiers = " and WordNet IDs" if self._synsets else ""
         return f"the first labels of `{self.model}` are {first}; indices from 0{identifiers} are accepted too"
-
-
-def labelled_images(
-    classifier: Classifier, folder: str | os.PathLike[str] | None, truth: str | os.PathLike[str] | None
-) -> Iterator[LabelledImage]:
-    """The images below ``folder`` or in the CSV file ``truth``. Raises ``RunError`` for an unknown class."""
-    count = classifier.output.shape[-1]
-    classes = ClassNames(classifier.session.name, classifier.labels, count if isinstance(count, int) else None)
-    if folder is not None:
-        return labels_from_folders(os.fspath(folder), classes)
-    assert truth is not None
-    return labels_from_csv(Path(truth), classes)
 
 
 def labels_from_folders(name: str | os.PathLike[str], classes: ClassNames) -> Iterator[LabelledImage]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from resdsl.runtime.files import require_file
 from resdsl.runtime.images import MAX_FILE_BYTES, decode_image
 from resdsl.runtime.item import Item, error_item, file_item
 from resdsl.runtime.stores import ObjectFile, beside, is_address, plain
+from resdsl.untrusted import parse_json
 
 _PATHS = ("image", "path", "image_path", "file", "file_name", "filename", "uri", "url")
 """Names of columns of text that hold paths."""
@@ -90,7 +91,7 @@ class Rows:
                 rows += more
             yield replace(self, first=first, last=self._groups(source).stop)
 
-    def count(self) -> int | None:
+    def count(self) -> int:
         """The number of images."""
         try:
             source = _open(self.file)
@@ -133,6 +134,31 @@ def _open(file: str) -> Any:
         return parquet.ParquetFile(ObjectFile(file) if is_address(file) else file)
     except (pyarrow("Parquet files need pyarrow").ArrowException, OSError) as error:
         raise _damaged(plain(file), error) from None
+
+
+def column_of(file: str, choose: Callable[[list[str]], str]) -> tuple[list[Any], tuple[str, ...]]:
+    """The values of the column that ``choose`` gives of all, and the names of classes that the model hub gives them.
+
+    Raises ``RunError`` for another file, and as ``choose``.
+    """
+    with _open(file) as source:
+        name = choose(source.schema_arrow.names)
+        try:
+            values: list[Any] = source.read(columns=[name]).column(name).to_pylist()
+        except (pyarrow("Parquet files need pyarrow").ArrowException, OSError) as error:
+            raise _damaged(plain(file), error) from None
+        return values, class_names(source.schema_arrow.metadata or {}, name)
+
+
+def class_names(metadata: Mapping[bytes, bytes], column: str) -> tuple[str, ...]:
+    """The names of the classes, as the library of data sets on the model hub stores them in a file."""
+    found: Any = None
+    try:
+        found = parse_json(metadata.get(b"huggingface", b"null"))
+        found = found["info"]["features"][column]["names"]
+    except (ValueError, TypeError, KeyError):
+        return ()
+    return tuple(found) if isinstance(found, list) and all(isinstance(name, str) for name in found) else ()
 
 
 def _damaged(name: str, error: Exception) -> RunError:

@@ -84,16 +84,40 @@ def test_embeddings_are_those_of_one_process(address: str, model: Path, photos: 
     assert dataset.dataset("python").to_table().equals(found)
 
 
-def test_accuracy_is_that_of_one_process(address: str, model: Path, photos: Path) -> None:
-    lines = [f"{file},{number % 7}" for number, file in enumerate(sorted(photos.iterdir()))]
-    Path("truth.csv").write_text("\n".join(["path,label", *lines]))
-    arguments = ["--truth", "truth.csv", "--json"]
+@pytest.mark.parametrize("kind", ["list", "containers"])
+def test_accuracy_is_that_of_one_process(address: str, model: Path, photos: Path, kind: str) -> None:
+    files = sorted(photos.iterdir())
+    if kind == "list":
+        lines = [f"{file},{number % 7}" for number, file in enumerate(files)]
+        Path("truth.csv").write_text("\n".join(["path,label", *lines]))
+    else:
+        labelled_containers(Path("val"), files)
+    arguments = ["--truth", "truth.csv", "--json"] if kind == "list" else ["val", "--json"]
     local = json.loads(run("evaluate", model, *arguments).stdout)
     there = json.loads(
         run("evaluate", model, *arguments, "--engine", "ray", "--address", address, "--partition", 40).stdout
     )
+    assert local["images"] > 100
     for name in ("images", "top1", "top5", "classes", "confusions", "failed"):
         assert there[name] == local[name], name
+
+
+def labelled_containers(folder: Path, files: list[Path]) -> None:
+    """The first hundred photographs as a Parquet file, the others as an archive of WebDataset."""
+    import pyarrow
+    from pyarrow import parquet
+
+    folder.mkdir()
+    table = pyarrow.table(
+        {"image": [file.read_bytes() for file in files[:100]], "label": [number % 7 for number in range(100)]}
+    )
+    parquet.write_table(table, folder / "0.parquet", row_group_size=30)
+    with tarfile.open(folder / "1.tar", "w") as archive:
+        for number, file in enumerate(files[100:]):
+            archive.add(file, file.name)
+            label = Path("label")
+            label.write_text(str(number % 7))
+            archive.add(label, f"{file.stem}.cls")
 
 
 def test_a_complete_run_is_kept_and_a_partial_one_continued(address: str, model: Path, photos: Path) -> None:

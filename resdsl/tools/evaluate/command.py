@@ -36,6 +36,8 @@ from resdsl.untrusted import printable
 @click.argument("source", metavar="MODEL")
 @click.argument("folder", required=False)
 @click.option("--truth", metavar="FILE", help="A CSV file with the columns path and label, instead of FOLDER.")
+@click.option("--column", metavar="NAME", help="Column of Parquet files with images or paths (default: found by type).")
+@click.option("--label-column", metavar="NAME", help="Column of Parquet files with labels (default: label).")
 @click.option("--confusion", metavar="FILE", help="Write the confusion matrix as CSV.")
 @click.option("--worst", type=click.IntRange(0), default=10, help="Number of classes and confusions to show (10).")
 @engine_options
@@ -48,6 +50,8 @@ def command(
     source: str,
     folder: str | None,
     truth: str | None,
+    column: str | None,
+    label_column: str | None,
     confusion: str | None,
     worst: int,
     cluster: Cluster | None,
@@ -63,8 +67,10 @@ def command(
     """Accuracy of a model on labelled images (top-1 and top-5), and its confusion matrix.
 
     FOLDER has one subfolder for each class, named by its label, its index, or, for the classes of ImageNet, its WordNet
-    ID (n01440764). Paths in a --truth file are relative to the file. Intervals are 95% confidence intervals (Wilson
-    score). Images that cannot be read are reported and not counted; the exit status is then 1.
+    ID (n01440764). It may also be a Parquet file with a column of labels, a tar file of WebDataset, or a folder of such
+    files; and an address (s3://, gs://, abfs://). Paths in a --truth file are relative to the file. Intervals are 95%
+    confidence intervals (Wilson score). Images that cannot be read are reported and not counted; the exit status is
+    then 1.
     """
     if (folder is None) == (truth is None):
         raise click.UsageError("pass either FOLDER, with one subfolder for each class, or --truth FILE")
@@ -89,7 +95,12 @@ def command(
 
             if cluster is not None:
                 options = PredictOptions(
-                    batch_size=batch_size, crops=crops, scales=scales, readers=readers, max_pixels=max_pixels
+                    column=column,
+                    batch_size=batch_size,
+                    crops=crops,
+                    scales=scales,
+                    readers=readers,
+                    max_pixels=max_pixels,
                 )
                 evaluation = evaluate_on_cluster(
                     folder,
@@ -98,6 +109,7 @@ def command(
                     cluster,
                     options,
                     device=device,
+                    label_column=label_column,
                     begin=lambda copies: terminal.say(f"{printable(source, most=500)} on Ray: {copies}"),
                     each=each,
                 )
@@ -106,6 +118,8 @@ def command(
                     session,
                     folder,
                     truth=truth,
+                    column=column,
+                    label_column=label_column,
                     batch_size=batch_size,
                     crops=crops,
                     scales=scales,

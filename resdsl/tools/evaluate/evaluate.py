@@ -17,8 +17,8 @@ from resdsl.ray.cluster import Cluster
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.csv_lines import csv_line
 from resdsl.runtime.device import DeviceOptions
-from resdsl.runtime.ground_truth import labelled_images
 from resdsl.runtime.images import MAX_PIXELS
+from resdsl.runtime.labelled import labelled_images
 from resdsl.runtime.results import Failure
 from resdsl.runtime.rows import PredictOptions
 from resdsl.runtime.session import Session
@@ -32,6 +32,8 @@ def evaluate(
     folder: str | os.PathLike[str] | None = None,
     *,
     truth: str | os.PathLike[str] | None = None,
+    column: str | None = None,
+    label_column: str | None = None,
     device: str | DeviceOptions = "auto",
     threads: int | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -47,7 +49,9 @@ def evaluate(
     """Top-1 and top-5 accuracy of a model, and its confusion matrix.
 
     The images are in ``folder``, one subfolder for each class, or listed in the CSV file ``truth`` with the columns
-    ``path`` (relative to the file) and ``label``. Classes are named by label, index, or WordNet ID if the model has the
+    ``path`` (relative to the file) and ``label``. ``folder`` may also be a Parquet file with the columns ``column`` of
+    images and ``label_column`` of labels (by default found by type and by name), an archive of WebDataset, or a folder
+    of such files; and an address in a store. Classes are named by label, index, or WordNet ID if the model has the
     labels of ImageNet. ``each`` gets the failure of each image, if any, and the number of images so far; other
     arguments are as for ``resdsl.predict_to``. On a ``cluster``, ``model`` is a file or a specification, no session.
 
@@ -62,19 +66,26 @@ def evaluate(
         build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
         if cluster is not None:
             options = PredictOptions(
-                batch_size=batch_size, crops=crops, scales=scales, readers=readers, max_pixels=max_pixels
+                column=column,
+                batch_size=batch_size,
+                crops=crops,
+                scales=scales,
+                readers=readers,
+                max_pixels=max_pixels,
             )
             there = DeviceOptions(device) if isinstance(device, str) else device
             if threads is not None:
                 there = replace(there, threads=threads)
             with open_model(model, device="cpu", threads=1, build=build) as opened:
-                evaluation = evaluate_on_cluster(folder, truth, opened, cluster, options, device=there, each=each)
+                evaluation = evaluate_on_cluster(
+                    folder, truth, opened, cluster, options, device=there, label_column=label_column, each=each
+                )
             return replace(evaluation, files=tuple(files))
         with open_model(model, device=device, threads=threads, build=build) as (session, _):
             model = session
     classifier = Classifier.of(model, max_pixels=max_pixels).with_views(crops, tuple(scales))
     classifier.require_preprocess()
-    images = labelled_images(classifier, folder, truth)
+    images = labelled_images(classifier, folder, truth, column=column, label_column=label_column)
     evaluation = score(classifier, images, batch_size=batch_size, readers=readers, each=each)
     return replace(evaluation, files=tuple(files))
 

@@ -7,20 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from resdsl.ray.cluster import Cluster, Copies, connected, copies_on
 from resdsl.runtime.classifier import Classifier
 from resdsl.runtime.device import DeviceOptions
 from resdsl.runtime.files import ModelFile
-from resdsl.runtime.ground_truth import LabelledImage, labelled_images
+from resdsl.runtime.ground_truth import LabelledImage
+from resdsl.runtime.labelled import LabelledContainer, labelled_pieces
 from resdsl.runtime.results import Failure
 from resdsl.runtime.rows import PredictOptions, classifier_of
 from resdsl.runtime.session import Session
 from resdsl.tools.evaluate.scores import Evaluation, Score, score
 
-Part = tuple[LabelledImage, ...]
+Part = tuple[LabelledImage, ...] | LabelledContainer
 Counted = tuple[Evaluation, tuple[Failure, ...]]
 
 _MOST_FAILURES = 100
@@ -48,7 +48,8 @@ class EvaluateJob:
                 failures.append(failure)
 
         batch_size, readers = self.options.get("batch_size", 8), self.options.get("readers")
-        evaluation = score(classifier, part, batch_size=batch_size, readers=readers, each=each)
+        images = part if isinstance(part, tuple) else part.items()
+        evaluation = score(classifier, images, batch_size=batch_size, readers=readers, each=each)
         return evaluation, tuple(failures)
 
 
@@ -60,6 +61,7 @@ def evaluate_on_cluster(
     options: PredictOptions,
     *,
     device: DeviceOptions,
+    label_column: str | None = None,
     begin: Callable[[Copies], None] = lambda _copies: None,
     each: Callable[[Failure | None, int], None] = lambda _failure, _done: None,
 ) -> Evaluation:
@@ -72,7 +74,8 @@ def evaluate_on_cluster(
     session, file = model
     classifier = classifier_of(session, options)
     classifier.require_preprocess()
-    images = labelled_images(classifier, folder, truth)
+    column = options.get("column")
+    images = labelled_pieces(classifier, folder, truth, column=column, label_column=label_column)
     batch = max(classifier.batch_size(options.get("batch_size", 8)) // classifier.views, 1)
     size = -(-cluster.partition // batch) * batch
     with connected(cluster):
@@ -88,10 +91,18 @@ def evaluate_on_cluster(
     return total or Evaluation(Score(0, 0), None, {}, tuple(classifier.labels), 0)
 
 
-def _parts(images: Iterable[LabelledImage], size: int) -> Iterator[Part]:
-    remaining = iter(images)
-    while part := tuple(islice(remaining, size)):
-        yield part
+def _parts(pieces: Iterable[LabelledImage | LabelledContainer], size: int) -> Iterator[Part]:
+    images: list[LabelledImage] = []
+    for piece in pieces:
+        if isinstance(piece, tuple):
+            images.append(piece)
+        if images and (len(images) == size or not isinstance(piece, tuple)):
+            yield tuple(images)
+            images = []
+        if not isinstance(piece, tuple):
+            yield from piece.parts(size)
+    if images:
+        yield tuple(images)
 
 
 def added(a: Evaluation, b: Evaluation) -> Evaluation:

@@ -22,14 +22,14 @@ from resdsl.runtime.arrow import pyarrow
 from resdsl.runtime.files import require_file
 from resdsl.runtime.ground_truth import ClassNames, labels_from_csv, labels_in_csv
 from resdsl.runtime.item import Item, file_item
-from resdsl.runtime.parquet import Rows
+from resdsl.runtime.labelled import LABELS
+from resdsl.runtime.parquet import Rows, class_names
 from resdsl.runtime.sources import PARQUET, files_below
-from resdsl.untrusted import parse_json, printable
+from resdsl.untrusted import printable
 
 Array = npt.NDArray[Any]
 
 IMAGES = ("images", "image", "x", "data")
-LABELS = ("labels", "label", "targets", "y", "target", "class")
 _PARTS = {"train": ("train", "training"), "validation": ("validation", "val", "valid", "test")}
 _NAMES = ("names", "classes", "label_names", "target_names")
 _MOST_LISTED = 20
@@ -234,7 +234,7 @@ def _table(file: str, column: str | None, label_column: str | None) -> Labelled:
             )
     if len({type(value) for value in values}) > 1:
         raise _unusable(f"the labels of `{file}` are integers and names", "use one of them")
-    return Labelled(file, items, values, _names_of(schema.metadata or {}, chosen))
+    return Labelled(file, items, values, class_names(schema.metadata or {}, chosen))
 
 
 def _readable(parquet: Any, file: str) -> bool:
@@ -243,17 +243,6 @@ def _readable(parquet: Any, file: str) -> bool:
     except Exception:  # pyarrow's exceptions have no common base class
         return False
     return True
-
-
-def _names_of(metadata: Mapping[bytes, bytes], column: str) -> tuple[str, ...]:
-    """The names of the classes, as the library of data sets on the model hub stores them in a file."""
-    found: Any = None
-    try:
-        found = parse_json(metadata.get(b"huggingface", b"null"))
-        found = found["info"]["features"][column]["names"]
-    except (ValueError, TypeError, KeyError):
-        return ()
-    return tuple(found) if isinstance(found, list) and all(isinstance(name, str) for name in found) else ()
 
 
 def facts(labelled: Labelled) -> Iterator[bytes]:
