@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from resdsl.tools.lsp.documents import Documents, Superseded
+from resdsl.tools.lsp.server import server
 from tests.lsp.conftest import Editor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -426,3 +428,14 @@ async def test_compile_beside_the_text(editor: Editor) -> None:
     done: Any = answer
     assert done["succeeded"], done
     assert (editor.folder / "net.onnx").is_file()
+
+
+async def test_a_notification_leaves_nothing_behind() -> None:
+    protocol = server().protocol
+    ended: list[object] = []
+
+    def handler() -> Iterator[tuple[Callable[[], None], None, None]]:
+        yield (lambda: None), None, None
+
+    protocol._execute_handler("an edit", handler, callback=ended.append)
+    assert len(ended) == 1 and not protocol._request_futures

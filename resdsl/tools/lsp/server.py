@@ -12,6 +12,7 @@ from lsprotocol import types
 from pygls import uris
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from resdsl.diagnostics import ResdslError
 from resdsl.tools.check.fix import fix
@@ -42,11 +43,26 @@ _ASYNC_SECONDS = 5.0
 Answer = TypeVar("Answer")
 
 
+class _Protocol(LanguageServerProtocol):
+    """pygls keeps what became of each notification for ever, some 2 kB for an edit; this one forgets it at its end."""
+
+    def _execute_handler(self, msg_id: str | int, *arguments: Any, **options: Any) -> None:
+        super()._execute_handler(msg_id, *arguments, **options)
+        future = self._request_futures.get(msg_id)
+        if future is not None:
+            future.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
+
+
 class Server(LanguageServer):
     """The state of one connection."""
 
     def __init__(self) -> None:
-        super().__init__("resdsl", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Incremental)
+        super().__init__(
+            "resdsl",
+            __version__,
+            text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
+            protocol_cls=_Protocol,
+        )
         self.documents = Documents(self._publish)
         self.picked: dict[str, dict[str, str]] = {}
         """For each document, the call whose shapes are shown in a block."""
