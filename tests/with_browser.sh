@@ -10,4 +10,6 @@ trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
 "$python" -m http.server 8753 --bind 127.0.0.1 --directory "$work/playground" >"$work/log" 2>&1 &
 server=$!
 for _ in $(seq 50); do curl -fs -o /dev/null http://127.0.0.1:8753/ && break; sleep 0.1; done
-node tests/playground/browser.mjs http://127.0.0.1:8753/ "$@"
+mkdir "$work/models"
+"$python" -c "from pathlib import Path; from tests.foreign_onnx import write_all; write_all(Path('$work/models'))"
+node tests/playground/browser.mjs http://127.0.0.1:8753/ "$work/models" "$@"

@@ -48,7 +48,7 @@ def _facts(graph: Graph) -> tuple[str, ...]:
     macs = graph.macs
     # For symbolic sizes the count is a formula, which is too long for a title.
     counted = [f"{short(macs)} MACs"] if isinstance(macs, int) and macs else []
-    return (f"{graph.depth} layers", f"{short(graph.parameter_count)} parameters", *counted)
+    return (f"{graph.depth} layer{'s' * (graph.depth != 1)}", f"{short(graph.parameter_count)} parameters", *counted)
 
 
 @dataclass(slots=True)

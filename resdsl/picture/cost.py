@@ -172,7 +172,7 @@ class _Sheet:
         title = fitted(graph.name, _TITLE, 300)
         canvas.text(_MARGIN, _MARGIN + _TITLE * ASCENT, title, _TITLE, theme.ink)
         pixels = " x ".join(map(str, spatial(graph.input.type)))
-        fact = f"{graph.depth} layers, costs for one image of {pixels} pixels"
+        fact = f"{graph.depth} layer{'s' * (graph.depth != 1)}, costs for one image of {pixels} pixels"
         canvas.text(_MARGIN + text_width(title, _TITLE) + 14, _MARGIN + _TITLE * ASCENT, fact, 10, theme.muted)
         top = _MARGIN + _TITLE + 44
         sizes = max(text_width(layer.size, _FONT) for layer in self._layers)

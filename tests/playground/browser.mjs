@@ -1,4 +1,4 @@
-// The playground in Chromium: node tests/playground/browser.mjs URL [FOLDER for screenshots].
+// The playground in Chromium: node tests/playground/browser.mjs URL FOLDER-WITH-ONNX-FILES [FOLDER for screenshots].
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ const require = createRequire(new URL("../../build/node/package.json", import.me
 const { chromium } = require("playwright-core");
 const axe = require.resolve("axe-core/axe.min.js");
 
-const [url, pictures] = process.argv.slice(2);
+const [url, models, pictures] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -96,7 +96,9 @@ await step("comparison", async () => {
   await page.click("#picture-tab");
   await page.waitForSelector("#old .cm-line");
   await write("maxpool(3x3", "avgpool(3x3");
-  await page.waitForFunction(() => /old: old\.res/.test(document.getElementById("picture").textContent));
+  await status("No errors");
+  await page.waitForFunction(() => /old: old\.res[^]*avg pool/.test(document.getElementById("picture").textContent));
+  await page.waitForSelector("#output:not(.stale)");
 });
 await picture("comparison");
 await page.click("#compare");
@@ -119,6 +121,33 @@ await step("a link that holds the text", async () => {
 await step("download of the picture", async () => {
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save-svg")]);
   assert.equal(download.suggestedFilename(), "network.svg");
+});
+
+await step("an ONNX file as text", async () => {
+  await page.setInputFiles("#file", `${models}/convolutions.onnx`);
+  await page.waitForFunction(() => /conv\(/.test(document.querySelector("#new .cm-content").textContent));
+  await page.waitForFunction(() => /3x3 conv/.test(document.getElementById("picture").textContent));
+  await status("No errors");
+});
+
+await step("an ONNX file without text, dropped", async () => {
+  const data = readFileSync(`${models}/detector.onnx`, "base64");
+  const transfer = await page.evaluateHandle((base64) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([Uint8Array.from(atob(base64), (one) => one.charCodeAt(0))], "detector.onnx"));
+    return transfer;
+  }, data);
+  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+  await page.waitForFunction(() => /NonMaxSuppression/.test(document.getElementById("picture").textContent));
+  assert.match(await page.textContent("#new .cm-content"), /cannot be written/);
+});
+await picture("detector");
+
+await step("a file that is no model", async () => {
+  await page.setInputFiles("#file", { name: "bad.onnx", mimeType: "", buffer: Buffer.from("no model") });
+  await page.waitForFunction(() => /bad.onnx: .*not an ONNX model/.test(document.getElementById("status").textContent));
+  await page.selectOption("#examples", "densenet121");
+  await status("No errors");
 });
 
 for (const scheme of ["light", "dark"]) {

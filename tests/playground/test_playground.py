@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.foreign_onnx import write_all
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "site" / "playground"
 TEXT = (ROOT / "specs" / "resnet18.res").read_text()
@@ -30,9 +32,12 @@ def _module(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def panel() -> Callable[..., dict[str, Any]]:
-    playground = _module("playground").Playground(print)
+def playground() -> Any:
+    return _module("playground").Playground(print)
 
+
+@pytest.fixture(scope="module")
+def panel(playground: Any) -> Callable[..., dict[str, Any]]:
     def ask(panel: str, text: str, **more: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(
             playground.panel(json.dumps({"panel": panel, "text": text, "theme": "light", **more}))
@@ -49,6 +54,26 @@ def test_panels_show_a_network(panel: Callable[..., dict[str, Any]]) -> None:
     # He et al. 2015, table 1, as torchvision counts its parameters.
     assert ["parameters", "11,689,512 (and 9,600 running statistics)"] in summary["totals"]
     assert {len(row) for row in summary["rows"]} == {len(summary["columns"])}
+
+
+def test_an_onnx_file_is_read_without_the_onnx_library(
+    playground: Any, panel: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_process(*_: object, **__: object) -> None:
+        raise OSError("emscripten does not support processes")
+
+    files = write_all(tmp_path)
+    monkeypatch.setattr(subprocess, "run", no_process)
+    for name, found in files.items():
+        opened = json.loads(playground.opened(str(found)))
+        request = {"file": opened["file"]} if "file" in opened else {}
+        assert panel("picture", opened["text"], **request)["svg"].startswith("<svg"), name
+        assert panel("summary", opened["text"], **request)["rows"], name
+        assert "html" in panel("explorer", TEXT, old=TEXT, **request), name
+    assert "conv(" in json.loads(playground.opened(str(files["convolutions"])))["text"]
+    assert "`NonMaxSuppression`" in json.loads(playground.opened(str(files["detector"])))["text"].replace("\n# ", " ")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    assert "not an ONNX model" in json.loads(playground.opened(str(tmp_path / "bad.onnx")))["problem"]
 
 
 def test_panels_compare_two_texts(panel: Callable[..., dict[str, Any]]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 from resdsl.analysis.smallest_input import smallest_input
 from resdsl.diagnostics import CompileError, Source
+from resdsl.ops.opaque import opaque_text
 from resdsl.specification.load import load
 from resdsl.specification.specification import Specification
 from resdsl.tools.draw.draw import compared, draw
@@ -28,10 +31,30 @@ class Playground:
         """A message of the editor to the language server."""
         self._protocol.handle_message(json.loads(text, object_hook=self._protocol.structure_message))
 
+    def opened(self, path: str) -> str:
+        """An ONNX file as JSON: ``{text}``, ``{text, file}`` where the text is but a comment, or ``{problem}``.
+
+        The structure alone is read. Without the onnx library, what the language does not have may have no shapes.
+        """
+        name = Path(path).name
+        try:
+            network = load(Path(path))
+            if network.source.text:
+                return json.dumps({"text": network.source.text})
+            unknown = opaque_text(network.graph.nodes)
+        except CompileError as error:
+            return json.dumps({"problem": str(error)})
+        reason = f"does not have {unknown}" if unknown else "cannot nest so deeply, or the network is too large"
+        lines = textwrap.wrap(
+            f"{name} is shown beside this text. It cannot be written as one: the language {reason}.", 90
+        )
+        return json.dumps({"text": "".join(f"# {line}\n" for line in lines), "file": path})
+
     def panel(self, request: str) -> str:
         """What a panel shows of a text, as JSON: ``{problem}``, or what its name says.
 
-        The request is ``{panel, text, old, theme}``; with ``old`` the panel compares that text with ``text``.
+        The request is ``{panel, text, old, theme}``; with ``old`` the panel compares that text with ``text``. ``file``
+        is the path of an ONNX file that is shown in place of ``text``.
         """
         asked = json.loads(request)
         try:
@@ -55,6 +78,10 @@ class _Writer:
         """Nothing to close."""
 
 
+def _new(asked: dict[str, str]) -> Specification:
+    return load(Path(asked["file"])) if "file" in asked else _network(asked["text"])
+
+
 def _network(text: str, name: str = "network.res") -> Specification:
     """The only network of a text, or its first."""
     specification = load(Source(name, text))
@@ -64,7 +91,7 @@ def _network(text: str, name: str = "network.res") -> Specification:
 
 
 def _picture(asked: dict[str, str]) -> dict[str, str]:
-    network, theme = _network(asked["text"]), asked["theme"]
+    network, theme = _new(asked), asked["theme"]
     picture = (
         compared(_network(asked["old"], "old.res"), network, theme=theme)
         if "old" in asked
@@ -74,12 +101,12 @@ def _picture(asked: dict[str, str]) -> dict[str, str]:
 
 
 def _explorer(asked: dict[str, str]) -> dict[str, str]:
-    network = _network(asked["text"])
+    network = _new(asked)
     return {"html": view(_network(asked["old"], "old.res"), network) if "old" in asked else view(network)}
 
 
 def _summary(asked: dict[str, str]) -> dict[str, object]:
-    network = _network(asked["text"])
+    network = _new(asked)
     summary, smallest = network.summary(), smallest_input(network.graph)
     return {
         "heading": formats.heading(summary),

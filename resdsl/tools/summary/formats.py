@@ -72,7 +72,7 @@ def totals(summary: Summary, smallest: Smallest, training: TrainingCost | None =
         ("parameters", f"{exact(cost.parameters)}{buffers}"),
         ("MACs", _total(cost.macs, "for one image")),
         ("activations", _total(cost.activation_bytes, f"bytes{in_short} for one image, the outputs of all layers")),
-        ("depth", f"{summary.depth} layers with weights on the longest path"),
+        ("depth", f"{summary.depth} layer{'s' * (summary.depth != 1)} with weights on the longest path"),
     ]
     if (aux := summary.aux) is not None:
         counted = f"{exact(aux.parameters)} parameters, {exact(aux.macs)} MACs"

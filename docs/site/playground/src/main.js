@@ -13,6 +13,7 @@ import { fromLink, toLink } from "./share.js";
 const element = (id) => document.getElementById(id);
 const URI = "file:///playground/network.res";
 const OLD_URI = "file:///playground/old.res";
+const MOST_BYTES = 1e9; // of an ONNX file, which is copied into the memory of the worker
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // --- the worker --------------------------------------------------------------------------------------------------------
@@ -33,9 +34,9 @@ worker.onmessage = ({ data }) => {
 };
 worker.onerror = (event) => status(`The checker could not be loaded: ${event.message ?? "its worker failed"}`, "error");
 
-function ask(request) {
+function ask(message) {
   asked += 1;
-  worker.postMessage({ id: asked, request });
+  worker.postMessage({ id: asked, ...message });
   return new Promise((resolve) => waiting.set(asked, resolve));
 }
 
@@ -142,7 +143,10 @@ async function show() {
   shown += 1;
   const turn = shown;
   const old = oldText();
-  const result = await ask({ panel, text: text(), theme: dark.matches ? "dark" : "light", ...(old === undefined ? {} : { old }) });
+  const file = opened?.text === text() ? opened.file : undefined; // until the text is another one
+  // What is undefined is left out on the way.
+  const request = { panel, text: text(), file, old, theme: dark.matches ? "dark" : "light" };
+  const result = await ask({ request });
   if (turn !== shown) return;
   element("output").classList.toggle("stale", "problem" in result);
   if ("svg" in result) element("picture").replaceChildren(...new DOMParser().parseFromString(result.svg, "text/html").body.children);
@@ -230,13 +234,30 @@ function save(name, type, content) {
   setTimeout(() => globalThis.URL.revokeObjectURL(link.href), 1000);
 }
 
+let opened; // what the worker made of an ONNX file: its text, and the file where the text is but a comment
+
+async function openFile(file) {
+  if (file.name.endsWith(".res")) return setText(views[URI], await file.text());
+  if (file.size > MOST_BYTES) return status(`${file.name} has more than 1 GB: too large for a browser`, "error");
+  status(`Reading ${file.name} …`);
+  const result = await ask({ file });
+  if ("problem" in result) return status(`${file.name}: ${result.problem}`, "error");
+  opened = result;
+  element("examples").value = "";
+  setText(views[URI], result.text);
+}
+
+element("open").addEventListener("click", () => element("file").click());
+element("file").addEventListener("change", async ({ target }) => {
+  if (target.files[0]) await openFile(target.files[0]);
+  target.value = ""; // so that the same file can be chosen again
+});
+
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   const file = event.dataTransfer?.files[0];
-  if (!file) return;
-  if (file.name.endsWith(".res")) setText(views[URI], await file.text());
-  else element("limits").showModal();
+  if (file) await openFile(file);
 });
 for (const button of document.querySelectorAll("[data-opens]")) {
   button.addEventListener("click", () => element(button.dataset.opens).showModal());

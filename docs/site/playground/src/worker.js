@@ -1,4 +1,5 @@
-// Runs the package in Pyodide. Messages from the page: {lsp} is for the language server, {id, panel} asks for a panel.
+// Runs the package in Pyodide. Messages from the page: {lsp} is for the language server, {id, request} asks for a panel,
+// {id, file} opens an ONNX file, which replaces the one before.
 // Messages to it: {lsp}, {id, result}, {ready}, {failed}.
 import { loadPyodide } from "./pyodide/pyodide.mjs";
 
@@ -11,13 +12,25 @@ async function start() {
   pyodide.runPython("import sys; sys.path.insert(0, '/lib/resdsl-packages')");
   const playground = pyodide.pyimport("playground").Playground((text) => postMessage({ lsp: text }));
   postMessage({ ready: true });
-  return playground;
+  return { pyodide, playground };
+}
+
+let opened;
+
+async function open({ pyodide, playground }, file) {
+  if (opened) pyodide.FS.unlink(opened);
+  opened = "/tmp/" + file.name.replaceAll("/", "_");
+  pyodide.FS.writeFile(opened, new Uint8Array(await file.arrayBuffer()));
+  return playground.opened(opened);
 }
 
 started.catch((error) => postMessage({ failed: String(error) }));
 
 onmessage = async ({ data }) => {
-  const playground = await started;
-  if (data.lsp !== undefined) playground.message(data.lsp);
-  else postMessage({ id: data.id, result: JSON.parse(playground.panel(JSON.stringify(data.request))) });
+  const both = await started;
+  if (data.lsp !== undefined) both.playground.message(data.lsp);
+  else {
+    const answer = data.file ? await open(both, data.file) : both.playground.panel(JSON.stringify(data.request));
+    postMessage({ id: data.id, result: JSON.parse(answer) });
+  }
 };

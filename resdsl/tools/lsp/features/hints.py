@@ -80,7 +80,7 @@ def code_lenses(analysis: Analysis, picked: Picked) -> list[types.CodeLens]:
         where = analysis.positions.of(item.name.span)
         if item.kind == "model" and graph is not None:
             depth = max((graph.depths()[output.node] for output in graph.outputs if not output.aux), default=0)
-            title = f"{_costs(graph.parameter_count, graph.macs)} · {depth} layers deep"
+            title = f"{_costs(graph.parameter_count, graph.macs)} · {depth} layer{'s' * (depth != 1)} deep"
             lenses.append(types.CodeLens(where, types.Command(title, "")))
             lenses += _stages(analysis, graph)
         elif item.kind == "block":
