@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from resdsl.diagnostics import catalogue
 from resdsl.diagnostics.errors import RunError, UnavailableError
@@ -21,9 +23,12 @@ _ADDRESS = re.compile(r"(?:s3|gs|gcs|abfs|abfss)://", re.ASCII)
 _QUERY = re.compile(r"\?\w+=[^?]*\Z", re.ASCII)
 """The query of an address. Names of objects may have question marks too."""
 _REFUSED = re.compile(
-    r"ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE|credential|Forbidden|HTTP 40[13]",
+    r"ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE|credential|Forbidden|HTTP 40[13]|"
+    r"PERMISSION_DENIED|UNAUTHENTICATED|Authentication|Authorization",
     re.IGNORECASE,
 )
+_GCS_SECONDS = 10
+
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds before a read is tried again, beyond what the client of the store does itself."""
 
@@ -42,7 +47,7 @@ def store_of(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path in it.
 
     Credentials, regions and endpoints come from where the store's own tools take them (``AWS_ACCESS_KEY_ID``,
-    ``AWS_ENDPOINT_URL``, ..), or from the query of the address (``s3://photos/a?region=eu-west-1``).
+    ``AWS_ENDPOINT_URL``, ``AZURE_STORAGE_KEY``, ..), or from the query of the address (``s3://photos/a?region=eu-west-1``).
     """
     place, query = _split(address)
     scheme, _, path = place.partition("://")
@@ -54,7 +59,25 @@ def store_of(address: str) -> tuple[Any, str]:
 @lru_cache(maxsize=32)
 def _system(root: str) -> tuple[Any, str]:
     files = pyarrow("object stores need pyarrow", name="pyarrow.fs")
+    place, query = _split(root)
+    options = dict(parse_qsl(query.removeprefix("?")))
+    if root.startswith(("gs", "gcs")) and "retry_limit_seconds" not in options:
+        # By default the client tries for a quarter of an hour.
+        root = f"{root}{'&' if query else '?'}retry_limit_seconds={_GCS_SECONDS}"
     system, path = files.FileSystem.from_uri(root)
+    # What Azure's own tools take too, and pyarrow only as arguments.
+    key, token = os.environ.get("AZURE_STORAGE_KEY"), os.environ.get("AZURE_STORAGE_SAS_TOKEN")
+    if root.startswith("abfs") and (key or token):
+        user, _, host = place.partition("://")[2].rpartition("@")
+        scheme = "http" if options.get("enable_tls") == "false" else "https"
+        names = {name: value for name, value in options.items() if name.endswith("_storage_authority")}
+        system = files.AzureFileSystem(
+            host.partition(".")[0] if "." in host else user.partition(":")[0] or os.environ["AZURE_STORAGE_ACCOUNT"],
+            **({"account_key": key} if key else {"sas_token": token}),
+            **names,
+            blob_storage_scheme=scheme,
+            dfs_storage_scheme=scheme,
+        )
     return system, path
 
 
@@ -199,6 +222,10 @@ def tried_again(act: Callable[[], Result], shown: str) -> Result:
         return act()
 
 
+def _is_of_arrow(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] == "pyarrow"
+
+
 @contextmanager
 def explained_store(shown: str) -> Iterator[None]:
     """Raise errors of a store as diagnostics: ``RunError`` for what is not there, otherwise ``UnavailableError``.
@@ -209,7 +236,9 @@ def explained_store(shown: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise RunError.of(catalogue.FILE_NOT_FOUND, f"`{shown}` does not exist", helps=("check the address",)) from None
-    except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's are of these types
+    except Exception as error:
+        if not isinstance(error, OSError | ValueError | NotImplementedError) and not _is_of_arrow(error):
+            raise
         reason = " ".join(str(error).split())[:500]
         refused = _REFUSED.search(reason)
         raise UnavailableError.of(

@@ -72,6 +72,8 @@ def address(client_port: int) -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("PYTHONPATH", str(Path(resdsl.__file__).parents[1]))
+    # By default Ray's workers give way to all else that the machine does.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     cluster = started(Cluster, ray_client_server_port=client_port)
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster.address

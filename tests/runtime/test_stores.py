@@ -15,6 +15,7 @@ from resdsl.diagnostics.errors import RunError, UnavailableError
 from resdsl.runtime import stores
 from resdsl.runtime.parquet import Rows
 from resdsl.runtime.sources import items_of
+from resdsl.tools.predict.partitions import Done, PartitionFolder
 from resdsl.tools.predict.sinks import format_of
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra `parquet`")
@@ -145,3 +146,31 @@ def test_a_file_in_a_store_is_written_by_a_cluster_only() -> None:
     with pytest.raises(RunError, match="by a cluster only"):
         format_of(Path("s3://results/rows.jsonl"), None, None)
     assert format_of(Path("s3/rows.jsonl"), None, None) == "jsonl"
+
+
+class Unmovable:
+    """A store that copies, but does not move, and whose errors have a type of their own."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(fs.LocalFileSystem(), name)
+
+    def move(self, *_: str) -> None:
+        raise self.error or NotImplementedError("Move() is not implemented")
+
+
+def test_partitions_are_written_to_a_store_that_cannot_move_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Unmovable()
+    monkeypatch.setattr(stores, "_system", lambda _: (store, str(tmp_path)))
+    folder = PartitionFolder("abfs://results@account.dfs.core.windows.net/rows", "jsonl")
+    assert folder.begin("digest", resume=False) == (frozenset(), None)
+    folder.end("digest", Done(0, 0))
+    assert folder.earlier("digest", resume=True) == (frozenset(), Done(0, 0))
+    assert [path.name for path in (tmp_path / "rows").iterdir()] == ["_run.json"]
+    store.error = pyarrow.ArrowException("Unknown error: no token")
+    with pytest.raises(UnavailableError, match="cannot be reached: unknown error: no token"):
+        folder.end("digest", Done(0, 0))

@@ -144,7 +144,11 @@ class PartitionFolder:
             with system.open_output_stream(temporary) as stream:
                 shutil.copyfileobj(content, stream, 1 << 20)
             # A copy that failed on its way leaves part of a file, which is never moved to its place.
-            system.move(temporary, f"{root}/{name}")
+            try:
+                system.move(temporary, f"{root}/{name}")
+            except NotImplementedError:  # Azure without a hierarchical namespace; a copy is there whole or not at all
+                system.copy_file(temporary, f"{root}/{name}")
+                system.delete_file(temporary)
 
         tried_again(copy, self._shown)
 
