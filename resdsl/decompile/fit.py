@@ -42,7 +42,10 @@ COUNTS = ("channels", "features", "groups", "start", "stop", "branches")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a block; ``default`` is what most of its instances take (``None``: each call states it)."""
+    """A parameter of a block; ``default`` is what most of its instances take (``None``: each call states it).
+
+    That of a stride is 1 wherever an instance has that.
+    """
 
     name: str
     kind: str
@@ -433,7 +436,10 @@ class _Fitter:
         for place, (name, (kind, is_count, values)) in enumerate(self.parameters.items()):
             usual, count = Counter(repr(value) for value in values if value is not None).most_common(1)[0]
             default = next(value for value in values if repr(value) == usual)
-            if len([value for value in values if value is not None]) > 2 * count or (is_count and place == first):
+            plain = next((value for value in values if value in (1, Size(1, 1))), None)
+            if name.startswith(_PLAIN) and plain is not None:
+                default = plain
+            elif len([value for value in values if value is not None]) > 2 * count or (is_count and place == first):
                 default = None
             parameters.append(Parameter(name, kind, default))
             for argument, value in zip(arguments, values, strict=True):
@@ -442,6 +448,10 @@ class _Fitter:
                 argument[name] = some if value is None else value
         parameters.sort(key=lambda one: (one.default is not None, one.name != "width"))
         return Fit(tuple(parameters), self.texts, arguments)
+
+
+_PLAIN = ("stride", "dilation")
+"""Parameters that are 1 unless a call says otherwise, however many do."""
 
 
 def _is_integer(value: object) -> bool:
