@@ -34,6 +34,7 @@ from resdsl.passes.merge_pads import merge_pads
 from resdsl.passes.readers import Readers
 from resdsl.passes.rewrite import Rewrite
 from resdsl.review.figures import count
+from resdsl.review.quantized import without_rounding
 from resdsl.untrusted import printable
 from resdsl.weights.values import value_of
 
@@ -50,7 +51,7 @@ def in_one_form(old: Graph, new: Graph, *, is_foreign: bool) -> tuple[Graph, Gra
     pair = _plain(old), _plain(new)
     before, after = (_aux, _input, _identities, _pads, _concats), (_outputs, _interface)
     if is_foreign:
-        return _through((*before, _exported_norms, _biases, *after, _names), pair)
+        return _through((_rounding, *before, _exported_norms, _biases, *after, _names), pair)
     whole = _through((*before, _norms, *after), pair)
     if same_network(*whole[:2]):
         return whole
@@ -86,6 +87,15 @@ def _plain(graph: Graph) -> Graph:
 def _without_symbols(operator: Opaque) -> Opaque:
     shape = tuple(size if isinstance(size, int) else symbol("unknown") for size in operator.result.shape)
     return replace(operator, result=TensorType(operator.result.dtype, shape))
+
+
+def _rounding(pair: Pair, forms: list[str]) -> Pair:
+    """Values that one network rounds to integers."""
+    (old, before), (new, after) = without_rounding(pair[0]), without_rounding(pair[1])
+    if bool(before) == bool(after):
+        return pair
+    forms.append(f"values rounded to integers: {_in_one([before, after])}")
+    return old, new
 
 
 def _aux(pair: Pair, forms: list[str]) -> Pair:

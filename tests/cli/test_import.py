@@ -362,6 +362,21 @@ def test_all_operators_that_the_language_lacks_are_listed_at_once(tmp_path: Path
     assert ["Split", "1", "halves"] in [row[:3] for row in rows]
 
 
+def test_a_network_in_training_is_to_be_exported_for_inference(tmp_path: Path, written: tuple[Path, Path]) -> None:
+    node = make.make_node("BatchNormalization", ["x", "one", "one", "one", "one"], ["y"], training_mode=1)
+    sizes = ["N", 1, 8, 8]
+    graph = make.make_graph(
+        [node],
+        "g",
+        [make.make_tensor_value_info("x", 1, sizes)],
+        [make.make_tensor_value_info("y", 1, sizes)],
+        [make.make_tensor("one", 1, [1], [1])],
+    )
+    path = tmp_path / "training.onnx"
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 18)]), path)
+    assert "model.eval()" in fails(path, written, "E0852")
+
+
 def test_what_is_no_model_is_an_error(small: Path, tmp_path: Path, written: tuple[Path, Path]) -> None:
     content = small.read_bytes()
     for name, data in {

@@ -166,6 +166,26 @@ def test_an_export_with_folded_norms_is_the_same_network(tmp_path: Path) -> None
     assert back.forms == (f"norms: {norms} of the new network are folded into layers of the old one",)
 
 
+def test_a_quantized_file_is_the_same_network_with_rounded_values(tmp_path: Path) -> None:
+    tensors = {"conv.weight": weights(8, 3, 3, 3)}
+    ends = [value("x", "N", 3, 8, 8)], [value("y", "N", 8, 6, 6)]
+    plain = saved(
+        model([onnx.helper.make_node("Conv", ["x", "conv.weight"], ["y"])], *ends, tensors), tmp_path / "a.onnx"
+    )
+    scale = {"scale": np.float32(0.1), "zero": np.uint8(128)}
+    nodes = [
+        onnx.helper.make_node("QuantizeLinear", ["x", *scale], ["q"]),
+        onnx.helper.make_node("DequantizeLinear", ["q", *scale], ["d"]),
+        onnx.helper.make_node("Conv", ["d", "conv.weight"], ["c"]),
+        onnx.helper.make_node("QuantizeLinear", ["c", *scale], ["r"]),
+        onnx.helper.make_node("DequantizeLinear", ["r", *scale], ["y"]),
+    ]
+    rounded = saved(model(nodes, *ends, tensors | scale), tmp_path / "b.onnx")
+    review = resdsl.diff(plain, rounded)
+    assert review.is_empty
+    assert review.forms == ("values rounded to integers: none in the old network, 2 in the new one",)
+
+
 @pytest.mark.parametrize(
     ("kind", "offset", "forms"),
     [

@@ -16,6 +16,10 @@ from resdsl.untrusted import printable
 
 _MOST_ERRORS = 10
 
+_ROUNDING = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
+_NORMS = ("BatchNormalization", "Dropout")
+_IN_TRAINING = "it does what it does in training"
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
@@ -60,13 +64,18 @@ def require_operators(network: ModelFile) -> None:
             catalogue.NOT_EXPRESSIBLE,
             f"`{network.source.name}` cannot be written in the language: {nodes} an operator that it does not have",
             notes=_table(missing, "first node" if is_file else "first in module"),
-            helps=(
-                *_readers(network),
-                "if these nodes are its last ones, export the network without them"
-                if is_file
-                else "if these calls are its last ones, import the module without them",
-            ),
+            helps=(*_readers(network), _advice(missing, is_file=is_file)),
         )
+
+
+def _advice(missing: Sequence[Missing], *, is_file: bool) -> str:
+    operators = {row.operator for row in missing}
+    if operators <= _ROUNDING:
+        return "the file is quantized: import the one in floating point that it was made from"
+    if any(row.reason == _IN_TRAINING for row in missing):
+        return "export the network for inference (`model.eval()`)"
+    what, do = ("nodes", "export the network") if is_file else ("calls", "import the module")
+    return f"if these {what} are its last ones, {do} without them"
 
 
 def not_expressible(network: ModelFile, reasons: Sequence[str]) -> CompileError:
@@ -118,7 +127,10 @@ def _reason(node: Node, operator: Opaque, network: ModelFile) -> str:
     types = [network.imported.graph.nodes[one].type for one in node.inputs] + [node.type]
     if any(one.dtype is not DType.F32 for one in types):
         other = next(one.dtype for one in types if one.dtype is not DType.F32)
-        return f"it takes or gives {other}; the language computes in f32"
+        what = "another type" if other is DType.OTHER else other
+        return f"it takes or gives {what}; the language computes in f32"
+    if operator.type in _NORMS and dict(operator.arguments).get("training_mode"):
+        return _IN_TRAINING
     if operator.type in idioms():
         return "the language has it in other forms"
     return "the language has no such operator"
