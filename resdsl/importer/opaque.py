@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from resdsl.importer.derived import origin, source_of
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Tensor, Value, View
+from resdsl.importer.paths import is_named_by_role
 from resdsl.importer.records import NodeRecord, Subgraph, TensorRecord, ValueRecord
 from resdsl.importer.shapes import reshaped_shape
 from resdsl.ir.dims import Dim, symbol
@@ -183,9 +184,7 @@ def _numbers(items: Sequence[Dim | float]) -> Attribute:
 
 def _is_weight(constant: Constant) -> bool:
     """Whether a small constant is a tensor of the file with a name of its own, as a bias of 10 classes is."""
-    return (
-        constant.element in _FLOATS and constant.rank > 0 and origin(constant).rpartition(".")[2] in ("weight", "bias")
-    )
+    return constant.element in _FLOATS and constant.rank > 0 and is_named_by_role(origin(constant))
 
 
 def _own_name(name: str, place: int, taken: Mapping[str, Tensor]) -> str:

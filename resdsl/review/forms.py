@@ -18,7 +18,7 @@ from resdsl.ir.graph import Graph, Node, Output, Parameter
 from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.print import describe
-from resdsl.ir.types import TensorType
+from resdsl.ir.types import DType, TensorType
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
@@ -34,6 +34,7 @@ from resdsl.passes.merge_pads import merge_pads
 from resdsl.passes.readers import Readers
 from resdsl.passes.rewrite import Rewrite
 from resdsl.review.figures import count
+from resdsl.review.precision import in_float32, precisions
 from resdsl.review.quantized import without_rounding
 from resdsl.untrusted import printable
 from resdsl.weights.values import value_of
@@ -51,7 +52,7 @@ def in_one_form(old: Graph, new: Graph, *, is_foreign: bool) -> tuple[Graph, Gra
     pair = _plain(old), _plain(new)
     before, after = (_aux, _input, _identities, _pads, _concats), (_outputs, _interface)
     if is_foreign:
-        return _through((_rounding, *before, _exported_norms, _biases, *after, _names), pair)
+        return _through((_rounding, _precision, *before, _exported_norms, _biases, *after, _names), pair)
     whole = _through((*before, _norms, *after), pair)
     if same_network(*whole[:2]):
         return whole
@@ -96,6 +97,16 @@ def _rounding(pair: Pair, forms: list[str]) -> Pair:
         return pair
     forms.append(f"values rounded to integers: {_in_one([before, after])}")
     return old, new
+
+
+def _precision(pair: Pair, forms: list[str]) -> Pair:
+    """Half precision in one network alone."""
+    kinds = [precisions(graph) for graph in pair]
+    if kinds[0] == kinds[1]:
+        return pair
+    old, new = (" and ".join(sorted(some)) or DType.F32 for some in kinds)
+    forms.append(f"numbers: {old} in the old network, {new} in the new one")
+    return in_float32(pair[0]), in_float32(pair[1])
 
 
 def _aux(pair: Pair, forms: list[str]) -> Pair:

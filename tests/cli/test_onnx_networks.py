@@ -186,6 +186,37 @@ def test_a_quantized_file_is_the_same_network_with_rounded_values(tmp_path: Path
     assert review.forms == ("values rounded to integers: none in the old network, 2 in the new one",)
 
 
+def test_a_file_in_half_precision_is_the_same_network(tmp_path: Path) -> None:
+    """One that is half throughout, and one that takes and gives float32."""
+
+    def export(name: str, kind: int, nodes: list[onnx.NodeProto]) -> str:
+        weight = onnx.numpy_helper.from_array(
+            weights(8, 3, 3, 3).astype(onnx.helper.tensor_dtype_to_np_dtype(kind)), "c.weight"
+        )
+        given, result = ("x", "y") if len(nodes) == 1 else ("x32", "y32")
+        outer = kind if len(nodes) == 1 else onnx.TensorProto.FLOAT
+        graph = onnx.helper.make_graph(
+            nodes,
+            "g",
+            [onnx.helper.make_tensor_value_info(given, outer, ["N", 3, 8, 8])],
+            [onnx.helper.make_tensor_value_info(result, outer, ["N", 8, 6, 6])],
+            [weight],
+        )
+        return saved(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)]), tmp_path / name)
+
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    conv = onnx.helper.make_node("Conv", ["x", "c.weight"], ["y"])
+    casts = (
+        onnx.helper.make_node("Cast", ["x32"], ["x"], to=half),
+        onnx.helper.make_node("Cast", ["y"], ["y32"], to=single),
+    )
+    plain = export("single.onnx", single, [conv])
+    for name, nodes in (("half.onnx", [conv]), ("casts.onnx", [casts[0], conv, casts[1]])):
+        review = resdsl.diff(plain, export(name, half, nodes))
+        assert review.is_empty
+        assert review.forms[0] == "numbers: f32 in the old network, f16 in the new one"
+
+
 @pytest.mark.parametrize(
     ("kind", "offset", "forms"),
     [
