@@ -238,7 +238,9 @@ class _Fitter:
         if isinstance(item, Op) and not item.label:
             return item.node.operator.name
         if isinstance(item, Op | Group):
-            return re.sub(r"\W", "_", item.path.removeprefix(self.prefix))
+            path = item.path.removeprefix(self.prefix)
+            # `0.se`: the number of a module in a list says nothing.
+            return re.sub(r"\W", "_", re.sub(r"^(\d+\.)+(?=\D)", "", path))
         return "part"
 
     # --- expressions ---------------------------------------------------------------------------------------------
@@ -326,8 +328,9 @@ class _Fitter:
             base = own.removeprefix("argument:")
         elif own == "present":
             base = self._presence(place)
-        if base in self.parameters and place.label:
-            base = place.label if place.is_count else f"{place.label}_{base}"
+        if base in self.parameters and place.label and not place.label.isdigit() and own != "present":
+            is_own = place.is_count and not own.startswith("argument:")
+            base = place.label if is_own else f"{place.label}_{base}"
         base = re.sub(r"\W", "_", base)
         if base.isdigit():
             base = "width"

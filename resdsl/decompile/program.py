@@ -152,12 +152,14 @@ def _in_order(top: Sequence, families: Mapping[int, Family]) -> tuple[Family, ..
 def _name(blocks: tuple[Family, ...], classes: Mapping[str, str], model: str) -> None:
     """The class name where the exporter has left it, else what the block is."""
     taken = {model, *(block.name for block in blocks if block.library is not None)}
+    parameters = {one.name for block in blocks for one in block.fit.parameters}
     for block in blocks:
         if block.library is not None:
             continue
         names = {classes.get(member.path, "") for member in block.members} - {"", *CONTAINERS}
         base = snake_case(names.pop()) if len(names) == 1 else _stem(block) or _kind(block)
-        block.name = block_name(base, taken)
+        # A parameter hides a block of its name.
+        block.name = block_name(base, taken, parameters)
         taken.add(block.name)
 
 

@@ -204,7 +204,7 @@ class _Writer:
             inner = dataclasses.replace(scope, joined=True)
             branches = [self._branch(branch, inner) for branch in item.branches]
             keyword = join_name(item.node)
-            return [f"{keyword} " + _braces(branches), *self._after(item.node.index, scope)]
+            return [f"{keyword} " + _braces(branches, branches=True), *self._after(item.node.index, scope)]
         return [self._residual(item, scope), *self._after(item.node.index, scope)]
 
     def _group(self, item: Group, scope: _Scope) -> list[str]:
@@ -392,14 +392,14 @@ LONGEST = 1_000
 """Items of a list and characters of a string in the language."""
 
 
-def _braces(statements: list[str], *, always_open: bool = False) -> str:
-    """A body: on one line if it is short, else with packed lines."""
+def _braces(statements: list[str], *, always_open: bool = False, branches: bool = False) -> str:
+    """A body: on one line if it is short, else with packed lines; each of several ``branches`` has its own."""
     flat = "; ".join(statements)
     if not statements:
         return "{ identity }"
     if not always_open and "\n" not in flat and len(flat) < WIDTH - 30 and len(statements) <= 6:
         return f"{{ {flat} }}"
-    return _open(_packed(statements))
+    return _open(statements if branches else _packed(statements))
 
 
 def _open(lines: list[str]) -> str:

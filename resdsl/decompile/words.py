@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection, Container
 from functools import cache
 
 from resdsl.elaborate.expressions import CHANNELS, FUNCTIONS
@@ -17,10 +17,10 @@ def reserved() -> frozenset[str]:
     return frozenset((*grammar().keywords, *FUNCTIONS, *CHANNELS))
 
 
-def block_name(base: str, taken: Container[str]) -> str:
+def block_name(base: str, taken: Collection[str], parameters: Collection[str] = ()) -> str:
     """A name for a block: ``conv`` is an operator, so the block is ``conv_block``."""
-    is_used = base in reserved() or base in operators() or base in joins()
-    return unused(f"{base}_block" if is_used else base, taken)
+    is_used = base in reserved() or base in operators() or base in joins() or base in parameters
+    return unused(f"{base}_block" if is_used else base, {*taken, *parameters})
 
 
 def unused(base: str, taken: Container[str]) -> str:

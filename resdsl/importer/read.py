@@ -18,6 +18,7 @@ from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
 from resdsl.importer.source import NetworkSource
 from resdsl.importer.step import Step
+from resdsl.importer.sums import flatten_sums
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.operator import Refusal
 from resdsl.untrusted import printable
@@ -67,6 +68,7 @@ def read_draft(file: NetworkSource) -> Draft:
         item = draft.items[output.name]
         draft.items[output.name] = materialized(draft, item, output.name) if isinstance(item, View) else item
     nest_concats(draft)
+    flatten_sums(draft)
     return draft
 
 

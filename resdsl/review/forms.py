@@ -19,10 +19,12 @@ from resdsl.ir.initializers import Initializer
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.print import describe
 from resdsl.ir.types import DType, TensorType
+from resdsl.ops.add import Add
 from resdsl.ops.bn import BatchNorm
 from resdsl.ops.concat import Concat
 from resdsl.ops.conv import Conv
 from resdsl.ops.input import Input
+from resdsl.ops.join import Join
 from resdsl.ops.linear import Linear
 from resdsl.ops.opaque import Opaque
 from resdsl.ops.pad import Pad
@@ -50,7 +52,7 @@ def in_one_form(old: Graph, new: Graph, *, is_foreign: bool) -> tuple[Graph, Gra
     only if there are no others.
     """
     pair = _plain(old), _plain(new)
-    before, after = (_aux, _input, _identities, _pads, _concats), (_outputs, _interface)
+    before, after = (_aux, _input, _identities, _pads, _concats, _sums), (_outputs, _interface)
     if is_foreign:
         return _through((_rounding, _precision, *before, _exported_norms, _biases, *after, _names), pair)
     whole = _through((*before, _norms, *after), pair)
@@ -58,7 +60,7 @@ def in_one_form(old: Graph, new: Graph, *, is_foreign: bool) -> tuple[Graph, Gra
         return whole
     written, folded = _through((_aux,), pair), _through((_aux, _norms), pair)
     # What folds norms drops dropout and merges padding.
-    return written if written[2] == folded[2] else _through((_aux, _identities, _pads, _concats, _norms), pair)
+    return written if written[2] == folded[2] else _through((_aux, _identities, _pads, _concats, _sums, _norms), pair)
 
 
 Step = Callable[[Pair, list[str]], Pair]
@@ -138,25 +140,35 @@ def _pads(pair: Pair, forms: list[str]) -> Pair:
 
 def _concats(pair: Pair, forms: list[str]) -> Pair:
     """Concatenations of concatenations as one: which are written in which is not in the file."""
-    flat = _flat_concats(pair[0]), _flat_concats(pair[1])
+    return _without_nesting(pair, Concat, "concatenations", forms)
+
+
+def _sums(pair: Pair, forms: list[str]) -> Pair:
+    """Sums of sums, likewise: ONNX adds two values at a time."""
+    return _without_nesting(pair, Add, "sums", forms)
+
+
+def _without_nesting(pair: Pair, kind: type[Join], called: str, forms: list[str]) -> Pair:
+    flat = _flat(pair[0], kind), _flat(pair[1], kind)
     removed = [len(before.nodes) - len(after.nodes) for before, after in zip(pair, flat, strict=True)]
     if removed[0] == removed[1]:
         return pair
-    forms.append(f"concatenations inside others: {_in_one(removed)}")
+    forms.append(f"{called} inside others: {_in_one(removed)}")
     return flat
 
 
-def _flat_concats(graph: Graph) -> Graph:
+def _flat(graph: Graph, kind: type[Join]) -> Graph:
     readers, rewrite = Readers(graph), Rewrite(graph)
     inner = {
         node.index
         for node in graph.nodes
-        if isinstance(node.operator, Concat)
+        if isinstance(node.operator, kind)
         and (reader := readers.only(node)) is not None
-        and isinstance(reader.operator, Concat)
+        and isinstance(reader.operator, kind)
+        and (kind is Concat or _adds_alike(graph, node, reader))
     }
     for node in graph.nodes:
-        if not isinstance(node.operator, Concat) or node.index in inner or inner.isdisjoint(node.inputs):
+        if not isinstance(node.operator, kind) or node.index in inner or inner.isdisjoint(node.inputs):
             continue
         parts: list[int] = []
         waiting = list(reversed(node.inputs))
@@ -169,6 +181,11 @@ def _flat_concats(graph: Graph) -> Graph:
                 parts.append(index)
         rewrite.retype(node, node.operator, parts)
     return rewrite.apply()
+
+
+def _adds_alike(graph: Graph, node: Node, reader: Node) -> bool:
+    """Whether two sums have branches of one shape: others are repeated, and where matters."""
+    return all(graph.nodes[index].type == reader.type for one in (node, reader) for index in one.inputs)
 
 
 def _in_one(counts: list[int]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from resdsl.analysis.same_network import same_network
 from resdsl.decompile.attach import with_scopes
+from resdsl.decompile.families import Family
 from resdsl.decompile.invent import with_modules
 from resdsl.decompile.nest import TooDeep, is_large
 from resdsl.decompile.program import CONTAINERS, Blocks, Program, decompile
@@ -100,15 +101,33 @@ class ModelFile(Specification):
         """
         if self.imported.opaque or is_large(self.imported.graph):
             return None
-        for blocks in Blocks:
-            program = self._decompiled(blocks, library=library)
-            if program is None:
-                return None
-            text = program_text(program)
+        for program, text in self._texts(library=library):
             graph = self._graph_of(text)
             if graph is not None:
                 return Writing(program, text, graph)
         return None
+
+    def _texts(self, *, library: bool) -> Iterator[tuple[Program, str]]:
+        """The programs that the network can be written as, the best one first; none where it nests too deep.
+
+        Blocks of equal parts come first where those with optional parts take more lines.
+        """
+        program = self._decompiled(Blocks.VARIANTS, library=library)
+        if program is None:
+            return
+        text = program_text(program)
+        if not any(_has_optional_parts(block) for block in program.blocks):
+            yield program, text
+            yield from self._written_as(Blocks.EQUAL, library=library)
+        else:
+            found = [(program, text), *self._written_as(Blocks.EQUAL, library=library)]
+            yield from sorted(found, key=lambda one: one[1].count("\n"))
+        yield from self._written_as(Blocks.NONE, library=library)
+
+    def _written_as(self, blocks: Blocks, *, library: bool) -> Iterator[tuple[Program, str]]:
+        program = self._decompiled(blocks, library=library)
+        if program is not None:
+            yield program, program_text(program)
 
     def _decompiled(self, blocks: Blocks, *, library: bool) -> Program | None:
         """The network as the language nests it; ``None`` where it nests deeper than text can."""
@@ -147,6 +166,11 @@ class ModelFile(Specification):
             for name, parameter in graph.parameters.items()
         }
         return dataclasses.replace(graph, parameters=stored)
+
+
+def _has_optional_parts(block: Family) -> bool:
+    """Whether some calls of a block have what others lack."""
+    return any(one.kind == "shortcut" or isinstance(one.default, bool) for one in block.fit.parameters)
 
 
 def open_model(path: Path, written: str, limits: Limits, given: Mapping[str, object]) -> ModelFile:

@@ -25,6 +25,22 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             opset=20,
         ),
     ),
+    "a sum of branches that nothing else reads": (
+        ["conv", "bn", "conv", "add"],
+        Model(
+            "a = Conv<pads = [1, 1, 1, 1]>(x, w) b = Conv(x, v) s = Add(a, b) c = BatchNormalization(x, g, h, m, r)"
+            " y = Add(s, c)",
+            weights={"w": (8, 8, 3, 3), "v": (8, 8, 1, 1), "g": (8,), "h": (8,), "m": (8,)},
+            constants={"r": np.full(8, 2, np.float32)},
+        ),
+    ),
+    "a sum with a shortcut, and one around it": (
+        ["conv", "add", "relu", "add"],
+        Model(
+            "a = Conv<pads = [1, 1, 1, 1]>(x, w) s = Add(a, x) b = Relu(x) y = Add(s, b)",
+            weights={"w": (8, 8, 3, 3)},
+        ),
+    ),
     # Activations.
     "gelu": (["gelu"], Model("y = Gelu(x)", opset=20)),
     "hard sigmoid of Keras": (["hard_sigmoid"], Model("y = HardSigmoid(x)")),
