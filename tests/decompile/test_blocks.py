@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from resdsl.decompile.program import decompile
+from resdsl.decompile.program import Blocks, decompile
 from resdsl.decompile.text import program_text
 
 from ..building import network
@@ -195,3 +195,29 @@ def test_a_padding_that_differs_is_a_parameter() -> None:
         )
     )
     assert "pad: {half, same}" in block(text)[0]
+
+
+def test_a_parameter_and_a_block_have_different_names() -> None:
+    """A parameter hides a block of its name, and the text would be another network without blocks."""
+
+    def gated(width: int, inner: int) -> str:
+        gate = f"avgpool(global);  fc1: conv({inner}, 1x1);  relu;  fc2: conv({width}, 1x1);  sigmoid"
+        return f"attn: {{ mul {{ identity; {{ {gate} }} }} }}"
+
+    parts = [
+        f"part{inner}: {{ a: conv({width}, 3x3);  n: bn;  relu;  c: conv({width}, 3x3);  bn\n{gated(width, inner)} }}"
+        for width, inner in ((16, 6), (24, 10), (32, 7))
+    ]
+    body = "\n".join([*parts, f"last: {{ b: bn;  relu;  {gated(32, 5)} }}", "output y"])
+    found = written(network(body, "N, 16, 32, 32"), library=False)
+    assert found.blocks is Blocks.VARIANTS
+    parameters = {one.name for made in found.program.blocks for one in made.fit.parameters}
+    assert len(found.program.blocks) == 2
+    assert parameters.isdisjoint(made.name for made in found.program.blocks)
+
+
+def test_a_stride_is_1_unless_a_call_says_otherwise() -> None:
+    text = text_of(
+        "\n".join(f"part{i}: {{ a: conv(16, 3x3, stride = {s});  relu;  b: bn }}" for i, s in enumerate((2, 2, 1)))
+    )
+    assert block(text)[0] == "part(stride = 1)"

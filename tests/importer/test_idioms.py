@@ -26,7 +26,7 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
         ),
     ),
     "a sum of branches that nothing else reads": (
-        ["conv", "bn", "conv", "add"],
+        ["conv", "conv", "bn", "add"],
         Model(
             "a = Conv<pads = [1, 1, 1, 1]>(x, w) b = Conv(x, v) s = Add(a, b) c = BatchNormalization(x, g, h, m, r)"
             " y = Add(s, c)",
