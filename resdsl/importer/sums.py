@@ -11,6 +11,9 @@ from resdsl.importer.draft import Draft, Value
 from resdsl.ir import metadata
 from resdsl.ops.add import Add
 
+MOST_BRANCHES = 256
+"""Branches of a sum that is made of others: in a chain of sums, each one copies those of the one before."""
+
 
 def flatten_sums(draft: Draft) -> None:
     """Give every sum the branches of the sums that are part of it."""
@@ -21,7 +24,7 @@ def flatten_sums(draft: Draft) -> None:
         if not parts:
             continue
         branches = [branch for one in value.inputs for branch in (one.inputs if one in parts else (one,))]
-        if not _path(value) and not all(map(draft.only_read_once, branches)):
+        if len(branches) > MOST_BRANCHES or (not _path(value) and not all(map(draft.only_read_once, branches))):
             continue
         value.inputs = tuple(branches)
         value.records = (*value.records, *(record for one in parts for record in one.records))

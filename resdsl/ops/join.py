@@ -53,6 +53,8 @@ def broadcast(inputs: Sequence[TensorType]) -> TensorType:
 
 def _odd(values: Sequence[Dim]) -> tuple[int, int]:
     """The place of a value that is not the usual one, and a place of the usual one; twice the same if all agree."""
+    if all(value == values[0] for value in values):
+        return 0, 0
     usual, _ = Counter(values).most_common(1)[0]
     place = values.index(usual)
     return next(((index, place) for index, value in enumerate(values) if value != usual), (place, place))
