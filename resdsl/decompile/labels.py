@@ -43,8 +43,14 @@ class _Naming:
         ``known`` is what the file calls it, if it has to have a label.
         """
         if not self._numbered:
+            count = self._counts.get(name, 0)
             free = self.named(name)
-            return ("", free)
+            if free not in self._taken:
+                return "", free
+            # Its name is the label of another: a norm that was split into two operators, of which one has its weights.
+            self._counts[name] = count
+            label = self._unused(name)
+            return self.labelled(label), label
         free = str(self._position)
         if free == wanted or (not wanted and self._is_free(free)):
             self._position += 1

@@ -54,9 +54,10 @@ class ModelFile(Specification):
         """``file`` may be another source than a file. Raises ``CompileError`` if it is not a network."""
         read = read_network(file)
         named = read.graph, read.placed
-        graph, placed = named if file.keeps_names else with_modules(*named)
-        self.imported: Imported = dataclasses.replace(read, graph=graph, placed=frozenset(placed))
         self.is_foreign = metadata.NAME.key not in file.model.metadata
+        # The names in a file of this package are those of its text.
+        graph, placed = with_modules(*named) if self.is_foreign and not file.keeps_names else named
+        self.imported: Imported = dataclasses.replace(read, graph=graph, placed=frozenset(placed))
         self._limits = limits
         self._writing = self.written(library=False)
         self.text = "" if self._writing is None else self._writing.text

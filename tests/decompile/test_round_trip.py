@@ -68,12 +68,19 @@ def test_a_random_network_comes_back_through_a_file(specification: Specification
     assert file.text
     # Constants that were the numbers of operators can be part of a tensor now.
     assert {key for key in tensors_of(file.graph) if ":const" not in key} == names(graph).keys()
-    # The numbers are those of the file, whatever modules their names have now.
     again = models.emitted(file.graph, stored)
     x = models.pixels(graph, specification.sizes[-1])
     before, after = models.run(models.emitted(graph), x), models.run(again, x)
     assert before.keys() == after.keys()
     assert all(models.close(before[name], after[name]) for name in before)
+
+
+def test_an_operator_gets_another_name_than_the_layer_that_was_split_from_it() -> None:
+    """A group norm of vectors is two operators in a file, and the layer keeps the name of its weights."""
+    text = "model net() {\n  input x: f32[N, 6, 4, 4]\n  avgpool(global);  flatten\n  group_norm(1)\n  output y\n}\n"
+    graph = models.build(text)
+    file = ModelFile(OnnxFile("net.onnx", models.emitted(graph)), Limits())
+    assert names(graph_of(file.text)) == names(graph)
 
 
 def stored(parameter: Parameter) -> models.Array:
