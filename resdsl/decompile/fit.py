@@ -329,8 +329,7 @@ class _Fitter:
         elif own == "present":
             base = self._presence(place)
         if base in self.parameters and place.label and not place.label.isdigit() and own != "present":
-            is_own = place.is_count and not own.startswith("argument:")
-            base = place.label if is_own else f"{place.label}_{base}"
+            base = place.label if place.is_count else f"{place.label}_{base}"
         base = re.sub(r"\W", "_", base)
         if base.isdigit():
             base = "width"

@@ -24,12 +24,14 @@ def assign(top: Sequence, prefix: str, *, numbered: bool, blocks: Set[int], weig
 class _Naming:
     """As ``elaborate.context.Naming``: what a child without a label is called."""
 
-    def __init__(self, prefix: str, numbered: bool, taken: Set[str]) -> None:
+    def __init__(self, prefix: str, numbered: bool, labels: Set[str], joins: Set[str]) -> None:
+        """``labels`` are those that tensors and groups ask for, ``joins`` the names that joins have without one."""
         self.prefix = prefix
+        self._labels = labels
         self._numbered = numbered
         self._position = 0
         self._counts: dict[str, int] = {}
-        self._taken = taken
+        self._taken = labels | joins
         self._used: set[str] = set()
 
     def labelled(self, label: str) -> str:
@@ -45,7 +47,7 @@ class _Naming:
         if not self._numbered:
             count = self._counts.get(name, 0)
             free = self.named(name)
-            if free not in self._taken:
+            if free not in self._labels:
                 return "", free
             # Its name is the label of another: a norm that was split into two operators, of which one has its weights.
             self._counts[name] = count
@@ -79,12 +81,12 @@ def _body(
 ) -> None:
     here = _named_here(body)
     taken = {label for item in here if (label := _wanted(item, prefix, weighted))}
-    _sequence(body, _Naming(prefix, numbered, taken | _names_of_joins(here)), numbered, blocks, weighted, paths)
+    _sequence(body, _Naming(prefix, numbered, taken, _names_of_joins(here)), numbered, blocks, weighted, paths)
 
 
 def _names_of_joins(items: list[Item]) -> set[str]:
     """The names that joins and the scales of residuals get, which have no labels."""
-    naming = _Naming("", False, frozenset())
+    naming = _Naming("", False, frozenset(), frozenset())
     names: set[str] = set()
     for item in items:
         if isinstance(item, Join):

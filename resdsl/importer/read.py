@@ -11,6 +11,7 @@ from resdsl.importer.channels_last import in_channel_order
 from resdsl.importer.concats import nest_concats
 from resdsl.importer.constants import constant_of, folded
 from resdsl.importer.draft import DTYPES, Constant, Draft, Item, Value, View
+from resdsl.importer.flat_joins import flatten_joins
 from resdsl.importer.fused import unfused
 from resdsl.importer.idioms import idioms
 from resdsl.importer.input_shape import with_given_shape
@@ -18,7 +19,6 @@ from resdsl.importer.opaque import input_value, materialized, opaque_values
 from resdsl.importer.records import ModelRecord, NodeRecord
 from resdsl.importer.source import NetworkSource
 from resdsl.importer.step import Step
-from resdsl.importer.sums import flatten_sums
 from resdsl.importer.tensors import OnnxFile
 from resdsl.ir.operator import Refusal
 from resdsl.untrusted import printable
@@ -68,7 +68,7 @@ def read_draft(file: NetworkSource) -> Draft:
         item = draft.items[output.name]
         draft.items[output.name] = materialized(draft, item, output.name) if isinstance(item, View) else item
     nest_concats(draft)
-    flatten_sums(draft)
+    flatten_joins(draft)
     return draft
 
 

@@ -807,6 +807,8 @@ _ON_IMAGES = [
     for names, model in IDIOMS.values()
     if model.shape == ("N", 8, 6, 4)
     and "lab." not in model.body
+    # Its zeros have no length to be divided by.
+    and names != ["hard_sigmoid"]
     and model.proto().graph.output[0].type.tensor_type.shape.dim[1:]
     == model.proto().graph.input[0].type.tensor_type.shape.dim[1:]
 ]

@@ -1,0 +1,48 @@
+"""Sums of sums and products of products: ``Add(Add(a, b), c)`` as the one ``add`` of three branches that it is.
+
+ONNX joins two values at a time. In a file of this package, the nodes of one ``add`` or ``mul`` have its path. In others
+a sum is part of another where nothing else reads it or any of the branches: those of a convolution in several forms
+(RepVGG, MobileOne). A value that is read beside its sum is a shortcut, and stays one.
+"""
+
+from __future__ import annotations
+
+from resdsl.importer.draft import Draft, Value
+from resdsl.ir import metadata
+from resdsl.ops.add import Add
+from resdsl.ops.mul import Mul
+
+MOST_BRANCHES = 256
+"""Branches of a join that is made of others: in a chain of joins, each one copies those of the one before."""
+
+
+def flatten_joins(draft: Draft) -> None:
+    """Give every sum and product the branches of those that are part of it."""
+    for value in draft.values:
+        if not isinstance(value.operator, Add | Mul):
+            continue
+        parts = [one for one in value.inputs if _is_part(draft, one, value)]
+        if not parts:
+            continue
+        branches = [branch for one in value.inputs for branch in (one.inputs if one in parts else (one,))]
+        if len(branches) > MOST_BRANCHES or not (_path(value) or _are_alone(draft, branches, value)):
+            continue
+        value.inputs = tuple(branches)
+        value.records = (*value.records, *(record for one in parts for record in one.records))
+
+
+def _is_part(draft: Draft, one: Value, whole: Value) -> bool:
+    if type(one.operator) is not type(whole.operator):
+        return False
+    return draft.only_read_once(one) and _path(one) == _path(whole) and one.type == whole.type
+
+
+def _are_alone(draft: Draft, branches: list[Value], whole: Value) -> bool:
+    """Whether nothing but their sum reads the branches, which are of one shape."""
+    return isinstance(whole.operator, Add) and all(
+        draft.only_read_once(branch) and branch.type == whole.type for branch in branches
+    )
+
+
+def _path(value: Value) -> str:
+    return value.records[0].metadata.get(metadata.PATH.key, "") if value.records else ""
