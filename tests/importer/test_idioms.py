@@ -580,6 +580,13 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             constants={"first": (1, 0), "end": ((1 << 63) - 1, -2), "axes": (2, 3)},
         ),
     ),
+    "rows and columns at the sides, with all axes": (
+        ["trim"],
+        Model(
+            "y = Slice(x, first, end, axes)",
+            constants={"first": (0, 1, 1, 0), "end": ((1 << 31) - 1,) * 4, "axes": (0, 2, 3, 1)},
+        ),
+    ),
     "a pad that moves the image": (
         ["pad", "trim"],
         Model("y = Pad(x, pads)", constants={"pads": (0, 0, -1, -1, 0, 0, 1, 1)}),

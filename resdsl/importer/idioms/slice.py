@@ -14,6 +14,9 @@ Place = tuple[Value, tuple[int, ...] | None]
 
 _PIXEL, _VALID = Size(1, 1), Word("valid")
 
+_END = (1 << 31) - 1
+"""What tools that count in 32 bits have as the end of an axis."""
+
 TYPES = ("Split", "Slice", "Gather")
 VIEWS = True
 
@@ -30,7 +33,7 @@ def read(step: Step) -> list[Item] | Value | View | None:
     if step.type == "Slice" and any(pace != 1 for pace in step.integers(4) or ()):
         return _every_other(step, place, axes)
     bounds = _parts(step, channels) if step.type == "Split" else _range(step, channels)
-    if step.type == "Slice" and axes and all(_own(axis, place) > 1 for axis in axes) and base.type.rank == 4:
+    if step.type == "Slice" and any(_own(axis, place) > 1 for axis in axes) and base.type.rank == 4:
         return _trimmed(step, place, axes)
     if len(axes) != 1 or bounds is None:
         return None
@@ -96,7 +99,7 @@ def _every_other(step: Step, place: Place, axes: tuple[int, ...]) -> Value | Vie
     for axis, start, end, pace in zip(axes, starts, ends, steps, strict=True):
         own = _own(axis, place)
         size = base.type.shape[own]
-        if own < 2 or pace < 1 or start < 0 or end < (size if isinstance(size, int) else 1 << 31):
+        if own < 2 or pace < 1 or start < 0 or end < (size if isinstance(size, int) else _END):
             return None
         strides[own], skipped[own] = pace, start
     stride = Size(strides[2], strides[3])
@@ -125,10 +128,13 @@ def _trimmed(step: Step, place: Place, axes: tuple[int, ...]) -> Value | View | 
     for axis, start, end in zip(axes, starts, ends, strict=True):
         own = _own(axis, place)
         size = place[0].type.shape[own]
-        if isinstance(size, int):
+        if own < 2:
+            if start != 0 or end < (size if isinstance(size, int) else _END):
+                return None
+        elif isinstance(size, int):
             first, stop, _ = slice(start, end).indices(size)
             sides[own - 2], sides[own] = first, size - stop
-        elif start >= 0 and (end < 0 or end >= 1 << 31):
+        elif start >= 0 and (end < 0 or end >= _END):
             sides[own - 2], sides[own] = start, -min(end, 0)
         else:
             return None
