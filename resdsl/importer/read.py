@@ -145,8 +145,8 @@ def _recognized(draft: Draft, node: NodeRecord, inputs: tuple[Item | None, ...])
                 result = idiom.read(Step(draft, node, plain, views[0].perm))
                 if result is not None:
                     return [views[0].of(result)]
-        except Refusal:
-            # An operator of the language does not take these inputs.
+        except (Refusal, ZeroDivisionError):
+            # An operator of the language does not take these inputs; or a number has none of the axes of a node.
             continue
     return None
 

@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from resdsl.diagnostics import CompileError
+
 from .models import read_model
 
 
@@ -72,3 +74,39 @@ def test_a_wide_concatenation_takes_seconds(tmp_path: Path) -> None:
     began = time.process_time()
     assert not read_model(model, tmp_path).opaque
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(
+            "LayerNormalization",
+            "LpNormalization",
+            "Softmax",
+            "ReduceMean",
+            "ReduceL2",
+            "Squeeze",
+            "Unsqueeze",
+            "Flatten",
+        ),
+        *("Concat", "Split", "Slice", "Gather", "GroupNormalization", "InstanceNormalization"),
+    ],
+)
+def test_a_number_has_no_axes(kind: str, tmp_path: Path) -> None:
+    """Of a value of rank 0, and of a constant, an axis is no axis."""
+    one = numpy_helper.from_array(np.ones(1, np.int64), "one")
+    scalar = numpy_helper.from_array(np.float32(2), "scalar")
+    nodes = [
+        helper.make_node(kind, [source, "one", "one"], [target], axis=1)
+        for source, target in (("x", "y"), ("scalar", "z"))
+    ]
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xyz"[1:]]
+    nodes.append(helper.make_node("Add", ["z", "x"], ["w"]))
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [])
+    results[1].name = "w"
+    graph = helper.make_graph(nodes, "net", [given], results, [one, scalar])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    try:
+        assert read_model(model, tmp_path).opaque
+    except CompileError as error:
+        assert error.diagnostics.errors
