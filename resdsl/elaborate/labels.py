@@ -10,7 +10,7 @@ from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.expressions import evaluate
-from resdsl.elaborate.program import is_below
+from resdsl.elaborate.program import is_below, is_file
 from resdsl.elaborate.values import UNKNOWN, kind_of
 from resdsl.inputs import record_input
 from resdsl.ir.types import Word
@@ -70,7 +70,7 @@ def _read(builder: GraphBuilder, name: str, line: tree.Labels, context: Context)
     source = context.unit.module.source
     folder = source.path.parent if source.path else Path()
     path = folder / name
-    if "/" not in name and "." not in name and not path.is_file():
+    if "/" not in name and "." not in name and not is_file(path):
         guess = builder.suggester.closest(name, label_sets())
         helps = () if guess else (f"there are {', '.join(label_sets())}; or name a text file with one label a line",)
         fix = renamed(line.value.span, f'"{guess}"' if guess else None)

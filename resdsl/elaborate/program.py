@@ -209,7 +209,7 @@ class _Loader:
                 ),
             )
             return None
-        key = _resolved(path) or path
+        key = resolved(path) or path
         line = (*users, (source.path.resolve() if source.path else Path(source.name), use))
         if any(user == key for user, _ in line):
             self._cycle(key, line)
@@ -322,11 +322,20 @@ class _Loader:
 
 def is_below(path: Path, folder: Path) -> bool:
     """Whether a path is in a folder, links followed. A path that no file can have is below every folder."""
-    resolved = _resolved(path)
-    return resolved is None or resolved.is_relative_to(folder.resolve())
+    real = resolved(path)
+    return real is None or real.is_relative_to(folder.resolve())
 
 
-def _resolved(path: Path) -> Path | None:
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no file has a name that is too long, or a null character in it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def resolved(path: Path) -> Path | None:
+    """The path with links followed; ``None`` for one that no file can have."""
     try:
         return path.resolve()
     except (OSError, ValueError, RuntimeError):

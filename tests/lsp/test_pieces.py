@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from resdsl.diagnostics import Source
 from resdsl.elaborate.program import read_file
 from resdsl.tools.lsp.analysis import Analysis, Known, Network, Settings
+from resdsl.tools.lsp.features.navigation import used_file
+from resdsl.tools.lsp.features.outline import links
 
 FIRST = "model first {\n  input x: f32[N, 3, 8, 8]\n  a: conv(4, 3x3)\n  output y\n}\n"
 UNIT = "block unit(w) {\n  b: conv(w, 3x3)\n}\n"
@@ -51,3 +55,15 @@ def test_a_name_that_a_broken_definition_takes_away_is_no_error_of_its_use() -> 
     text = FIRST + UNIT.replace("(w)", " w") + SECOND
     for kept in (Known(), known):
         assert [error.code.id for error in analysed(text, kept).diagnostics.errors] == ["E0101"]
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0.res", "n" * 5_000, "/".join("d" * 3_000)])
+def test_a_name_that_no_file_can_have_is_no_link(tmp_path: Path, name: str) -> None:
+    (tmp_path / "blocks.res").write_text(UNIT)
+    text = f'use "blocks.res" (unit)\nuse "{name}" (other)\n' + SECOND.replace("  u:", f'  labels "{name}"\n  u:')
+    analysis = Analysis(Source("net.res", text, tmp_path / "net.res"), Settings(), "utf-16", read_file)
+    analysis.run()
+    assert [link.target for link in links(analysis)] == [(tmp_path / "blocks.res").as_uri()]
+    assert used_file(analysis, analysis.module.items[1]) is None  # type: ignore[arg-type]
+    errors = [error.code.id for error in analysis.diagnostics.errors]
+    assert len(errors) == 2 and errors[0] == "E0401" and errors[1] in ("E0613", "E0405")

@@ -35,6 +35,32 @@ PHOTOS = {
     "inception_resnet_v1": 107,
     "vgg19": 32,
 }
+HEAVY = {
+    "densenet161": 64,
+    "densenet169": 64,
+    "densenet201": 64,
+    "densenet264": 64,
+    "inception_resnet_v2": 139,
+    "inception_v4": 139,
+    "plain34": 64,
+    "resnet34": 64,
+    "resnet50_conv": 64,
+    "resnet50_v1": 64,
+    "resnet101": 64,
+    "resnet101_v1": 64,
+    "resnet152": 64,
+    "resnet152_v1": 64,
+    "resnetv2_101": 64,
+    "resnetv2_152": 64,
+    "resnetv2_200": 64,
+    "resnext101_32x8d": 64,
+    "resnext101_64x4d": 64,
+    "wide_resnet50_2": 64,
+    "wide_resnet101_2": 64,
+    "wrn_16_8": 32,
+    "wrn_28_10": 32,
+}
+"""The other built-in classifiers, which ``--parity`` adds."""
 
 
 def _module(specification: resdsl.Specification) -> Any:
@@ -82,10 +108,12 @@ def _batch(specification: resdsl.Specification, size: int, count: int, seed: int
     return rng.standard_normal((count, channels, size, size)).astype(np.float32), rng.integers(0, 10, count)
 
 
-@pytest.mark.parametrize("name", [*CIFAR, *PHOTOS])
+@pytest.mark.parametrize(
+    "name", [*CIFAR, *PHOTOS, *(pytest.param(name, marks=pytest.mark.parity(heavy=True)) for name in HEAVY)]
+)
 def test_gradients_of_a_network_are_those_of_autograd(name: str) -> None:
     """Against float64: rounding of float32 is all that may differ."""
-    size = PHOTOS.get(name, 32)
+    size = (PHOTOS | HEAVY).get(name, 32)
     specification = resdsl.load(name, set={"classes": 10}, input_shape=("N", 3, size, size))
     module = _module(specification)
     values = _state(module)

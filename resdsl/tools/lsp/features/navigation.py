@@ -9,6 +9,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from resdsl.diagnostics import Span
+from resdsl.elaborate.program import resolved
 from resdsl.syntax import tree
 from resdsl.tools.lsp.analysis import Analysis
 from resdsl.tools.lsp.names import Kind, Occurrence, Symbol
@@ -60,7 +61,7 @@ def _is_named(analysis: Analysis, path: Path, written: str) -> bool:
     if written.startswith("std/"):
         return path.parent.name == "std" and path.name == written.removeprefix("std/")
     own = analysis.source.path
-    return own is not None and path.resolve() == (own.parent / written).resolve()
+    return own is not None and path.resolve() == resolved(own.parent / written)
 
 
 def same(a: Symbol, b: Symbol) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from resdsl.diagnostics import Span
+from resdsl.elaborate.program import is_file
 from resdsl.syntax import tree
 from resdsl.tools.lsp.analysis import Analysis
 from resdsl.tools.lsp.features.documentation import head_of
@@ -158,7 +159,7 @@ def _labels(analysis: Analysis, item: tree.Definition) -> Iterator[types.Documen
     for statement in item.body.statements:
         if isinstance(statement, tree.Labels) and isinstance(statement.value, tree.String) and own is not None:
             target = own.parent / statement.value.value
-            if statement.value.value and "\0" not in statement.value.value and target.is_file():
+            if is_file(target):
                 yield _link(analysis, statement.value.span, target)
 
 
