@@ -22,7 +22,7 @@ from harness import Bench, Missing, Quantity, Row, Sample
 
 import resdsl
 
-_NETWORKS = {"resnet_cifar": 256, "mobilenet_v2": 64}
+_NETWORKS = {"resnet_cifar": 1000, "mobilenet_v2": 128}
 """Networks, and the requests of one run."""
 
 _CLIENTS = (1, 8, 64)
@@ -49,11 +49,12 @@ def run(bench: Bench) -> Iterable[Row]:
                 target = 1.0 if clients >= 8 else None
                 yield pairs.row(f"{what}, time", by="wall", at_most=target, note="against the FastAPI loop")
                 yield pairs.row(f"{what}, CPU of the server", by="cpu", note="against the FastAPI loop")
-                yield from _latencies(what, asked, bare)
+                yield from _latencies(what, asked, bare, "the FastAPI loop")
                 other = _Load(f"{sleeping.url}/infer", row.tobytes(), {}, clients, count, sleeping.pid)
                 pairs = bench.pairs(asked, other)
                 yield pairs.row(f"{what}, time", by="wall", note="against the FastAPI loop without spinning")
                 yield pairs.row(f"{what}, CPU", by="cpu", note="against the FastAPI loop without spinning")
+                yield from _latencies(what, asked, other, "the FastAPI loop without spinning")
 
                 alone = partial(_alone, session, {port.name: row}, output, clients, count)
                 pairs = bench.pairs(asked, alone)
@@ -68,12 +69,15 @@ def _alone(
         list(pool.map(lambda _: session.run([output], row), range(count)))
 
 
-def _latencies(what: str, ours: _Load, theirs: _Load) -> Iterable[Row]:
+def _latencies(what: str, ours: _Load, theirs: _Load, name: str) -> Iterable[Row]:
+    """Percentiles of all requests since the last call."""
     for percent in (50, 99):
         measured, against = (
             Quantity(quantiles(one.seconds, n=100, method="inclusive")[percent - 1], "s") for one in (ours, theirs)
         )
-        yield Row(f"{what}, {percent}th percentile", measured, against, note="against the FastAPI loop")
+        yield Row(f"{what}, {percent}th percentile", measured, against, note=f"against {name}")
+    ours.seconds.clear()
+    theirs.seconds.clear()
 
 
 class _Running:

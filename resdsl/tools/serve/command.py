@@ -40,7 +40,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--instances",
     type=click.IntRange(1, 1024),
-    help="Batches that run at the same time, on --threads each (GPU: 1, CPU: one on each, and a lone one on all).",
+    help="Batches that run at the same time, on --threads each (default: one on a GPU, one on each core of a CPU).",
 )
 @click.option(
     "--versions", metavar="N", type=click.IntRange(1, 1024), default=1, help="Newest versions of a model to serve (1)."
