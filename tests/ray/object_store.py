@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -80,10 +81,11 @@ def guarded(store: Store) -> Iterator[tuple[str, str]]:
         "iam", endpoint_url=f"http://{store.url}", region_name="us-east-1", aws_access_key_id="x",
         aws_secret_access_key="x",
     )  # fmt: skip
-    identity.create_user(UserName="reader")
+    name = f"reader-{uuid.uuid4()}"
+    identity.create_user(UserName=name)
     policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
-    identity.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=policy)
-    made = identity.create_access_key(UserName="reader")["AccessKey"]
+    identity.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
+    made = identity.create_access_key(UserName=name)["AccessKey"]
     with enable_iam_authentication():
         yield made["AccessKeyId"], made["SecretAccessKey"]
 

@@ -129,7 +129,7 @@ def test_wrong_credentials_are_an_error_that_says_so(store: Store, cluster: str,
                 assert result.exit_code == 3, result.output
                 assert f"error[E0880]: `s3://photos/{kind}` cannot be reached" in result.stderr
                 assert "check the credentials" in result.stderr and "wrong" not in result.output
-    assert not Path("rows.jsonl").exists()
+    assert not Path("rows.jsonl").exists() and not Path("rows.d").exists()
 
 
 def test_results_that_may_not_be_written_are_an_error(store: Store, cluster: str, model: Path) -> None:

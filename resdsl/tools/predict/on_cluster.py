@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Unpack
 
@@ -14,7 +15,7 @@ from resdsl.runtime.parts import parts_of
 from resdsl.runtime.rows import PredictOptions, classifier_of
 from resdsl.runtime.session import Session
 from resdsl.runtime.sources import Source
-from resdsl.runtime.stores import is_address
+from resdsl.runtime.stores import is_address, plain
 from resdsl.tools.predict.partitions import Done, Partition, PartitionFolder, PredictJob, digits, kind_of
 from resdsl.tools.predict.resumable import digest_of
 from resdsl.tools.predict.written import Written
@@ -45,7 +46,7 @@ def write_on_cluster(
     from resdsl.ray.job import run_tasks  # loads Ray
 
     kind = kind_of(target, format)
-    path = target if is_address(target) else Path(target)
+    path = plain(target) if is_address(target) else Path(target)
     classifier = classifier_of(session, options)
     batch = max(classifier.batch_size(options.get("batch_size", 8)) // classifier.views, 1)
     size = -(-cluster.partition // batch) * batch
@@ -70,14 +71,16 @@ def write_on_cluster(
             else:
                 yield partition
 
+    # The first images are found now: a run that cannot start leaves no folder.
+    tasks = remaining()
+    first = next(tasks, None)
     with connected(cluster):
         copies = copies_on(cluster, device)
-        # Only now: a run that cannot start leaves no folder.
         complete, _ = folder.begin(digest, resume=resume)
         begin(copies)
         options["readers"] = options.get("readers") or copies.threads
         job = PredictJob(folder, options)
-        results = run_tasks(remaining(), job, ModelFile(session.name, model), copies)
+        results = run_tasks(chain([first] if first else [], tasks), job, ModelFile(session.name, model), copies)
         images_done = failed = 0
         for count in folder.counts(earlier):
             images_done, failed = images_done + count.images, failed + count.failed

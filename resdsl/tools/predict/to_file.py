@@ -96,7 +96,7 @@ def to_folder(
             each=each,
             **options,
         )
-    facts = {"output": target, "format": written.format}
+    facts = {"output": str(written.path), "format": written.format}
     return _end(terminal, written, time.perf_counter() - start, failures, facts)
 
 
