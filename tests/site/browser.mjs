@@ -13,6 +13,8 @@ const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascrip
 const PAGES = ['index', 'language', 'networks/index', 'networks/resnet50', 'operators/conv', 'errors/E0301', 'commands/git', 'api/index', 'api/functions/load', 'api/classes/Compiled', 'families/resnet'];
 
 const server = http.createServer((request, response) => {
+  // Browsers look for one at the root now and then, although pages name theirs.
+  if (request.url === '/favicon.ico') return response.writeHead(204).end();
   let file = path.join(folder, decodeURIComponent(new URL(request.url, 'http://localhost').pathname));
   if (fs.existsSync(file) && fs.statSync(file).isDirectory()) file = path.join(file, 'index.html');
   if (!fs.existsSync(file)) return response.writeHead(404).end();
@@ -28,7 +30,7 @@ let looked = 0;
 async function open(address, options) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
-  page.on('console', (message) => message.type() === 'error' && faults.push(`${address}: ${message.text()}`));
+  page.on('console', (message) => message.type() === 'error' && faults.push(`${address}: ${message.text()} ${message.location().url}`));
   page.on('pageerror', (error) => faults.push(`${address}: ${error.message}`));
   page.on('request', (request) => {
     const url = request.url();
