@@ -34,6 +34,15 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             constants={"r": np.full(8, 2, np.float32)},
         ),
     ),
+    "a sum that starts inside a branch of the sum around it": (
+        ["conv", "conv", "relu", "add", "bn", "add"],
+        Model(
+            "p = Conv(x, v) a = Conv<pads = [1, 1, 1, 1]>(p, w) b = Relu(p) s = Add(a, b)"
+            " c = BatchNormalization(x, g, h, m, r) y = Add(s, c)",
+            weights={"w": (8, 8, 3, 3), "v": (8, 8, 1, 1), "g": (8,), "h": (8,), "m": (8,)},
+            constants={"r": np.full(8, 2, np.float32)},
+        ),
+    ),
     "a sum with a shortcut, and one around it": (
         ["conv", "add", "relu", "add"],
         Model(
