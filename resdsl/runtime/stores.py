@@ -27,6 +27,7 @@ _REFUSED = re.compile(
     r"PERMISSION_DENIED|UNAUTHENTICATED|Authentication|Authorization",
     re.IGNORECASE,
 )
+_CREDENTIALS = re.compile(r"(\w+://)[^\s'/@]*:[^\s'/@]*@", re.ASCII)
 _GCS_SECONDS = 10
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
@@ -52,6 +53,12 @@ def store_of(address: str) -> tuple[Any, str]:
     place, query = _split(address)
     scheme, _, path = place.partition("://")
     bucket, _, key = path.partition("/")
+    if _is_cut(scheme, bucket):
+        raise UnavailableError.of(
+            catalogue.STORE,
+            f"`{plain(address)}` cannot be reached: the secret in its address has a `/`",
+            helps=("write it as `%2F`, or put the credentials into the environment",),
+        )
     system, root = tried_again(lambda: _system(f"{scheme}://{bucket}{query}"), plain(address))
     return system, "/".join(part for part in (root.rstrip("/"), key.rstrip("/")) if part)
 
@@ -86,12 +93,19 @@ def plain(address: str) -> str:
     place, _ = _split(address)
     scheme, separator, path = place.partition("://")
     owner, slash, key = path.partition("/")
+    if _is_cut(scheme, owner):
+        owner, slash, key = path.rpartition("@")[2].partition("/")
     user, at, host = owner.rpartition("@")
     if scheme.startswith("abfs"):
         user = user.partition(":")[0]  # the container, or the account
     else:
         user = at = ""
     return f"{scheme}{separator}{user}{at}{host}{slash}{key}"
+
+
+def _is_cut(scheme: str, owner: str) -> bool:
+    """Whether what stands before the first `/` is part of credentials that have one: no bucket has a `:`."""
+    return not scheme.startswith("abfs") and ":" in owner and "@" not in owner
 
 
 def _split(address: str) -> tuple[str, str]:
@@ -239,7 +253,7 @@ def explained_store(shown: str) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError | ValueError | NotImplementedError) and not _is_of_arrow(error):
             raise
-        reason = " ".join(str(error).split())[:500]
+        reason = _CREDENTIALS.sub(r"\1", " ".join(str(error).split()))[:500]
         refused = _REFUSED.search(reason)
         raise UnavailableError.of(
             catalogue.STORE,

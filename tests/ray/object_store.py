@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 from moto.core.authorization import enable_iam_authentication
@@ -76,7 +77,7 @@ def object_store() -> Iterator[Store]:
 
 @contextmanager
 def guarded(store: Store) -> Iterator[tuple[str, str]]:
-    """While the block runs, only requests that are signed with this key and secret are answered."""
+    """While the block runs, only requests signed with this key and secret, as addresses have them, are answered."""
     identity = boto3.client(
         "iam", endpoint_url=f"http://{store.url}", region_name="us-east-1", aws_access_key_id="x",
         aws_secret_access_key="x",
@@ -87,7 +88,7 @@ def guarded(store: Store) -> Iterator[tuple[str, str]]:
     identity.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
     made = identity.create_access_key(UserName=name)["AccessKey"]
     with enable_iam_authentication():
-        yield made["AccessKeyId"], made["SecretAccessKey"]
+        yield made["AccessKeyId"], quote(made["SecretAccessKey"], safe="")
 
 
 class _Handler(WSGIRequestHandler):

@@ -133,6 +133,7 @@ def test_damaged_pages_of_parquet_are_rows_with_errors(tmp_path: Path) -> None:
     [
         ("s3://photos/a?b.jpg?region=eu-west-1&scheme=http", "s3://photos/a?b.jpg"),
         ("s3://KEY:secret@photos/a", "s3://photos/a"),
+        ("s3://KEY:sec/ret@photos/a", "s3://photos/a"),
         ("s3://photos/user@home.jpg", "s3://photos/user@home.jpg"),
         ("abfss://photos:secret@account.dfs.core.windows.net/a", "abfss://photos@account.dfs.core.windows.net/a"),
         ("gs://anonymous@photos/a?x.jpg", "gs://photos/a?x.jpg"),
@@ -140,6 +141,15 @@ def test_damaged_pages_of_parquet_are_rows_with_errors(tmp_path: Path) -> None:
 )
 def test_credentials_are_no_part_of_a_name(address: str, shown: str) -> None:
     assert stores.plain(address) == shown
+
+
+def test_a_secret_that_ends_the_address_is_explained_and_not_shown() -> None:
+    with pytest.raises(UnavailableError, match="the secret in its address has a `/`") as error:
+        stores.store_of("s3://KEY:sec/ret@photos/a")
+    assert "ret@" not in str(error.value.diagnostic) and "KEY" not in str(error.value.diagnostic)
+    with pytest.raises(UnavailableError) as error:
+        stores.store_of("s3://KEY:secret@photos/a?nosuch=1")
+    assert "secret" not in str(error.value.diagnostic)
 
 
 def test_a_file_in_a_store_is_written_by_a_cluster_only() -> None:
