@@ -9,6 +9,7 @@ import pytest
 from resdsl.diagnostics import Source
 from resdsl.elaborate.program import read_file
 from resdsl.tools.lsp.analysis import Analysis, Known, Network, Settings
+from resdsl.tools.lsp.features.completion import completions
 from resdsl.tools.lsp.features.navigation import used_file
 from resdsl.tools.lsp.features.outline import links
 
@@ -67,3 +68,6 @@ def test_a_name_that_no_file_can_have_is_no_link(tmp_path: Path, name: str) -> N
     assert used_file(analysis, analysis.module.items[1]) is None  # type: ignore[arg-type]
     errors = [error.code.id for error in analysis.diagnostics.errors]
     assert len(errors) == 2 and errors[0] == "E0401" and errors[1] in ("E0613", "E0405")
+    half = Analysis(Source("net.res", f'use "{name}/', tmp_path / "net.res"), Settings(), "utf-16", read_file)
+    found = completions(half, half.positions.position(len(half.source.text)))
+    assert all(item.label.startswith("std/") for item in found)

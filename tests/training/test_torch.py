@@ -84,7 +84,7 @@ def _loss(module: Any, images: np.ndarray, classes: np.ndarray, function: Any, d
     logits = {"": found} if torch.is_tensor(found) else dict(found)
     targets = torch.from_numpy(classes)
     main = next(value for name, value in logits.items() if name in ("", "logits"))
-    heads = [value for name, value in logits.items() if name not in ("", "logits", "probabilities")]
+    heads = [value for name, value in logits.items() if name.lower().startswith("aux")]
     return function(main.flatten(1), targets) + 0.3 * sum(function(head.flatten(1), targets) for head in heads)
 
 
@@ -139,12 +139,14 @@ def _fault(specification: resdsl.Specification, stepper: Stepper, size: int, see
     rate = 2.0**12
     result = stepper.run(images, classes, learning_rate=rate)
     expected, loss = _gradients(module, values, images, classes, torch.float64)
-    theirs, _ = _gradients(module, values, images, classes, torch.float32)
-    assert result.loss == pytest.approx(loss, rel=1e-4)
+    theirs, their_loss = _gradients(module, values, images, classes, torch.float32)
+    # Deep networks whose last maps have a few pixels enlarge rounding, PyTorch's too.
+    if abs(result.loss - loss) > max(1e-4 * loss, 5 * abs(their_loss - loss)):
+        return f"seed {seed}: loss {result.loss}, of PyTorch {their_loss}, exactly {loss}"
     after = stepper.parameters()
     for key, value in module.state_dict().items():
-        if key.endswith(("running_mean", "running_var")):
-            np.testing.assert_allclose(after[key], value.numpy(), rtol=1e-3, atol=1e-4, err_msg=key)
+        if key.endswith(("running_mean", "running_var")) and not np.allclose(after[key], value, rtol=1e-3, atol=1e-4):
+            return f"seed {seed}: {key}"
     found = {key: (values[key].astype(np.float64) - after[key]) / rate for key in expected}
     # 1e-4, or what float32 costs PyTorch itself.
     ours, torchs = _error(found, expected), _error(theirs, expected)

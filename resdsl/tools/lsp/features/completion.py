@@ -260,7 +260,8 @@ def _paths(analysis: Analysis, before: str, written: str) -> Iterator[Item]:
 def _entries(folder: Path) -> list[Path]:
     try:
         return [file for file in folder.iterdir() if not file.name.startswith(".")]
-    except OSError:
+    except (OSError, ValueError):
+        # Also a name that is too long, or has a null character.
         return []
 
 
