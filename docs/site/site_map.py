@@ -78,6 +78,8 @@ def site_map(*, drawn: bool = True, playground: bool = False) -> SiteMap:
     ``playground`` says whether the site has one, which its pages then link to.
     """
     docs = repository.docs()
+    if playground:
+        docs["index.md"] = repository.with_playground(docs["index.md"])
     gallery = networks.part(drawn=drawn, playground=playground)
     parts = (gallery, library.part(), operators.part(), commands.part(docs), errors.part(docs["errors.md"]), api.part())
     pages = [*docs.values(), *(page for part in parts for page in part.pages)]

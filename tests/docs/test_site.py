@@ -12,6 +12,7 @@ import resdsl
 from check_links import Contents, contents_of, css_loads, faults
 from hooks import on_post_page
 from markdown_dialect import for_site
+from pages.repository import with_playground
 from resdsl.cli.app import COMMANDS
 from site_map import SiteMap, site_map
 from versions import publish
@@ -80,6 +81,14 @@ def test_the_page_of_a_network_shows_its_text_picture_and_summary(pages: SiteMap
     assert "25,557,032" in page
     assert "pictures/resnet50-dark.svg#only-dark" in page
     assert "[resnet152](resnet152.md)" in page
+
+
+def test_the_first_page_leads_to_the_playground_of_a_site_that_has_one(pages: SiteMap) -> None:
+    assert "playground/index.html" not in pages.pages["index.md"].text
+    assert (
+        '<a class="md-button md-button--primary" href="playground/index.html">'
+        in with_playground(pages.pages["index.md"]).text
+    )
 
 
 def test_the_page_of_an_error_shows_what_check_prints(pages: SiteMap) -> None:

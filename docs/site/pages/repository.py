@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from markdown_dialect import for_site
@@ -19,6 +20,9 @@ hide: [navigation]
 _BUTTONS = (
     "[A first network](first_network.md){ .md-button .md-button--primary } [Gallery](networks/index.md){ .md-button }"
 )
+
+_PLAYGROUND = '<a class="md-button md-button--primary" href="playground/index.html">Try it in the browser</a>'
+"""A link that MkDocs does not look at: the playground is none of its pages."""
 
 _PICTURES = (".svg", ".png")
 
@@ -61,6 +65,12 @@ def page_of(path: str) -> Page:
         title, line, others = made.split("\n\n", 2)
         made = f"{_HOME}{title}\n\n{line}\n\n{_BUTTONS}\n\n{others}"
     return Page(here, heading[1], made)
+
+
+def with_playground(home: Page) -> Page:
+    """The first page with a button that leads to the playground, before the others."""
+    others = _BUTTONS.replace(" .md-button--primary", "")
+    return replace(home, text=home.text.replace(_BUTTONS, f"{_PLAYGROUND} {others}"))
 
 
 def docs() -> dict[str, Page]:
