@@ -54,7 +54,7 @@ def map_batches(
     ray = require_ray()
     if not ray.is_initialized():
         ray.init(address=cluster.address)
-    copies = copies_on(cluster, DeviceOptions(device) if isinstance(device, str) else device)
+    copies = copies_on(cluster, DeviceOptions.of(device))
     with model_files([(model, Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set)))]) as (compiled,):
         # Errors in the options are reported here, and not by a machine of the cluster.
         classifier_of(open_file(compiled, device="cpu", threads=1, output=options.get("output")), options)

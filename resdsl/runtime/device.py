@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -62,6 +62,12 @@ class DeviceOptions:
     cuda_graphs: bool = False
     trt_fp16: bool = False
     trt_cache: Path | None = None
+
+    @classmethod
+    def of(cls, device: str | DeviceOptions, threads: int | None = None) -> DeviceOptions:
+        """Those that a caller gives as a name or as options; ``threads`` takes precedence over theirs."""
+        options = cls(device) if isinstance(device, str) else device
+        return options if threads is None else replace(options, threads=threads)
 
 
 def parse_device(text: str) -> Device:

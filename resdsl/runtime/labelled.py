@@ -129,7 +129,12 @@ def labelled_images(
 
 
 def _is_container(name: str) -> bool:
-    return plain(name).lower().endswith((PARQUET, *TAR)) if is_address(name) else name.lower().endswith((PARQUET, *TAR))
+    return _ends_in(name, PARQUET, *TAR)
+
+
+def _ends_in(name: str, *endings: str) -> bool:
+    """Whether a path or an address has one of the suffixes."""
+    return (plain(name) if is_address(name) else name).lower().endswith(endings)
 
 
 def _containers_in(folder: Path) -> list[str]:
@@ -165,7 +170,7 @@ def _in_store(
 
 
 def _container(file: str, classes: ClassNames, column: str | None, label_column: str | None) -> LabelledContainer:
-    if not (plain(file) if is_address(file) else file).lower().endswith(PARQUET):
+    if not _ends_in(file, PARQUET):
         return LabelledArchive(Archive(file), classes)
     values, names = column_of(file, lambda columns: _label_column(file, columns, label_column))
     for row, value in enumerate(values):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -179,9 +178,7 @@ def open_session(
     or invalid, and for an unknown ``device``.
     """
     model = Path(model) if isinstance(model, str) else model
-    options = DeviceOptions(device) if isinstance(device, str) else device
-    if threads is not None:
-        options = dataclasses.replace(options, threads=threads)
+    options = DeviceOptions.of(device, threads)
     requested = parse_device(options.device)
     name = name or ("the model" if isinstance(model, bytes) else str(model))
     if isinstance(model, Path):

@@ -40,7 +40,7 @@ def bench(
     gets a description of the next step. Raises ``CompileError`` for a specification with errors, ``RunError`` for a
     model that cannot be run.
     """
-    options = DeviceOptions(device) if isinstance(device, str) else device
+    options = DeviceOptions.of(device)
     plan = replace(plan or Plan(), product=_product)
     with model_files([(model, build or Build()) for model in models]) as files:
         yield from measure(files, plan, device=options, started=started)
@@ -67,7 +67,7 @@ def profile(
 
 def peak(device: str | DeviceOptions = "auto") -> float:
     """The multiply-accumulates per second of a device at its peak, measured by a matrix product in ONNX Runtime."""
-    options = DeviceOptions(device) if isinstance(device, str) else device
+    options = DeviceOptions.of(device)
     return MatrixProduct(_product, options).peak()
 
 

@@ -61,9 +61,7 @@ def embed(
     Raises ``RunError`` if there is no such layer, and as ``resdsl.predict_to``.
     """
     build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
-    wanted = DeviceOptions(device) if isinstance(device, str) else device
-    if threads is not None:
-        wanted = replace(wanted, threads=threads)
+    wanted = DeviceOptions.of(device, threads)
     here = wanted if cluster is None else DeviceOptions("cpu", 1)
     with open_layer(model, layer, device=here, build=build) as (session, file, output):
         options = PredictOptions(

@@ -73,9 +73,7 @@ def evaluate(
                 readers=readers,
                 max_pixels=max_pixels,
             )
-            there = DeviceOptions(device) if isinstance(device, str) else device
-            if threads is not None:
-                there = replace(there, threads=threads)
+            there = DeviceOptions.of(device, threads)
             with open_model(model, device="cpu", threads=1, build=build) as opened:
                 evaluation = evaluate_on_cluster(
                     folder, truth, opened, cluster, options, device=there, label_column=label_column, each=each

@@ -101,9 +101,7 @@ def predict_to(
     build = Build(replace(INFERENCE, weights=weights), NetworkOptions(set=set))
     output = options.get("output")
     if cluster is not None:
-        there = DeviceOptions(device) if isinstance(device, str) else device
-        if threads is not None:
-            there = replace(there, threads=threads)
+        there = DeviceOptions.of(device, threads)
         with open_model(model, device="cpu", threads=1, build=build, output=output) as (session, file):
             return write_on_cluster(
                 os.fspath(target), session, file, images, cluster, device=there, format=format, resume=resume, **options

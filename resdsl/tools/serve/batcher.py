@@ -78,7 +78,7 @@ class Batcher:
         self._instances = instances
         self._loop = asyncio.get_running_loop()
         self._arriving: list[_Job] = []  # in this step of the event loop
-        # What follows belongs to whoever holds the lock.
+        # What follows is read and written with the lock held.
         self._changed = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._running = 0
