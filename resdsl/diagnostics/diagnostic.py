@@ -66,7 +66,8 @@ class Diagnostic:
     """One error or warning.
 
     ``primary`` is the place to change, if any; ``secondary`` are other relevant places; ``chain`` the calls from
-    the innermost outwards; ``notes`` further facts; ``helps`` suggestions, each one sentence.
+    the innermost outwards; ``notes`` further facts; ``helps`` suggestions, each one sentence. ``alternative`` is a
+    change that is right only if the rest of the text is: editors offer it, and nothing applies it unasked.
     """
 
     code: Code
@@ -77,6 +78,7 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     helps: tuple[str, ...] = ()
     fix: Fix | None = None
+    alternative: Fix | None = None
 
     @property
     def severity(self) -> Severity:

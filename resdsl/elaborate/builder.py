@@ -11,7 +11,7 @@ from resdsl.diagnostics import Code, Diagnostic, Diagnostics, Fix, Label, Span, 
 from resdsl.diagnostics.diagnostic import Severity
 from resdsl.diagnostics.suggest import Suggester
 from resdsl.elaborate.allowances import Allowances
-from resdsl.elaborate.claims import Compare
+from resdsl.elaborate.claims import Claim, Compare
 from resdsl.elaborate.context import Context, Flow, Variable
 from resdsl.elaborate.limits import MOST_ERRORS, MOST_WARNINGS, WORK_A_STEP, Budget, Limits, raise_limit
 from resdsl.elaborate.recording import Recording
@@ -49,7 +49,7 @@ class GraphBuilder:
     outputs: dict[str, Output] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     names: dict[str, Span] = field(default_factory=dict)
-    expectations: list[tuple[tree.Expect, object]] = field(default_factory=list)
+    expectations: list[Claim] = field(default_factory=list)
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
     lines: dict[type[tree.Tree], Span] = field(default_factory=dict)
@@ -88,6 +88,7 @@ class GraphBuilder:
         notes: Sequence[str] = (),
         helps: Sequence[str] = (),
         fix: Fix | None = None,
+        alternative: Fix | None = None,
     ) -> None:
         primary = Label(at) if isinstance(at, Span) else at
         if self.allowances.silence(code, primary.span if primary else None):
@@ -98,7 +99,9 @@ class GraphBuilder:
                 return
             chain = context.frame.chain() if context else ()
             self.diagnostics.report(
-                Diagnostic(code, message, primary, tuple(secondary), chain, tuple(notes), tuple(helps), fix)
+                Diagnostic(
+                    code, message, primary, tuple(secondary), chain, tuple(notes), tuple(helps), fix, alternative
+                )
             )
         if code.severity is Severity.ERROR:
             self._count_error()

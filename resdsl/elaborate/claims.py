@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from resdsl.diagnostics import Label
+from resdsl.diagnostics import Diagnostics, Label, catalogue
 from resdsl.ir.graph import Graph
 from resdsl.syntax import tree
 
@@ -16,7 +16,15 @@ RELATIONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+CLAIMS = frozenset({catalogue.ANNOTATION, catalogue.EXPECTATION, catalogue.EXPECTATION_UNKNOWN})
+"""Errors in what a text states of its network. The network itself is known."""
+
 _SUFFIXES = {"k": 3, "K": 3, "M": 6, "G": 9}
+
+
+def only_claims(diagnostics: Diagnostics) -> bool:
+    """Whether there are no errors but those in what a text states of its network."""
+    return all(error.code in CLAIMS for error in diagnostics.errors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from resdsl.diagnostics import Label, catalogue
+from resdsl.diagnostics import Edit, Fix, Label, catalogue
 from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.claims import RELATIONS, Claim
@@ -57,7 +57,23 @@ def annotation(
         context,
         secondary=(Label(subject.span, f"this {verb} {actual}"),),
         helps=(f"if the network is right, write `{actual}`",),
+        alternative=_restated(shape, wanted, actual, context),
     )
+
+
+def _restated(shape: tree.Shape, wanted: Sequence[Dim | None], actual: TensorType, context: Context) -> Fix | None:
+    """The annotation with the sizes that there are; none for a block, whose next call has others."""
+    if not context.frame.root:
+        return None
+    title = f"write the shape that the network has, `{actual}`"
+    if len(wanted) != actual.rank:
+        return Fix(title, (Edit(shape.span, str(actual)),))
+    pairs = zip(shape.dims, wanted, actual.shape, strict=True)
+    wrong = [(dim, size) for dim, one, size in pairs if one is not None and one != size]
+    # A size that is computed is right for other arguments, too.
+    if not all(isinstance(dim, tree.Number) for dim, _ in wrong):
+        return None
+    return Fix(title, tuple(Edit(dim.span, str(size)) for dim, size in wrong))
 
 
 def stated(builder: GraphBuilder, shape: tree.Shape, context: Context) -> Flow:
@@ -151,13 +167,13 @@ def expect(builder: GraphBuilder, line: tree.Expect, flow: Flow, context: Contex
         message = f"`{subject}` is a number, and this is {kind_of(value)}"
         builder.report(catalogue.ARGUMENT_TYPE, message, line.value.span, context)
         return
-    builder.expectations.append((line, value))
+    builder.expectations.append(Claim(line, value))
 
 
 def verify_totals(builder: GraphBuilder, graph: Graph) -> None:
     """The claims about the whole network, once it stands."""
     totals: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
-    claims = [Claim(line, value) for line, value in builder.expectations]
+    claims = builder.expectations
     compared = False
     for claim in claims:
         total = totals[claim.subject]
@@ -209,4 +225,13 @@ def _report_total(
         secondary=secondary,
         notes=notes,
         helps=(f"if the network is right, write `expect {claim.subject} {relation} {short or exact}`",),
+        alternative=_updated(claim, relation, short or exact),
     )
+
+
+def _updated(claim: Claim, relation: str, total: str) -> Fix | None:
+    """The claim with the total that there is. An expression stays, as it is right for other arguments, too."""
+    if not isinstance(claim.line.value, tree.Number):
+        return None
+    title = f"expect what the network has, `{claim.subject} {relation} {total}`"
+    return Fix(title, (Edit(claim.line.value.span, total),))

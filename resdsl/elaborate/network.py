@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from resdsl.diagnostics import Diagnostics, Label, Option, Text, catalogue
 from resdsl.elaborate import expectations
 from resdsl.elaborate.blocks import constants
 from resdsl.elaborate.builder import GraphBuilder, LimitReached
-from resdsl.elaborate.claims import Compare
+from resdsl.elaborate.claims import Compare, only_claims
 from resdsl.elaborate.context import Context, Frame, Naming
 from resdsl.elaborate.expressions import evaluate
 from resdsl.elaborate.limits import Budget, Limits
@@ -42,6 +42,7 @@ def elaborate(
     compare: Compare | None = None,
     trace: Trace | None = None,
     recording: Recording | None = None,
+    unexpected: Callable[[Graph], None] | None = None,
 ) -> Graph | None:
     """The graph of a model, or ``None`` where it has errors; they are in ``diagnostics``.
 
@@ -51,7 +52,8 @@ def elaborate(
     first. An ``expect`` with a plain number holds for the defaults, and is skipped where ``arguments`` are given.
     ``budget`` is shared by the models of a file that are elaborated one after another: the limits hold for all of them.
     ``compare`` is called if an ``expect`` does not hold, to find out why. ``trace`` records what became of each
-    statement, with the declared input shape; ``recording`` all bodies that are carried out.
+    statement, with the declared input shape; ``recording`` all bodies that are carried out. ``unexpected`` is called
+    with a network whose only errors are shapes and totals that are not those the text states (`CLAIMS`).
     """
     limits, budget = limits or Limits(), budget or Budget()
     if budget.exhausted:
@@ -65,7 +67,7 @@ def elaborate(
         recording.attach(builder)
     with _deep_recursion(), collection_paused():
         graph = _build(builder, defined, arguments or {}, None)
-        if graph is not None and input_shape is not None and not diagnostics.errors:
+        if graph is not None and input_shape is not None and only_claims(diagnostics):
             # The warnings are those of the first time.
             repeated = Diagnostics()
             shape = tuple(symbol(dim) if isinstance(dim, str) else dim for dim in input_shape)
@@ -75,6 +77,8 @@ def elaborate(
             graph = _build(builder, defined, arguments or {}, shape)
             for error in repeated.errors:
                 diagnostics.report(error)
+    if graph is not None and unexpected is not None and diagnostics.errors and only_claims(diagnostics):
+        unexpected(graph)
     if not budget.linted:
         budget.linted = not diagnostics.errors
         lint(program.main.module, diagnostics, program.allowances)

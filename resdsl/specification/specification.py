@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -63,8 +64,8 @@ class Specification:
         """Records what becomes of each statement, if it is set before the network is built."""
         self.checked: dict[str, Graph] = {}
         """The networks that ``check`` built, by the names of their models; none after an error."""
-        self.unexpected_graph: Graph | None = None
-        """The network whose totals are not as expected, if that is the only error: a checkpoint may show why."""
+        self.unexpected: dict[str, Graph] = {}
+        """Those whose only errors are shapes and totals that are not as the text states them."""
 
     def __repr__(self) -> str:
         return f"<Specification {self.source.name}>"
@@ -100,6 +101,28 @@ class Specification:
         if graph is None or self.diagnostics.errors:
             raise CompileError(self.diagnostics)
         return graph
+
+    @property
+    def unexpected_graph(self) -> Graph | None:
+        """The network, if its only errors are shapes and totals that are not as the text states them."""
+        if self._graph is not None:
+            return None
+        return self.unexpected.get(self.model or (self.models[0] if len(self.models) == 1 else ""))
+
+    def as_built(self) -> Specification:
+        """The network without errors of shapes and totals that are not as the text states them.
+
+        For what is shown beside a text while it is edited: a changed layer changes shapes and totals, and ``->`` and
+        ``expect`` are changed later. Itself if it has no errors; raises ``CompileError`` for any other error.
+        """
+        built = self.unexpected_graph
+        if built is None:
+            _ = self.graph  # raises the errors
+            return self
+        shown = copy(self)
+        shown.diagnostics = Diagnostics.of(self.diagnostics.warnings)
+        shown.__dict__["_graph"] = built
+        return shown
 
     @property
     def block_names(self) -> Mapping[str, str]:
@@ -174,19 +197,22 @@ class Specification:
         *,
         budget: Budget | None = None,
         trace: Trace | None = None,
+        unexpected: Callable[[Graph], None] | None = None,
     ) -> Graph | None:
         """The graph of one model, with the settings of this specification; ``None`` where it has errors.
 
-        ``program`` is its own, or one of the same text in which places are stated in another way.
+        ``program`` is its own, or one of the same text in which places are stated in another way. ``unexpected`` takes
+        a graph that is to be kept elsewhere than in ``unexpected``.
         """
         from resdsl.elaborate.network import elaborate  # not needed to list the models
 
         def compare(graph: Graph, claims: Sequence[Claim]) -> Comparison | None:
             from resdsl.specification.nearest import compare_with_builtin  # only for networks with wrong totals
 
-            if not diagnostics.errors:
-                self.unexpected_graph = graph
             return compare_with_builtin(graph, claims)
+
+        def keep(graph: Graph) -> None:
+            self.unexpected[graph.name] = graph
 
         # A program with errors is elaborated too, to check everything that does not depend on the broken part.
         return elaborate(
@@ -199,4 +225,5 @@ class Specification:
             budget=budget,
             compare=compare,
             trace=trace,
+            unexpected=unexpected or keep,
         )

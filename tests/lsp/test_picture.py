@@ -55,6 +55,19 @@ async def test_there_is_no_picture_of_an_error(editor: Editor) -> None:
     assert (await ask(editor, "resdsl/picture")).problem == "the text has errors"
 
 
+async def test_other_shapes_and_totals_do_not_hide_the_picture(editor: Editor) -> None:
+    stated = NET.replace("2 x basic(16) }", "2 x basic(16) } -> [N, 16, 32, 32]").replace(
+        "}\n", "  expect depth == 6\n}\n"
+    )
+    await editor.open("net.res", stated.replace("2 x basic(16)", "3 x basic(24)"))
+    drawn = await ask(editor, "resdsl/picture")
+    assert "24" in drawn.svg and len(drawn.unexpected) == 2
+    assert any("`depth` is 8" in sentence for sentence in drawn.unexpected)  # 3 * 2 convolutions, conv1 and fc
+    assert (await ask(editor, "resdsl/paths", line=5, character=20))[0].startswith("layer1")
+    editor.replace("net.res", stated)
+    assert (await ask(editor, "resdsl/picture")).unexpected == []
+
+
 async def test_the_picture_of_what_changed_since_a_revision(editor: Editor) -> None:
     def git(*arguments: str) -> None:
         identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]

@@ -11,6 +11,8 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from resdsl.diagnostics import Source
+from resdsl.tools.check.fix import fix
 from resdsl.tools.lsp.documents import Documents, Superseded
 from resdsl.tools.lsp.server import server
 from tests.lsp.conftest import Editor
@@ -79,6 +81,55 @@ async def test_every_fix_at_once(editor: Editor) -> None:
     assert isinstance(action, types.CodeAction) and action.edit is not None and action.edit.changes is not None
     fixed = editor.applied("net.res", action.edit.changes[editor.uri("net.res")])
     assert "conv(4, 3x3)" in fixed and "relu" in fixed
+
+
+async def quick_fixes(editor: Editor, name: str, found: types.Diagnostic) -> dict[str, str]:
+    """The text after each quick fix of a diagnostic, by the fix's title."""
+    actions = await editor.client.text_document_code_action_async(
+        types.CodeActionParams(editor.document(name), found.range, types.CodeActionContext([found]))
+    )
+    fixed = {}
+    for action in actions or ():
+        assert isinstance(action, types.CodeAction) and action.edit is not None and action.edit.changes is not None
+        fixed[action.title] = editor.applied(name, action.edit.changes[editor.uri(name)])
+    return fixed
+
+
+STATED = """\
+model net {
+  input image: f32[N, 3, 16, 16]
+  c: conv(8, 3x3)  -> [N, 4, 16, _]
+  for i in 1..2 { p{i}: conv(8, 3x3, stride = 2) -> [N, 8, 9, _] }
+  output y
+  expect parameters == 0.5k
+  expect depth <= 2 * 1
+  expect macs >= 1M
+}
+"""
+
+
+async def test_a_quick_fix_states_what_the_network_has(editor: Editor) -> None:
+    await editor.open("net.res", STATED)
+    found = {one.range.start.line: one for one in await editor.diagnostics("net.res", wanted=bool)}
+    # 8 * 3 * 9 and twice 8 * 8 * 9 weights; at 16 * 16, 8 * 8 and 4 * 4 places.
+    (title, fixed), *more = (await quick_fixes(editor, "net.res", found[5])).items()
+    assert "1.4k" in title and fixed == STATED.replace("0.5k", "1.4k") and not more
+    (fixed,) = (await quick_fixes(editor, "net.res", found[2])).values()
+    assert fixed == STATED.replace("[N, 4, 16, _]", "[N, 8, 16, _]")
+    (fixed,) = (await quick_fixes(editor, "net.res", found[7])).values()
+    assert fixed == STATED.replace(">= 1M", ">= 0M")
+    # The passes of a loop have different shapes, and an expression is right for other arguments, too.
+    assert not await quick_fixes(editor, "net.res", found[3]) and not await quick_fixes(editor, "net.res", found[6])
+
+
+async def test_all_that_a_text_states_is_updated_at_once_but_not_by_fix_all(editor: Editor) -> None:
+    text = "\n".join(line for number, line in enumerate(STATED.splitlines()) if number not in (3, 6))
+    await editor.open("net.res", text)
+    found = await editor.diagnostics("net.res", wanted=lambda found: len(found) == 3)
+    _, fixed = (await quick_fixes(editor, "net.res", found[0])).values()
+    editor.replace("net.res", fixed)
+    assert await editor.diagnostics("net.res", wanted=lambda found: not found) == []
+    assert not fix(Source("net.res", text)).applied
 
 
 async def hints(editor: Editor, name: str) -> dict[int, str]:

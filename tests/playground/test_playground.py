@@ -83,6 +83,16 @@ def test_panels_compare_two_texts(panel: Callable[..., dict[str, Any]]) -> None:
     assert "avgpool" in panel("explorer", new, old=TEXT)["html"]
 
 
+def test_a_changed_layer_is_shown_although_shapes_and_totals_are_stated_otherwise(
+    panel: Callable[..., dict[str, Any]],
+) -> None:
+    new = TEXT.replace("2 x basic(64", "3 x basic(80")
+    assert "layer1.2.conv2" in panel("picture", new)["svg"] and "layer1.2.conv2" not in panel("picture", TEXT)["svg"]
+    assert "-> [N, 80, 56, 56]" not in new and "3 x basic(80" in panel("explorer", new, old=TEXT)["html"]
+    assert "11,689,512" not in json.dumps(panel("summary", new))
+    assert set(panel("summary", new.replace("avgpool", "avgpol"))) == {"problem"}
+
+
 @pytest.mark.parametrize(
     "text", ["", "model a {", TEXT.replace("basic(64", "basik(64"), "model a { input x: f32[N, 3, 8, 8] }"]
 )

@@ -62,6 +62,14 @@ def test_warnings_are_shown_beside_the_picture(shell: InteractiveShell) -> None:
     assert "W0501" in warning["text/plain"]
 
 
+def test_a_wrong_total_is_shown_beside_the_picture_and_nothing_is_named(shell: InteractiveShell) -> None:
+    wrong = NET.replace("}\n", "  expect depth == 3\n}\n")
+    error, picture = outputs(shell, "net", wrong)
+    assert "E0502" in error["text/plain"] and "<svg" in picture["text/html"] and "net" not in shell.user_ns
+    shown = resdsl.load(resdsl.Source("net", wrong))._repr_mimebundle_()
+    assert "E0502" in shown["text/html"] and "<svg" in shown["text/html"]
+
+
 @pytest.mark.parametrize("line", ["--set classes", "--input a,-1", "1net", "--frobnicate", "net more"])
 def test_a_wrong_line_does_not_end_the_kernel(shell: InteractiveShell, line: str) -> None:
     with pytest.raises(UsageError, match="%%res"):

@@ -69,6 +69,11 @@ def test_an_error_is_a_warning_at_its_line(tmp_path: Path) -> None:
     assert "E0202" in page and "<svg" not in page
 
 
+def test_a_wrong_total_is_a_warning_above_the_picture(tmp_path: Path) -> None:
+    page, warned = build(tmp_path, rst(text=NET.replace("}\n", "  expect depth == 3\n}\n")))
+    assert "E0502" in warned and page.index("E0502") < page.index("<svg")
+
+
 @pytest.mark.parametrize(
     ("argument", "options", "problem"),
     [

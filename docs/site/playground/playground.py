@@ -82,27 +82,35 @@ def _new(asked: dict[str, str]) -> Specification:
     return load(Path(asked["file"])) if "file" in asked else _network(asked["text"])
 
 
+def _old(asked: dict[str, str]) -> Specification:
+    return _network(asked["old"], "old.res")
+
+
 def _network(text: str, name: str = "network.res") -> Specification:
-    """The only network of a text, or its first."""
-    specification = load(Source(name, text))
-    specification.check()
-    models = list(specification.checked)
-    return load(Source(name, text), model=models[0]) if len(models) > 1 else specification
+    """The only network of a text, or its first without errors.
+
+    Shapes and totals follow a changed layer later, or not at all: they are no reason to show an earlier network.
+    """
+    models = load(Source(name, text)).models
+    problem: CompileError | None = None
+    for model in models if len(models) > 1 else (None,):
+        try:
+            return load(Source(name, text), model=model).as_built()
+        except CompileError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
 
 
 def _picture(asked: dict[str, str]) -> dict[str, str]:
     network, theme = _new(asked), asked["theme"]
-    picture = (
-        compared(_network(asked["old"], "old.res"), network, theme=theme)
-        if "old" in asked
-        else draw(network, theme=theme)
-    )
+    picture = compared(_old(asked), network, theme=theme) if "old" in asked else draw(network, theme=theme)
     return {"svg": picture.svg()}
 
 
 def _explorer(asked: dict[str, str]) -> dict[str, str]:
     network = _new(asked)
-    return {"html": view(_network(asked["old"], "old.res"), network) if "old" in asked else view(network)}
+    return {"html": view(_old(asked), network) if "old" in asked else view(network)}
 
 
 def _summary(asked: dict[str, str]) -> dict[str, object]:

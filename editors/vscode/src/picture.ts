@@ -6,6 +6,8 @@ const DELAY = 250;
 
 interface Drawn {
   readonly svg?: string;
+  /** What the text states of the network and does not hold, one sentence each. */
+  readonly unexpected?: readonly string[];
   readonly problem?: string;
 }
 
@@ -166,8 +168,10 @@ function mark(scroll) {
 }
 window.addEventListener("message", ({ data }) => {
   if (data.paths) { current = data.paths; mark(true); return; }
+  const unexpected = data.unexpected ?? [];
   problem.textContent = data.problem
-    ? data.problem + (picture.childElementCount ? " (the picture is an earlier one)" : "") : "";
+    ? data.problem + (picture.childElementCount ? " (the picture is an earlier one)" : "")
+    : unexpected.length ? "not as the text states it: " + unexpected.join("; ") : "";
   picture.classList.toggle("stale", Boolean(data.problem));
   if (data.svg) {
     const parsed = new DOMParser().parseFromString(data.svg, "image/svg+xml");

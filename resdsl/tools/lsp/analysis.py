@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
-from resdsl.diagnostics import Diagnostic, Diagnostics, Source, Span, catalogue
+from resdsl.diagnostics import Diagnostic, Diagnostics, Edit, Source, Span, catalogue
+from resdsl.elaborate.claims import CLAIMS, only_claims
 from resdsl.elaborate.limits import MOST_ERRORS, Budget, Limits
 from resdsl.elaborate.lint import lint
 from resdsl.elaborate.program import Program, Unit, load_program, standard_library
@@ -45,12 +46,14 @@ class Network:
     """What elaborating a model found: all of it follows from ``key``.
 
     Places are those in the pieces of the text. ``diagnostics`` has no errors of the file as a whole; where there are
-    some, there is no graph.
+    some, there is no graph. ``graph`` is there if all is as the text states it, ``built`` also if shapes and totals
+    are others.
     """
 
     key: tuple[object, ...]
     used: tuple[tree.Module, ...]
     graph: Graph | None
+    built: Graph | None
     diagnostics: Diagnostics
     trace: Trace
     budget: Budget
@@ -58,7 +61,7 @@ class Network:
     def with_errors_before(self) -> Network:
         """What would have been found if the file as a whole had errors; for a network that has none itself."""
         own = Diagnostics.of(one for one in self.diagnostics if one.code is not catalogue.UNREACHABLE_OUTPUT)
-        return replace(self, graph=None, diagnostics=own)
+        return replace(self, graph=None, built=None, diagnostics=own)
 
 
 class Known:
@@ -148,8 +151,8 @@ class Analysis:
         self.used: frozenset[Path | None] = frozenset()
         """The files that the text uses, once it has been elaborated."""
         self.graphs: Mapping[str, Graph] = {}
-        """The networks of the text, by the names of their models; none where it has errors. ``in_text`` gives places
-        in them as places of the text."""
+        """The networks of the text, by the names of their models; none where it has errors, except of shapes and totals
+        that it states. ``in_text`` gives places in them as places of the text."""
         self.diagnostics = Diagnostics()
         self._encoding = encoding
         self._reader = reader
@@ -162,10 +165,11 @@ class Analysis:
         """The pieces that the text was checked in; ``None`` if it was checked whole."""
         self._specification = self._of_model(settings.model)
         self._others: dict[Source, Positions] = {}
+        self._errors_after: dict[frozenset[tuple[Span, str]], int] = {}
 
-    def _of_model(self, model: str | None) -> Specification:
+    def _of_model(self, model: str | None, source: Source | None = None) -> Specification:
         return Specification(
-            self.source,
+            source or self.source,
             model=model,
             arguments=self.settings.arguments,
             input_shape=self.settings.input_shape,
@@ -193,7 +197,9 @@ class Analysis:
             trace = Trace(cancellation=self._cancellation)
             self._specification.trace = trace
             self.diagnostics = self._specification.check()
-            self.graphs = {} if self.diagnostics.errors else self._specification.checked
+            checked = {**self._specification.checked, **self._specification.unexpected}
+            built = {model: checked[model] for model in self._specification.models if model in checked}
+            self.graphs = built if only_claims(self.diagnostics) else {}
             self._visits = trace.visits
         if self._refusal is not None:
             self.diagnostics.report(self._refusal)
@@ -221,8 +227,8 @@ class Analysis:
         if models:
             lint(program.main.module, found, program.allowances)
         self.diagnostics = Diagnostics.of(map(layout.diagnostic, found))
-        graphs = {model: network.graph for model, network in networks.items() if network.graph is not None}
-        self.graphs = {} if found.errors else graphs
+        built = {model: network.built for model, network in networks.items() if network.built is not None}
+        self.graphs = built if only_claims(found) else {}
         self._visits = _together([network.trace for network in networks.values()])
         return True
 
@@ -240,13 +246,36 @@ class Analysis:
                     return known.with_errors_before()
         trace, budget = Trace(cancellation=self._cancellation), Budget(linted=True)
         found, own = Diagnostics.of(before), Diagnostics()
-        graph = self._specification.elaborate(program, model, found, budget=budget, trace=trace)
+        unexpected: list[Graph] = []
+        graph = self._specification.elaborate(
+            program, model, found, budget=budget, trace=trace, unexpected=unexpected.append
+        )
         own.absorb(found, beyond=before)
-        return Network(key, used, graph, own, trace, budget)
+        return Network(key, used, graph, graph or next(iter(unexpected), None), own, trace, budget)
 
     def network(self) -> Specification | None:
-        """The network to draw: the only model of the text, or its first; ``None`` while it has errors."""
-        return None if self.diagnostics.errors or not self.graphs else self._of_model(next(iter(self.graphs)))
+        """The network to draw: the only model of the text, or its first; ``None`` while it has errors.
+
+        Shapes and totals that are not those of the text are no reason to show none.
+        """
+        return self._of_model(next(iter(self.graphs))).as_built() if self.graphs else None
+
+    @property
+    def unexpected(self) -> list[str]:
+        """What the text states of its networks and does not hold, one sentence each."""
+        return [str(error.message) for error in self.diagnostics.errors if error.code in CLAIMS]
+
+    def errors_after(self, edits: Sequence[Edit]) -> int:
+        """How many errors the text would have after some edits, which do not overlap."""
+        key = frozenset((edit.span, edit.replacement) for edit in edits)
+        if key not in self._errors_after:
+            text = self.source.text
+            for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
+                text = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
+            changed = self._of_model(self.settings.model, Source(self.source.name, text, self.source.path))
+            with collection_paused():
+                self._errors_after[key] = len(changed.check().errors)
+        return self._errors_after[key]
 
     @property
     def unit(self) -> Unit:

@@ -24,7 +24,7 @@ def svg(analysis: Analysis, theme: str, revision: str = "") -> str | None:
         return None
     if not revision:
         return draw(network, theme=theme).svg()
-    return compared(_old(analysis, revision), network, theme=theme).svg()
+    return compared(_old(analysis, revision).as_built(), network, theme=theme).svg()
 
 
 def _old(analysis: Analysis, revision: str) -> Specification:

@@ -155,16 +155,17 @@ class Layout:
 
     def diagnostic(self, found: Diagnostic) -> Diagnostic:
         """A diagnostic with its places in the text."""
-        fix = found.fix
-        if fix is not None:
-            fix = Fix(fix.title, tuple(replace(edit, span=self.in_text(edit.span)) for edit in fix.edits))
         return replace(
             found,
             primary=None if found.primary is None else self._label(found.primary),
             secondary=tuple(map(self._label, found.secondary)),
             chain=tuple(replace(call, span=self.in_text(call.span)) for call in found.chain),
-            fix=fix,
+            fix=self._fix(found.fix),
+            alternative=self._fix(found.alternative),
         )
+
+    def _fix(self, fix: Fix | None) -> Fix | None:
+        return fix and Fix(fix.title, tuple(replace(edit, span=self.in_text(edit.span)) for edit in fix.edits))
 
     def _label(self, label: Label) -> Label:
         return replace(label, span=self.in_text(label.span))

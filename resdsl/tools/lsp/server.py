@@ -356,6 +356,7 @@ def _register_text(one: Server) -> None:
         found = []
         if wanted is None or types.CodeActionKind.QuickFix in wanted:
             found += actions.quick_fixes(analysis, uri, params.range)
+            found += actions.restatements(analysis, uri, params.range)
         # Looking for all fixes takes many checks, so only on request.
         if wanted is not None and any(actions.FIX_ALL.startswith(str(getattr(one, "value", one))) for one in wanted):
             fixed = fix(analysis.source)
@@ -407,7 +408,10 @@ def _register_picture(one: Server) -> None:
 
     @one.feature("resdsl/picture")
     async def draw(params: Any) -> dict[str, object]:
-        """``{uri, theme, compare}`` -> ``{svg}`` or ``{problem}``; ``compare`` is a revision of git."""
+        """``{uri, theme, compare}`` -> ``{svg, unexpected}`` or ``{problem}``; ``compare`` is a revision of git.
+
+        ``unexpected`` has a sentence for each shape and total that is not as the text states it.
+        """
         uri = params.uri
         analysis = await one.analysed(uri)
         if analysis is None:
@@ -418,7 +422,9 @@ def _register_picture(one: Server) -> None:
             drawn = await one.documents.drawn(picture.svg, analysis, theme, revision)
         except (ResdslError, ValueError) as problem:
             return {"problem": str(problem)}
-        return {"svg": drawn} if drawn is not None else {"problem": "the text has errors"}
+        if drawn is None:
+            return {"problem": "the text has errors"}
+        return {"svg": drawn, "unexpected": analysis.unexpected}
 
     @one.feature("resdsl/place")
     async def place(params: Any) -> types.Location | None:

@@ -63,13 +63,12 @@ def _run(shell: Any, line: str, cell: str) -> None:
     diagnostics = specification.check()
     if diagnostics:
         display(error_card(diagnostics), raw=True)  # type: ignore[no-untyped-call]
-    if diagnostics.errors:
-        return
-    if given.name:
+    if given.name and not diagnostics.errors:
         shell.user_ns[given.name] = specification
-    # Of blocks, or of several models, there is no one picture.
-    if not given.check and (given.model or len(specification.models) == 1):
-        display(specification)  # type: ignore[no-untyped-call]
+    # Of blocks, or of several models, there is no one picture. Of a network whose totals are not as expected, there is.
+    shown = specification.unexpected_graph is not None or not diagnostics.errors
+    if shown and not given.check and (given.model or len(specification.models) == 1):
+        display(specification.as_built())  # type: ignore[no-untyped-call]
 
 
 def _argument(parser: _Parser, given: str) -> tuple[str, str]:

@@ -15,7 +15,13 @@ _STYLE = "font-family: monospace; line-height: 1.3; white-space: pre; overflow-x
 
 
 def display(specification: Specification) -> dict[str, str]:
-    """The picture and the summary as HTML, and the picture as SVG for other front ends; or the errors in the text."""
+    """The picture and the summary as HTML, and the picture as SVG for other front ends; or the errors in the text.
+
+    Both where shapes and totals alone are not as the text states them.
+    """
+    if specification.unexpected_graph is not None:
+        shown = display(specification.as_built())
+        return {**shown, "text/html": _card(specification.diagnostics) + shown["text/html"]}
     try:
         summary = specification.summary()
     except CompileError as error:

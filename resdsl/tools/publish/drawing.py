@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from resdsl.diagnostics import CompileError, Source
+from resdsl.diagnostics import CompileError, Diagnostics, Source
 from resdsl.diagnostics.render import render
 from resdsl.picture.canvas import Direction
 from resdsl.picture.diagram import Detail
 from resdsl.picture.theme import THEMES
 from resdsl.specification.load import NetworkOptions, load
+from resdsl.specification.specification import Specification
 from resdsl.tools.draw.draw import draw
 from resdsl.untrusted import printable
 
@@ -35,12 +36,16 @@ class Drawing:
 
 
 class DrawingError(Exception):
-    """The network cannot be drawn. ``text`` has the errors as the command line shows them, ``line`` the first's."""
+    """The network has errors. ``text`` has them as the command line shows them, ``line`` is the first's.
 
-    def __init__(self, text: str, line: int | None) -> None:
+    ``html`` is the picture, if shapes and totals alone are not as the text states them; otherwise empty.
+    """
+
+    def __init__(self, text: str, line: int | None, html: str = "") -> None:
         super().__init__(text.partition("\n")[0])
         self.text = text
         self.line = line
+        self.html = html
 
 
 def html_of(network: str | Path, drawing: Drawing, *, name: str = "") -> str:
@@ -51,12 +56,23 @@ def html_of(network: str | Path, drawing: Drawing, *, name: str = "") -> str:
     options = NetworkOptions(model=drawing.model, set=drawing.arguments)
     try:
         specification = load(Source(name or "<text>", network) if _is_text(network) else network, **options)  # type: ignore[arg-type]
-        picture = draw(specification, detail=drawing.detail, direction=drawing.direction, theme=drawing.theme).svg()
-        summary = f"<pre>{escape(str(specification.summary()))}</pre>" if drawing.summary else ""
+        html = _figure(specification.as_built(), drawing)
     except CompileError as error:
-        first = next((one.primary.span.position.line for one in error.diagnostics.errors if one.primary), None)
-        raise DrawingError(render(error.diagnostics), first) from None
+        raise _error(error.diagnostics) from None
+    if specification.unexpected_graph is not None:
+        raise _error(specification.diagnostics, html)
+    return html
+
+
+def _figure(specification: Specification, drawing: Drawing) -> str:
+    picture = draw(specification, detail=drawing.detail, direction=drawing.direction, theme=drawing.theme).svg()
+    summary = f"<pre>{escape(str(specification.summary()))}</pre>" if drawing.summary else ""
     return f'<figure class="resdsl">{picture}{summary}</figure>'
+
+
+def _error(diagnostics: Diagnostics, html: str = "") -> DrawingError:
+    first = next((one.primary.span.position.line for one in diagnostics.errors if one.primary), None)
+    return DrawingError(render(diagnostics), first, html)
 
 
 def _is_text(network: str | Path) -> bool:

@@ -38,13 +38,16 @@ def validate(
 def fence(
     source: str, _language: str, _css_class: str, options: Mapping[str, str], _markdown: object, **_others: object
 ) -> str:
-    """The HTML of a fence. An error in the text is a warning of the build, and shown in the page."""
+    """The HTML of a fence. An error in the text is a warning of the build, and shown in the page.
+
+    Above the picture, if shapes and totals alone are not as the text states them.
+    """
     try:
         arguments = parse_arguments(options.get("set", ""))
         chosen = {name: options[name] for name in ("detail", "direction", "theme", "model") if name in options}
         drawing = Drawing(**chosen, arguments=arguments, summary="summary" in options)
         return html_of(source if "{" in source else source.strip(), drawing)
     except (DrawingError, ValueError) as error:
-        text = error.text if isinstance(error, DrawingError) else str(error)
+        text, html = (error.text, error.html) if isinstance(error, DrawingError) else (str(error), "")
         logging.getLogger("mkdocs.resdsl").warning("%s", text.rstrip())
-        return f"<pre>{escape(text)}</pre>"
+        return f"<pre>{escape(text)}</pre>{html}"

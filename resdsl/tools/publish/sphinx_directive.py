@@ -20,7 +20,8 @@ _LOG = logging.getLogger(__name__)
 class ResDirective(SphinxDirective):
     """Draws a network: the text in the directive, a file relative to the page, or a built-in network.
 
-    An error in the text is a warning of the build, at its line, and shown in the page.
+    An error in the text is a warning of the build, at its line, and shown in the page: above the picture, if shapes
+    and totals alone are not as the text states them.
     """
 
     has_content = True
@@ -58,7 +59,8 @@ class ResDirective(SphinxDirective):
         except DrawingError as error:
             line = self.content_offset + (error.line or 1) if text else self.lineno
             _LOG.warning("%s", error.text.rstrip(), location=(self.env.docname, line), type="resdsl")
-            return [*shown, nodes.literal_block(error.text, error.text)]
+            shown.append(nodes.literal_block(error.text, error.text))
+            return [*shown, nodes.raw("", error.html, format="html")] if error.html else shown
         picture = nodes.raw("", html, format="html")
         # Builders that have no HTML show the text.
         return [*shown, picture] if "source" in self.options else [picture, nodes.raw("", source, format="text")]
