@@ -34,6 +34,7 @@ class _Graph:
                 self.readers.setdefault(name, []).append(node)
         self._producers = {name: node for node in graph.node for name in node.output}
         self._outputs = {info.name for info in graph.output}
+        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self._constants = {
             tensor.name: float(numpy_helper.to_array(tensor).item())
             for tensor in graph.initializer
@@ -63,6 +64,9 @@ class _Graph:
                     low, high = self.bounds(node.output[0], nodes - 1)
                     return low - shift, high - shift
             case "Mul":
+                if (factors := self._factors_beside(node)) is not None:
+                    low, high = self.bounds(node.output[0], nodes - 1)
+                    return min(low / factor for factor in factors), max(high / factor for factor in factors)
                 gate = next((other for other in node.input if other != name), name)
                 return self._zero_below(gate, name, nodes), inf
         return _EVERYWHERE
@@ -95,6 +99,15 @@ class _Graph:
         return next(
             (self._constants[other] for other in node.input if other != name and other in self._constants), None
         )
+
+    def _factors_beside(self, node: onnx.NodeProto) -> tuple[float, float] | None:
+        """The smallest and the largest of constant factors beside the value; ``None`` if not all are positive."""
+        tensor = next((self._tensors[other] for other in node.input if other in self._tensors), None)
+        if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT or 0 in tensor.dims:
+            return None
+        array = numpy_helper.to_array(tensor)
+        smallest, largest = float(array.min()), float(array.max())
+        return (smallest, largest) if 0 < smallest <= largest < inf else None
 
     def _clip(self, node: onnx.NodeProto) -> Bounds:
         attributes = _attributes(node)  # of operator sets before 11

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import resdsl
-from resdsl.tools.quantize.agreement import Agreement
+from resdsl.tools.quantize.agreement import Agreement, OutputComparison
 from resdsl.tools.quantize.candidates import Candidate, Recipe
 from resdsl.tools.quantize.search import choose, is_worse, keepable, recipes
 from resdsl.tools.quantize.speed import gain
@@ -27,7 +27,7 @@ def candidate(
     saturating: tuple[str, ...] = (),
     agree: int = 10,
 ) -> Candidate:
-    """A candidate with this mean cosine, or with these cosines of single images; ``agree`` of 10 images."""
+    """A candidate with this mean cosine, or with these scores of single images; ``agree`` of 10 images."""
     recipe = Recipe(recipe) if isinstance(recipe, str) else recipe
     scores = cosine if isinstance(cosine, list) else [cosine]
     mean = sum(scores) / len(scores)
@@ -77,6 +77,19 @@ def test_the_most_faithful_is_chosen_where_int8_is_slower() -> None:
     assert chosen(candidate("gptq", 0.9, 0.8), slowest, candidate("nearest", 0.85, 0.9)) is slowest
 
 
+@pytest.mark.parametrize("slowest", [0.4, 0.9])
+def test_a_faithful_candidate_is_chosen_before_a_fast_one(slowest: float) -> None:
+    faithful = candidate(Recipe("gptq", ranges="channels", operators="layers"), 0.99, slowest)
+    assert chosen(candidate("minmax", 0.7, 1.2), candidate("gptq", 0.9, 1.2), faithful) is faithful
+    # The speed counts among those that are.
+    assert chosen(fast := candidate("gptq", 0.985, 1.2), faithful) is fast
+
+
+def test_a_speed_within_the_error_of_measurements_is_none() -> None:
+    slower = candidate(Recipe("gptq", operators="layers"), 0.97, 0.85)
+    assert chosen(candidate("minmax", 0.9, 1.04), slower) is slower
+
+
 def test_no_candidate_is_chosen_that_is_worse_than_the_default_of_onnx_runtime() -> None:
     default = candidate("minmax", 0.97, 0.8)
     assert chosen(default, candidate(Recipe("gptq", operators="layers"), 0.9, 1.2)) is default
@@ -86,7 +99,7 @@ def test_no_candidate_is_chosen_that_is_worse_than_the_default_of_onnx_runtime()
 
 PERCENTILE = Recipe("gptq", ranges="percentile")
 IMAGES = [0.990, 0.984, 0.995, 0.981, 0.992, 0.986, 0.997, 0.988]
-"""Cosines of single images, which differ by more than candidates do."""
+"""Scores of single images, which differ by more than candidates do."""
 
 CHANCE = [
     image + change for image, change in zip(IMAGES, [4e-3, -3e-3, 2e-3, 5e-3, -4e-3, 3e-3, -2e-3, 1e-3], strict=True)
@@ -143,6 +156,41 @@ def test_outputs_that_are_no_numbers_are_worse() -> None:
     assert not is_worse(candidate("gptq", IMAGES), candidate("nearest", [math.nan] * 8))
 
 
+# --- the score -------------------------------------------------------------------------------------------------------
+
+
+def compared(originals: list[list[float]], quantized: list[list[float]]) -> Agreement:
+    comparison = OutputComparison()
+    for one, other in zip(originals, quantized, strict=True):
+        comparison.add(np.float32([one]), np.float32([other]))
+    return comparison.agreement("logits")
+
+
+def test_the_score_is_the_error_against_what_images_differ_by() -> None:
+    # The mean is (1, 0); the squared distances from it are 4, 4 and 0, so the variance is 8 / 3.
+    originals = [[3.0, 0.0], [-1.0, 0.0], [1.0, 0.0]]
+    found = compared(originals, [[3.0, 1.0], [-1.0, 0.0], [1.0, 2.0]])
+    assert found.scores == pytest.approx([8 / 11, 1, 8 / 20])
+    assert found.score == pytest.approx((8 / 11 + 1 + 8 / 20) / 3)
+
+
+def test_an_image_near_the_mean_does_not_decide() -> None:
+    originals = [[4.0, 0.0], [-4.0, 0.0], [0.0, 4.0], [0.0, -4.0], [0.1, 0.1]]
+    # The direction from the mean is wrong for the last image only, or for all others by 27 degrees.
+    small = compared(originals, [*originals[:4], [-0.1, -0.1]])
+    large = compared(originals, [[4.0, 2.0], [-4.0, 2.0], [2.0, 4.0], [2.0, -4.0], [0.1, 0.1]])
+    assert small.centred is not None
+    assert large.centred is not None
+    assert small.centred < large.centred
+    assert small.score > large.score
+
+
+def test_outputs_that_do_not_differ_are_compared_by_their_cosine() -> None:
+    found = compared([[1.0, 0.0]] * 2, [[1.0, 0.0], [1.0, 1.0]])
+    assert found.scores == pytest.approx([1, 0.5**0.5])
+    assert compared([[1.0, 0.0]], [[1.0, 1.0]]).score == pytest.approx(0.5**0.5)
+
+
 # --- the speed -------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +208,9 @@ def test_the_speed_is_that_against_the_original(tmp_path: Path) -> None:
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
-def tried(measured: Callable[[Recipe], tuple[float, float] | None], recipe: Recipe) -> list[str]:
+def tried(
+    measured: Callable[[Recipe], tuple[float, float] | None], recipe: Recipe, *, scalable: bool = True
+) -> list[str]:
     """The names of what is tried, where each recipe has the cosine and speed that ``measured`` says; none: it fails."""
     candidates: list[Candidate] = []
 
@@ -170,7 +220,7 @@ def tried(measured: Callable[[Recipe], tuple[float, float] | None], recipe: Reci
     def best() -> Candidate:
         return candidates[choose(candidates, "any", lambda: True)]
 
-    for one in recipes(recipe, candidates, best, keep):
+    for one in recipes(recipe, candidates, best, keep, lambda: scalable):
         found = measured(one)
         failed = Candidate(one, seconds=1.0, problem="no")
         candidates.append(failed if found is None else candidate(one, *found))
@@ -179,25 +229,33 @@ def tried(measured: Callable[[Recipe], tuple[float, float] | None], recipe: Reci
 
 FIRST = ["minmax", "nearest", "gptq", "gptq, percentile ranges"]
 LAYERS = "gptq, percentile ranges, layers only"
+CHANNELS = "gptq, ranges of channels, layers only"
 
 
 def test_the_search_ends_with_the_goal() -> None:
     assert tried(lambda _: GOOD, Recipe("best")) == FIRST
     assert tried(lambda recipe: GOOD if recipe.operators == "layers" else BAD, Recipe("best")) == [*FIRST, LAYERS]
     kept = tried(lambda recipe: GOOD if len(recipe.keep) == 1 else BAD, Recipe("best"))
-    assert kept == [*FIRST, LAYERS, "gptq, 3 layers kept", "gptq, 1 layer kept"]
+    assert kept == [*FIRST, LAYERS, CHANNELS, "gptq, 3 layers kept", "gptq, 1 layer kept"]
+    channels = tried(lambda recipe: GOOD if recipe.ranges == "channels" else BAD, Recipe("best"))
+    assert channels == [*FIRST, LAYERS, CHANNELS]
 
 
 def test_what_is_slow_is_searched_to_the_end_from_the_best() -> None:
     speeds = {"minmax": (0.8, 0.7), "nearest": (0.85, 0.7), "gptq": (0.9, 0.7)}
     names = tried(lambda recipe: speeds[recipe.method], Recipe("best"))
     kept = ["gptq, 3 layers kept", "gptq, 1 layer kept", "gptq, 2 layers kept", "gptq, 4 layers kept"]
-    assert names == [*FIRST, LAYERS, *kept]
+    assert names == [*FIRST, LAYERS, CHANNELS, *kept]
 
 
 def test_the_search_ends_with_the_budget() -> None:
     names = tried(lambda recipe: None if recipe.keep else (0.9, 0.7), Recipe("best"))
-    assert names == [*FIRST, LAYERS, "gptq, 3 layers kept"]
+    assert names == [*FIRST, LAYERS, CHANNELS, "gptq, 3 layers kept"]
+
+
+def test_ranges_of_channels_are_tried_where_channels_can_have_factors_and_once() -> None:
+    assert CHANNELS not in tried(lambda _: BAD, Recipe("best"), scalable=False)
+    assert tried(lambda _: BAD, Recipe("best", "channels", "layers")).count(CHANNELS) == 1
 
 
 def test_some_layer_stays_in_int8() -> None:

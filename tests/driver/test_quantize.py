@@ -23,6 +23,7 @@ from resdsl.ir.types import DType
 from resdsl.runtime.images import load_image
 from resdsl.runtime.preprocess import prepare
 from resdsl.tools.quantize.agreement import Distance
+from resdsl.tools.quantize.calibration import spread
 from resdsl.tools.quantize.quantize import Quantization, Quantized, quantize
 
 TINY = """\
@@ -102,8 +103,8 @@ def logits(model: Path, image: Path) -> np.ndarray:
 def test_the_report_is_of_the_images_held_back(original: Path, made: Quantized, folder: Path) -> None:
     assert (made.calibrated, made.outputs[0].images) == (8, 2)
     assert not made.problems
-    # Every fifth is held back, in the order of their names.
-    held_back = sorted(folder.iterdir())[4::5]
+    # A fifth is held back, spread over all in the order of their names.
+    held_back = spread(sorted(folder.iterdir()), 2)
     both = [(logits(original, image), logits(made.path, image)) for image in held_back]
     cosines = [float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in both]
     assert made.outputs[0].output == "logits"

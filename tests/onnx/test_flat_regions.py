@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from resdsl.onnx.flat_regions import informative_bounds
 
 Node = tuple[str, list[str], str]
-CONSTANTS = {"zero": 0.0, "three": 3.0, "six": 6.0, "-one": -1.0}
+CONSTANTS = {"zero": 0.0, "three": 3.0, "six": 6.0, "-one": -1.0, "half": 0.5, "ramp": np.linspace(0.25, 2, 401)}
 
 
 def model(nodes: list[Node], output: str) -> onnx.ModelProto:
@@ -44,6 +44,8 @@ CLIPPED: list[Node] = [("Add", ["x", "three"], "a"), ("Clip", ["a", "zero", "six
         ([*CLIPPED, ("Neg", ["c"], "y")], (-3.0, 3.0)),
         ([("Clip", ["x", "-one", "six"], "y")], (-1.0, 6.0)),
         ([("Clip", ["x", "", "six"], "y")], (-inf, 6.0)),
+        ([("Mul", ["x", "half"], "h"), ("HardSwish", ["h"], "y")], (-6.0, inf)),
+        ([("Mul", ["ramp", "x"], "r"), ("Clip", ["r", "-one", "three"], "y")], (-4.0, 12.0)),
         ([("HardSwish", ["x"], "h"), ("HardSigmoid", ["x"], "s"), ("Sub", ["h", "s"], "y")], (-3.0, inf)),
     ],
 )
@@ -70,8 +72,9 @@ def test_nothing_changes_beyond_the_bounds(nodes: list[Node], bounds: tuple[floa
         ([("Add", ["x", "three"], "h"), ("HardSwish", ["h"], "y")], "h"),
         ([("Add", ["x", "x"], "a"), ("Clip", ["a", "zero", "six"], "c"), ("Mul", ["x", "c"], "y")], "y"),
         ([*CLIPPED, ("Exp", ["x"], "e"), ("Mul", ["e", "c"], "y")], "y"),
+        ([("Mul", ["x", "-one"], "m"), ("HardSwish", ["m"], "y")], "y"),
     ],
-    ids=["smooth", "read as it is", "an output", "no shift", "another factor"],
+    ids=["smooth", "read as it is", "an output", "no shift", "another factor", "a negative factor"],
 )
 def test_values_that_matter_everywhere_have_no_bounds(nodes: list[Node], output: str) -> None:
     assert "x" not in informative_bounds(model(nodes, output))

@@ -39,8 +39,12 @@ class Agreement:
     ``cosine`` is the minimum and ``mean_cosine`` the mean over the images. ``centred`` is the mean cosine after
     subtracting the original's mean over the images from both, so it measures what distinguishes images; it is ``None``
     for a single image and for outputs other than ``[N, features]``. For ``agree`` of ``images`` the largest value has
-    the same index. ``scores`` are the cosines of the single images, of which ``centred`` is the mean, or else
-    ``mean_cosine``.
+    the same index. ``scores`` are those of the single images, 1 without an error, and ``score`` is their mean: what
+    candidates are compared by.
+
+    The score of an image is ``v / (v + |a - b|^2)``, with the variance ``v = mean |a - mean a|^2`` of the original's
+    outputs over the images; it is the cosine where there is no ``centred``. Of an image whose output is near the mean,
+    the centred cosine is that of noise, and it counts as much as the others.
     """
 
     output: str
@@ -51,6 +55,10 @@ class Agreement:
     agree: int
     images: int
     scores: tuple[float, ...] = ()
+
+    @property
+    def score(self) -> float:
+        return _mean(self.scores) if self.scores else self.mean_cosine
 
 
 @dataclass(slots=True)
@@ -116,7 +124,7 @@ class OutputComparison:
 
     def agreement(self, name: str) -> Agreement:
         cosines = self._cosines
-        apart = self._centred()
+        apart, scores = self._centred()
         return Agreement(
             name,
             cosine=min(cosines),
@@ -125,20 +133,22 @@ class OutputComparison:
             decibels=self._all.decibels,
             agree=self._agree,
             images=len(cosines),
-            scores=tuple(apart or cosines),
+            scores=tuple(scores or cosines),
         )
 
-    def _centred(self) -> list[float]:
-        """The cosine of each image after subtracting the mean over images; empty where that says nothing."""
+    def _centred(self) -> tuple[list[float], list[float]]:
+        """The cosine of each image after subtracting the mean, and its score; empty where these say nothing."""
         if len(self._rows) < 2:
-            return []
+            return [], []
         mean = np.mean([original for original, _ in self._rows], axis=0)
-        cosines = []
+        distances = []
         for original, quantized in self._rows:
             one = Distance()
             one.add(original - mean, quantized - mean)
-            cosines.append(one.cosine)
-        return cosines
+            distances.append(one)
+        variance = _mean([one.signal for one in distances])
+        scores = [variance / (variance + one.noise) for one in distances] if variance else []
+        return [one.cosine for one in distances], scores
 
 
 def _mean(values: Sequence[float]) -> float:

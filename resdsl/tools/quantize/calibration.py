@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from resdsl.runtime.images import MAX_PIXELS
 from resdsl.runtime.item import Item
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of images done and the total."""
@@ -47,10 +49,9 @@ class CalibrationImages:
             yield {self._classifier.input.name: np.stack([array] * self._classifier.batch_size(1))}
 
     def spread(self, count: int) -> list[dict[str, Array]]:
-        """At most ``count`` calibration images, evenly spaced over all."""
+        """At most ``count`` calibration images, spread over all."""
         items = [item for item in self.calibration if id(item) not in self._unreadable]
-        count = min(count, len(items))
-        return list(self.feeds([items[index * len(items) // count] for index in range(count)]))
+        return list(self.feeds(spread(items, count)))
 
     def too_few(self) -> CompileError | RunError:
         """The error for too few images that can be read."""
@@ -71,18 +72,30 @@ class Counter:
             self._progress(int(self._done), self._total)
 
 
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """``count`` of the items, one at a random place in each of as many equal parts; all if there are no more.
+
+    The order of files often has a period, such as a few views of each scene. Evenly spaced items can have the same one,
+    and would then be of one kind only. The places are the same in each run.
+    """
+    if len(items) <= count:
+        return list(items)
+    random = np.random.default_rng(0)
+    starts = [index * len(items) // count for index in range(count + 1)]
+    return [items[int(random.integers(start, end))] for start, end in pairwise(starts)]
+
+
 def _split(items: Sequence[Item], most: int, held_back: float) -> tuple[list[Item], list[Item]]:
-    """Calibration images and held-out images: every n-th is held out, so that both are representative."""
-    if len(items) > most:
-        items = [items[index * len(items) // most] for index in range(most)]
+    """Calibration images and held-out images, which are spread over all."""
+    items = spread(items, most)
     if len(items) < 2:
         for item in items:
             item.load(MAX_PIXELS)  # the item of a missing folder raises the reason
         raise _too_few(len(items), Diagnostics())
     step = max(round(1 / held_back), 2)
-    held_out = items[step - 1 :: step] or items[-1:]
+    held_out = spread(items, max(len(items) // step, 1))
     held_ids = {id(item) for item in held_out}
-    return [item for item in items if id(item) not in held_ids], list(held_out)
+    return [item for item in items if id(item) not in held_ids], held_out
 
 
 def _too_few(count: int, problems: Diagnostics) -> CompileError | RunError:

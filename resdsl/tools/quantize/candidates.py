@@ -14,7 +14,7 @@ METHODS = ("best", "nearest", "gptq", *RANGES)
 FITTED = ("nearest", "gptq")
 """The methods that fit weights."""
 
-FITTED_RANGES = ("minmax", "percentile")
+FITTED_RANGES = ("minmax", "percentile", "channels")
 """How the ranges of fitted models are chosen."""
 
 TARGETS = ("any", "vnni")
@@ -41,7 +41,7 @@ class Recipe:
     def name(self) -> str:
         parts = [self.method]
         if self.method in FITTED and self.ranges != "minmax":
-            parts.append(f"{self.ranges} ranges")
+            parts.append("ranges of channels" if self.ranges == "channels" else f"{self.ranges} ranges")
         if self.operators == "layers":
             parts.append("layers only")
         if self.keep:
@@ -51,9 +51,9 @@ class Recipe:
         return ", ".join(parts)
 
     @property
-    def graph(self) -> tuple[str, tuple[str, ...]]:
+    def graph(self) -> tuple[str, tuple[str, ...], bool]:
         """What decides the operators of the model, and so its speed."""
-        return self.operators, self.keep
+        return self.operators, self.keep, self.ranges == "channels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +83,18 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """The mean cosine, after subtracting the mean over images if there are several."""
-        if self.agreement is None:
-            return float("-inf")
-        score = self.agreement.centred
-        score = self.agreement.mean_cosine if score is None else score
+        """The mean score of the images; an output that is no number has the lowest."""
+        score = math.nan if self.agreement is None else self.agreement.score
         return float("-inf") if math.isnan(score) else score
 
     @property
-    def reaches_goal(self) -> bool:
+    def is_faithful(self) -> bool:
+        """Whether it reaches the goal but for its speed."""
         found = self.agreement
-        return (
-            found is not None
-            and found.mean_cosine >= GOAL_COSINE
-            and found.agree >= GOAL_AGREEMENT * found.images
-            and (self.gain or 0) >= GOAL_GAIN
-        )
+        if found is None:
+            return False
+        return found.mean_cosine >= GOAL_COSINE and found.agree >= GOAL_AGREEMENT * found.images
+
+    @property
+    def reaches_goal(self) -> bool:
+        return self.is_faithful and (self.gain or 0) >= GOAL_GAIN

@@ -68,7 +68,8 @@ _WORST = 10
     "--ranges",
     type=click.Choice(FITTED_RANGES),
     default="minmax",
-    help="Ranges of activations for nearest and gptq: all values, or all but the outermost 0.001 % (minmax).",
+    help="Ranges of activations for nearest and gptq: all values, all but the outermost 0.001 %, or those of single"
+    " channels (minmax).",
 )
 @click.option(
     "--operators",
@@ -191,7 +192,8 @@ def _candidate(one: Candidate) -> str:
     centred = "" if agreement.centred is None else f" ({agreement.centred:.4f} centred)"
     saturating = f"; sums can saturate in {_count(len(one.saturating))} without VNNI" if one.saturating else ""
     return (
-        f"{'chose' if one.chosen else 'tried'} {one.name}: mean cosine {agreement.mean_cosine:.4f}{centred}, "
+        f"{'chose' if one.chosen else 'tried'} {one.name}: score {agreement.score:.4f}, "
+        f"mean cosine {agreement.mean_cosine:.4f}{centred}, "
         f"same top class for {agreement.agree} of {agreement.images}, {_times(one.gain or 0)} as fast; "
         f"{one.seconds:.1f} s{saturating}"
     )
@@ -286,7 +288,8 @@ def _candidate_data(one: Candidate) -> dict[str, object]:
 
 
 def _agreement_data(one: Agreement) -> dict[str, object]:
-    return _finite({key: value for key, value in dataclasses.asdict(one).items() if key != "scores"})
+    entries = {key: value for key, value in dataclasses.asdict(one).items() if key != "scores"}
+    return _finite(entries | {"score": one.score})
 
 
 def _finite(entries: dict[str, object]) -> dict[str, object]:

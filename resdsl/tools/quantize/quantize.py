@@ -52,12 +52,13 @@ class Quantization:
     """How a model is quantized.
 
     Layers whose names match a pattern of ``keep`` (``layer1.*``) stay in floating point, and the ``keep_worst`` layers
-    that add the most noise. At most ``images`` images are used, evenly spaced over all; the fraction ``held_back`` of
+    that add the most noise. At most ``images`` images are used, spread over all; the fraction ``held_back`` of
     them is held out for the report.
 
     ``method`` is ``best`` (measure several on the held-out images and keep the best), ``nearest`` or ``gptq`` (fitted
     weights), or one of ONNX Runtime's ways to choose ranges: ``minmax``, ``entropy``, ``percentile``. ``ranges`` are
-    those of activations with fitted weights: ``minmax``, or ``percentile`` without the outermost values. ``operators``
+    those of activations with fitted weights: ``minmax``, ``percentile`` without the outermost values, or ``channels``,
+    of single channels where a factor for each can stand between layers (``channel_factors``). ``operators``
     is ``all`` or ``layers``: only convolutions and linear layers compute in int8. ``target`` is ``any``, which keeps
     sums of two products within 16 bits, or ``vnni``. ``budget`` limits the seconds in which ``best`` looks for
     candidates; the first is always made. ``reduce_range`` limits weights to 7 bits.
@@ -257,7 +258,7 @@ class _Quantizer:
         """Make candidates as ``search.recipes`` says, measure each, choose the best and measure its layers."""
         candidates: list[Candidate] = []
         files: list[Path] = []
-        gains: dict[tuple[str, tuple[str, ...]], float] = {}
+        gains: dict[tuple[object, ...], float] = {}
 
         def best() -> Candidate:
             return candidates[self._best(candidates)]
@@ -268,7 +269,7 @@ class _Quantizer:
             quantized = [layer.name for layer in noisiest if layer.name not in settings.keep]
             return keepable(self._maker.depthwise(), quantized)
 
-        for one in recipes(recipe, candidates, best, sets):
+        for one in recipes(recipe, candidates, best, sets, self._maker.scalable):
             limited = recipe.method == "best" and one.method in FITTED
             candidate, file = self._maker.make(one, settings, limited=limited)
             candidates.append(candidate if candidate.problem else self._measure(candidate, file, gains))
@@ -284,7 +285,7 @@ class _Quantizer:
     def _best(self, candidates: Sequence[Candidate]) -> int:
         return choose(candidates, self._how.target, kernels_saturate)
 
-    def _measure(self, candidate: Candidate, file: Path, gains: dict[tuple[str, tuple[str, ...]], float]) -> Candidate:
+    def _measure(self, candidate: Candidate, file: Path, gains: dict[tuple[object, ...], float]) -> Candidate:
         """The candidate with its agreement with the original, and how much faster it is: once for each graph."""
         (outputs,) = self._compare([self._for_target(file)])
         graph = candidate.recipe.graph

@@ -7,11 +7,14 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
-from resdsl.tools.quantize.candidates import FITTED, GOAL_GAIN, Candidate, Recipe
+from resdsl.tools.quantize.candidates import FITTED, FITTED_RANGES, GOAL_GAIN, Candidate, Recipe
 from resdsl.tools.quantize.quantizer import RANGES
 
 _NEARLY = 0.9
 """Without a candidate that reaches the goal, those slower than this part of the fastest are not chosen."""
+
+_FASTER = 1.1
+"""Times as fast as the original beyond which it is no chance: how much measurements of one graph differ."""
 
 _ERRORS = 2
 """By how many standard errors the mean difference of two candidates is more than chance."""
@@ -25,11 +28,13 @@ def recipes(
     tried: Sequence[Candidate],
     best: Callable[[], Candidate],
     keepable: Callable[[], Iterator[tuple[str, ...]]],
+    scalable: Callable[[], bool],
 ) -> Iterator[Recipe]:
     """What to try next. The caller appends each candidate to ``tried`` before it asks for the next.
 
     ``recipe`` is what is asked for, its method one of ``METHODS``. ``best`` is the best candidate so far, and
-    ``keepable`` are sets of layers to keep in floating point.
+    ``keepable`` are sets of layers to keep in floating point; ``scalable`` says whether channels can have ranges of
+    their own.
     """
     if recipe.method in RANGES:
         yield recipe
@@ -54,6 +59,11 @@ def recipes(
         return
     if recipe.operators == "all":
         yield dataclasses.replace(recipe, method="gptq", ranges="percentile", operators="layers")
+    if any(one.reaches_goal for one in tried):
+        return
+    channels = dataclasses.replace(recipe, method="gptq", ranges="channels", operators="layers")
+    if channels not in [one.recipe for one in tried] and scalable():
+        yield channels
     if any(one.reaches_goal for one in tried):
         return
     start = best().recipe
@@ -81,8 +91,9 @@ def choose(candidates: Sequence[Candidate], target: str, saturates: Callable[[],
 
     Compared are those that reach the goal, and those as fast as the goal that are not worse than one that reaches it;
     without any, those nearly as fast as the fastest, and all of them where none is faster than the original: then only
-    the size of the file is left to gain. None is chosen that is worse than ONNX Runtime's own quantization.
-    ``is_worse`` says what is worse, ``_order`` what is simple.
+    the size of the file is left to gain. Where none of these is faithful, those that are come first: a fast model with
+    other results is of no use. None is chosen that is worse than ONNX Runtime's own quantization. ``is_worse`` says
+    what is worse, ``_order`` what is simple.
 
     A candidate with sums that can leave 16 bits is measured on this CPU. If its kernels do not saturate, that does not
     hold for others, so for any CPU only the other candidates are compared.
@@ -102,8 +113,11 @@ def choose(candidates: Sequence[Candidate], target: str, saturates: Callable[[],
     usable = not_worse(usable, than=[index for index in usable if candidates[index].method in RANGES])
     reaching = [index for index in usable if candidates[index].reaches_goal]
     fastest = max(candidates[index].gain or 0 for index in usable)
-    least = GOAL_GAIN if reaching else _NEARLY * fastest if fastest > 1 else 0
+    least = GOAL_GAIN if reaching else _NEARLY * fastest if fastest > _FASTER else 0
     pool = not_worse([index for index in usable if (candidates[index].gain or 0) >= least], than=reaching)
+    faithful = [index for index in usable if candidates[index].is_faithful]
+    if faithful and not any(index in faithful for index in pool):
+        pool = faithful
     return min(not_worse(pool, than=pool), key=lambda index: _order(candidates[index]))
 
 
@@ -136,6 +150,6 @@ def _order(candidate: Candidate) -> tuple[object, ...]:
         recipe.method in RANGES,
         recipe.operators != "all",
         len(recipe.keep),
-        recipe.ranges != "minmax",
+        FITTED_RANGES.index(recipe.ranges),
         recipe.method != "gptq",
     )

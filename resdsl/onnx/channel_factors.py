@@ -1,0 +1,138 @@
+"""A factor for each channel of a value, so that all of its channels use the 8 bits of a scale for the whole tensor.
+
+The steps of one scale are as large as the channel with the largest values needs. A depthwise convolution reads each
+channel alone, so what small channels lose is lost. Where operators in floating point stand between two layers, a factor
+``f`` for each channel costs a product: the layer before writes ``y / f`` (its weights and bias are divided by ``f``),
+and the depthwise layer reads ``h / f`` (its weights, which have a scale for each channel, are multiplied by ``f``)::
+
+    Conv -> Q -> DQ -> Mul f -> HardSwish -> Mul 1 / f -> Q -> DQ -> depthwise Conv
+
+Conversions with a scale for each channel would contain the products, but ONNX Runtime takes 40 times as long for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+Array = npt.NDArray[Any]
+
+_FACTORS = "/factors"
+_SCALED = "/scaled"
+_FUSED = frozenset({"Relu", "Clip"})
+"""Operators that become part of the layer before them."""
+
+_LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+
+
+def scalable_values(model: Path, keep: Collection[str] = ()) -> tuple[str, ...]:
+    """The values whose channels can have factors, beside quantized layers: those that are not in ``keep``.
+
+    These are results of convolutions that only operators in floating point read, and what depthwise convolutions read
+    of such operators. The results of depthwise convolutions are not among them: their channels need no factors.
+    """
+    return tuple(dict.fromkeys(_Graph(onnx.load_model(model).graph).scalable(keep)))
+
+
+def scale_channels(model: Path, target: Path, factors: Mapping[str, Array], keep: Collection[str] = ()) -> list[str]:
+    """Write ``model`` to ``target`` with ``factors [C]`` for its values, and return the names of the new products.
+
+    The model computes the same. Values keep their names; a value divided by its factors is called ``NAME/scaled``.
+    """
+    proto = onnx.load_model(model)
+    graph = _Graph(proto.graph)
+    scaled = [name for name in dict.fromkeys(graph.scalable(keep)) if name in factors]
+    before, after = dict[str, list[onnx.NodeProto]](), dict[str, list[onnx.NodeProto]]()
+    for name in scaled:
+        factor = factors[name].astype(np.float32)
+        producer = graph.producers[name]
+        if graph.is_plain_layer(producer):
+            for tensor in producer.input[1:]:
+                graph.multiply(tensor, 1 / factor)
+            producer.output[0] = name + _SCALED
+            after.setdefault(producer.name, []).append(graph.product(name + _SCALED, factor, name))
+            continue
+        before.setdefault(producer.name, []).append(graph.product(name, 1 / factor, name + _SCALED))
+        for layer in graph.readers[name]:
+            if graph.is_depthwise(layer) and layer.name not in keep:
+                graph.multiply(layer.input[1], factor)
+                layer.input[0] = name + _SCALED
+    nodes = [
+        each for node in proto.graph.node for each in (node, *after.get(node.name, ()), *before.get(node.name, ()))
+    ]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    onnx.save_model(proto, target)
+    return [node.name for made in (*before.values(), *after.values()) for node in made]
+
+
+class _Graph:
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in graph.node:
+            for name in dict.fromkeys(node.input):
+                self.readers.setdefault(name, []).append(node)
+        self.producers = {name: node for node in graph.node for name in node.output}
+        self._graph = graph
+        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
+        self._outputs = {info.name for info in graph.output}
+
+    def scalable(self, keep: Collection[str]) -> Iterator[str]:
+        """The values that have factors, in the order of the graph."""
+        for node in self._graph.node:
+            if self.is_plain_layer(node) and node.name not in keep and self._in_floats(node.output[0]):
+                yield node.output[0]
+            elif self.is_depthwise(node) and node.name not in keep:
+                producer = self.producers.get(node.input[0])
+                if producer is not None and producer.op_type not in _LAYERS and not self._is_fused(producer):
+                    yield node.input[0]
+
+    def is_depthwise(self, node: onnx.NodeProto) -> bool:
+        """Whether the node is a convolution of each channel alone."""
+        groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+        return groups > 1 and self._is_conv(node) and list(self._tensors[node.input[1]].dims[:2]) == [groups, 1]
+
+    def is_plain_layer(self, node: onnx.NodeProto) -> bool:
+        """Whether the node is a convolution whose channels differ by its weights, and not a depthwise one."""
+        return self._is_conv(node) and not self.is_depthwise(node)
+
+    def multiply(self, name: str, factor: Array) -> None:
+        """Multiply an initializer by a factor for each of its first axis."""
+        tensor = self._tensors[name]
+        array = numpy_helper.to_array(tensor)
+        scaled = array * factor.reshape(-1, *[1] * (array.ndim - 1))
+        tensor.CopyFrom(numpy_helper.from_array(scaled.astype(np.float32), name))
+
+    def product(self, value: str, factor: Array, result: str) -> onnx.NodeProto:
+        """The node that multiplies the channels of ``value``, which has the axes of an image."""
+        name = result + _FACTORS
+        self._graph.initializer.append(numpy_helper.from_array(factor.astype(np.float32).reshape(1, -1, 1, 1), name))
+        return helper.make_node("Mul", [value, name], [result], name=name)
+
+    def _is_conv(self, node: onnx.NodeProto) -> bool:
+        if node.op_type != "Conv" or not node.name or not self._tensors.keys() >= {*node.input[1:]}:
+            return False
+        if any(len(self.readers[name]) > 1 for name in node.input[1:]):
+            return False
+        tensors = [self._tensors[name] for name in node.input[1:]]
+        floats = all(tensor.data_type == onnx.TensorProto.FLOAT for tensor in tensors)
+        return floats and len(tensors[0].dims) == 4
+
+    def _in_floats(self, name: str) -> bool:
+        """Whether only operators read the value that compute with floats wherever layers alone compute with bytes."""
+        readers = self.readers.get(name, [])
+        return name not in self._outputs and bool(readers) and not any(map(self._reads_bytes, readers))
+
+    def _reads_bytes(self, node: onnx.NodeProto) -> bool:
+        return node.op_type in _LAYERS | _FUSED
+
+    def _is_fused(self, node: onnx.NodeProto) -> bool:
+        """Whether the node is an activation that becomes part of the layer before it."""
+        producer = self.producers.get(node.input[0]) if node.input else None
+        return node.op_type in _FUSED and producer is not None and producer.op_type in _LAYERS
