@@ -48,7 +48,7 @@ def scale_channels(model: Path, target: Path, factors: Mapping[str, Array], keep
     proto = onnx.load_model(model)
     graph = _Graph(proto.graph)
     scaled = [name for name in dict.fromkeys(graph.scalable(keep)) if name in factors]
-    before, after = dict[str, list[onnx.NodeProto]](), dict[str, list[onnx.NodeProto]]()
+    products: list[onnx.NodeProto] = []
     for name in scaled:
         factor = factors[name].astype(np.float32)
         producer = graph.producers[name]
@@ -56,20 +56,21 @@ def scale_channels(model: Path, target: Path, factors: Mapping[str, Array], keep
             for tensor in producer.input[1:]:
                 graph.multiply(tensor, 1 / factor)
             producer.output[0] = name + _SCALED
-            after.setdefault(producer.name, []).append(graph.product(name + _SCALED, factor, name))
+            products.append(graph.product(name + _SCALED, factor, name))
             continue
-        before.setdefault(producer.name, []).append(graph.product(name, 1 / factor, name + _SCALED))
+        products.append(graph.product(name, 1 / factor, name + _SCALED))
         for layer in graph.readers[name]:
             if graph.is_depthwise(layer) and layer.name not in keep:
                 graph.multiply(layer.input[1], factor)
                 layer.input[0] = name + _SCALED
+    behind = {product.input[0]: product for product in products}
     nodes = [
-        each for node in proto.graph.node for each in (node, *after.get(node.name, ()), *before.get(node.name, ()))
+        each for node in proto.graph.node for each in (node, *(behind[name] for name in node.output if name in behind))
     ]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
     onnx.save_model(proto, target)
-    return [node.name for made in (*before.values(), *after.values()) for node in made]
+    return [product.name for product in products]
 
 
 class _Graph:

@@ -116,7 +116,7 @@ class Maker:
     def _scaled(self, keep: Sequence[str]) -> tuple[Path, list[str]]:
         """The model with factors for its channels, and the products that it has for them."""
         names = scalable_values(self.model)
-        if not self._factors:
+        if names and not self._factors:
             ranges = channel_ranges(self.model, names, self._calibration())
             self._factors = {name: channel_factors(*both) for name, both in ranges.items()}
         file = self.folder / f"scaled-{self._made}.onnx"
