@@ -68,6 +68,49 @@ await step("a typing error, and its correction", async () => {
   await restore();
 });
 
+await step("a deeper network, although its totals are stated otherwise", async () => {
+  await write("2 x basic(64", "3 x basic(64");
+  await page.waitForFunction(() => document.getElementById("picture").textContent.includes("20 layers"));
+  await page.waitForSelector("#output:not(.stale)");
+  await page.waitForSelector("#notice >> text=Lines 23, 24 and 25 do not fit");
+  await page.waitForSelector("#notice button");
+  await picture("deeper");
+  await page.hover("#new .cm-lintRange-error >> nth=2");
+  await page.waitForSelector(".cm-tooltip .cm-diagnosticAction >> text=depth == 20");
+  await page.keyboard.press("Escape");
+  await page.click("#notice button");
+  await status("No errors");
+  assert.match(await page.textContent("#new .cm-content"), /expect depth == 20/);
+  await page.waitForSelector("#notice", { state: "hidden" });
+  await page.keyboard.press("Control+z"); // one change
+  await status("3 errors");
+  await restore();
+});
+
+await step("texts that are no network yet", async () => {
+  await page.click("#new .cm-content");
+  await page.keyboard.press("Control+a");
+  await page.keyboard.press("Delete");
+  await page.waitForSelector("#notice >> text=Write a network");
+  await page.keyboard.type("model a {");
+  await page.waitForSelector("#notice >> text=before the error in line 1");
+  await restore();
+});
+
+await step("out of the text by the keyboard", async () => {
+  await page.focus("#new .cm-content");
+  assert.ok(await page.isVisible("#keys"));
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "status");
+  await page.keyboard.press("Tab");
+  const width = () => page.evaluate(() => document.getElementById("input").offsetWidth);
+  const before = await width();
+  await page.keyboard.press("ArrowLeft");
+  assert.ok((await width()) < before);
+  await page.keyboard.press("ArrowRight");
+});
+
 await step("completion", async () => {
   await write("softmax", "softmax\n  max");
   await page.keyboard.press("Control+Space");
@@ -97,10 +140,27 @@ await step("comparison", async () => {
   await page.waitForSelector("#old .cm-line");
   await write("maxpool(3x3", "avgpool(3x3");
   await status("No errors");
-  await page.waitForFunction(() => /old: old\.res[^]*avg pool/.test(document.getElementById("picture").textContent));
+  await page.waitForFunction(() => /old: old\.res[^]*3x3 avg pool/.test(document.getElementById("picture").textContent));
   await page.waitForSelector("#output:not(.stale)");
 });
 await picture("comparison");
+
+await step("a link that holds both texts, and a reload", async () => {
+  await page.click("#share");
+  await page.waitForFunction(() => /#text=.*&old=/.test(location.hash));
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await other.waitForFunction(() => /avgpool\(3x3/.test(document.querySelector("#new .cm-content").textContent));
+  await other.waitForFunction(() => /maxpool\(3x3/.test(document.querySelector("#old .cm-content").textContent));
+  await other.close();
+  await write("2 x basic(64", "3 x basic(64");
+  await page.waitForFunction(() => !location.hash); // the link is that of the text before
+  await page.reload();
+  await page.waitForFunction(() => /3 x basic\(64/.test(document.querySelector("#new .cm-content").textContent));
+  await page.waitForFunction(() => /new: network\.res, 20 layers/.test(document.getElementById("picture").textContent));
+  await page.selectOption("#examples", "resnet18");
+  await status("No errors");
+});
 await page.click("#compare");
 
 await step("another example", async () => {
@@ -120,7 +180,8 @@ await step("a link that holds the text", async () => {
 
 await step("download of the picture", async () => {
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save-svg")]);
-  assert.equal(download.suggestedFilename(), "network.svg");
+  assert.equal(download.suggestedFilename(), "densenet121.svg");
+  assert.match(readFileSync(await download.path(), "utf8"), /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"/);
 });
 
 await step("an ONNX file as text", async () => {
@@ -166,7 +227,11 @@ await picture("dark");
 
 await step("a phone", async () => {
   await page.setViewportSize({ width: 390, height: 800 });
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
+  for (const panel of ["summary", "picture"]) {
+    await page.click(`#${panel}-tab`);
+    await page.waitForSelector(`#${panel}-panel:not([hidden])`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
+  }
 });
 await picture("phone");
 await page.setViewportSize({ width: 1400, height: 850 });

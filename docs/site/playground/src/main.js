@@ -6,8 +6,10 @@ import { syntaxHighlighting } from "@codemirror/language";
 import { lintGutter, openLintPanel } from "@codemirror/lint";
 import { classHighlighter } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
+import { divider } from "./divider.js";
 import { hints, refreshHints } from "./hints.js";
 import { language } from "./language.js";
+import { claimsOf, fixesOf, noticeOf, showDiagnostics } from "./problems.js";
 import { fromLink, toLink } from "./share.js";
 
 const element = (id) => document.getElementById(id);
@@ -49,9 +51,11 @@ const client = new LSPClient({
   extensions: languageServerExtensions(),
   notificationHandlers: {
     "textDocument/publishDiagnostics": (_client, { uri, diagnostics }) => {
+      if (!views[uri]) return true; // closed meanwhile
       errors.set(uri, diagnostics);
+      showDiagnostics(client, views[uri], uri, diagnostics);
       checked(uri);
-      return false; // the editor shows them, too
+      return true; // instead of the client's own way to show them, which knows no fixes
     },
   },
 });
@@ -76,7 +80,7 @@ function editor(parent, uri, label) {
         themes.of(theme()),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": label }),
-        EditorView.updateListener.of((update) => update.docChanged && changed()),
+        EditorView.updateListener.of((update) => update.docChanged && changed(update)),
       ],
     }),
   });
@@ -117,8 +121,9 @@ function ready() {
   });
 }
 
-function changed() {
+function changed(update) {
   element("shared").textContent = "";
+  keep(update);
   if (!isReady) return;
   status("Checking …");
   clearTimeout(timer);
@@ -137,22 +142,57 @@ function checked(uri) {
   show();
 }
 
+function pictureRequest(panel) {
+  const file = opened?.text === text() ? opened.file : undefined; // until the text is another one
+  // What is undefined is left out on the way.
+  return { panel, text: text(), file, old: oldText(), theme: dark.matches ? "dark" : "light" };
+}
+
 /** Draws the panel that is open. What is on it stays while a text has errors. */
 async function show() {
   if (!isReady) return;
   shown += 1;
   const turn = shown;
-  const old = oldText();
-  const file = opened?.text === text() ? opened.file : undefined; // until the text is another one
-  // What is undefined is left out on the way.
-  const request = { panel, text: text(), file, old, theme: dark.matches ? "dark" : "light" };
+  const request = pictureRequest(panel);
+  const { file } = request;
   const result = await ask({ request });
   if (turn !== shown) return;
   element("output").classList.toggle("stale", "problem" in result);
   if ("svg" in result) element("picture").replaceChildren(...new DOMParser().parseFromString(result.svg, "text/html").body.children);
   if ("html" in result) element("explorer").srcdoc = result.html;
   if ("rows" in result) element("summary").replaceChildren(...summary(result));
-  element("save-svg").disabled = !element("picture").firstElementChild;
+  element("save-svg").disabled = "problem" in result;
+  if ("problem" in result && !hasShown.has(panel)) element("picture").querySelector(".first")?.remove();
+  if (!("problem" in result)) hasShown.add(panel);
+  const found = file ? [] : (errors.get(URI) ?? []);
+  notice(noticeOf(found, { isEmpty: !text().trim(), hasPicture: hasShown.has(panel), problem: result.problem }));
+  if (!("problem" in result)) offerUpdate(claimsOf(found));
+}
+
+const hasShown = new Set(); // panels that have something to show
+
+function notice(message) {
+  const [words, button] = element("notice").children;
+  words.textContent = message;
+  button.hidden = true;
+  element("notice").hidden = !message;
+}
+
+/** A button that has the text state what the network has. */
+async function offerUpdate(claims) {
+  const button = element("notice").querySelector("button");
+  for (const claim of claims) {
+    const turn = shown;
+    const fixes = await fixesOf(client, views[URI], URI, claim);
+    if (turn !== shown) return;
+    const fix = fixes.at(-1); // that for all places, where there are several
+    if (!fix) continue;
+    button.hidden = false;
+    button.textContent = claims.length === 1 ? "Update it" : "Update them";
+    button.title = fix.title;
+    button.onclick = fix.apply;
+    return;
+  }
 }
 
 function summary({ heading, columns, numbers, rows, totals }) {
@@ -194,26 +234,30 @@ for (const [at, tab] of tabs.entries()) {
 
 element("status").addEventListener("click", () => openLintPanel(views[URI]));
 
-element("compare").addEventListener("click", () => {
-  const comparing = !(OLD_URI in views);
+/** Compares with an old text; `undefined` ends it. */
+function compare(old) {
+  const comparing = old !== undefined;
   if (comparing) {
-    element("old").hidden = false;
-    views[OLD_URI] = editor(element("old"), OLD_URI, "The network before the change");
-    setText(views[OLD_URI], text());
-  } else {
+    views[OLD_URI] ??= editor(element("old"), OLD_URI, "The network before the change");
+    setText(views[OLD_URI], old);
+  } else if (OLD_URI in views) {
     views[OLD_URI].destroy();
     delete views[OLD_URI];
     errors.delete(OLD_URI);
-    element("old").hidden = true;
   }
+  for (const id of ["old", "old-title", "new-title"]) element(id).hidden = !comparing;
   element("compare").setAttribute("aria-pressed", String(comparing));
-  document.body.classList.toggle("comparing", comparing);
   changed();
+}
+
+element("compare").addEventListener("click", () => {
+  compare(OLD_URI in views ? undefined : text());
+  views[URI].focus();
 });
 
 element("share").addEventListener("click", async () => {
-  const link = new URL(location.href);
-  link.hash = await toLink(text());
+  const link = new URL(location.pathname, location.href);
+  link.hash = await toLink(text(), oldText());
   history.replaceState(null, "", link);
   try {
     await navigator.clipboard.writeText(link.href);
@@ -223,8 +267,16 @@ element("share").addEventListener("click", async () => {
   }
 });
 
-element("save-svg").addEventListener("click", () => save("network.svg", "image/svg+xml", element("picture").innerHTML));
-element("save-res").addEventListener("click", () => save("network.res", "text/plain", text()));
+/** The first model's name, for files. */
+const fileName = () => /^\s*model\s+([A-Za-z_]\w*)/m.exec(text())?.[1] ?? "network";
+
+element("save-svg").addEventListener("click", async () => {
+  // Of the text as it is, whatever panel is open.
+  const { svg, problem } = await ask({ request: pictureRequest("picture") });
+  if (svg) save(`${fileName()}.svg`, "image/svg+xml", svg);
+  else status(problem, "error");
+});
+element("save-res").addEventListener("click", () => save(`${fileName()}.res`, "text/plain", text()));
 
 function save(name, type, content) {
   const link = document.createElement("a");
@@ -253,8 +305,18 @@ element("file").addEventListener("change", async ({ target }) => {
   target.value = ""; // so that the same file can be chosen again
 });
 
-document.addEventListener("dragover", (event) => event.preventDefault());
+const dragsFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+document.addEventListener("dragover", (event) => {
+  if (!dragsFile(event)) return; // text, which the editor moves
+  event.preventDefault();
+  element("drop").hidden = false;
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) element("drop").hidden = true;
+});
 document.addEventListener("drop", async (event) => {
+  element("drop").hidden = true;
+  if (!dragsFile(event)) return;
   event.preventDefault();
   const file = event.dataTransfer?.files[0];
   if (file) await openFile(file);
@@ -272,13 +334,40 @@ element("examples").addEventListener("change", ({ target }) => {
   if (chosen) setText(views[URI], chosen.text);
 });
 
+// The texts of this tab, which outlive a reload. The address is that of what was opened, until it is changed.
+let isOpening = false;
+
+function keep(update) {
+  if (isOpening) return;
+  try {
+    sessionStorage.setItem("texts", JSON.stringify({ text: text(), old: oldText() }));
+  } catch {
+    // Full, or not allowed: then they do not.
+  }
+  if (update && (location.hash || location.search)) history.replaceState(null, "", location.pathname);
+}
+
+function kept() {
+  try {
+    return JSON.parse(sessionStorage.getItem("texts")) ?? {};
+  } catch {
+    return {};
+  }
+}
+
 async function open() {
   const named = new URLSearchParams(location.search).get("network");
-  const chosen = examples.find(({ name }) => name === (named ?? "resnet18"));
-  element("examples").value = chosen?.name ?? "";
-  setText(views[URI], (await fromLink(location.hash)) ?? chosen?.text ?? examples[0].text);
+  const linked = await fromLink(location.hash);
+  const { text, old } = linked.text !== null ? linked : named === null ? kept() : {};
+  const chosen = examples.find(({ name }) => name === (named ?? "resnet18")) ?? examples[0];
+  isOpening = true;
+  setText(views[URI], text ?? chosen.text);
+  compare(old ?? undefined);
+  isOpening = false;
+  element("examples").value = examples.find((one) => one.text === (text ?? chosen.text))?.name ?? "";
 }
 addEventListener("hashchange", open);
 await open();
+divider(element("divider"), document.querySelector("main"));
 
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("service-worker.js");
