@@ -58,6 +58,13 @@ async function answers() {
   const tabs = () => vscode.window.tabGroups.all.flatMap((group) => group.tabs);
   const picture = await until("picture", () => tabs().find((tab) => tab.input instanceof vscode.TabInputWebview));
   found.picture = picture.label;
+
+  // A wrong total: the picture stays that of the text (the browser looks at it), and a fix states the right one.
+  const edit = new vscode.WorkspaceEdit();
+  edit.insert(uri, at(5, 0), "  expect depth == 9\n");
+  await vscode.workspace.applyEdit(edit);
+  await until("wrong total", () => problems().length);
+  found.updates = (await ask("CodeActionProvider", problems()[0].range)).map((one) => one.title);
   await document.save();
   return found;
 }

@@ -80,6 +80,9 @@ try {
   }
   await pause(0.5);
   check(JSON.parse(fs.readFileSync(answers, "utf8")));
+  for (const end = Date.now() + PATIENCE; !(await showsWrongTotal(page)); await pause(0.5)) {
+    assert.ok(Date.now() < end, "the picture does not say that a total is wrong, or is an earlier one");
+  }
   if (picture) {
     // As a person: the file by its name, then the button for the picture.
     await page.keyboard.press("Control+p");
@@ -106,12 +109,22 @@ try {
   fs.rmSync(work, { recursive: true, force: true, maxRetries: 5 });
 }
 
+/** Whether the picture is that of the text, with a note that a total is another one. */
+async function showsWrongTotal(page) {
+  for (const frame of page.frames()) {
+    const note = frame.locator("#problem:has-text('not as the text states it: `depth` is 2')");
+    if ((await note.count()) && (await frame.locator("#picture:not(.stale) svg").count())) return true;
+  }
+  return false;
+}
+
 function check(found) {
   assert.equal(found.error, undefined);
   assert.equal(found.language, "res");
   assert.equal(found.problems[0].code, "E0202");
   assert.deepEqual(found.problems[0].range, [3, 9, 3, 12]);
   assert.match(found.fix, /conv/);
+  assert.ok(found.updates.includes("expect what the network has, `depth == 2`"), String(found.updates));
   assert.equal(found.fixed, "  conv1: conv(8, 3x3);   relu");
   assert.ok(found.hints.some(([line, label]) => line === 3 && label.includes("[N, 8, 8, 8]")), JSON.stringify(found.hints));
   assert.ok(found.lenses.some((title) => /parameters .* MACs .* layers deep/.test(title)), JSON.stringify(found.lenses));
