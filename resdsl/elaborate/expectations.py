@@ -174,20 +174,22 @@ def verify_totals(builder: GraphBuilder, graph: Graph) -> None:
     """The claims about the whole network, once it stands."""
     totals: dict[str, Dim] = {"parameters": graph.parameter_count, "macs": graph.macs, "depth": graph.depth}
     claims = builder.expectations
-    compared = False
+    compared = is_near = False
     for claim in claims:
         total = totals[claim.subject]
         if isinstance(total, SymbolicDim):
             _report_symbolic(builder, claim, total)
         elif not claim.holds(total):
-            comparison = builder.compare(graph, claims) if builder.compare and not compared else None
+            comparison = None
+            if builder.compare and not compared:
+                # Once for all claims.
+                comparison = builder.compare(graph, claims)
+                compared, is_near = True, comparison is not None
             notes = (comparison.note,) if comparison else ()
-            if claim.subject == "parameters" and not (compared or comparison):
+            if claim.subject == "parameters" and not is_near:
                 notes = (_parameters_by_part(graph),)
             place = comparison.place if comparison else None
             _report_total(builder, claim, total, notes, (place,) if place else ())
-            # One comparison is enough for all of them.
-            compared = compared or comparison is not None
 
 
 def _parameters_by_part(graph: Graph) -> str:

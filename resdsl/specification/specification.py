@@ -60,6 +60,8 @@ class Specification:
         self.parse = parse
         self.diagnostics = Diagnostics()
         """Everything reported so far."""
+        self.compares = True
+        """Whether a network with a wrong total is compared with the built-in ones, to say where it differs."""
         self.trace: Trace | None = None
         """Records what becomes of each statement, if it is set before the network is built."""
         self.checked: dict[str, Graph] = {}
@@ -223,7 +225,7 @@ class Specification:
             input_shape=self.input_shape,
             limits=self.limits,
             budget=budget,
-            compare=compare,
+            compare=compare if self.compares else None,
             trace=trace,
             unexpected=unexpected or keep,
         )

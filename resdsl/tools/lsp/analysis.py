@@ -258,7 +258,11 @@ class Analysis:
 
         Shapes and totals that are not those of the text are no reason to show none.
         """
-        return self._of_model(next(iter(self.graphs))).as_built() if self.graphs else None
+        if not self.graphs:
+            return None
+        network = self._of_model(next(iter(self.graphs)))
+        network.compares = False
+        return network.as_built()
 
     @property
     def unexpected(self) -> list[str]:
@@ -273,6 +277,7 @@ class Analysis:
             for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
                 text = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
             changed = self._of_model(self.settings.model, Source(self.source.name, text, self.source.path))
+            changed.compares = False
             with collection_paused():
                 self._errors_after[key] = len(changed.check().errors)
         return self._errors_after[key]

@@ -53,8 +53,8 @@ const client = new LSPClient({
     "textDocument/publishDiagnostics": (_client, { uri, diagnostics }) => {
       if (!views[uri]) return true; // closed meanwhile
       errors.set(uri, diagnostics);
-      showDiagnostics(client, views[uri], uri, diagnostics);
-      checked(uri);
+      const drawn = checked(uri);
+      showDiagnostics(client, views[uri], uri, diagnostics, drawn);
       return true; // instead of the client's own way to show them, which knows no fixes
     },
   },
@@ -138,8 +138,9 @@ function checked(uri) {
   };
   const found = [count(1, "error"), count(2, "warning")].filter(Boolean).join(", ");
   status(found || "No errors", count(1, "error") ? "error" : "good");
+  const drawn = show();
   if (views[uri]) refreshHints(client, views[uri], uri);
-  show();
+  return drawn;
 }
 
 function pictureRequest(panel) {

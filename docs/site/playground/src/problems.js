@@ -6,8 +6,8 @@ const SEVERITIES = ["error", "error", "warning", "info", "hint"];
 const CLAIMS = new Set(["E0501", "E0502", "E0503"]); // what a text states of its network: the network is known all the same
 const MOST_FIXES = 20; // diagnostics whose fixes are asked for
 
-/** Shows diagnostics in an editor, at once, and with their fixes when the server has named them. */
-export async function showDiagnostics(client, view, uri, found) {
+/** Shows diagnostics in an editor, at once, and with their fixes when the picture is `drawn` and the server has named them. */
+export async function showDiagnostics(client, view, uri, found, drawn) {
   const plugin = LSPPlugin.get(view);
   const at = (position) => plugin.unsyncedChanges.mapPos(plugin.fromPosition(position, plugin.syncedDoc));
   const shown = found.map(({ range, severity, message }) => ({
@@ -19,6 +19,7 @@ export async function showDiagnostics(client, view, uri, found) {
   view.dispatch(setDiagnostics(view.state, shown));
   const doc = view.state.doc;
   let any = false;
+  await drawn; // there is one worker, and a fix may have to be tried
   for (const [index, diagnostic] of found.slice(0, MOST_FIXES).entries()) {
     const fixes = await fixesOf(client, view, uri, diagnostic);
     if (view.state.doc !== doc) return;
