@@ -48,6 +48,8 @@ async def test_a_line_leads_to_its_boxes(editor: Editor) -> None:
     assert (await ask(editor, "resdsl/paths", line=7, character=4))[0] == "fc"
     paths = await ask(editor, "resdsl/paths", line=5, character=20)
     assert "layer1.0.conv1" in paths and "layer1" in paths
+    for character in (26, 36):  # bn1 and relu, in the box of conv1
+        assert "conv1" in await ask(editor, "resdsl/paths", line=4, character=character)
 
 
 async def test_there_is_no_picture_of_an_error(editor: Editor) -> None:

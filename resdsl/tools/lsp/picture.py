@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lsprotocol import types
 
 from resdsl.diagnostics import CompileError, Span, catalogue
 from resdsl.elaborate.limits import Limits
-from resdsl.ir.graph import Graph, Scope
+from resdsl.ir.graph import Graph, Node, Scope
 from resdsl.specification.load import load
 from resdsl.specification.revision import Revision
 from resdsl.specification.specification import Specification
@@ -52,7 +54,7 @@ def place_of(analysis: Analysis, path: str) -> types.Location | None:
 
 
 def paths_at(analysis: Analysis, position: types.Position) -> list[str]:
-    """The paths of what the statement at a place made: the scope first, then its layers."""
+    """The paths of what the statement at a place made, of the layers it is drawn with, and of the scopes around it."""
     offset = analysis.positions.offset(position)
     found = analysis.step_at(offset)
     if found is None:
@@ -65,7 +67,16 @@ def paths_at(analysis: Analysis, position: types.Position) -> list[str]:
         if span.source is analysis.source and span.start <= step.span.start and step.span.end <= span.end
     ]
     nearest = sorted(paths, key=lambda path: path.count("."), reverse=True)
-    return list(dict.fromkeys([*([node.path for node in visit.nodes] if visit else []), *nearest]))
+    own = [node.path for node in visit.nodes] if visit else []
+    boxes = [_drawn_with(visit.all_nodes, node).path for node in visit.nodes] if visit else []
+    return list(dict.fromkeys([*own, *boxes, *nearest]))
+
+
+def _drawn_with(nodes: Sequence[Node], node: Node) -> Node:
+    """The layer in whose box a norm or an activation is drawn: the one that it follows."""
+    while node.operator.drawn_inside and len(node.inputs) == 1:
+        node = nodes[node.inputs[0]]
+    return node
 
 
 def _spans(analysis: Analysis, graph: Graph) -> dict[str, Span]:
