@@ -111,6 +111,14 @@ await step("out of the text by the keyboard", async () => {
   await page.keyboard.press("ArrowRight");
 });
 
+await step("from a line to its boxes, and back", async () => {
+  await page.click("#new .cm-line:has-text('conv1: conv')");
+  await page.waitForFunction(() => document.querySelector("#picture g.current")?.textContent.includes("7x7 conv"));
+  assert.equal(await page.locator("#picture g.current").count(), 1);
+  await page.click("#picture g:has(> title):has-text('fc 1000')");
+  await page.waitForFunction(() => document.querySelector("#new .cm-activeLine").textContent.includes("fc: linear"));
+});
+
 await step("completion", async () => {
   await write("softmax", "softmax\n  max");
   await page.keyboard.press("Control+Space");
@@ -178,6 +186,13 @@ await step("a link that holds the text", async () => {
   await other.close();
 });
 
+await step("a link that cannot be read", async () => {
+  const other = await context.newPage();
+  await other.goto(`${url}#text=AAAA`);
+  await other.waitForSelector("#shared >> text=no text that can be read");
+  await other.close();
+});
+
 await step("download of the picture", async () => {
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save-svg")]);
   assert.equal(download.suggestedFilename(), "densenet121.svg");
@@ -206,7 +221,7 @@ await picture("detector");
 
 await step("a file that is no model", async () => {
   await page.setInputFiles("#file", { name: "bad.onnx", mimeType: "", buffer: Buffer.from("no model") });
-  await page.waitForFunction(() => /bad.onnx: .*not an ONNX model/.test(document.getElementById("status").textContent));
+  await page.waitForFunction(() => /`bad.onnx`.*not an ONNX model/.test(document.getElementById("status").textContent));
   await page.selectOption("#examples", "densenet121");
   await status("No errors");
 });

@@ -73,7 +73,8 @@ def test_an_onnx_file_is_read_without_the_onnx_library(
     assert "conv(" in json.loads(playground.opened(str(files["convolutions"])))["text"]
     assert "`NonMaxSuppression`" in json.loads(playground.opened(str(files["detector"])))["text"].replace("\n# ", " ")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
-    assert "not an ONNX model" in json.loads(playground.opened(str(tmp_path / "bad.onnx")))["problem"]
+    problem = json.loads(playground.opened(str(tmp_path / "bad.onnx")))["problem"]
+    assert "`bad.onnx`" in problem and "not an ONNX model" in problem
 
 
 def test_panels_compare_two_texts(panel: Callable[..., dict[str, Any]]) -> None:

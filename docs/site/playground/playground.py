@@ -43,7 +43,8 @@ class Playground:
                 return json.dumps({"text": network.source.text})
             unknown = opaque_text(network.graph.nodes)
         except CompileError as error:
-            return json.dumps({"problem": str(error)})
+            # The folder is the worker's own.
+            return json.dumps({"problem": str(error).replace(path, name)})
         reason = f"does not have {unknown}" if unknown else "cannot nest so deeply, or the network is too large"
         lines = textwrap.wrap(
             f"{name} is shown beside this text. It cannot be written as one: the language {reason}.", 90

@@ -6,6 +6,7 @@ import { syntaxHighlighting } from "@codemirror/language";
 import { lintGutter, openLintPanel } from "@codemirror/lint";
 import { classHighlighter } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
+import { leadToLines, markBoxes } from "./boxes.js";
 import { divider } from "./divider.js";
 import { hints, refreshHints } from "./hints.js";
 import { language } from "./language.js";
@@ -80,7 +81,10 @@ function editor(parent, uri, label) {
         themes.of(theme()),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": label }),
-        EditorView.updateListener.of((update) => update.docChanged && changed(update)),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged) changed(update);
+          else if (update.selectionSet && uri === URI && isReady) markBoxes(client, update.view, URI, element("picture"), true);
+        }),
       ],
     }),
   });
@@ -159,7 +163,10 @@ async function show() {
   const result = await ask({ request });
   if (turn !== shown) return;
   element("output").classList.toggle("stale", "problem" in result);
-  if ("svg" in result) element("picture").replaceChildren(...new DOMParser().parseFromString(result.svg, "text/html").body.children);
+  if ("svg" in result) {
+    element("picture").replaceChildren(...new DOMParser().parseFromString(result.svg, "text/html").body.children);
+    if (views[URI].hasFocus) markBoxes(client, views[URI], URI, element("picture"), false);
+  }
   if ("html" in result) element("explorer").srcdoc = result.html;
   if ("rows" in result) element("summary").replaceChildren(...summary(result));
   element("save-svg").disabled = "problem" in result;
@@ -294,7 +301,7 @@ async function openFile(file) {
   if (file.size > MOST_BYTES) return status(`${file.name} has more than 1 GB: too large for a browser`, "error");
   status(`Reading ${file.name} …`);
   const result = await ask({ file });
-  if ("problem" in result) return status(`${file.name}: ${result.problem}`, "error");
+  if ("problem" in result) return status(result.problem, "error");
   opened = result;
   element("examples").value = "";
   setText(views[URI], result.text);
@@ -365,10 +372,12 @@ async function open() {
   setText(views[URI], text ?? chosen.text);
   compare(old ?? undefined);
   isOpening = false;
+  if (location.hash && linked.text === null) element("shared").textContent = "This link holds no text that can be read";
   element("examples").value = examples.find((one) => one.text === (text ?? chosen.text))?.name ?? "";
 }
 addEventListener("hashchange", open);
 await open();
 divider(element("divider"), document.querySelector("main"));
+leadToLines(client, views[URI], URI, element("picture"));
 
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("service-worker.js");
