@@ -8,6 +8,7 @@ and the depthwise layer reads ``h / f`` (its weights, which have a scale for eac
     Conv -> Q -> DQ -> Mul f -> HardSwish -> Mul 1 / f -> Q -> DQ -> depthwise Conv
 
 Conversions with a scale for each channel would contain the products, but ONNX Runtime takes 40 times as long for them.
+A relu needs no product, ``relu(y / f) = relu(y) / f``, so there the two layers have factors in their weights alone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def scalable_values(model: Path, keep: Collection[str] = ()) -> tuple[str, ...]:
     """The values whose channels can have factors, beside quantized layers: those that are not in ``keep``.
 
     These are results of convolutions that only operators in floating point read, and what depthwise convolutions read
-    of such operators. The results of depthwise convolutions are not among them: their channels need no factors.
+    of such operators or of a relu behind a convolution. The results of depthwise convolutions are not among them: their
+    channels need no factors.
     """
     return tuple(dict.fromkeys(_Graph(onnx.load_model(model).graph).scalable(keep)))
 
@@ -43,7 +45,8 @@ def scalable_values(model: Path, keep: Collection[str] = ()) -> tuple[str, ...]:
 def scale_channels(model: Path, target: Path, factors: Mapping[str, Array], keep: Collection[str] = ()) -> list[str]:
     """Write ``model`` to ``target`` with ``factors [C]`` for its values, and return the names of the new products.
 
-    The model computes the same. Values keep their names; a value divided by its factors is called ``NAME/scaled``.
+    The model has the same outputs. Values beside products keep their names, and those divided by factors are called
+    ``NAME/scaled``; around a relu between two layers, the values themselves are divided.
     """
     proto = onnx.load_model(model)
     graph = _Graph(proto.graph)
@@ -52,17 +55,21 @@ def scale_channels(model: Path, target: Path, factors: Mapping[str, Array], keep
     for name in scaled:
         factor = factors[name].astype(np.float32)
         producer = graph.producers[name]
-        if graph.is_plain_layer(producer):
-            for tensor in producer.input[1:]:
+        before = producer if graph.is_plain_layer(producer) else graph.layer_before_relu(name, keep)
+        if before is not None:
+            for tensor in before.input[1:]:
                 graph.multiply(tensor, 1 / factor)
-            producer.output[0] = name + _SCALED
+        if before is not None and before is producer:
+            before.output[0] = name + _SCALED
             products.append(graph.product(name + _SCALED, factor, name))
             continue
-        products.append(graph.product(name, 1 / factor, name + _SCALED))
+        if before is None:
+            products.append(graph.product(name, 1 / factor, name + _SCALED))
         for layer in graph.readers[name]:
             if graph.is_depthwise(layer) and layer.name not in keep:
                 graph.multiply(layer.input[1], factor)
-                layer.input[0] = name + _SCALED
+                if before is None:
+                    layer.input[0] = name + _SCALED
     behind = {product.input[0]: product for product in products}
     nodes = [
         each for node in proto.graph.node for each in (node, *(behind[name] for name in node.output if name in behind))
@@ -91,7 +98,8 @@ class _Graph:
                 yield node.output[0]
             elif self.is_depthwise(node) and node.name not in keep:
                 producer = self.producers.get(node.input[0])
-                if producer is not None and producer.op_type not in _LAYERS and not self._is_fused(producer):
+                in_floats = producer is not None and producer.op_type not in _LAYERS and not self._is_fused(producer)
+                if in_floats or self.layer_before_relu(node.input[0], keep) is not None:
                     yield node.input[0]
 
     def is_depthwise(self, node: onnx.NodeProto) -> bool:
@@ -115,6 +123,22 @@ class _Graph:
         name = result + _FACTORS
         self._graph.initializer.append(numpy_helper.from_array(factor.astype(np.float32).reshape(1, -1, 1, 1), name))
         return helper.make_node("Mul", [value, name], [result], name=name)
+
+    def layer_before_relu(self, name: str, keep: Collection[str]) -> onnx.NodeProto | None:
+        """The quantized convolution behind which a relu gives the value to quantized depthwise layers alone."""
+        relu = self.producers.get(name)
+        if relu is None or relu.op_type != "Relu" or {name, relu.input[0]} & self._outputs:
+            return None
+        layer = self.producers.get(relu.input[0])
+        if (
+            layer is None
+            or not self.is_plain_layer(layer)
+            or layer.name in keep
+            or len(self.readers[relu.input[0]]) > 1
+        ):
+            return None
+        alone = all(self.is_depthwise(one) and one.name not in keep for one in self.readers[name])
+        return layer if alone else None
 
     def _is_conv(self, node: onnx.NodeProto) -> bool:
         if node.op_type != "Conv" or not node.name or not self._tensors.keys() >= {*node.input[1:]}:

@@ -88,8 +88,13 @@ def test_factors_stand_between_layers_and_operators_in_floating_point(tmp_path: 
     assert scalable_values(tmp_path / "m.onnx", keep=["first"]) == ("b",)
     # A layer that is not depthwise adds up what it reads, and its own result has factors.
     assert scalable_values(network(tmp_path / "m.onnx", depthwise=False)) == ("a", "c")
-    # Relu becomes part of the layer before it, so nothing is computed with floats there.
-    assert scalable_values(network(tmp_path / "m.onnx", activation="Relu")) == ()
+    # A relu keeps factors.
+    assert scalable_values(network(tmp_path / "m.onnx", activation="Relu")) == ("b",)
+    assert scalable_values(tmp_path / "m.onnx", keep=["first"]) == ()
+    assert scalable_values(tmp_path / "m.onnx", keep=["second"]) == ()
+    # Nothing is computed with floats between other layers.
+    assert scalable_values(network(tmp_path / "m.onnx", activation="Relu", depthwise=False)) == ("c",)
+    assert scalable_values(network(tmp_path / "m.onnx", activation="Identity", depthwise=False)) == ("a", "c")
 
 
 @pytest.mark.parametrize("keep", [(), ("first",), ("second",)])
@@ -109,6 +114,17 @@ def test_a_model_with_factors_computes_the_same(keep: tuple[str, ...], tmp_path:
         for name, factor in factors.items():
             scaled, value = (*run(tmp_path / "s.onnx", x, f"{name}/scaled"), *run(plain, x, name))
             np.testing.assert_allclose(scaled * factor.reshape(1, -1, 1, 1), value, rtol=1e-4, atol=1e-4)
+
+
+def test_a_relu_needs_no_product(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    factor = random.uniform(0.05, 1, CHANNELS).astype(np.float32)
+    plain = network(tmp_path / "m.onnx", activation="Relu")
+    assert scale_channels(plain, tmp_path / "s.onnx", {"b": factor}) == []
+    x = random.standard_normal((1, 3, 16, 16)).astype(np.float32)
+    (scaled, ours), (value, theirs) = run(tmp_path / "s.onnx", x, "b", "logits"), run(plain, x, "b", "logits")
+    np.testing.assert_allclose(scaled * factor.reshape(1, -1, 1, 1), value, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 # --- the factors -----------------------------------------------------------------------------------------------------
@@ -152,8 +168,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_small_channels_keep_their_values(photographs: Path, tmp_path: Path) -> None:
-    plain = network(tmp_path / "m.onnx")
+@pytest.mark.parametrize("activation", ["HardSwish", "Relu"])
+def test_small_channels_keep_their_values(activation: str, photographs: Path, tmp_path: Path) -> None:
+    plain = network(tmp_path / "m.onnx", activation)
     decibels = {}
     for ranges in ("minmax", "percentile", "channels"):
         how = Quantization(method="nearest", operators="layers", ranges=ranges)
@@ -162,6 +179,8 @@ def test_small_channels_keep_their_values(photographs: Path, tmp_path: Path) -> 
         # Nothing but rounding differs between the kernels and the graph as written.
         assert all(layer.kernel_steps is None or layer.kernel_steps <= 1.01 for layer in made.layers)
     assert {layer.name for layer in made.layers} == {"first", "second", "fc"}
+    # Errors of layers are of the values that layers write, with their factors.
+    assert min(layer.decibels for layer in made.layers) > 20
     # A bit is 6 dB.
     assert decibels["channels"] > max(decibels["minmax"], decibels["percentile"]) + 6
     (row,) = resdsl.predict(tmp_path / "q.onnx", [photographs / "chelsea0.png"])

@@ -44,6 +44,7 @@ class Maker:
     _bases: dict[_Key, Path] = field(default_factory=dict)
     _ranges: dict[str, Range] = field(default_factory=dict)
     _factors: dict[str, Array] = field(default_factory=dict)
+    _sources: dict[Path, Path] = field(default_factory=dict)
 
     def make(self, recipe: Recipe, settings: Settings, *, limited: bool) -> tuple[Candidate, Path]:
         """The candidate and its file. ``limited``: not after the deadline, which ``problem`` then says."""
@@ -92,6 +93,7 @@ class Maker:
         source = self.model
         if recipe.ranges == "channels":
             source, products = self._scaled(settings.keep)
+            self._sources[file] = source
             settings = dataclasses.replace(settings, keep=(*settings.keep, *products))
         model = QdqModel(source, self._base(source, settings, key))
         if recipe.ranges == "percentile":
@@ -121,6 +123,10 @@ class Maker:
             self._factors = {name: channel_factors(*both) for name, both in ranges.items()}
         file = self.folder / f"scaled-{self._made}.onnx"
         return file, scale_channels(self.model, file, self._factors, keep)
+
+    def source(self, file: Path) -> Path:
+        """The model in floating point with the values of a candidate's file: divided by factors where it has them."""
+        return self._sources.get(file, self.model)
 
     def scalable(self) -> bool:
         """Whether channels of the model can have ranges of their own."""

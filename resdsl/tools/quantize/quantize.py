@@ -330,7 +330,8 @@ class _Quantizer:
 
     def _measured(self, file: Path, kept: Collection[str]) -> list[Layer]:
         """The error of each layer, and of its kernel."""
-        distances, self.as_written = compare_values(self._file, file, self._held_out(), self._counter)
+        source = self._maker.source(file)
+        distances, self.as_written = compare_values(source, file, self._held_out(), self._counter)
         if not any(distance.signal for distance in distances.values()):
             raise self._images.too_few()
         kernels = self._kernels(file)
