@@ -144,6 +144,20 @@ def test_layers_are_kept_for_a_gain_beyond_the_error_only() -> None:
     assert chosen(slow, kept) is kept
 
 
+def test_without_a_faithful_candidate_the_best_is_chosen_and_not_the_simplest() -> None:
+    low, by_chance = ([score - 0.1 for score in scores] for scores in (IMAGES, CHANCE))
+    better = candidate(Recipe("gptq", ranges="channels", operators="layers"), by_chance, 0.7)
+    assert chosen(candidate("minmax", 0.8, 0.7), candidate("gptq", low, 0.7), better) is better
+    # Nor one that is faithful by chance: the simplest is as good as it within the error, and is not.
+    simplest = candidate("gptq", IMAGES, 0.7, agree=8)
+    lucky = candidate(Recipe("gptq", keep=("a",)), CHANCE, 0.7)
+    better = candidate(better.recipe, [score + 1e-3 for score in CHANCE], 0.7, agree=8)
+    assert chosen(simplest, lucky, better) is better
+    # The others remain within the error where the simplest is faithful.
+    simplest, better = candidate("gptq", IMAGES, 0.7), candidate(better.recipe, CHANCE, 0.7)
+    assert chosen(candidate("minmax", 0.8, 0.7), simplest, better) is simplest
+
+
 def test_the_default_of_onnx_runtime_is_chosen_where_it_is_better_beyond_the_error() -> None:
     gptq = candidate("gptq", IMAGES)
     assert chosen(candidate("minmax", CHANCE), gptq) is gptq

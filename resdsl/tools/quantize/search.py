@@ -93,7 +93,8 @@ def choose(candidates: Sequence[Candidate], target: str, saturates: Callable[[],
     without any, those nearly as fast as the fastest, and all of them where none is faster than the original: then only
     the size of the file is left to gain. Where none of these is faithful, those that are come first: a fast model with
     other results is of no use. None is chosen that is worse than ONNX Runtime's own quantization. ``is_worse`` says
-    what is worse, ``_order`` what is simple.
+    what is worse, ``_order`` what is simple. If the simplest is not faithful, it is the best instead: the errors are so
+    large there that simplicity is not worth any of them.
 
     A candidate with sums that can leave 16 bits is measured on this CPU. If its kernels do not saturate, that does not
     hold for others, so for any CPU only the other candidates are compared.
@@ -118,7 +119,10 @@ def choose(candidates: Sequence[Candidate], target: str, saturates: Callable[[],
     faithful = [index for index in usable if candidates[index].is_faithful]
     if faithful and not any(index in faithful for index in pool):
         pool = faithful
-    return min(not_worse(pool, than=pool), key=lambda index: _order(candidates[index]))
+    simplest = min(not_worse(pool, than=pool), key=lambda index: _order(candidates[index]))
+    if reaching or simplest in faithful:
+        return simplest
+    return min(pool, key=lambda index: (-score(index), _order(candidates[index])))
 
 
 def is_worse(one: Candidate, other: Candidate) -> bool:
