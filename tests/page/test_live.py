@@ -111,6 +111,16 @@ def test_errors_are_sent_and_the_last_valid_network_stays(server: LiveView, file
     assert events.next()["event"] == "network"
 
 
+def test_a_wrong_total_is_sent_with_the_new_network(server: LiveView, file: Path) -> None:
+    events = Events(server, server.follower.state.version)
+    file.write_text(GOOD.replace("unit(4)", "unit(5)").replace("}\n", "  expect depth == 2\n}\n"))
+    event = events.next()
+    assert event["event"] == "unexpected" and "E0502" in json.loads(event["data"])
+    assert weights(server) == 5 * 3 * 9
+    file.write_text(GOOD)
+    assert events.next()["event"] == "network"
+
+
 def test_a_file_that_is_gone_for_a_while_is_waited_for(server: LiveView, file: Path) -> None:
     events = Events(server, server.follower.state.version)
     file.unlink()
@@ -148,6 +158,9 @@ def test_the_page_changes_in_the_browser(server: LiveView, file: Path, tmp_path:
         browser.wait("!document.getElementById('trouble').hidden")
         assert "unti" in browser.run("document.querySelector('#trouble pre').textContent")
         assert "3x3 conv, 4" in browser.run("document.querySelector('.picture').textContent")
+        file.write_text(GOOD.replace("unit(4)", "unit(6)").replace("}\n", "  expect depth == 2\n}\n"))
+        browser.wait("document.querySelector('.picture').textContent.includes('3x3 conv, 6')")
+        browser.wait("/E0502/.test(document.querySelector('#trouble pre').textContent)")
         file.write_text(GOOD.replace("unit(4)", "unit(6)"))
         browser.wait("document.getElementById('trouble').hidden")
         browser.settle()

@@ -1,7 +1,8 @@
 """A local server for a page that updates when its files are saved.
 
-While a file has errors, the page shows them together with the last valid picture. Files are polled a few times a
-second; updates are sent as server-sent events.
+While a file has errors, the page shows them together with the last valid picture, or with that of the text where only
+its shapes and totals are not as it states them. Files are polled a few times a second; updates are sent as server-sent
+events.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from resdsl.cli.flags import as_flags
-from resdsl.diagnostics import CompileError
+from resdsl.diagnostics import CompileError, Diagnostics
 from resdsl.diagnostics.render import render
 from resdsl.page.page import Data, page_data
 from resdsl.specification.specification import Specification
@@ -60,11 +61,15 @@ Stamp = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the page shows: the last valid ``data``, the ``errors`` of the newest text, and its version."""
+    """What the page shows: the last valid ``data``, the ``errors`` of the newest text, and its version.
+
+    ``is_current``: the data are those of the newest text.
+    """
 
     version: str
     data: Data
     errors: str
+    is_current: bool
 
 
 class Follower:
@@ -79,7 +84,7 @@ class Follower:
         self._server = secrets.token_hex(4)
         self._looks = 0
         self._stamps: dict[Path, Stamp] = {}
-        self._state = State("", page_data(()), "")
+        self._state = State("", page_data(()), "", False)
         self.look()
 
     @property
@@ -90,18 +95,20 @@ class Follower:
     def look(self) -> None:
         """Read the files and notify all waiting threads."""
         self._stamps = self._stamp()
-        data, errors = self._state.data, ""
+        data, errors, is_current = self._state.data, "", False
         try:
             given = self._load()
             self._used = tuple(source.path for one in given for source in one.program.sources if source.path)
-            data = view_data(*given)
+            data, is_current = view_data(*(one.as_built() for one in given)), True
+            wrong = Diagnostics.of(error for one in given for error in one.diagnostics.errors)
+            errors = render(wrong, width=_WIDTH, spelling=as_flags)
         except CompileError as error:
             errors = render(error.diagnostics, width=_WIDTH, spelling=as_flags)
         # Also watch the used files that this read found.
         self._stamps = {**self._stamp(), **self._stamps}
         with self._changed:
             self._looks += 1
-            self._state = State(f"{self._server}-{self._looks}", data, errors)
+            self._state = State(f"{self._server}-{self._looks}", data, errors, is_current)
             self._changed.notify_all()
 
     def follow(self, stop: threading.Event) -> None:
@@ -264,7 +271,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._event(changed)
 
     def _event(self, state: State) -> None:
-        name, data = ("errors", state.errors) if state.errors else ("network", "")
+        name = "network" if not state.errors else "unexpected" if state.is_current else "errors"
+        data = state.errors
         self.wfile.write(f"id: {state.version}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode())
 
     def log_message(self, format: str, *args: object) -> None:
