@@ -15,13 +15,14 @@ import resdsl
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 EACH = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.name)
 
 
-@EACH
+@pytest.mark.parametrize("workflow", [*WORKFLOWS, *ACTIONS], ids=lambda file: str(file.relative_to(ROOT)))
 def test_actions_of_others_are_pinned_to_a_commit_and_say_its_version(workflow: Path) -> None:
     used = re.findall(r"^ *(?:- )?uses: (.+)$", workflow.read_text(), re.MULTILINE)
-    assert used
+    assert used or workflow in ACTIONS
     for one in used:
         assert one.startswith("./.github/") or re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one), one
 
@@ -39,8 +40,18 @@ def test_files_that_a_workflow_runs_exist(workflow: Path) -> None:
         assert file.startswith("-") or (ROOT / file).is_file(), file
 
 
+@EACH
+def test_no_step_ends_with_the_status_of_the_last_of_a_pipe(workflow: Path) -> None:
+    # The default shell is `bash -e`; `shell: bash` adds `-o pipefail`.
+    for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+        shell = job.get("defaults", {}).get("run", {}).get("shell")
+        for step in job.get("steps", ()):
+            assert step.get("shell", shell) == "bash" or not re.search(r"[^|]\|[^|]", step.get("run", "")), step["run"]
+
+
 def test_an_action_has_one_version_in_all_workflows() -> None:
-    used = {one for file in WORKFLOWS for one in re.findall(r"uses: (.+@.+)$", file.read_text(), re.MULTILINE)}
+    files = [*WORKFLOWS, *ACTIONS]
+    used = {one for file in files for one in re.findall(r"uses: (.+@.+)$", file.read_text(), re.MULTILINE)}
     names = [one.partition("@")[0] for one in used]
     assert sorted(names) == sorted(set(names))
 
