@@ -16,7 +16,7 @@ from resdsl.decompile.nest import TooDeep, is_large
 from resdsl.decompile.program import Program, decompile
 from resdsl.decompile.tree import Group, all_sequences, nodes_of
 from resdsl.decompile.words import unused
-from resdsl.ir.application import distinct
+from resdsl.ir.application import Application, distinct
 from resdsl.ir.graph import Graph, Node, Output, Parameter, Scope, ScopeKind
 from resdsl.ir.operator import Operator
 
@@ -62,7 +62,6 @@ def _firsts(networks: tuple[Graph, Graph]) -> tuple[int, int]:
 def _side_by_side(networks: tuple[Graph, Graph]) -> Graph:
     """One graph with each network as a module of its own, behind an input that neither reads."""
     nodes: list[Node] = [dataclasses.replace(networks[0].input, path="input")]
-    # What is the same is written in the same way: `pad = 1` is `half`, if one of the networks calls it so.
     written: dict[Hashable, Operator] = {}
     outputs: list[Output] = []
     parameters: dict[str, Parameter] = {}
@@ -71,7 +70,7 @@ def _side_by_side(networks: tuple[Graph, Graph]) -> Graph:
             dataclasses.replace(
                 node,
                 index=first + node.index,
-                operator=written.setdefault(distinct(applied.canonical), node.operator),
+                operator=_written_alike(written, applied),
                 inputs=tuple([first + index for index in node.inputs]),
                 path=f"{side}.{node.path}",
             )
@@ -85,6 +84,14 @@ def _side_by_side(networks: tuple[Graph, Graph]) -> Graph:
     return dataclasses.replace(
         networks[0], nodes=tuple(nodes), outputs=tuple(outputs), parameters=parameters, argument_sources={}
     )
+
+
+def _written_alike(written: dict[Hashable, Operator], applied: Application) -> Operator:
+    """The operator, as one that is the same was written: `pad = 1` is `half`, if one of the networks calls it so."""
+    same = applied.canonical
+    operator = written.setdefault((type(applied.operator), distinct(same)), applied.operator)
+    # `channel_shuffle(8)` does nothing to 8 channels alone.
+    return operator if operator.canonical(*applied.inputs) == same else applied.operator
 
 
 def _placed(graph: Graph, first: int) -> Iterator[int]:

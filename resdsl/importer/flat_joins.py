@@ -8,7 +8,7 @@ convolution in several forms (RepVGG, MobileOne). A value that is read beside it
 from __future__ import annotations
 
 from resdsl.importer.draft import Draft, Value
-from resdsl.ir import metadata
+from resdsl.importer.records import path_of
 from resdsl.ops.add import Add
 from resdsl.ops.mul import Mul
 
@@ -59,4 +59,4 @@ def _start(draft: Draft, value: Value) -> Value:
 
 
 def _path(value: Value) -> str:
-    return value.records[0].metadata.get(metadata.PATH.key, "") if value.records else ""
+    return path_of(value.records[0]) if value.records else ""

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from resdsl.importer.shapes import product, quotient
-from resdsl.ir.dims import Dim
+from resdsl.importer.shapes import product
+from resdsl.ir.dims import Dim, exact_quotient
 
 
 class Factor(NamedTuple):
@@ -54,12 +54,12 @@ def reshaped(layout: Layout, sizes: Sequence[Dim]) -> Layout | None:
             if not waiting:
                 return None
             factor = waiting.pop()
-            rest = quotient(left, factor.size)
+            rest = exact_quotient(left, factor.size)
             if rest is not None:
                 axis.append(factor)
                 left = rest
                 continue
-            inner = quotient(factor.size, left)
+            inner = exact_quotient(factor.size, left)
             if inner is None:
                 return None
             axis.append(Factor(factor.axis, factor.stride * inner, left))

@@ -130,6 +130,8 @@ def _shape(item: Value | View) -> Sequence[object]:
 
 
 def _recognized(draft: Draft, node: NodeRecord, inputs: tuple[Item | None, ...]) -> Sequence[Item] | None:
+    if any(not _shape(item) for item in inputs if isinstance(item, Value | View)):
+        return None  # no operator of the language takes a number, which has no axes
     views = [item for item in inputs if isinstance(item, View)]
     alike = len({(view.layout, view.base.type.shape) for view in views}) == 1 and not any(
         isinstance(item, Value) for item in inputs
@@ -145,8 +147,8 @@ def _recognized(draft: Draft, node: NodeRecord, inputs: tuple[Item | None, ...])
                 result = idiom.read(Step(draft, node, plain, views[0].perm))
                 if result is not None:
                     return [views[0].of(result)]
-        except (Refusal, ZeroDivisionError):
-            # An operator of the language does not take these inputs; or a number has none of the axes of a node.
+        except Refusal:
+            # An operator of the language does not take these inputs.
             continue
     return None
 

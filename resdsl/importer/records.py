@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from math import prod
 
+from resdsl.ir import metadata
+
 
 class Element(IntEnum):
     """Element types of ``TensorProto`` that the importer computes with."""
@@ -108,6 +110,11 @@ class NodeRecord:
         if isinstance(value, tuple) and all(isinstance(item, int) for item in value):
             return tuple(int(item) for item in value)
         return None
+
+
+def path_of(record: NodeRecord) -> str:
+    """The path of the layer that a node is of, in a file of this package; empty in others."""
+    return record.metadata.get(metadata.PATH.key, "")
 
 
 @dataclass(frozen=True, slots=True)

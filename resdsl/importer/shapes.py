@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resdsl.ir.dims import Dim, SymbolicDim
+from resdsl.ir.dims import Dim, exact_quotient
 
 
 def reshaped_shape(shape: Sequence[Dim], sizes: Sequence[Dim], *, allow_zero: bool = False) -> tuple[Dim, ...] | None:
@@ -26,7 +26,7 @@ def reshaped_shape(shape: Sequence[Dim], sizes: Sequence[Dim], *, allow_zero: bo
         else:
             result.append(size)
     if hole >= 0:
-        left = quotient(product(shape), product(result))
+        left = exact_quotient(product(shape), product(result))
         if left is None:
             return None
         result[hole] = left
@@ -38,23 +38,3 @@ def product(sizes: Sequence[Dim]) -> Dim:
     for size in sizes:
         total = total * size
     return total
-
-
-def quotient(total: Dim, divisor: Dim) -> Dim | None:
-    """``total / divisor`` where it is known to be whole; ``None`` otherwise."""
-    if isinstance(divisor, int):
-        if divisor <= 0:
-            return None
-        result = total // divisor
-        return result if result * divisor == total else None
-    if total == divisor:
-        return 1
-    if not isinstance(total, SymbolicDim):
-        return None
-    # One symbol times an integer, as N * 512 for N: what stays when the symbol is 1 is the quotient.
-    candidates = total.substitute(dict.fromkeys(divisor.symbols, 1))
-    scale = divisor.substitute(dict.fromkeys(divisor.symbols, 1))
-    if not isinstance(scale, int) or scale <= 0:
-        return None
-    result = candidates // scale
-    return result if result * divisor == total else None

@@ -9,7 +9,7 @@ from resdsl.importer.derived import origin
 from resdsl.importer.draft import Constant, Draft, Item, Tensor, Value, View
 from resdsl.importer.layout import layout_of, permuted
 from resdsl.importer.paths import is_invented, is_named_by_role
-from resdsl.importer.records import NodeRecord
+from resdsl.importer.records import NodeRecord, path_of
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator
 
@@ -49,6 +49,19 @@ class Step:
     def output(self, name: str) -> Step:
         """The step of one output of a node that has several."""
         return Step(self.draft, replace(self.node, outputs=[name]), self.inputs, self.perm)
+
+    @property
+    def path(self) -> str:
+        """The path of the layer in a file of this package; else nothing."""
+        return path_of(self.node)
+
+    def can_take(self, value: Value) -> bool:
+        """Whether an earlier operator can be part of this node's layer: a file of this package says where each ends."""
+        return all(path_of(record) == self.path for record in value.records)
+
+    def is_compiled(self, constant: Constant) -> bool:
+        """Whether it is no tensor of the network: this package has written it for the layer."""
+        return bool(self.path) and constant.name.startswith(f"{self.path}:const")
 
     def is_learned(self, constant: Constant) -> bool:
         """Whether it is a tensor of a module (``stages.0.gain``), not numbers that an exporter has named."""
@@ -131,11 +144,11 @@ class Step:
     ) -> Value | None:
         """The value of this node as an operator of the language; ``None`` where that refuses its inputs.
 
-        ``taking`` are values of earlier nodes that the operator computes as well: nobody else may read them. ``also``
-        are such nodes, where a pattern has made sure of that.
+        ``taking`` are values of earlier nodes that the operator computes as well: nobody else may read them, and they
+        are of one layer where the file says so. ``also`` are such nodes, where a pattern has made sure of that.
         """
         tensors = tensors or {}
-        if any(not self.draft.only_read_once(value) for value in taking):
+        if any(not self.draft.only_read_once(value) or not self.can_take(value) for value in taking):
             return None
         application = self.draft.applied(operator, tuple(value.type for value in inputs))
         if application is None:

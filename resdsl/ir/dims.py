@@ -137,6 +137,27 @@ def ceil_div(dim: Dim, divisor: int) -> Dim:
     return (dim + (divisor - 1)) // divisor
 
 
+def exact_quotient(dim: Dim, divisor: Dim) -> Dim | None:
+    """``dim / divisor`` where that is whole for every input; else ``None``.
+
+    Long division of polynomials: the leading term of what is left by that of the divisor, until nothing is left.
+    """
+    if divisor == 0:
+        return None
+    lead, factor = _leading(divisor)
+    result: Dim = 0
+    for _ in range(_LARGEST):
+        if dim == 0:
+            return result
+        monomial, coefficient = _leading(dim)
+        rest = _without(monomial, lead)
+        if rest is None or coefficient % factor:
+            return None
+        term = _collect({rest: coefficient // factor})
+        result, dim = result + term, dim - term * divisor
+    return None
+
+
 def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
     """The number that a size is for given symbols; ``KeyError`` for a symbol without a value."""
     if isinstance(dim, int):
@@ -213,6 +234,21 @@ def smallest(holds: Callable[[int], bool], limit: int = 1 << 20) -> int | None:
 
 def _order(monomial: Monomial) -> tuple[str, ...]:
     return tuple(str(atom) for atom in monomial)
+
+
+def _leading(dim: Dim) -> tuple[Monomial, int]:
+    """The term of the highest degree, by the names of its atoms among several: an order that products keep."""
+    return min(_terms(dim), key=lambda term: (-len(term[0]), _order(term[0])))
+
+
+def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    """The atoms of a monomial but for those of another; ``None`` where it has not all of them."""
+    rest = list(monomial)
+    for atom in divisor:
+        if atom not in rest:
+            return None
+        rest.remove(atom)
+    return tuple(rest)
 
 
 def _from_atom(atom: Atom) -> SymbolicDim:

@@ -381,7 +381,8 @@ class Operator:
     def canonical(self, *inputs: TensorType) -> Operator:
         """One operator for all that compute the same from values of these types, however their arguments are written.
 
-        ``pad = half`` and ``pad = valid`` of a 1x1 window are the same numbers. It is compared, and never applied.
+        ``pad = half`` and ``pad = valid`` of a 1x1 window are the same numbers, and ``upsample(1)`` is ``identity``.
+        It is compared, and never applied.
         """
         return self
 

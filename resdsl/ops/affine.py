@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
@@ -76,6 +76,10 @@ class Affine(Operator):
         weight = ParameterSpec("weight", shape, Constant(self.init), dtype=x.dtype)
         bias = ParameterSpec("bias", shape, ZEROS, dtype=x.dtype)
         return (*([weight] if self.weight else ()), *([bias] if self.bias else ()))
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return replace(self, per_channel=self.per_channel and known_channels(x) > 1)
 
     def in_torch(self, to: TorchCode) -> str:
         (x,) = to.types

@@ -11,7 +11,8 @@ from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import require_image
 from resdsl.ops.gradients import pixels_of, repeated, separable_gradient
-from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
+from resdsl.ops.identity import Identity
+from resdsl.ops.pooling import GLOBAL, fits_pool, is_each_pixel, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, window, window_label, windows
 
@@ -65,8 +66,9 @@ class AvgPool(Operator):
             return whole_image(self, x)
         pad = self._sides(x, self.kernel)
         rows, columns = windows(x, self.kernel, self.stride, _NO_DILATION, self._reach(pad, self.kernel))
-        require_pixels(x, self.kernel, self.stride, _NO_DILATION, pad)
-        return x.with_shape(x.shape[0], x.channels, rows, columns)
+        result = x.with_shape(x.shape[0], x.channels, rows, columns)
+        require_pixels(x, self.kernel, self.stride, _NO_DILATION, pad, result)
+        return result
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         if not isinstance(self.kernel, Size):
@@ -74,12 +76,14 @@ class AvgPool(Operator):
             return Operator.window(self, x, result)
         return window(x, self.kernel, self.stride, _NO_DILATION, self.pad)
 
-    def canonical(self, *inputs: TensorType) -> AvgPool:
+    def canonical(self, *inputs: TensorType) -> Operator:
         (x,) = inputs
         if not isinstance(self.kernel, Size):
-            return self
+            return Identity() if x.shape[2:] == (1, 1) else self
         pad = self._sides(x, self.kernel)
         reach = self._reach(pad, self.kernel)
+        if is_each_pixel(self.kernel, self.stride, reach):
+            return Identity()
         if self.count_pad and any(pad):
             return replace(self, pad=pad, ceil=reach != pad)
         return replace(self, pad=reach, ceil=False, count_pad=False)
@@ -106,7 +110,7 @@ class AvgPool(Operator):
             return f"{pool}({to.input})"
         # The sum of each window, divided by the sum of the same window over ones where a pixel counts.
         reach = self._reach(pad, self.kernel)
-        beyond = Sides(*(far - near for far, near in zip(reach, pad, strict=True)))
+        beyond = self.beyond(to.types[0])
         ones = padded(f"torch.ones_like({to.input}[:1, :1])", pad, value="1.0" if self.count_pad else "")
         sums = (
             f"F.avg_pool2d({padded(image, sides)}, {kernel}, {stride}, divisor_override=1)"
@@ -126,8 +130,7 @@ class AvgPool(Operator):
         if count_pad and reach != pad:
             # The declared padding counts and pixels beyond it do not, so the padding becomes part of the image.
             x = to("Pad", x, to.integers((0, 0, *pad[:2], 0, 0, *pad[2:])), to.number(0.0), mode="constant")
-            reach = Sides(*(far - near for far, near in zip(reach, pad, strict=True)))
-            count_pad = False
+            reach, count_pad = self.beyond(to.types[0]), False
         to(
             "AveragePool",
             x,
@@ -162,6 +165,13 @@ class AvgPool(Operator):
         counts = (covered if self.count_pad else covered & inside).sum(1, keepdims=True)
         mean: np.ndarray = (covered / counts)[:, inside]
         return mean
+
+    def beyond(self, x: TensorType) -> Sides:
+        """What the windows of ``ceil`` cover outside of the padded input, which never counts."""
+        if not isinstance(self.kernel, Size):
+            return Sides(0, 0, 0, 0)
+        pad = self._sides(x, self.kernel)
+        return Sides(*(far - near for far, near in zip(self._reach(pad, self.kernel), pad, strict=True)))
 
     def _sides(self, x: TensorType, kernel: Size) -> Sides:
         return sides(self.pad, x, kernel, self.stride, _NO_DILATION)

@@ -76,8 +76,9 @@ class BlurPool(Operator):
                         helps=("less padding, a larger input, or `edge = zero`",),
                     )
         rows, columns = windows(x, self._kernel, self.stride, _NO_DILATION, pad)
-        require_pixels(x, self._kernel, self.stride, _NO_DILATION, pad)
-        return x.with_shape(x.shape[0], channels, rows, columns)
+        result = x.with_shape(x.shape[0], channels, rows, columns)
+        require_pixels(x, self._kernel, self.stride, _NO_DILATION, pad, result)
+        return result
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         pad = self._sides(x)

@@ -9,9 +9,11 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.branches import channels_of_each
+from resdsl.ops.checks import known_channels
 from resdsl.ops.gradients import shape_of, softmax_gradient
 from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
+from resdsl.ops.softmax import Softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class BranchSoftmax(Operator):
         (x,) = inputs
         channels_of_each(x, self.branches, "a softmax over branches")
         return x
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return Softmax() if self.branches == known_channels(x) else self
 
     def label(self) -> str:
         return f"softmax of {self.branches} branches"

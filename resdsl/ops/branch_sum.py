@@ -9,6 +9,7 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.branches import channels_of_each
+from resdsl.ops.identity import Identity
 from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
 
@@ -34,6 +35,9 @@ class BranchSum(Operator):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         return x.with_shape(x.shape[0], channels_of_each(x, self.branches, "a sum of branches"), *x.shape[2:])
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        return Identity() if self.branches == 1 else self
 
     def label(self) -> str:
         return f"sum of {self.branches} branches"

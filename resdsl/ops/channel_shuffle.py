@@ -10,6 +10,7 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.identity import Identity
 from resdsl.ops.signature import arg
 
 
@@ -39,6 +40,10 @@ class ChannelShuffle(Operator):
                 catalogue.GROUPS, f"{self.groups} groups do not divide {channels} channels", argument="groups"
             )
         return x
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return Identity() if self.groups in (1, known_channels(x)) else self
 
     def label(self) -> str:
         return f"channel shuffle, g = {self.groups}"

@@ -11,6 +11,7 @@ from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_channels
 from resdsl.ops.gradients import shape_of
+from resdsl.ops.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Flatten(Operator):
         for dim in x.shape[1:]:
             features = features * dim
         return x.with_shape(x.shape[0], features)
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return Identity() if x.rank == 2 else self
 
     def in_torch(self, to: TorchCode) -> str:
         to.item = "Flatten()"

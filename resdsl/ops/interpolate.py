@@ -9,6 +9,7 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Window
 from resdsl.ir.torch_code import TorchCode, square, unless
 from resdsl.ir.types import Size, TensorType, Word
 from resdsl.ops.checks import require_image
+from resdsl.ops.identity import Identity
 from resdsl.ops.resampling import MODES, require_corners, resample, resampling_gradient
 from resdsl.ops.signature import arg
 
@@ -41,6 +42,10 @@ class Interpolate(Operator):
         require_image(x, "interpolation")
         require_corners(self.mode, self.align_corners)
         return x.with_shape(x.shape[0], x.channels, *self.size)
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return Identity() if x.shape[2:] == tuple(self.size) else self
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         return None

@@ -11,6 +11,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import Dim
 from resdsl.ir.operator import Operator, Refusal
 from resdsl.ir.types import TensorType
+from resdsl.ops.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,9 @@ class Join(Operator):
 
     join: ClassVar[str] = ""
     """The keyword; empty for a base class."""
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        return Identity() if len(inputs) == 1 else self
 
 
 def require_fit(

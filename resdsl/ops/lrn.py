@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from resdsl.diagnostics import catalogue
@@ -60,6 +60,11 @@ class LocalResponseNorm(Operator):
                 )
         return x
 
+    def canonical(self, *inputs: TensorType) -> Operator:
+        size, alpha = self._reaching(known_channels(inputs[0]))
+        # A file has `alpha` in 32 bits, of which this many digits are left.
+        return replace(self, size=size, alpha=float(f"{alpha:.6g}"))
+
     def label(self) -> str:
         return f"LRN, {self.size}"
 
@@ -67,12 +72,15 @@ class LocalResponseNorm(Operator):
         return f"{to.module('LocalResponseNorm', self.size, self.alpha, self.beta, self.k)}({to.input})"
 
     def lower(self, to: Lowering) -> None:
-        size, alpha = self.size, self.alpha
-        whole = 2 * known_channels(to.types[0]) - 1
-        if size > whole:
-            # This many reach every channel from any other, and ONNX Runtime allocates memory for all of `size`.
-            size, alpha = whole, alpha * whole / size
+        # ONNX Runtime allocates memory for all of `size`.
+        size, alpha = self._reaching(known_channels(to.types[0]))
         to("LRN", to.input, size=size, alpha=alpha, beta=self.beta, bias=self.k)
+
+    def _reaching(self, channels: int) -> tuple[int, float]:
+        """``size`` and ``alpha`` without the neighbours that no channel has."""
+        # This many reach every channel from any other.
+        whole = 2 * channels - 1
+        return (self.size, self.alpha) if self.size <= whole else (whole, self.alpha * whole / self.size)
 
     def gradient(self, to: Gradient) -> None:
         """With ``d = k + alpha / size * sum_j x[j]^2``:

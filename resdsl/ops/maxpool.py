@@ -12,7 +12,8 @@ from resdsl.ir.torch_code import TorchCode, padded, padding, square, unless
 from resdsl.ir.types import Sides, Size, TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.gradients import pixels_of, shape_of
-from resdsl.ops.pooling import GLOBAL, fits_pool, require_pixels, whole_image
+from resdsl.ops.identity import Identity
+from resdsl.ops.pooling import GLOBAL, fits_pool, is_each_pixel, require_pixels, whole_image
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import PADDINGS, ceil_sides, sides, spacing, window, window_label, windows
 
@@ -60,8 +61,9 @@ class MaxPool(Operator):
             return whole_image(self, x)
         pad = sides(self.pad, x, self.kernel, self.stride, self.dilation)
         rows, columns = windows(x, self.kernel, self.stride, self.dilation, self._reach(x, self.kernel))
-        require_pixels(x, self.kernel, self.stride, self.dilation, pad)
-        return x.with_shape(x.shape[0], x.channels, rows, columns)
+        result = x.with_shape(x.shape[0], x.channels, rows, columns)
+        require_pixels(x, self.kernel, self.stride, self.dilation, pad, result)
+        return result
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         if not isinstance(self.kernel, Size):
@@ -69,11 +71,13 @@ class MaxPool(Operator):
             return Operator.window(self, x, result)
         return window(x, self.kernel, self.stride, self.dilation, self.pad)
 
-    def canonical(self, *inputs: TensorType) -> MaxPool:
+    def canonical(self, *inputs: TensorType) -> Operator:
         (x,) = inputs
         if not isinstance(self.kernel, Size):
-            return self
+            return Identity() if x.shape[2:] == (1, 1) else self
         pad, dilation = self._reach(x, self.kernel), spacing(self.kernel, self.dilation)
+        if is_each_pixel(self.kernel, self.stride, pad):
+            return Identity()
         return replace(self, pad=pad, dilation=dilation, ceil=False)
 
     def label(self) -> str:

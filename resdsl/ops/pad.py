@@ -9,6 +9,7 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Steps, Win
 from resdsl.ir.torch_code import TorchCode, padded
 from resdsl.ir.types import Sides, TensorType
 from resdsl.ops.checks import require_image
+from resdsl.ops.identity import Identity
 from resdsl.ops.signature import arg
 
 
@@ -42,6 +43,9 @@ class Pad(Operator):
         return x.with_shape(
             batch, channels + (self.before + self.after), rows + (top + bottom), columns + (left + right)
         )
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        return self if any(self.sides) or self.before or self.after else Identity()
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         return Window(Steps(pad=self.sides.top), Steps(pad=self.sides.left))

@@ -27,18 +27,26 @@ def whole_image(pool: Operator, x: TensorType) -> TensorType:
     return x.with_shape(x.shape[0], x.channels, 1, 1)
 
 
+def is_each_pixel(kernel: Size, stride: Size, pad: Sides) -> bool:
+    """Whether each window is one pixel of the image, and each pixel a window."""
+    return kernel == stride == Size(1, 1) and not any(pad)
+
+
 def fits_pool(pad: Sides, kernel: Size) -> bool:
     """Whether PyTorch's pools take this padding: as much on both sides, and at most half a window."""
     return is_symmetric(pad) and 2 * pad.top <= kernel.height and 2 * pad.left <= kernel.width
 
 
-def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides) -> None:
-    """Refuse padding that leaves a window without a pixel of the input: it would have no maximum and no mean."""
+def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pad: Sides, result: TensorType) -> None:
+    """Refuse padding that leaves a window without a pixel of the input: it would have no maximum and no mean.
+
+    ``result`` has a pixel for each window.
+    """
     rows = (x.shape[2], kernel.height, stride.height, dilation.height)
     columns = (x.shape[3], kernel.width, stride.width, dilation.width)
-    for axis, (dim, points, step, spacing), before, after in (
-        ("row", rows, pad.top, pad.bottom),
-        ("column", columns, pad.left, pad.right),
+    for axis, (dim, points, step, spacing), before, after, count in (
+        ("row", rows, pad.top, pad.bottom, result.shape[2]),
+        ("column", columns, pad.left, pad.right, result.shape[3]),
     ):
         reach = extent(points, spacing)
         padding = max(before, after)
@@ -53,7 +61,8 @@ def require_pixels(x: TensorType, kernel: Size, stride: Size, dilation: Size, pa
             continue
         # A window that begins inside has its first point there; a dilated one may step over a small input. Its first
         # point from 0 is at `start % spacing`, which repeats after as many windows as there are remainders.
-        for start in range(-before, 0, step)[:spacing]:
+        assert isinstance(count, int)
+        for start in range(-before, 0, step)[: min(spacing, count)]:
             if start % spacing >= dim:
                 raise Refusal(
                     catalogue.PADDING_TOO_LARGE,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resdsl.ir.initializers import Constant
-from resdsl.ir.operator import Example, Gradient, Lowering, ParameterSpec
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
@@ -45,6 +45,10 @@ class PRelu(Elementwise):
         (x,) = inputs
         count = known_channels(x) if self.per_channel else 1
         return (ParameterSpec("weight", (count,), Constant(_INITIAL), dtype=x.dtype),)
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return PRelu() if self.per_channel and known_channels(x) == 1 else self
 
     def of_number(self, x: float) -> float:
         return x if x >= 0 else _INITIAL * x

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.ir.operator import Example, Gradient, Lowering
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
+from resdsl.ir.types import TensorType
 from resdsl.ops.elementwise import Elementwise
+from resdsl.ops.identity import Identity
 from resdsl.ops.signature import arg
 
 
@@ -22,6 +24,9 @@ class Scale(Elementwise):
     )
 
     factor: float = arg(doc="what each element is multiplied by")
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        return Identity() if self.factor == 1 else self
 
     def label(self) -> str:
         return f"x {self.factor:g}"

@@ -10,6 +10,7 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.identity import Identity
 from resdsl.ops.signature import arg
 
 
@@ -54,6 +55,10 @@ class Slice(Operator):
                 ),
             )
         return x.with_shape(x.shape[0], self.stop - self.start, *x.shape[2:])
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return Identity() if (self.start, self.stop) == (0, known_channels(x)) else self
 
     def label(self) -> str:
         return f"channels {self.start}:{self.stop}"

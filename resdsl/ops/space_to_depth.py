@@ -11,6 +11,7 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal, S
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType, Word
 from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.identity import Identity
 from resdsl.ops.signature import arg
 
 
@@ -44,6 +45,9 @@ class SpaceToDepth(Operator):
         batch, _, rows, columns = x.shape
         channels = known_channels(x) * self.block * self.block
         return x.with_shape(batch, channels, self._blocks(rows, "height"), self._blocks(columns, "width"))
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        return Identity() if self.block == 1 else self
 
     def _blocks(self, size: Dim, what: str) -> Dim:
         blocks = size // self.block

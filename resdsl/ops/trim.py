@@ -11,6 +11,7 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal, S
 from resdsl.ir.torch_code import TorchCode, padded
 from resdsl.ir.types import Sides, TensorType
 from resdsl.ops.checks import require_image
+from resdsl.ops.identity import Identity
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import counted
 
@@ -44,6 +45,9 @@ class Trim(Operator):
         return x.with_shape(
             batch, channels, _without(rows, top + bottom, "row"), _without(columns, left + right, "column")
         )
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        return self if any(self.sides) else Identity()
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         return Window(Steps(pad=-self.sides.top), Steps(pad=-self.sides.left))

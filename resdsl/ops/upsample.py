@@ -9,6 +9,8 @@ from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode, square, unless
 from resdsl.ir.types import Size, TensorType, Word
 from resdsl.ops.checks import require_image
+from resdsl.ops.identity import Identity
+from resdsl.ops.interpolate import Interpolate
 from resdsl.ops.resampling import MODES, require_corners, resample, resampling_gradient
 from resdsl.ops.signature import arg
 from resdsl.ops.windows import size_label
@@ -45,6 +47,14 @@ class Upsample(Operator):
         require_corners(self.mode, self.align_corners)
         batch, channels, rows, columns = x.shape
         return x.with_shape(batch, channels, self.factor.height * rows, self.factor.width * columns)
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        if self.factor == Size(1, 1):
+            return Identity()
+        rows, columns = (factor * size for factor, size in zip(self.factor, inputs[0].shape[2:], strict=True))
+        if not isinstance(rows, int) or not isinstance(columns, int):
+            return self
+        return Interpolate(Size(rows, columns), self.mode, self.align_corners)
 
     def label(self) -> str:
         return f"upsample x{size_label(self.factor)}"

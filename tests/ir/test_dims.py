@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resdsl.ir.dims import Dim, SymbolicDim, ceil_div, evaluate, lower_bound, smallest, symbol, symbols
+from resdsl.ir.dims import (
+    Dim,
+    SymbolicDim,
+    ceil_div,
+    evaluate,
+    exact_quotient,
+    lower_bound,
+    smallest,
+    symbol,
+    symbols,
+)
 
 H, W, N = symbol("H"), symbol("W"), symbol("N")
 NAMES = ("H", "N", "W")
@@ -79,6 +89,25 @@ def test_what_the_divisor_divides_is_taken_out(both: Both, divisor: int, whole: 
     assert (x + divisor * whole) // divisor == x // divisor + whole
     assert (divisor * x + whole) // divisor == x + whole // divisor
     assert x // 1 == x
+
+
+@given(expressions, expressions)
+def test_a_product_divided_by_a_factor_is_the_other(one: Both, other: Both) -> None:
+    x, y = one[0], other[0]
+    assert exact_quotient(x * y, y) == (x if y != 0 else None)
+
+
+@given(expressions, expressions)
+def test_what_is_divided_exactly_is_the_product_again(one: Both, other: Both) -> None:
+    quotient = exact_quotient(one[0], other[0])
+    assert quotient is None or quotient * other[0] == one[0]
+
+
+def test_what_does_not_divide_has_no_exact_quotient() -> None:
+    assert exact_quotient(H * W + 1, H) is None
+    assert exact_quotient(3 * H, 2) is None
+    assert exact_quotient(H, H // 2) is None
+    assert exact_quotient(7, H) is None
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(-9, 9), st.integers(-9, 9))

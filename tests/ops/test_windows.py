@@ -10,6 +10,7 @@ from resdsl.diagnostics import catalogue
 from resdsl.ir.dims import evaluate, symbol
 from resdsl.ir.operator import Refusal
 from resdsl.ir.types import DType, Sides, Size, TensorType, Word
+from resdsl.ops.maxpool import MaxPool
 from resdsl.ops.windows import ceil_sides, sides, windows
 
 small = st.integers(1, 5)
@@ -69,6 +70,26 @@ def test_ceil_counts_the_windows_that_pytorch_counts(
         assert (size + before + after - (reach + 1) + stride - 1) // stride + 1 < 1
         with pytest.raises(Refusal):
             windows(image(size, size), *square, pad)
+
+
+@given(size=st.integers(1, 8), kernel=small, stride=small, dilation=small, ceil=st.booleans(), data=st.data())
+def test_a_pool_is_refused_where_a_window_has_no_pixel(
+    size: int, kernel: int, stride: int, dilation: int, ceil: bool, data: st.DataObject
+) -> None:
+    reach = dilation * (kernel - 1)
+    # A window wholly in the padding may be in an image of another size: it is refused for all of them.
+    before, after = data.draw(st.tuples(st.integers(0, reach), st.integers(0, reach)))
+    found = (starts_of_ceil if ceil else starts)(size, kernel, stride, dilation, before, after)
+    square = Size(kernel, kernel), Size(stride, stride)
+    pool = MaxPool(*square, Sides(before, before, after, after), Size(dilation, dilation), ceil)
+    if size + before + after <= reach:
+        return
+    if all(any(0 <= start + point * dilation < size for point in range(kernel)) for start in found):
+        assert pool.infer(image(size, size)).shape[2:] == (len(found), len(found))
+    else:
+        with pytest.raises(Refusal) as caught:
+            pool.infer(image(size, size))
+        assert caught.value.code == catalogue.PADDING_TOO_LARGE
 
 
 @given(size=st.integers(1, 40), kernel=small, stride=small, dilation=small)

@@ -22,4 +22,9 @@ def read(step: Step) -> Value | None:
     if not step.node.integer("spatial", 1):
         return None
     tensors = {name: stored(one) for name, one in zip(_NAMES, constants, strict=True) if one is not None}
-    return step.made(BatchNorm(short(step.node.number("epsilon", 1e-5))), x, tensors=tensors)
+    eps = short(step.node.number("epsilon", 1e-5))
+    weight = constants[0]
+    if weight is not None and step.is_compiled(weight):
+        # ONNX has no batch norm without them. Ones and zeros of other tools may be weights before training.
+        return step.made(BatchNorm(eps, affine=False), x, tensors={name: tensors[name] for name in _NAMES[2:]})
+    return step.made(BatchNorm(eps), x, tensors=tensors)

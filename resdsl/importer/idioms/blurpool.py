@@ -41,7 +41,7 @@ def read(step: Step) -> Value | None:
     if mirrored is not None and window.pad in (Word("valid"), Sides(0, 0, 0, 0)):
         (source,) = x.inputs
         return _made(step, source, padded(window, mirrored, x.type, source.type), "reflect", x)
-    border = zero_border(x)
+    border = zero_border(step, x)
     if any(border):
         (source,) = x.inputs
         return _made(step, source, padded(window, border, x.type, source.type), "zero", x)

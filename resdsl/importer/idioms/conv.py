@@ -39,7 +39,7 @@ def _conv(step: Step, x: Value, weight: Constant, tensors: dict[str, Tensor]) ->
     window = geometry(step.node, x.type, Size(*weight.shape[2:]))
     if window is None:
         return None
-    border = zero_border(x)
+    border = zero_border(step, x)
     source = x.inputs[0] if any(border) else x
     if any(border):
         window = padded(window, border, x.type, source.type)

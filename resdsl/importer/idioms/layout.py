@@ -12,9 +12,9 @@ from resdsl.importer.draft import Value, View
 from resdsl.importer.idioms.unflatten import unflattened
 from resdsl.importer.layout import Axis, Layout, layout_of, permuted, reshaped, shape_of
 from resdsl.importer.records import NodeRecord
-from resdsl.importer.shapes import quotient, reshaped_shape
+from resdsl.importer.shapes import reshaped_shape
 from resdsl.importer.step import Step
-from resdsl.ir.dims import Dim
+from resdsl.ir.dims import Dim, exact_quotient
 from resdsl.ir.operator import Operator
 from resdsl.ir.types import Word
 from resdsl.ops.channel_shuffle import ChannelShuffle
@@ -33,7 +33,7 @@ def read(step: Step) -> Value | View | None:
         return None
     records = item.records if isinstance(item, View) else ()
     base, layout = (item, layout_of(item.type.shape)) if isinstance(item, Value) else (item.base, item.layout)
-    if isinstance(item, Value) and isinstance(item.operator, Flatten):
+    if isinstance(item, Value) and isinstance(item.operator, Flatten) and step.can_take(item):
         # What is flattened can become an image again.
         (base,) = item.inputs
         batch, *others = layout_of(base.type.shape)
@@ -108,7 +108,7 @@ def _operator(base: Value, layout: Layout) -> Operator | None:
 def _space_to_depth(base: Value, layout: Layout) -> SpaceToDepth | None:
     """Blocks of pixels as channels: the pixels of a block before or behind the channels."""
     _, _, height, _ = base.type.shape
-    block = quotient(height, shape_of(layout)[2])
+    block = exact_quotient(height, shape_of(layout)[2])
     if not isinstance(block, int) or block < 2:
         return None
     batch, channels, rows, columns = layout_of(base.type.shape)
@@ -123,5 +123,5 @@ def _space_to_depth(base: Value, layout: Layout) -> SpaceToDepth | None:
 
 
 def _split(shape: tuple[Dim, ...], block: int) -> tuple[Dim, ...] | None:
-    rows, columns = quotient(shape[2], block), quotient(shape[3], block)
+    rows, columns = exact_quotient(shape[2], block), exact_quotient(shape[3], block)
     return None if rows is None or columns is None else (shape[0], shape[1], rows, block, columns, block)

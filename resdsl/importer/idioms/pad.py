@@ -68,10 +68,11 @@ def padding_of(step: Step, mode: str = "constant") -> Padding | None:
     return Padding(Sides(begins[2], begins[3], ends[2], ends[3]), begins[1], ends[1], short(value))
 
 
-def zero_border(x: Value) -> Sides:
-    """The zeros around an image that a ``pad`` of nothing else has put there."""
+def zero_border(step: Step, x: Value) -> Sides:
+    """The zeros around an image that a ``pad`` of nothing else has put there, if it can be part of this layer."""
     pad = x.operator
-    return pad.sides if isinstance(pad, Pad) and pad == Pad(pad.sides) else Sides(0, 0, 0, 0)
+    is_border = isinstance(pad, Pad) and pad == Pad(pad.sides) and step.can_take(x)
+    return pad.sides if isinstance(pad, Pad) and is_border else Sides(0, 0, 0, 0)
 
 
 def lowest_border(step: Step, x: Value) -> Sides | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from resdsl.importer.draft import Constant, Value, View
 from resdsl.importer.idioms.layout import in_layout
 from resdsl.importer.idioms.pad import lowest_border, zero_border
-from resdsl.importer.idioms.windows import Geometry, geometry, padded
+from resdsl.importer.idioms.windows import NO_SIDES, Geometry, geometry, padded
 from resdsl.importer.layout import layout_of
 from resdsl.importer.pattern import Match, Operand, match, node
 from resdsl.importer.records import NodeRecord
@@ -56,7 +56,7 @@ def _max(step: Step, x: Value, window: Geometry) -> Value | None:
         return None
     ceil = bool(step.node.integer("ceil_mode"))
     border = lowest_border(step, x)
-    zeros = zero_border(x)
+    zeros = zero_border(step, x)
     if border is None and any(zeros) and x.inputs[0].operator.never_negative:
         border = zeros
     if border is not None and not ceil:
@@ -69,17 +69,20 @@ def _max(step: Step, x: Value, window: Geometry) -> Value | None:
 
 
 def _average(step: Step, x: Value, window: Geometry) -> Value | None:
-    """A border of zeros, which counts in the mean, is the pool's own padding where that counts too."""
+    """A border of zeros, which counts in the mean, is the pool's own padding, where that counts or is ``ceil``'s."""
     ceil = bool(step.node.integer("ceil_mode"))
-    own = any(sides(window.pad, x.type, window.kernel, window.stride, window.dilation))
-    count_pad = bool(step.node.integer("count_include_pad")) or not own
-    if window.kernel == x.type.shape[2:] and not own:
+    own = sides(window.pad, x.type, window.kernel, window.stride, window.dilation)
+    count_pad = bool(step.node.integer("count_include_pad")) or not any(own)
+    if window.kernel == x.type.shape[2:] and not any(own):
         return step.made(AvgPool(_GLOBAL), x)
-    border = zero_border(x)
-    if any(border) and count_pad and not ceil:
+    border = zero_border(step, x)
+    if any(border) and not ceil:
         (source,) = x.inputs
-        whole = padded(window, border, x.type, source.type)
-        value = step.made(AvgPool(window.kernel, window.stride, whole.pad), source, also=x.records)
+        whole = window._replace(pad=NO_SIDES) if not count_pad else window
+        pad = padded(whole, border, x.type, source.type).pad
+        pool = AvgPool(window.kernel, window.stride, pad, ceil=not count_pad)
+        # What the last windows cover beyond the padding does not count.
+        value = step.made(pool, source, also=x.records) if count_pad or pool.beyond(source.type) == own else None
         if value is not None:
             return value
     return step.made(AvgPool(window.kernel, window.stride, window.pad, ceil, count_pad), x)

@@ -52,6 +52,8 @@ _MOST = 64
 
 def unflattened(step: Step, base: Value, layout: Layout) -> Value | None:
     """The value of a node that gives ``[N, C]`` the layout ``[N, C, 1, 1]``."""
+    if step.path:
+        return None  # the language has no such layer: this is a part of one
     if base.type.rank != 2 or len(layout) != 4 or layout != (*layout_of(base.type.shape), (), ()):
         return None
     chain = _chain(step, base)
