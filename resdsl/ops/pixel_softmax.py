@@ -8,6 +8,7 @@ from typing import ClassVar
 from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Window
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
+from resdsl.ops.branch_softmax import BranchSoftmax
 from resdsl.ops.checks import known_channels, require_image
 from resdsl.ops.gradients import shape_of, softmax_gradient
 from resdsl.ops.pixels import with_pixels
@@ -38,6 +39,10 @@ class PixelSoftmax(Operator):
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         return None
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return BranchSoftmax(1).canonical(x) if x.shape[2:] == (1, 1) else self
 
     def label(self) -> str:
         return "softmax of pixels"

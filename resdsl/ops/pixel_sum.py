@@ -10,6 +10,7 @@ from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.checks import require_image
 from resdsl.ops.gradients import repeated
+from resdsl.ops.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class PixelSum(Operator):
         (x,) = inputs
         require_image(x, "a sum of pixels")
         return x.with_shape(x.shape[0], x.channels, 1, 1)
+
+    def canonical(self, *inputs: TensorType) -> Operator:
+        (x,) = inputs
+        return Identity() if x.shape[2:] == (1, 1) else self
 
     def label(self) -> str:
         return "sum of pixels"
