@@ -48,7 +48,7 @@ class _Attacher:
 
     def _residual(self, parent: Scope, item: Residual) -> Scope:
         inner = self._scope(parent, ScopeKind.JOIN, "residual", item.main.start)
-        kind = "projection" if item.shortcut.items else "identity"
+        kind = "pad" if item.zeros else "projection" if item.shortcut.items else "identity"
         inner.arguments = {"shortcut": kind} if item.scale is None else {"scale": f"{item.factor:g}", "shortcut": kind}
         self.fill(inner, item.main)
         self.fill(inner, item.shortcut)

@@ -87,7 +87,8 @@ class Embedder:
             elif isinstance(item, Join):
                 parts.append((type(item.node.operator), *(self._shape(branch, prefix) for branch in item.branches)))
             else:
-                parts.append((item.factor, self._shape(item.main, prefix), self._shape(item.shortcut, prefix)))
+                shortcut = item.zeros or self._shape(item.shortcut, prefix)
+                parts.append((item.factor, self._shape(item.main, prefix), shortcut))
         return tuple(parts)
 
     def _embed(self, small: Group, big: Group) -> Binding | None:
@@ -236,6 +237,8 @@ class Embedder:
             if not small.shortcut.items and small.shortcut.source is None:
                 # The identity, where the other one may project.
                 return True
+            if small.zeros or big.zeros:
+                return small.zeros == big.zeros
             return self._sequence(small.shortcut, big.shortcut, binding, prefixes)
         return False
 

@@ -244,7 +244,8 @@ def statements(sequence: Sequence, families: Mapping[int, Family]) -> int:
             if id(item) not in families:
                 count += statements(item.body, families)
         elif isinstance(item, Residual):
-            count += statements(item.main, families) + statements(item.shortcut, families)
+            count += statements(item.main, families)
+            count += 0 if item.zeros else statements(item.shortcut, families)
         elif not isinstance(item, Op):
             count += sum(statements(branch, families) for branch in item.branches)
     return count
@@ -301,7 +302,7 @@ def _written(body: Sequence, families: Mapping[int, Family]) -> list[Item]:
                 if id(item) not in families:
                     stack.append(item.body)
             elif isinstance(item, Residual):
-                stack += [item.main, item.shortcut]
+                stack += [item.main] if item.zeros else [item.main, item.shortcut]
             elif not isinstance(item, Op):
                 stack += item.branches
     return found

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from resdsl.decompile.embed import Binding
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, nodes_of
 from resdsl.decompile.words import reserved, unused
+from resdsl.elaborate.values import ShortcutKind
 from resdsl.ir.graph import Graph
 from resdsl.ir.types import Sides, Size, Word
 from resdsl.ir.values import format_value
@@ -201,7 +202,8 @@ class _Fitter:
         projecting = [
             isinstance(one, Residual) and bool(one.shortcut.items or one.shortcut.source is not None) for one in found
         ]
-        self.walk(item.shortcut, projecting)
+        if not item.zeros:
+            self.walk(item.shortcut, projecting)
         self.residuals[id(item)] = item
         kinds = [self._kind(item, one, binding) for one, binding in zip(found, self.bindings, strict=True)]
         self.late.append(_Place((id(item), "shortcut"), "skip", list(kinds), self._here(found)))
@@ -211,6 +213,9 @@ class _Fitter:
             return Word("none")
         if not isinstance(one, Residual):
             return None
+        if item.zeros:
+            # Of equal shapes it is the identity.
+            return Word(str(ShortcutKind("pad", item.zeros)))
         if not one.shortcut.items and one.shortcut.source is None:
             return Word("identity")
         start, end = self.graph.nodes[one.main.start].type, self.graph.nodes[one.node.index].type

@@ -160,8 +160,37 @@ def find(graph: Graph, members: list[Group], weighted: frozenset[int]) -> Found 
                 known[key] = found
             arguments.append(known[key])
         else:
+            arguments = _with_one_shortcut(graph, members, block, arguments, weighted)
             return Found(block, Fit(block.parameters, {}, arguments))
     return None
+
+
+def _with_one_shortcut(
+    graph: Graph,
+    members: list[Group],
+    block: LibraryBlock,
+    arguments: list[dict[str, object]],
+    weighted: frozenset[int],
+) -> list[dict[str, object]]:
+    """The arguments with the shortcut of the groups that change the shape for all of them, where that is the same.
+
+    An identity is what most kinds are where the shape stays.
+    """
+    for parameter in block.parameters:
+        if parameter.kind != "shortcut":
+            continue
+        kinds = {
+            given[parameter.name]
+            for member, given in zip(members, arguments, strict=True)
+            if graph.nodes[member.body.start].type != graph.nodes[member.body.end].type
+        }
+        if len(kinds) == 1:
+            (kind,) = kinds
+            tried = [{**given, parameter.name: kind} for given in arguments]
+            pairs = zip(members, tried, arguments, strict=True)
+            if all(new == old or _Wanted(graph, one, weighted).is_built(block, new) for one, new, old in pairs):
+                arguments = tried
+    return arguments
 
 
 @cache
@@ -239,15 +268,10 @@ def _arguments(
     graph: Graph, member: Group, block: LibraryBlock, weighted: frozenset[int], known: list[dict[str, object]]
 ) -> dict[str, object] | None:
     """Arguments with which the block is this group."""
-    nodes = list(nodes_of(member))
-    norms = {node.operator.eps for node in nodes if isinstance(node.operator, BatchNorm)}
-    if len(norms) > 1:
+    wanted = _Wanted(graph, member, weighted)
+    nodes, channels = wanted.nodes, wanted.channels
+    if len(wanted.eps) > 1:
         return None
-    has_norms = bool(norms)
-    channels = graph.nodes[member.body.start].type.shape[1]
-    base: dict[str, object] = {"c": channels, "eps": norms.pop() if norms else 1e-5}
-    numbers: dict[Hashable, int] = {}
-    wanted = _number(nodes, member.body.start, member.body.end, f"{member.path}.", weighted, numbers)
     out = graph.nodes[member.body.end].type.shape
     outgoing = out[1] if len(out) > 1 and isinstance(out[1], int) else 1
     widths = {
@@ -256,7 +280,7 @@ def _arguments(
         if isinstance(node.operator, Conv)
     }
     read = block.widths_from(widths)
-    if read is None or (block.has_norms and not has_norms):
+    if read is None or (block.has_norms and not wanted.eps):
         return None
     choices: list[list[object]] = [
         [read[parameter.name]] if parameter.name in read else _choices(block, parameter, nodes, channels, outgoing)
@@ -265,14 +289,30 @@ def _arguments(
     names = [one.name for one in block.parameters]
     trials = itertools.chain(known, (dict(zip(names, some, strict=True)) for some in _products(choices)))
     for arguments in itertools.islice(trials, MOST_TRIALS):
-        built = block.build(base | arguments)
-        if built is None or len(built.nodes) != len(nodes) + 1:
-            continue
-        own = frozenset(parameter.node for parameter in built.parameters.values())
-        end = built.outputs[0].node
-        if _number(list(built.nodes[1:]), 0, end, "at.", own, dict(numbers)) == wanted:
+        if wanted.is_built(block, arguments):
             return dict(arguments)
     return None
+
+
+class _Wanted:
+    """A group, to which what a block builds is compared. ``eps`` are those of its batch norms."""
+
+    def __init__(self, graph: Graph, group: Group, weighted: frozenset[int]) -> None:
+        body = group.body
+        self.nodes = list(nodes_of(group))
+        self.channels = graph.nodes[body.start].type.shape[1]
+        self.eps = {node.operator.eps for node in self.nodes if isinstance(node.operator, BatchNorm)}
+        self._numbers: dict[Hashable, int] = {}
+        self._end = _number(graph, self.nodes, body.start, body.end, f"{group.path}.", weighted, self._numbers)
+
+    def is_built(self, block: LibraryBlock, arguments: Mapping[str, object]) -> bool:
+        """Whether the block with these arguments is the group."""
+        built = block.build({"c": self.channels, "eps": min(self.eps, default=1e-5), **arguments})
+        if built is None or len(built.nodes) != len(self.nodes) + 1:
+            return False
+        own = frozenset(parameter.node for parameter in built.parameters.values())
+        end = built.outputs[0].node
+        return _number(built, list(built.nodes[1:]), 0, end, "at.", own, dict(self._numbers)) == self._end
 
 
 def _choices(
@@ -329,6 +369,7 @@ def _places(sizes: list[int], distance: int) -> Iterator[tuple[int, ...]]:
 
 
 def _number(
+    graph: Graph,
     nodes: list[Node],
     start: int,
     end: int,
@@ -345,5 +386,6 @@ def _number(
         if isinstance(node.operator, Join) and node.operator.join != "concat":
             inputs.sort()
         path = node.path.removeprefix(prefix) if node.index in weighted else ""
-        number_of[node.index] = numbers.setdefault((node.operator, *inputs, path), len(numbers))
+        same = graph.applications[node.index].canonical
+        number_of[node.index] = numbers.setdefault((same, *inputs, path), len(numbers))
     return number_of.get(end)

@@ -11,6 +11,7 @@ from enum import Enum
 from resdsl.decompile.families import Family, find_families
 from resdsl.decompile.labels import assign
 from resdsl.decompile.nest import Nest
+from resdsl.decompile.option_a import find_option_a
 from resdsl.decompile.preactivation import unify
 from resdsl.decompile.scopes import Scopes, torn_modules
 from resdsl.decompile.tree import Group, Item, Join, Residual, Sequence, all_sequences, nodes_of
@@ -74,6 +75,8 @@ def decompile(
     nest.inner_outputs()
     whole = Sequence([item for top in tops for item in top.items]) if sides else nest.top
     nest.taps |= unify(whole)
+    for top in tops:
+        find_option_a(graph, top, nest.taps | nest.outputs.keys())
     families: Mapping[int, Family] = {}
     if blocks is not Blocks.NONE:
         variants = blocks is Blocks.VARIANTS

@@ -13,6 +13,7 @@ from resdsl.decompile.fit import Parameter, value_text
 from resdsl.decompile.loops import with_loops
 from resdsl.decompile.program import Program
 from resdsl.decompile.tree import Group, Item, Join, Op, Residual, Sequence, all_sequences, join_name, sequences_of
+from resdsl.elaborate.values import ShortcutKind
 from resdsl.ir.graph import Graph
 from resdsl.ir.preprocess import Preprocess, step_text
 from resdsl.ir.values import format_value
@@ -231,9 +232,11 @@ class _Writer:
     def _residual(self, item: Residual, scope: _Scope) -> str:
         scope = dataclasses.replace(scope, joined=True)
         kind = scope.texts.get((id(item), "shortcut"))
-        has_body = bool(item.shortcut.items) or item.shortcut.source is not None
+        has_body = not item.zeros and (bool(item.shortcut.items) or item.shortcut.source is not None)
         if kind is None:
-            kind = "projection_always" if has_body else "identity"
+            kind = (
+                str(ShortcutKind("pad", item.zeros)) if item.zeros else "projection_always" if has_body else "identity"
+            )
         factor = scope.texts.get((id(item), "scale")) or (format_value(item.factor) if item.scale is not None else "")
         head = f"residual(scale = {factor})" if factor else "residual"
         text = f"{head} " + _braces(self._body(item.main, scope), always_open=True)

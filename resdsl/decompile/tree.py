@@ -32,7 +32,8 @@ class Join:
 class Residual:
     """A sum of a main path and a shortcut; an empty shortcut is the identity.
 
-    ``scale`` is the node that scales the main path before it is added.
+    ``scale`` is the node that scales the main path before it is added. A shortcut that is the language's ``pad`` has
+    where its ``zeros`` are.
     """
 
     node: Node
@@ -40,6 +41,7 @@ class Residual:
     shortcut: Sequence
     scale: Node | None = None
     scope: str = ""
+    zeros: str = ""
 
     @property
     def factor(self) -> float:

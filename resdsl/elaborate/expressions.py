@@ -12,7 +12,7 @@ from resdsl.diagnostics.suggest import renamed
 from resdsl.elaborate.builder import GraphBuilder
 from resdsl.elaborate.context import Context, Flow
 from resdsl.elaborate.limits import LARGEST_INTEGER, LONGEST
-from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of, listed
+from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ZEROS, ShortcutKind, kind_of, listed
 from resdsl.ir.dims import SymbolicDim, is_manageable
 from resdsl.ir.types import Size, Word
 from resdsl.ir.values import format_value
@@ -313,8 +313,8 @@ class _Evaluator:
                     "`pad(zeros = both)` splits the zero channels before and after; the others take nothing",
                     code=catalogue.UNKNOWN_ARGUMENT,
                 )
-            zeros = str(self.value(argument.value, ("end", "both")))
-            if zeros not in ("end", "both"):
+            zeros = str(self.value(argument.value, ZEROS))
+            if zeros not in ZEROS:
                 raise self.fail("`zeros` is `end` or `both`", argument.value.span, code=catalogue.ARGUMENT_TYPE)
         return ShortcutKind(kind, zeros)
 

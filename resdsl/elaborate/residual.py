@@ -14,7 +14,7 @@ from resdsl.elaborate.parameter_kinds import shortcut_kind
 from resdsl.elaborate.values import SHORTCUT_KINDS, UNKNOWN, ShortcutKind, kind_of
 from resdsl.ir.dims import Dim
 from resdsl.ir.graph import Node
-from resdsl.ir.operator import Refusal
+from resdsl.ir.operator import Operator
 from resdsl.ir.types import Sides, Size, TensorType
 from resdsl.ir.values import ArgumentMismatch, format_value
 from resdsl.ops import joins
@@ -132,11 +132,9 @@ def _shortcut(
 def _pad(
     builder: GraphBuilder, step: tree.Residual, kind: ShortcutKind, flow: int, after: TensorType, context: Context
 ) -> Flow:
-    """Option A (He et al. 2015, sec. 3.3): every s-th pixel, then zeros for the channels that are new."""
     before = builder.nodes[flow].type
-    stride = subsampling(before, after)
-    more = after.channels - before.channels if before.rank == after.rank == 4 else -1
-    if stride is None or not isinstance(more, int) or more < 0:
+    operators = option_a(before, after, kind.zeros)
+    if operators is None:
         builder.report(
             catalogue.PAD_SHORTCUT,
             f"the shortcut `pad` cannot make {after} of {before}",
@@ -150,19 +148,32 @@ def _pad(
         builder.poisoned = True
         return None
     value = flow
-    if stride != Size(1, 1):
-        pool = MaxPool(kernel=Size(1, 1), stride=stride, pad=Sides(0, 0, 0, 0))
-        value = _must(builder.add(pool, (value,), context.naming.named("subsample"), step, context))
-    if more:
-        first = more // 2 if kind.zeros == "both" else 0
-        pad = Pad(Sides(0, 0, 0, 0), before=first, after=more - first)
-        value = _must(builder.add(pad, (value,), context.naming.named("pad"), step, context))
+    for _, operator in operators:
+        name = "pad" if isinstance(operator, Pad) else "subsample"
+        node = builder.add(operator, (value,), context.naming.named(name), step, context)
+        assert isinstance(node, Node), f"option A was built wrongly: {node}"
+        value = node.index
     return value
 
 
-def _must(node: Node | Refusal) -> int:
-    assert isinstance(node, Node), f"option A was built wrongly: {node}"
-    return node.index
+def option_a(before: TensorType, after: TensorType, zeros: str) -> list[tuple[TensorType, Operator]] | None:
+    """Option A (He et al. 2015, sec. 3.3): every s-th pixel, then zeros for the channels that are new.
+
+    Gives the operators that make ``after`` of ``before``, and what each one takes; ``None`` where they cannot.
+    """
+    stride = subsampling(before, after)
+    more = after.channels - before.channels if before.rank == after.rank == 4 else -1
+    if stride is None or not isinstance(more, int) or more < 0:
+        return None
+    found: list[tuple[TensorType, Operator]] = []
+    if stride != Size(1, 1):
+        pool = MaxPool(kernel=Size(1, 1), stride=stride, pad=Sides(0, 0, 0, 0))
+        found.append((before, pool))
+        before = pool.infer(before)
+    if more:
+        first = more // 2 if zeros == "both" else 0
+        found.append((before, Pad(Sides(0, 0, 0, 0), before=first, after=more - first)))
+    return found
 
 
 def subsampling(before: TensorType, after: TensorType) -> Size | None:

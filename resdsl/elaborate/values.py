@@ -23,6 +23,9 @@ class ShortcutKind:
         return self.kind if self.zeros == "end" else f"{self.kind}(zeros = {self.zeros})"
 
 
+ZEROS = ("end", "both")
+"""Where ``pad`` adds channels."""
+
 SHORTCUT_KINDS = ("identity", "pad", "projection", "projection_always", "none")
 
 
