@@ -85,7 +85,7 @@ class AvgPool(Operator):
         if is_each_pixel(self.kernel, self.stride, reach):
             return Identity()
         if self.kernel == x.shape[2:] and not any(reach):
-            return AvgPool(Word("global"))
+            return AvgPool(Word("global")).canonical(x)
         if self.count_pad and any(pad):
             return replace(self, pad=pad, ceil=reach != pad)
         return replace(self, pad=reach, ceil=False, count_pad=False)

@@ -79,7 +79,7 @@ class MaxPool(Operator):
         if is_each_pixel(self.kernel, self.stride, pad):
             return Identity()
         if self.kernel == x.shape[2:] and dilation == Size(1, 1) and not any(pad):
-            return MaxPool(Word("global"))
+            return MaxPool(Word("global")).canonical(x)
         return replace(self, pad=pad, dilation=dilation, ceil=False)
 
     def label(self) -> str:

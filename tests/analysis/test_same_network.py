@@ -44,6 +44,7 @@ EQUAL = [
     ("maxpool(8x8, stride = 2, pad = valid)", "maxpool(global)"),
     ("avgpool(global);  pixel_softmax", "avgpool(global);  branch_softmax(1)"),
     ("avgpool(global);  pixel_sum", "avgpool(global)"),
+    ("avgpool(global);  avgpool(1x1, stride = 2)", "avgpool(global);  maxpool(1x1, stride = 2)"),
     ("flatten;  flatten", "flatten"),
     ("branch_softmax(3)", "softmax"),
     ("conv(1, 1x1);  lrn(size = 3, alpha = 0.3)", "conv(1, 1x1);  lrn(size = 1, alpha = 0.1)"),
