@@ -129,6 +129,22 @@ def test_fine_tuning_keeps_frozen_layers_and_gives_a_new_head(
         assert after.tensors["fc.weight"].shape == (2, 8)
 
 
+def test_heads_for_training_count_as_much_as_they_are_said_to(
+    squares: Callable[..., Path], network: Path, tmp_path: Path
+) -> None:
+    head = "  aux early { avgpool(global);  flatten;  fc: linear(classes) }\n"
+    network.write_text(NETWORK.replace("  layer1:", f"{head}  layer1:").replace("  dropout(0.1)\n", ""))
+    # With a learning rate of 0 all runs have the same logits, and the losses of both heads are about log 2.
+    options = {**OPTIONS, "epochs": 1, "learning_rate": 0.0}
+    losses = {}
+    for weight in (0.0, 0.5, 1.0):
+        folder = tmp_path / f"run{weight}"
+        resdsl.train(network, squares("red", "blue", name=f"data{weight}"), folder, aux_weight=weight, **options)  # type: ignore[arg-type]
+        losses[weight] = rows(folder)[0]["loss"]
+    assert losses[1.0] - losses[0.5] == pytest.approx(losses[0.5] - losses[0.0], rel=1e-3)
+    assert losses[1.0] > 1.5 * losses[0.0]
+
+
 def test_layers_that_do_not_exist_cannot_be_frozen(squares: Callable[..., Path], network: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no layer is named like `layer2\.\*`") as raised:
         resdsl.train(network, squares("red", "blue"), tmp_path / "run", freeze=("layer2.*",), **OPTIONS)  # type: ignore[arg-type]

@@ -100,6 +100,7 @@ def _fractions(ctx: click.Context, option: click.Parameter, value: str | None) -
     default="cross_entropy",
     help="binary: several classes for an image, as rows of 0 and 1 in an .npz file.",
 )
+@click.option("--aux-weight", type=FiniteRange(0), default=0.3, help="What the loss of each aux head counts (0.3).")
 @click.option("--label-smoothing", type=FiniteRange(0, 1, max_open=True), default=0.0, help="Label smoothing (0).")
 @click.option(
     "--precision",

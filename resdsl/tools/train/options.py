@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +52,9 @@ class TrainOptions:
     """``binary`` is for images with any number of classes, whose targets are rows of 0 and 1."""
 
     label_smoothing: float = 0.0
+    aux_weight: float = 0.3
+    """What the loss of each ``aux`` head counts, as in the paper of GoogLeNet; 0 leaves the heads out."""
+
     precision: Precision = "float32"
 
     crop: CropKind = CropKind.NONE
@@ -94,6 +98,8 @@ class TrainOptions:
             raise ValueError(f"accumulate is {self.accumulate}, which does not divide batch_size, {self.batch_size}")
         if not 0 <= self.split < 1 or not 0 <= self.label_smoothing < 1 or not 0 < self.least_area <= 1:
             raise ValueError("split and label_smoothing are from 0 to below 1, least_area from above 0 to 1")
+        if not 0 <= self.aux_weight < math.inf:
+            raise ValueError(f"aux_weight is {self.aux_weight:g}, and must be a number of at least 0")
 
     def peak_rate(self, *, pretrained: bool) -> float:
         """The highest learning rate."""

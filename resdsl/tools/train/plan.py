@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
@@ -139,11 +139,11 @@ def prepare_run(request: Request) -> Prepared:
             ),
             files,
         )
+        graph = _with_heads(compiled.graph, graph) if options.aux_weight else compiled.graph
         values = {
-            parameter.name: value
-            for parameter, value in stream(compiled.graph.parameters.values(), options.seed, options.init)
+            parameter.name: value for parameter, value in stream(graph.parameters.values(), options.seed, options.init)
         }
-    graph = compiled.graph
+    logits, _ = _logits(graph, specification)
     form = _input_form(graph)
     batch = min(options.batch_size, len(training) - len(training) % options.accumulate or options.accumulate)
     if batch > len(training):
@@ -252,6 +252,17 @@ def _parts(batch: int, fits: int) -> int:
 
 def _gigabytes(count: object) -> str:
     return f"{count / 1e9:.2f} GB" if isinstance(count, int) else str(count)
+
+
+def _with_heads(graph: Graph, whole: Graph) -> Graph:
+    """The network with the heads that only training needs, which start from random values."""
+    if not whole.aux_heads:
+        return graph
+    parameters = {
+        name: replace(graph.parameters[name], node=own.node) if name in graph.parameters else own
+        for name, own in whole.parameters.items()
+    }
+    return replace(whole, parameters=parameters, labels=graph.labels, preprocess=graph.preprocess)
 
 
 def _logits(graph: Graph, specification: Specification) -> tuple[Node, int]:

@@ -151,6 +151,7 @@ def step_options(options: TrainOptions) -> StepOptions:
     return StepOptions(
         loss=options.loss,
         label_smoothing=options.label_smoothing,
+        aux_weight=options.aux_weight,
         optimizer=options.optimizer,
         momentum=options.momentum,
         nesterov=options.nesterov,
