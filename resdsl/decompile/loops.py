@@ -7,8 +7,8 @@ import re
 from typing import NamedTuple
 
 _INTEGER = re.compile(r"(?<=1\.\.)\d+|(?<![\w.])\d+(?![\w.])")
-_LABEL = re.compile(r"^((?:\w[\w.]*?)??)(\d{1,6}): ")
-"""A label that ends in a number, which a loop can count."""
+_LABEL = re.compile(r"^((?:\w[\w.]*?)??)(0|[1-9]\d{0,5}): ")
+"""A label that ends in a number, which a loop can count; zeros before it are a part of the name."""
 
 _UNLABELLED = re.compile(r"(^|[{;]\s*)(\w[\w.]*: |tap |from )", re.MULTILINE)
 _NAMES = ("width", "inner", "outer", "last", "n", "i", "j", "k", "m", "p")
@@ -102,7 +102,7 @@ def _skeleton(statement: str) -> str:
     if re.match(r"^(output |tap |from |stage |aux |if )", statement) or "->" in statement:
         return ""
     label = _LABEL.match(statement)
-    if label is not None and not (label[2][0] == "0" and len(label[2]) > 1):
+    if label is not None:
         # Below a label that counts, others can stand: their names differ.
         rest = statement[label.end() :]
         return "" if re.search(r"\b(output|tap|from) ", rest) else f"{label[1]}#: {_INTEGER.sub('#', rest)}"

@@ -26,6 +26,7 @@ from ..properties.budget import examples
         ([f"conv({width}, 3x3)" for width in range(3, 9)], ["for width in 3..8 { conv(width, 3x3) }"]),
         # Labels that count.
         ([f"layer{i}: conv(8, 3x3)" for i in range(1, 6)], ["for i in 1..5 { layer{i}: conv(8, 3x3) }"]),
+        ([f"layer{i:02}: conv(8, 3x3)" for i in range(6)], ["for i in 0..5 { layer0{i}: conv(8, 3x3) }"]),
         # A table.
         (
             [f"layer{i}: conv({width}, 3x3)" for i, width in ((1, 8), (2, 24), (3, 16), (4, 64), (5, 32))],
@@ -60,8 +61,8 @@ def test_repeats_become_loops(statements: list[str], expected: list[str]) -> Non
         # Labels that do not count up, or are not the same.
         [f"layer{i}: conv(8, 3x3)" for i in (1, 2, 4, 8, 9)],
         ["a: conv(8, 3x3)", "b: conv(8, 3x3)", "c: conv(8, 3x3)", "d: conv(8, 3x3)"],
-        # A zero in front is part of the name.
-        [f"layer0{i}: conv(8, 3x3)" for i in range(1, 6)],
+        # A zero in front is part of the name, and not in all of these.
+        [f"layer{i:02}: conv(8, 3x3)" for i in range(8, 12)],
         # Outputs and taps have their names once.
         [f"output y{i}" for i in range(6)],
         [f"tap t{i}" for i in range(6)],

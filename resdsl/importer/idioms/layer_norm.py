@@ -56,10 +56,15 @@ def _over_channels(found: Match, base: Value, perm: tuple[int, ...] | None) -> b
         axes = found.axes(name)
         if axes is None or len(axes) != 1 or not found.named[name].integer("keepdims", 1):
             return False
-        axis = axes[0] % rank
-        if (axis if perm is None else perm[axis]) != 1:
+        if not _is_channels(base, perm, axes[0] % rank):
             return False
     return True
+
+
+def _is_channels(base: Value, perm: tuple[int, ...] | None, axis: int) -> bool:
+    """Whether an axis is that of the channels, or of one place where there is one channel: no transpose moves that."""
+    own = axis if perm is None else perm[axis]
+    return own == 1 or base.type.shape[own] == base.type.shape[1] == 1
 
 
 def _one_node(step: Step) -> Value | View | None:
@@ -73,7 +78,7 @@ def _one_node(step: Step) -> Value | View | None:
     rank = base.type.rank
     # It is over all axes from this one on.
     axis = step.node.integer("axis", -1) % rank
-    if axis != rank - 1 or (axis if perm is None else perm[axis]) != 1:
+    if axis != rank - 1 or not _is_channels(base, perm, axis):
         return None
     eps = short(step.node.number("epsilon", 1e-5))
     if weight.rank != 1:
