@@ -79,6 +79,8 @@ def _read(draft: Draft, node: NodeRecord) -> None:
     constants = folded(draft, node, inputs)
     if constants is not None:
         draft.items.update((name, one) for name, one in zip(node.outputs, constants, strict=False) if name)
+        if node.type in ("Shape", "Size"):
+            _forget_reader(draft, inputs[0], node.inputs[0])
         if node.type != "Constant":
             draft.folded += sum(len(one.items or ()) for one in constants if one not in inputs)
         if draft.folded > MOST_FOLDED:
@@ -101,6 +103,14 @@ def _read(draft: Draft, node: NodeRecord) -> None:
             return
     settled = tuple(_settled(draft, item, name) for item, name in zip(inputs, node.inputs, strict=True))
     draft.items.update(opaque_values(draft, node, settled))
+
+
+def _forget_reader(draft: Draft, item: Item | None, name: str) -> None:
+    """Count a node that took the shape of a value as no reader: the shape is known, whatever becomes of the value."""
+    draft.uses[draft.original(name)] -= 1
+    base = item.base if isinstance(item, View) else item
+    if isinstance(base, Value) and base.name != draft.original(name):
+        draft.uses[base.name] -= 1
 
 
 def _is_copy(node: NodeRecord, inputs: tuple[Item | None, ...]) -> bool:

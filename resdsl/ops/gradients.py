@@ -68,6 +68,19 @@ def normalised_gradient(to: Gradient, x: Ref, gradient: Ref, axes: Sequence[int]
     return z, to("Mul", less, scale)
 
 
+def scaled_gradient(to: Gradient, x: Ref, gradient: Ref, axes: Sequence[int], eps: float) -> tuple[Ref, Ref]:
+    """``x`` divided by the root of its mean square over ``axes``, and the gradient of ``x`` from that of the result.
+
+    With ``z = x / sqrt(mean(x^2) + eps)``: ``dx = (g - z * mean(g * z)) / sqrt(mean(x^2) + eps)``.
+    """
+    over = to.integers(axes)
+    square = to("ReduceMean", to("Mul", x, x), over)
+    scale = to("Reciprocal", to("Sqrt", to("Add", square, to.number(eps))))
+    z = to("Mul", x, scale)
+    along = to("ReduceMean", to("Mul", gradient, z), over)
+    return z, to("Mul", to("Sub", gradient, to("Mul", z, along)), scale)
+
+
 def separable_gradient(to: Gradient, gradient: Ref, rows: np.ndarray, columns: np.ndarray) -> Ref:
     """The gradient of ``x`` in ``y = rows @ x @ columns.T``, for each image and channel."""
     return to("MatMul", to("MatMul", to.numbers(rows.T), gradient), to.numbers(columns))

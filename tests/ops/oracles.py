@@ -520,6 +520,42 @@ def group_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answ
     return Answer(per_channel(y, parameters) if op.affine else y)
 
 
+@oracle("rms_norm")
+def rms_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    square = sum(x[:, channel] ** 2 for channel in range(x.shape[1])) / x.shape[1]
+    weight = parameters["weight"] if op.affine else np.ones(x.shape[1])
+    return Answer(np.stack([weight[c] * x[:, c] / np.sqrt(square + op.eps) for c in range(x.shape[1])], axis=1))
+
+
+@oracle("filter_response_norm")
+def filter_response_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    for place in np.ndindex(x.shape[:2]):
+        y[place] = x[place] / math.sqrt((x[place] ** 2).sum() / x[place].size + op.eps)
+    y = per_channel(y, parameters) if op.affine else y
+    for channel in range(x.shape[1] if op.threshold else 0):
+        tau = parameters["tau"][channel]
+        y[:, channel] = np.where(y[:, channel] > tau, y[:, channel], tau)
+    return Answer(y)
+
+
+@oracle("evo_norm")
+def evo_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
+    (x,) = inputs
+    y = np.empty_like(x)
+    each = x.shape[1] // op.groups
+    for image, channel in np.ndindex(x.shape[:2]):
+        first = channel // each * each
+        group = x[image, first : first + each]
+        variance = ((group - group.sum() / group.size) ** 2).sum() / group.size
+        values = x[image, channel]
+        gate = 1 / (1 + np.exp(-parameters["v"][channel] * values))
+        y[image, channel] = values * gate / math.sqrt(variance + op.eps)
+    return Answer(per_channel(y, parameters) if op.affine else y)
+
+
 @oracle("global_response_norm")
 def global_response_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer:
     (x,) = inputs

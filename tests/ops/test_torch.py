@@ -47,6 +47,27 @@ def _response_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
     return norm(x).detach()
 
 
+def _rms_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    last = x.movedim(1, -1)
+    return functional.rms_norm(last, last.shape[-1:], w.get("weight"), op.eps).movedim(-1, 1)
+
+
+def _filter_response_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    layers = pytest.importorskip("timm.layers", reason="timm is not installed")
+    return _loaded(layers.FilterResponseNormTlu2d(x.shape[1], op.threshold, op.eps), w)(x)
+
+
+def _evo_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+    layers = pytest.importorskip("timm.layers", reason="timm is not installed")
+    return _loaded(layers.EvoNorm2dS0(x.shape[1], op.groups, eps=op.eps), w)(x)
+
+
+def _loaded(norm: Any, w: Mapping[str, Tensor]) -> Any:
+    """The norm with these tensors; without an affine of its own it starts with one that does nothing."""
+    norm.double().load_state_dict(dict(w), strict="weight" in w)
+    return norm.requires_grad_(False)
+
+
 def _space_to_depth(op: Any, x: Tensor, _: Mapping[str, Tensor]) -> Tensor:
     if op.order == "channels":
         return functional.pixel_unshuffle(x, op.block)
@@ -96,6 +117,8 @@ TWINS: dict[str, Twin] = {
     # Padding by negative numbers, as in timm's NASNet.
     "trim": lambda op, x, _: functional.pad(x, [-op.sides[side] for side in (1, 3, 0, 2)]),
     "elu": lambda op, x, _: functional.elu(x, op.alpha),
+    "evo_norm": _evo_norm,
+    "filter_response_norm": _filter_response_norm,
     "flatten": lambda _op, x, _w: torch.flatten(x, 1),
     "gelu": lambda op, x, _: functional.gelu(x, approximate=str(op.approximate)),
     "global_response_norm": _response_norm,
@@ -118,6 +141,7 @@ TWINS: dict[str, Twin] = {
     "prelu": lambda _op, x, w: functional.prelu(x, w["weight"]),
     "relu": lambda _op, x, _w: functional.relu(x),
     "relu6": lambda _op, x, _w: functional.relu6(x),
+    "rms_norm": _rms_norm,
     "sigmoid": lambda _op, x, _w: torch.sigmoid(x),
     "silu": lambda _op, x, _w: functional.silu(x),
     "slice": lambda op, x, _: x.narrow(1, op.start, op.stop - op.start),

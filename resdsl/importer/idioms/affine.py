@@ -15,9 +15,12 @@ from resdsl.importer.records import Element
 from resdsl.importer.step import Step, channel_count
 from resdsl.ops.affine import Affine
 from resdsl.ops.bn import BatchNorm
+from resdsl.ops.evo_norm import EvoNorm
+from resdsl.ops.filter_response_norm import FilterResponseNorm
 from resdsl.ops.group_norm import GroupNorm
 from resdsl.ops.instance_norm import InstanceNorm
 from resdsl.ops.layer_norm import LayerNorm
+from resdsl.ops.rms_norm import RmsNorm
 
 TYPES = ("Mul", "Add", "Sub", "Div")
 NODES = 0
@@ -25,7 +28,7 @@ VIEWS = True
 
 Place = tuple[Value, tuple[int, ...] | None]
 
-_NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
+_NORMS = (BatchNorm, EvoNorm, FilterResponseNorm, GroupNorm, InstanceNorm, LayerNorm)
 _FLOATS = (Element.FLOAT, Element.FLOAT16, Element.BFLOAT16)
 _PRODUCTS = ("Mul", "Div")
 _NEGATED = Computed("Neg", (), (True,))
@@ -86,8 +89,12 @@ def _after_product(step: Step, place: Place, tensors: dict[str, Tensor]) -> Valu
 
 
 def _in_norm(step: Step, place: Place, tensors: dict[str, Tensor]) -> Value | View | None:
-    """``(weight * norm(x) + bias) * w`` and ``.. + b``, of a batch norm's own weight and bias."""
+    """``(weight * norm(x) + bias) * w`` and ``.. + b``, of a batch norm's own tensors; the weight of an RMS norm."""
     base, perm = place
+    if isinstance(base.operator, RmsNorm) and not base.operator.affine and tensors.keys() == {"weight"}:
+        return step.made_in(
+            (base.inputs[0], perm), replace(base.operator, affine=True), tensors=tensors, taking=(base,)
+        )
     if not isinstance(base.operator, BatchNorm) or not base.operator.affine:
         return None
     norm = dict(base.tensors)
