@@ -247,6 +247,53 @@ IDIOMS: dict[str, tuple[list[str], Model]] = {
             opset=13,
         ),
     ),
+    "root mean square norm": (
+        ["rms_norm"],
+        Model(
+            "q = Pow(x, two) m = ReduceMean(q, one) e = Add(m, eps) s = Sqrt(e) r = Reciprocal(s) n = Mul(x, r)"
+            " y = Mul(n, w)",
+            weights={"w": (8, 1, 1)},
+            constants={"one": (1,), "two": 2.0, "eps": 1e-6},
+        ),
+    ),
+    "root mean square norm, channels last": (
+        ["rms_norm"],
+        Model(
+            "t = Transpose<perm = [0, 2, 3, 1]>(x) q = Mul(t, t) m = ReduceMean<axes = [-1]>(q) e = Add(m, eps)"
+            " s = Sqrt(e) r = Div(unit, s) n = Mul(t, r) p = Mul(n, w) y = Transpose<perm = [0, 3, 1, 2]>(p)",
+            weights={"w": (8,)},
+            constants={"eps": 1e-6, "unit": 1.0},
+            opset=13,
+        ),
+    ),
+    "root mean square norm, and a bias": (
+        ["rms_norm", "affine"],
+        Model(
+            "q = Mul(x, x) m = ReduceMean(q, one) e = Add(m, eps) s = Sqrt(e) n = Div(x, s) p = Mul(n, w)"
+            " y = Add(p, b)",
+            weights=EACH,
+            constants={"one": (1,), "eps": 1e-6},
+        ),
+    ),
+    "filter response norm with a threshold": (
+        ["filter_response_norm"],
+        Model(
+            "q = Pow(x, two) m = ReduceMean(q, pixels) e = Add(m, eps) s = Sqrt(e) r = Reciprocal(s) z = Shape(x)"
+            " f = Expand(r, z) n = Mul(x, f) p = Mul(n, w) a = Add(p, b) y = Max(a, t)",
+            weights={**EACH, "t": (8, 1, 1)},
+            constants={"pixels": (2, 3), "two": 2.0, "eps": 1e-5},
+        ),
+    ),
+    "EvoNorm": (
+        ["evo_norm"],
+        Model(
+            "a = Mul(x, v) g = Sigmoid(a) i = Mul(x, g) h = Reshape(x, apart) m = ReduceMean(h, rest) d = Sub(h, m)"
+            " q = Mul(d, d) u = ReduceMean(q, rest) e = Add(u, eps) s = Sqrt(e) z = Shape(h) k = Expand(s, z)"
+            " l = Reshape(k, back) n = Div(i, l) p = Mul(n, w) y = Add(p, b)",
+            weights={**EACH, "v": (8, 1, 1)},
+            constants={"apart": (0, 2, 4, 6, 4), "rest": (2, 3, 4), "back": (0, 8, 6, 4), "eps": 1e-5},
+        ),
+    ),
     "global response norm": (
         ["global_response_norm"],
         Model(
@@ -711,6 +758,21 @@ NEAR_MISSES: dict[str, Model] = {
         "m = ReduceMean(x, one) d = Sub(x, m) q = Pow(d, two) v = ReduceMean(q, all) e = Add(v, eps) s = Sqrt(e)"
         " y = Div(d, s)",
         constants={"one": (1,), "all": (1, 2, 3), "two": 2.0, "eps": 1e-6},
+    ),
+    "root mean square of a row": Model(
+        "q = Mul(x, x) m = ReduceMean(q, axis) e = Add(m, eps) s = Sqrt(e) y = Div(x, s)",
+        constants={"axis": (3,), "eps": 1e-6},
+    ),
+    "root mean square of another value": Model(
+        "a = Relu(x) q = Mul(a, a) m = ReduceMean(q, one) e = Add(m, eps) s = Sqrt(e) y = Div(x, s)",
+        constants={"one": (1,), "eps": 1e-6},
+    ),
+    "EvoNorm whose deviations are of channels": Model(
+        "a = Mul(x, v) g = Sigmoid(a) i = Mul(x, g) h = Reshape(x, apart) m = ReduceMean(h, rest) d = Sub(h, m)"
+        " q = Mul(d, d) u = ReduceMean(q, rest) e = Add(u, eps) s = Sqrt(e) z = Shape(h) k = Expand(s, z)"
+        " l = Reshape(k, back) y = Div(i, l)",
+        weights={"v": (8, 1, 1)},
+        constants={"apart": (0, 2, 4, 6, 4), "rest": (3, 4), "back": (0, 8, 6, 4), "eps": 1e-5},
     ),
     "rows of length 1": Model("n = ReduceL2(x, axis) y = Div(x, n)", constants={"axis": (3,)}),
     "images of length 1": Model("n = ReduceL2(x, axes) y = Div(x, n)", constants={"axes": (1, 2, 3)}),
