@@ -23,7 +23,7 @@ class EvoNorm(Operator):
 
     ``y = weight[c] * x * sigmoid(v[c] * x) / sqrt(var[n, g] + eps) + bias[c]``, where ``g`` is the group of channel
     ``c`` (EvoNorm-S0 of Liu et al. 2020, arXiv:2004.02967, table 1). It is timm's ``EvoNorm2dS0``, with its tensor
-    names.
+    names; ``gate = false`` is its ``EvoNorm2dS0a`` without an activation, as at the end of a residual block.
     """
 
     name: ClassVar[str] = "evo_norm"
@@ -35,11 +35,13 @@ class EvoNorm(Operator):
         Example("evo_norm(2)", (2, 6, 5, 4)),
         Example("evo_norm(groups = 1, eps = 1e-3)", (1, 4, 3, 3)),
         Example("evo_norm(channels, affine = false)", (2, 3, 5, 4)),
+        Example("evo_norm(2, gate = false)", (2, 6, 5, 4)),
     )
 
     groups: int = arg(doc="the channels are in this many groups, each with a deviation of its own")
     eps: float = arg(1e-5, doc="added to the variance before its root is taken", within=(0, 1))
     affine: bool = arg(True, doc="a learned weight and bias for each channel after normalising")
+    gate: bool = arg(True, doc="times a sigmoid with a learned factor for each channel, in place of an activation")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -54,7 +56,7 @@ class EvoNorm(Operator):
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
         (x,) = inputs
         v = ParameterSpec("v", (known_channels(x),), ONES, dtype=x.dtype)
-        return (*(weight_and_bias(x) if self.affine else ()), v)
+        return (*(weight_and_bias(x) if self.affine else ()), *([v] if self.gate else ()))
 
     def window(self, x: TensorType, result: TensorType) -> Window | None:
         return None
@@ -66,7 +68,7 @@ class EvoNorm(Operator):
         x = to.input
         variance = f"{x}.unflatten(1, ({self.groups}, -1)).var((2, 3, 4), correction=0, keepdim=True)"
         deviation = f"({variance} + {self.eps!r}).sqrt()"
-        gated = f"({x} * torch.sigmoid({to.parameter('v')}[:, None, None] * {x}))"
+        gated = f"({x} * torch.sigmoid({to.parameter('v')}[:, None, None] * {x}))" if self.gate else x
         y = f"({gated}.unflatten(1, ({self.groups}, -1)) / {deviation}).flatten(1, 2)"
         if not self.affine:
             return y
@@ -74,7 +76,7 @@ class EvoNorm(Operator):
 
     def lower(self, to: Lowering) -> None:
         (x,) = to.types
-        _, gated = self._gated(to)
+        gated = to("Mul", to.input, self._gate(to)) if self.gate else to.input
         _, deviation = self._spread(to)
         y = to("Div", to("Reshape", gated, self._grouped(to)), deviation)
         y = with_pixels(to, y, known_channels(x))
@@ -85,10 +87,9 @@ class EvoNorm(Operator):
     def _grouped(self, to: Lowering) -> Ref:
         return to.integers((0, self.groups, -1))
 
-    def _gated(self, to: Lowering) -> tuple[Ref, Ref]:
-        """``sigmoid(v * x)``, and ``x`` times it."""
-        gate = to("Sigmoid", to("Mul", to.input, per_channel(to, to.parameter("v"), to.types[0])))
-        return gate, to("Mul", to.input, gate)
+    def _gate(self, to: Lowering) -> Ref:
+        """``sigmoid(v * x)``."""
+        return to("Sigmoid", to("Mul", to.input, per_channel(to, to.parameter("v"), to.types[0])))
 
     def _spread(self, to: Lowering) -> tuple[Ref, Ref]:
         """``x - mean`` as ``[N, groups, elements of a group]``, and the deviations as ``[N, groups, 1]``."""
@@ -100,12 +101,15 @@ class EvoNorm(Operator):
     def gradient(self, to: Gradient) -> None:
         """With ``s`` the deviation, ``z = x * sigmoid(v * x) / s`` and ``h`` its gradient::
 
-        dx = h * (sigmoid + v * x * sigmoid * (1 - sigmoid)) / s - (x - mean) * mean(h * z) / s^2
-        dv = sum of h * x^2 * sigmoid * (1 - sigmoid) / s
+            dx = h * (sigmoid + v * x * sigmoid * (1 - sigmoid)) / s - (x - mean) * mean(h * z) / s^2
+            dv = sum of h * x^2 * sigmoid * (1 - sigmoid) / s
+
+        Without the gate, ``sigmoid`` is 1.
         """
         (x,) = to.types
         grouped, image, over = self._grouped(to), shape_of(to, x), to.integers((2,))
-        gate, gated = self._gated(to)
+        gate = self._gate(to) if self.gate else to.number(1.0)
+        gated = to("Mul", to.input, gate)
         centred, deviation = self._spread(to)
         h = to("Mul", to.gradient, per_channel(to, to.parameter("weight"), x)) if self.affine else to.gradient
         z = to("Div", to("Reshape", gated, grouped), deviation)
@@ -113,7 +117,7 @@ class EvoNorm(Operator):
         each = to("Reshape", to("Div", to("Reshape", h, grouped), deviation), image)
         bend = to("Mul", gated, to("Sub", to.number(1.0), gate))
         if to.wants():
-            slope = to("Add", gate, to("Mul", bend, per_channel(to, to.parameter("v"), x)))
+            slope = to("Add", gate, to("Mul", bend, per_channel(to, to.parameter("v"), x))) if self.gate else gate
             along = to("ReduceMean", to("Mul", to("Reshape", h, grouped), z), over)
             spread = to("Div", to("Mul", centred, along), to("Mul", deviation, deviation))
             to.give(to("Sub", to("Mul", each, slope), to("Reshape", spread, image)))

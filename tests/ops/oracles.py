@@ -551,7 +551,7 @@ def evo_norm(op: Any, inputs: Sequence[Array], parameters: Parameters) -> Answer
         group = x[image, first : first + each]
         variance = ((group - group.sum() / group.size) ** 2).sum() / group.size
         values = x[image, channel]
-        gate = 1 / (1 + np.exp(-parameters["v"][channel] * values))
+        gate = 1 / (1 + np.exp(-parameters["v"][channel] * values)) if op.gate else 1.0
         y[image, channel] = values * gate / math.sqrt(variance + op.eps)
     return Answer(per_channel(y, parameters) if op.affine else y)
 

@@ -59,7 +59,8 @@ def _filter_response_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor
 
 def _evo_norm(op: Any, x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
     layers = pytest.importorskip("timm.layers", reason="timm is not installed")
-    return _loaded(layers.EvoNorm2dS0(x.shape[1], op.groups, eps=op.eps), w)(x)
+    kind = layers.EvoNorm2dS0 if op.gate else layers.EvoNorm2dS0a
+    return _loaded(kind(x.shape[1], op.groups, apply_act=op.gate, eps=op.eps), w)(x)
 
 
 def _loaded(norm: Any, w: Mapping[str, Tensor]) -> Any:
