@@ -64,7 +64,7 @@ def _over_channels(found: Match, base: Value, perm: tuple[int, ...] | None) -> b
 def _is_channels(base: Value, perm: tuple[int, ...] | None, axis: int) -> bool:
     """Whether an axis is that of the channels, or of one place where there is one channel: no transpose moves that."""
     own = axis if perm is None else perm[axis]
-    return own == 1 or base.type.shape[own] == base.type.shape[1] == 1
+    return own == 1 or (base.type.rank > 1 and base.type.shape[own] == base.type.shape[1] == 1)
 
 
 def _one_node(step: Step) -> Value | View | None:
