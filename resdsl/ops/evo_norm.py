@@ -65,11 +65,11 @@ class EvoNorm(Operator):
         return f"EvoNorm, {self.groups}"
 
     def in_torch(self, to: TorchCode) -> str:
-        x = to.input
-        variance = f"{x}.unflatten(1, ({self.groups}, -1)).var((2, 3, 4), correction=0, keepdim=True)"
-        deviation = f"({variance} + {self.eps!r}).sqrt()"
-        gated = f"({x} * torch.sigmoid({to.parameter('v')}[:, None, None] * {x}))" if self.gate else x
-        y = f"({gated}.unflatten(1, ({self.groups}, -1)) / {deviation}).flatten(1, 2)"
+        x, each = to.input, known_channels(to.types[0]) // self.groups
+        variance = f"{x}.unflatten(1, ({self.groups}, -1)).flatten(3).var((2, 3), False, True)"
+        deviation = f"torch.sqrt({variance} + {self.eps!r}).repeat_interleave({each}, 1)"
+        gate = f" * torch.sigmoid({to.parameter('v')}[:, None, None] * {x})" if self.gate else ""
+        y = f"{x}{gate} / {deviation}"
         if not self.affine:
             return y
         return f"{y} * {to.parameter('weight')}[:, None, None] + {to.parameter('bias')}[:, None, None]"

@@ -15,6 +15,7 @@ BODIES = [
     "conv(4, 7x5, pad = valid)",
     "conv(4, 3x3, pad = valid, stride = 2);  maxpool(3x3, stride = 2, pad = valid);  conv(2, 5x3, pad = valid)",
     "conv(4, 3x3, dilation = 3, pad = valid);  avgpool(2x2, stride = 2, pad = valid, ceil = true)",
+    "maxpool(2x2, stride = 2);  blurpool(5)",
     "concat { conv(4, 5x5, stride = 2);  { conv(2, 3x3, stride = 2);  conv(2, 3x3) } };  maxpool(4x3, pad = valid)",
 ]
 
