@@ -16,6 +16,7 @@ from resdsl.tools.draw.draw import compared, draw
 from resdsl.tools.lsp.server import server
 from resdsl.tools.summary import formats
 from resdsl.tools.view.view import view
+from resdsl.untrusted import printable
 
 Send = Callable[[str], None]
 
@@ -44,7 +45,7 @@ class Playground:
             unknown = opaque_text(network.graph.nodes)
         except CompileError as error:
             # The folder is the worker's own.
-            return json.dumps({"problem": str(error).replace(path, name)})
+            return json.dumps({"problem": str(error).replace(printable(path), name)})
         reason = f"does not have {unknown}" if unknown else "cannot nest so deeply, or the network is too large"
         lines = textwrap.wrap(
             f"{name} is shown beside this text. It cannot be written as one: the language {reason}.", 90
