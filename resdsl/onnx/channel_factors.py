@@ -22,6 +22,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from resdsl.onnx.wiring import Wiring
+
 Array = npt.NDArray[Any]
 
 _FACTORS = "/factors"
@@ -80,16 +82,10 @@ def scale_channels(model: Path, target: Path, factors: Mapping[str, Array], keep
     return [product.name for product in products]
 
 
-class _Graph:
+class _Graph(Wiring):
     def __init__(self, graph: onnx.GraphProto) -> None:
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in graph.node:
-            for name in dict.fromkeys(node.input):
-                self.readers.setdefault(name, []).append(node)
-        self.producers = {name: node for node in graph.node for name in node.output}
+        super().__init__(graph)
         self._graph = graph
-        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
-        self._outputs = {info.name for info in graph.output}
 
     def scalable(self, keep: Collection[str]) -> Iterator[str]:
         """The values that have factors, in the order of the graph."""
@@ -105,7 +101,7 @@ class _Graph:
     def is_depthwise(self, node: onnx.NodeProto) -> bool:
         """Whether the node is a convolution of each channel alone."""
         groups = next((one.i for one in node.attribute if one.name == "group"), 1)
-        return groups > 1 and self._is_conv(node) and list(self._tensors[node.input[1]].dims[:2]) == [groups, 1]
+        return groups > 1 and self._is_conv(node) and list(self.tensors[node.input[1]].dims[:2]) == [groups, 1]
 
     def is_plain_layer(self, node: onnx.NodeProto) -> bool:
         """Whether the node is a convolution whose channels differ by its weights, and not a depthwise one."""
@@ -113,7 +109,7 @@ class _Graph:
 
     def multiply(self, name: str, factor: Array) -> None:
         """Multiply an initializer by a factor for each of its first axis."""
-        tensor = self._tensors[name]
+        tensor = self.tensors[name]
         array = numpy_helper.to_array(tensor)
         scaled = array * factor.reshape(-1, *[1] * (array.ndim - 1))
         tensor.CopyFrom(numpy_helper.from_array(scaled.astype(np.float32), name))
@@ -127,7 +123,7 @@ class _Graph:
     def layer_before_relu(self, name: str, keep: Collection[str]) -> onnx.NodeProto | None:
         """The quantized convolution behind which a relu gives the value to quantized depthwise layers alone."""
         relu = self.producers.get(name)
-        if relu is None or relu.op_type != "Relu" or {name, relu.input[0]} & self._outputs:
+        if relu is None or relu.op_type != "Relu" or {name, relu.input[0]} & self.outputs:
             return None
         layer = self.producers.get(relu.input[0])
         if (
@@ -141,18 +137,18 @@ class _Graph:
         return layer if alone else None
 
     def _is_conv(self, node: onnx.NodeProto) -> bool:
-        if node.op_type != "Conv" or not node.name or not self._tensors.keys() >= {*node.input[1:]}:
+        if node.op_type != "Conv" or not node.name or not self.tensors.keys() >= {*node.input[1:]}:
             return False
         if any(len(self.readers[name]) > 1 for name in node.input[1:]):
             return False
-        tensors = [self._tensors[name] for name in node.input[1:]]
+        tensors = [self.tensors[name] for name in node.input[1:]]
         floats = all(tensor.data_type == onnx.TensorProto.FLOAT for tensor in tensors)
         return floats and len(tensors[0].dims) == 4
 
     def _in_floats(self, name: str) -> bool:
         """Whether only operators read the value that compute with floats wherever layers alone compute with bytes."""
         readers = self.readers.get(name, [])
-        return name not in self._outputs and bool(readers) and not any(map(self._reads_bytes, readers))
+        return name not in self.outputs and bool(readers) and not any(map(self._reads_bytes, readers))
 
     def _reads_bytes(self, node: onnx.NodeProto) -> bool:
         return node.op_type in _LAYERS | _FUSED

@@ -12,6 +12,8 @@ from math import inf
 import onnx
 from onnx import helper, numpy_helper
 
+from resdsl.onnx.wiring import Wiring
+
 Bounds = tuple[float, float]
 
 _EVERYWHERE: Bounds = (-inf, inf)
@@ -26,15 +28,9 @@ def informative_bounds(model: onnx.ModelProto) -> dict[str, Bounds]:
     return {name: bounds for name, bounds in found.items() if bounds != _EVERYWHERE}
 
 
-class _Graph:
+class _Graph(Wiring):
     def __init__(self, graph: onnx.GraphProto) -> None:
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in graph.node:
-            for name in dict.fromkeys(node.input):
-                self.readers.setdefault(name, []).append(node)
-        self._producers = {name: node for node in graph.node for name in node.output}
-        self._outputs = {info.name for info in graph.output}
-        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
+        super().__init__(graph)
         self._constants = {
             tensor.name: float(numpy_helper.to_array(tensor).item())
             for tensor in graph.initializer
@@ -43,7 +39,7 @@ class _Graph:
 
     def bounds(self, name: str, nodes: int) -> Bounds:
         """The widest bounds of all readers."""
-        if name in self._outputs or not nodes:
+        if name in self.outputs or not nodes:
             return _EVERYWHERE
         each = [self._of_reader(node, name, nodes) for node in self.readers.get(name, [])]
         return min((low for low, _ in each), default=-inf), max((high for _, high in each), default=inf)
@@ -73,7 +69,7 @@ class _Graph:
 
     def _zero_below(self, gate: str, name: str, nodes: int) -> float:
         """The value of ``name`` up to which ``gate``, computed from it, is 0: ``clip(x + 3, 0, 6) / 6`` up to -3."""
-        node = self._producers.get(gate)
+        node = self.producers.get(gate)
         if node is None or not nodes:
             return -inf
         if node.op_type in {"Mul", "Div"} and node.input[1] in self._constants:
@@ -89,7 +85,7 @@ class _Graph:
         """``c`` where ``value`` is ``name + c``; infinite where it is something else."""
         if value == name:
             return 0.0
-        node = self._producers.get(value)
+        node = self.producers.get(value)
         if node is None or node.op_type != "Add" or name not in node.input:
             return inf
         shift = self._constant_beside(node, name)
@@ -102,7 +98,7 @@ class _Graph:
 
     def _factors_beside(self, node: onnx.NodeProto) -> tuple[float, float] | None:
         """The smallest and the largest of constant factors beside the value; ``None`` if not all are positive."""
-        tensor = next((self._tensors[other] for other in node.input if other in self._tensors), None)
+        tensor = next((self.tensors[other] for other in node.input if other in self.tensors), None)
         if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT or 0 in tensor.dims:
             return None
         array = numpy_helper.to_array(tensor)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Gradient, Lowering, Operator, Refusal
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
-from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.checks import known_channels, require_channels, require_groups
 from resdsl.ops.identity import Identity
 from resdsl.ops.signature import arg
 
@@ -34,11 +33,7 @@ class ChannelShuffle(Operator):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require_channels(x, "a channel shuffle")
-        channels = known_channels(x)
-        if channels % self.groups:
-            raise Refusal(
-                catalogue.GROUPS, f"{self.groups} groups do not divide {channels} channels", argument="groups"
-            )
+        require_groups(x, self.groups)
         return x
 
     def canonical(self, *inputs: TensorType) -> Operator:

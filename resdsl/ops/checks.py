@@ -28,6 +28,14 @@ def known_channels(x: TensorType) -> int:
     return known(x.channels, "the number of channels", helps=helps)
 
 
+def require_groups(x: TensorType, groups: int) -> int:
+    """The channels as a number; refuses ``groups`` that do not divide it."""
+    channels = known_channels(x)
+    if channels % groups:
+        raise Refusal(catalogue.GROUPS, f"{groups} groups do not divide {channels} channels", argument="groups")
+    return channels
+
+
 def known(dim: Dim, what: str, *, helps: tuple[str, ...] = ()) -> int:
     """The size as a number; refuses a symbolic one. ``what`` begins the message: ``the number of channels``."""
     if not isinstance(dim, int):

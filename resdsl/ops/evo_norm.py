@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.diagnostics import catalogue
 from resdsl.ir.initializers import ONES
-from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Ref, Refusal, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Ref, Window
 from resdsl.ir.torch_code import TorchCode
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
-from resdsl.ops.checks import known_channels, require_image
+from resdsl.ops.checks import known_channels, require_groups, require_image
 from resdsl.ops.gradients import per_channel, shape_of, sum_channels
 from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
@@ -46,11 +45,7 @@ class EvoNorm(Operator):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require_image(x, "an EvoNorm")
-        channels = known_channels(x)
-        if channels % self.groups:
-            raise Refusal(
-                catalogue.GROUPS, f"{self.groups} groups do not divide {channels} channels", argument="groups"
-            )
+        require_groups(x, self.groups)
         return x
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resdsl.diagnostics import catalogue
-from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Refusal, Window
+from resdsl.ir.operator import Example, Gradient, Lowering, Operator, ParameterSpec, Window
 from resdsl.ir.torch_code import TorchCode, unless
 from resdsl.ir.types import TensorType
 from resdsl.ops.affine import weight_and_bias
-from resdsl.ops.checks import known_channels, require_channels
+from resdsl.ops.checks import known_channels, require_channels, require_groups
 from resdsl.ops.gradients import normalised_gradient, per_channel, shape_of, sum_channels
 from resdsl.ops.pixels import with_pixels
 from resdsl.ops.signature import arg
@@ -43,11 +42,7 @@ class GroupNorm(Operator):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require_channels(x, "a group norm")
-        channels = known_channels(x)
-        if channels % self.groups:
-            raise Refusal(
-                catalogue.GROUPS, f"{self.groups} groups do not divide {channels} channels", argument="groups"
-            )
+        require_groups(x, self.groups)
         return x
 
     def parameters(self, *inputs: TensorType) -> tuple[ParameterSpec, ...]:
