@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,8 @@ from resdsl.cli.app import app
 from resdsl.diagnostics.errors import RunError
 from resdsl.runtime.session import Session
 from resdsl.tools.compare.divergence import Tolerance, ValuePair, difference, differences
+
+from ..large_onnx import LARGE
 
 VALUE = ValuePair("a", "b", "Conv", is_output=False)
 
@@ -197,3 +200,25 @@ def test_an_output_without_a_partner_is_named(
     shown = capsys.readouterr().out
     assert "output `boxes` of" in shown and "is not compared" in shown
     assert "all values that both have agree" in shown
+
+
+def test_groups_of_values_grow_with_what_memory_allows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each group runs the network once: of small values there are few, of large ones as few in each as fit."""
+    count = 1_000
+    (tmp_path / "net.onnx").write_bytes(LARGE["Relu"](count))
+    groups: list[int] = []
+    run = Session.run
+
+    def counted(session: Session, feeds: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+        groups.append(len(names))
+        return run(session, feeds, names)
+
+    monkeypatch.setattr(Session, "run", counted)
+    whole = resdsl.compare(tmp_path / "net.onnx", tmp_path / "net.onnx")
+    # The output; then the values inside, for each of the two models.
+    assert groups == [1, 1, 64, 64, 256, 256, 680, 680]
+    groups.clear()
+    # A value has 4 x 8 x 8 numbers of 4 bytes.
+    monkeypatch.setattr("resdsl.tools.compare.divergence._GROUP_BYTES", 10 * 1024)
+    assert resdsl.compare(tmp_path / "net.onnx", tmp_path / "net.onnx").differences == whole.differences
+    assert set(groups[4:-2]) == {10}

@@ -17,7 +17,9 @@ from resdsl.untrusted import printable
 Array = npt.NDArray[Any]
 
 # All values of a large network at once would take gigabytes; each group takes one more run.
-_GROUP_SIZE = 64
+_FIRST_GROUP = 64
+_GROUP_BYTES = 2**27
+_GROWTH = 4  # from a group to the next one, whose values may be larger
 _ATOL_OVER_RTOL = 0.1
 _MOST_INPUTS = 4  # that a message lists
 
@@ -79,13 +81,17 @@ def differences(
     of them fails.
     """
     others = inputs_for(b, a, feeds)
-    for start in range(0, len(values), _GROUP_SIZE):
-        group = values[start : start + _GROUP_SIZE]
+    start, count = 0, _FIRST_GROUP
+    while start < len(values):
+        group = values[start : start + count]
+        start += count
         of_a = a.run(feeds, list(dict.fromkeys(value.a for value in group)))
         of_b = b.run(others, list(dict.fromkeys(value.b for value in group)))
         for value in group:
             if np.issubdtype(of_a[value.a].dtype, np.floating) and np.issubdtype(of_b[value.b].dtype, np.floating):
                 yield difference(value, of_a[value.a], of_b[value.b], tolerance)
+        taken = sum(array.nbytes for array in of_a.values())
+        count = max(1, min(_GROWTH * count, len(group) * _GROUP_BYTES // max(1, taken)))
 
 
 def inputs_for(b: Session, a: Session, feeds: Mapping[str, Array]) -> dict[str, Array]:
