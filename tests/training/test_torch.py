@@ -84,7 +84,7 @@ def _loss(module: Any, images: np.ndarray, classes: np.ndarray, function: Any, d
     logits = {"": found} if torch.is_tensor(found) else dict(found)
     targets = torch.from_numpy(classes)
     main = next(value for name, value in logits.items() if name in ("", "logits"))
-    heads = [value for name, value in logits.items() if name.lower().startswith("aux")]
+    heads = [value for name, value in logits.items() if name not in ("", "logits", "probabilities")]
     return function(main.flatten(1), targets) + 0.3 * sum(function(head.flatten(1), targets) for head in heads)
 
 
