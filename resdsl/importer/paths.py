@@ -141,8 +141,8 @@ def _by_tensors(value: Value, shared: Counter[str]) -> str:
         return _by_operations(names, value.records)
     stem = os.path.commonprefix(names).rstrip("._") if len(names) > 1 else names[0]  # noqa: RUF071
     path = _ROLE.sub("", stem)
-    if not isinstance(value.operator, Opaque):
-        # What the language calls the tensor of this operator, as the `tau` of a norm, is a role as well.
+    if len(names) == 1 and not isinstance(value.operator, Opaque):
+        # What the language calls the only tensor of this operator, as the `tau` of a norm, is a role as well.
         path = next((stem.removesuffix(f".{role}") for role in value.tensors if stem.endswith(f".{role}")), path)
     return _labels([part for part in path.split(".") if part]) if path else ""
 

@@ -101,6 +101,13 @@ class Match:
         sizes = self.sizes(name)
         return sizes if sizes is not None and all(isinstance(one, int) for one in sizes) else None  # type: ignore[return-value]
 
+    def axes_of(self, name: str, rank: int, perm: tuple[int, ...] | None) -> set[int] | None:
+        """The axes of a value of this rank, seen in the layout ``perm``, that a reduction is over and keeps."""
+        axes = self.axes(name)
+        if axes is None or not self.named[name].integer("keepdims", 1):
+            return None
+        return {axis % rank if perm is None else perm[axis % rank] for axis in axes}
+
     def sizes(self, name: str) -> tuple[Dim, ...] | None:
         """The second input of a node, where it is a known vector of integers or sizes of values."""
         item = self.draft.items.get(self.named[name].inputs[1])

@@ -222,3 +222,16 @@ def test_groups_of_values_grow_with_what_memory_allows(monkeypatch: pytest.Monke
     monkeypatch.setattr("resdsl.tools.compare.divergence._GROUP_BYTES", 10 * 1024)
     assert resdsl.compare(tmp_path / "net.onnx", tmp_path / "net.onnx").differences == whole.differences
     assert set(groups[4:-2]) == {10}
+
+
+def test_of_very_many_values_some_are_compared_and_the_others_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.onnx").write_bytes(LARGE["Relu"](101))
+    monkeypatch.setattr("resdsl.tools.compare.compare.MOST_INSIDE", 10)
+    comparison = resdsl.compare(tmp_path / "net.onnx", tmp_path / "net.onnx")
+    inside = [one.name for one in comparison.differences if not one.is_output]
+    assert inside == [f"v{place}" for place in range(1, 101, 10)]
+    assert (len(inside), comparison.left_out) == (10, 91)
+    app.main(["compare", str(tmp_path / "net.onnx"), str(tmp_path / "net.onnx")], standalone_mode=False)
+    assert "91 more inner values are not compared" in capsys.readouterr().out

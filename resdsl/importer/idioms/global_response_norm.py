@@ -8,7 +8,7 @@ from __future__ import annotations
 from resdsl.importer.derived import reshaped
 from resdsl.importer.draft import Value, View
 from resdsl.importer.numbers import short
-from resdsl.importer.pattern import Match, NodePattern, Operand, Weight, match, node
+from resdsl.importer.pattern import NodePattern, Operand, Weight, match, node
 from resdsl.importer.step import Step, channel_count
 from resdsl.ops.global_response_norm import GlobalResponseNorm
 
@@ -53,7 +53,7 @@ def read(step: Step) -> Value | View | None:
     if found is None or place is None or eps is None:
         return None
     base, perm = place
-    if base.type.rank != 4 or not _over(found, "length", perm, {2, 3}) or not _over(found, "mean", perm, {1}):
+    if base.type.rank != 4 or found.axes_of("length", 4, perm) != {2, 3} or found.axes_of("mean", 4, perm) != {1}:
         return None
     tensors = {}
     for name in ("weight", "bias"):
@@ -63,11 +63,3 @@ def read(step: Step) -> Value | View | None:
             return None
         tensors[name] = reshaped(constant, (count,))
     return step.made_in(place, GlobalResponseNorm(short(eps)), tensors=tensors, also=found.records[1:])
-
-
-def _over(found: Match, name: str, perm: tuple[int, ...] | None, wanted: set[int]) -> bool:
-    axes = found.axes(name)
-    if axes is None or not found.named[name].integer("keepdims", 1):
-        return False
-    places = {axis % 4 for axis in axes}
-    return (places if perm is None else {perm[axis] for axis in places}) == wanted

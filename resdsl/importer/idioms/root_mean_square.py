@@ -40,10 +40,8 @@ def read(step: Step) -> Value | View | None:
     if found is None or place is None or eps is None:
         return None
     base, perm = place
-    axes, rank = found.axes("mean"), base.type.rank
-    if axes is None or not found.named["mean"].integer("keepdims", 1):
-        return None
-    own = {axis % rank if perm is None else perm[axis % rank] for axis in axes}
+    rank = base.type.rank
+    own = found.axes_of("mean", rank, perm)
     if own == {1}:
         return step.made_in(place, RmsNorm(short(eps), False), also=found.records[1:])
     if rank == 4 and own == {2, 3}:

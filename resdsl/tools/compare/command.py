@@ -101,7 +101,7 @@ def command(
         inputs = ", ".join(f"{printable(name)} {list(shape)}" for name, shape in comparison.inputs.items())
         heading = f"{models[0]} and {models[1]}: {len(comparison.differences)} common values for {inputs}"
         table = columns(_HEADINGS, rows, words=3, color=color)
-        notes = [*_renamed_outputs(comparison), *_lone_outputs(comparison, a, b)]
+        notes = [*_renamed_outputs(comparison), *_lone_outputs(comparison, a, b), *_left_out(comparison)]
         terminal.result("\n".join([heading, "", table, "", *notes, _verdict(comparison)]))
     return INPUT if comparison.first else FINE
 
@@ -163,6 +163,11 @@ def _verdict(comparison: Comparison) -> str:
     return f"{counts}, and the {before} before it agree" if before else counts
 
 
+def _left_out(comparison: Comparison) -> list[str]:
+    count = comparison.left_out
+    return [f"{count:,} more inner values are not compared; those that are lie evenly between them"] if count else []
+
+
 def _data(comparison: Comparison) -> dict[str, object]:
     return {
         "agrees": comparison.first is None,
@@ -171,6 +176,7 @@ def _data(comparison: Comparison) -> dict[str, object]:
         "reasons": list(comparison.reasons),
         "outputs_by_place": [list(pair) for pair in comparison.by_place],
         "outputs_not_compared": [list(names) for names in comparison.alone],
+        "inner_values_not_compared": comparison.left_out,
         "inputs": {name: list(shape) for name, shape in comparison.inputs.items()},
         "values": [{**dataclasses.asdict(one), "diverges": one.diverges} for one in comparison.differences],
     }
